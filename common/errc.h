@@ -23,18 +23,30 @@ enum class Errc {
 /// Stable lower-case name of a code, used in logs, metric labels and error bodies.
 [[nodiscard]] constexpr std::string_view name(Errc c) noexcept {
   switch (c) {
-    case Errc::invalid_argument: return "invalid_argument";
-    case Errc::not_found: return "not_found";
-    case Errc::already_exists: return "already_exists";
-    case Errc::unsupported: return "unsupported";
-    case Errc::resource_exhausted: return "resource_exhausted";
-    case Errc::deadline_exceeded: return "deadline_exceeded";
-    case Errc::cancelled: return "cancelled";
-    case Errc::unavailable: return "unavailable";
-    case Errc::data_corrupt: return "data_corrupt";
-    case Errc::stale: return "stale";
-    case Errc::permission_denied: return "permission_denied";
-    case Errc::internal: return "internal";
+    case Errc::invalid_argument:
+      return "invalid_argument";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::already_exists:
+      return "already_exists";
+    case Errc::unsupported:
+      return "unsupported";
+    case Errc::resource_exhausted:
+      return "resource_exhausted";
+    case Errc::deadline_exceeded:
+      return "deadline_exceeded";
+    case Errc::cancelled:
+      return "cancelled";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::data_corrupt:
+      return "data_corrupt";
+    case Errc::stale:
+      return "stale";
+    case Errc::permission_denied:
+      return "permission_denied";
+    case Errc::internal:
+      return "internal";
   }
   return "internal";
 }

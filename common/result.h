@@ -38,14 +38,14 @@ template <class... A>
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_(a, b)
 
 /// SLUICE_TRY(expr): return the error of a Result<> expression to the caller.
-#define SLUICE_TRY(expr) \
-  do { \
+#define SLUICE_TRY(expr)                                                                           \
+  do {                                                                                             \
     if (auto sluice_r_ = (expr); !sluice_r_) return std::unexpected(std::move(sluice_r_).error()); \
   } while (0)
 
 /// SLUICE_ASSIGN(auto x, expr): bind the value of a Result<T> expression or return its error.
 #define SLUICE_ASSIGN(decl, expr) SLUICE_ASSIGN_(SLUICE_CONCAT(sluice_v_, __LINE__), decl, expr)
-#define SLUICE_ASSIGN_(tmp, decl, expr) \
-  auto tmp = (expr); \
+#define SLUICE_ASSIGN_(tmp, decl, expr)                     \
+  auto tmp = (expr);                                        \
   if (!tmp) return std::unexpected(std::move(tmp).error()); \
   decl = std::move(*tmp)

@@ -2,8 +2,8 @@
 // A test that cannot run on this machine says so: ctest counts it as skipped, not passed.
 #include <cstdio>
 
-#define SLUICE_SKIP(reason) \
-  do { \
+#define SLUICE_SKIP(reason)                \
+  do {                                     \
     std::printf("[SKIPPED] %s\n", reason); \
-    return; \
+    return;                                \
   } while (0)
