@@ -1,0 +1,160 @@
+#include "common/text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace sluice::text {
+namespace {
+
+constexpr std::uint8_t byte_at(std::string_view s, std::size_t i) noexcept { return static_cast<std::uint8_t>(s[i]); }
+
+struct Lead {
+  std::uint8_t length;      // of the whole sequence; 0: not a lead byte
+  std::uint8_t second_low;  // allowed range of the second byte (Unicode, table 3-7)
+  std::uint8_t second_high;
+};
+
+constexpr Lead lead_of(std::uint8_t b) noexcept {
+  if (b < 0x80) return {1, 0, 0};
+  if (b < 0xC2) return {0, 0, 0};
+  if (b < 0xE0) return {2, 0x80, 0xBF};
+  if (b == 0xE0) return {3, 0xA0, 0xBF};
+  if (b == 0xED) return {3, 0x80, 0x9F};
+  if (b < 0xF0) return {3, 0x80, 0xBF};
+  if (b == 0xF0) return {4, 0x90, 0xBF};
+  if (b < 0xF4) return {4, 0x80, 0xBF};
+  if (b == 0xF4) return {4, 0x80, 0x8F};
+  return {0, 0, 0};
+}
+
+std::vector<char32_t> decode_all(std::string_view s) {
+  std::vector<char32_t> out;
+  out.reserve(s.size());
+  while (!s.empty()) {
+    const auto step = utf8_step(s);
+    out.push_back(step.code_point);
+    s.remove_prefix(step.length);
+  }
+  return out;
+}
+
+// utf8proc's own reordering of combining marks is an insertion sort: a megabyte of marks in falling order would
+// take minutes. Sort each run of marks here; the result is the same (canonical ordering is stable).
+void order_marks(std::vector<utf8proc_int32_t>& cps) {
+  const auto ccc = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  for (auto it = cps.begin(); it != cps.end();) {
+    const auto end = std::find_if(it, cps.end(), [&](auto c) { return ccc(c) == 0; });
+    if (end - it > 1) std::stable_sort(it, end, [&](auto a, auto b) { return ccc(a) < ccc(b); });
+    it = end == cps.end() ? end : end + 1;
+  }
+}
+
+}  // namespace
+
+Utf8Step utf8_step(std::string_view s) noexcept {
+  if (s.empty()) return {};
+  const auto b0 = byte_at(s, 0);
+  const auto lead = lead_of(b0);
+  if (lead.length == 1) return {b0, 1, true, false};
+  if (lead.length == 0) return {0xFFFD, 1, false, false};
+  char32_t cp = b0 & (0xFF >> (lead.length + 1));
+  for (std::uint8_t i = 1; i < lead.length; ++i) {
+    if (i == s.size()) return {0xFFFD, i, false, true};
+    const auto b = byte_at(s, i);
+    const bool ok = i == 1 ? b >= lead.second_low && b <= lead.second_high : (b & 0xC0) == 0x80;
+    if (!ok) return {0xFFFD, i, false, false};
+    cp = cp << 6 | (b & 0x3F);
+  }
+  return {cp, lead.length, true, false};
+}
+
+std::size_t utf8_valid_prefix(std::string_view s) noexcept {
+  std::size_t i = 0;
+  while (i < s.size()) {
+    if (byte_at(s, i) < 0x80) {
+      ++i;
+      continue;
+    }
+    const auto step = utf8_step(s.substr(i));
+    if (!step.valid) break;
+    i += step.length;
+  }
+  return i;
+}
+
+std::string utf8_lossy(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  while (true) {
+    const auto good = utf8_valid_prefix(s);
+    out.append(s.substr(0, good));
+    s.remove_prefix(good);
+    if (s.empty()) return out;
+    out.append(kReplacementChar);
+    s.remove_prefix(utf8_step(s).length);
+  }
+}
+
+void append_utf8(std::string& out, char32_t c) {
+  const auto put = [&](char32_t b) { out.push_back(static_cast<char>(b)); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xC0 | c >> 6), put(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
+  } else {
+    put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 0x3F)), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
+  }
+}
+
+bool is_white_space(char32_t c) noexcept {
+  return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::string to_lower(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  for (const char32_t c : decode_all(s)) {
+    append_utf8(out, c == 0x130 ? U'i' : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    if (c == 0x130) append_utf8(out, 0x307);  // the one character whose lower case is two (SpecialCasing.txt)
+  }
+  return out;
+}
+
+std::string normalize(std::string_view s, NormalForm form) {
+  const bool compat = form == NormalForm::nfkc || form == NormalForm::nfkd;
+  const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
+  // Every normal form leaves ASCII alone, and NFC leaves everything below U+0300 alone (lead bytes up to 0xCB).
+  const auto limit = form == NormalForm::nfc ? 0xCC : 0x80;
+  if (std::ranges::all_of(s, [&](char b) { return static_cast<std::uint8_t>(b) < limit; })) return std::string(s);
+
+  const auto decompose = static_cast<utf8proc_option_t>(
+      UTF8PROC_STABLE | (compat ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE));
+  std::vector<utf8proc_int32_t> cps;
+  cps.reserve(s.size());
+  std::array<utf8proc_int32_t, 64> buf{};  // the longest decomposition is 18 code points (U+FDFA)
+  for (const char32_t c : decode_all(s)) {
+    int boundclass = 0;
+    const auto n =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), buf.data(), buf.size(), decompose, &boundclass);
+    if (n < 0 || static_cast<std::size_t>(n) > buf.size())
+      cps.push_back(static_cast<utf8proc_int32_t>(c));
+    else
+      cps.insert(cps.end(), buf.begin(), buf.begin() + n);
+  }
+  order_marks(cps);
+  auto n = static_cast<utf8proc_ssize_t>(cps.size());
+  if (compose)
+    n = utf8proc_normalize_utf32(cps.data(), n, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  std::string out;
+  out.reserve(s.size());
+  for (utf8proc_ssize_t i = 0; i < n; ++i) append_utf8(out, static_cast<char32_t>(cps[static_cast<std::size_t>(i)]));
+  return out;
+}
+
+}  // namespace sluice::text
