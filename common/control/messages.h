@@ -1,0 +1,213 @@
+#pragma once
+// What coordinator and nodes say to each other: plain structs with a CBOR-able JSON form.
+//
+// Every from_json-like reader treats its input as hostile: wrong types, missing fields and absurd sizes give an Error
+// that names the field. Unknown fields are ignored and missing optional fields keep their defaults, which is what makes
+// version N readable by N-1. Threading: values.
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/control/sampling.h"
+#include "common/ids.h"
+#include "common/result.h"
+
+namespace sluice::control {
+
+inline constexpr int kProtocolMin = 1;
+inline constexpr int kProtocolMax = 1;
+
+/// Message type names on the wire.
+namespace type {
+inline constexpr const char* kRegister = "register";         // node -> coordinator, call
+inline constexpr const char* kHeartbeat = "heartbeat";       // node -> coordinator, notify
+inline constexpr const char* kReserve = "reserve";           // coordinator -> decode, call
+inline constexpr const char* kPrefill = "prefill";           // coordinator -> prefill, call (accepted or refused)
+inline constexpr const char* kPrefillDone = "prefill_done";  // prefill -> coordinator, notify
+inline constexpr const char* kKvReady = "kv_ready";          // decode -> coordinator, notify
+inline constexpr const char* kTokens = "tokens";             // decode -> coordinator, notify
+inline constexpr const char* kFinished = "finished";         // decode -> coordinator, notify
+inline constexpr const char* kCancel = "cancel";             // coordinator -> node, call
+inline constexpr const char* kDrain = "drain";               // coordinator -> node, call
+inline constexpr const char* kProbePath = "probe_path";      // coordinator -> prefill, call
+}  // namespace type
+
+enum class Role : std::uint8_t { prefill, decode };
+[[nodiscard]] std::string_view name(Role r) noexcept;
+
+/// What must agree between nodes before KV or requests move between them.
+struct ModelIdentity {
+  std::string name;  // as served in /v1/models
+  std::string hash;  // digest of config and weights
+  std::uint32_t layers = 0, kv_heads = 0, head_dim = 0;
+  std::string kv_dtype = "bf16";
+  std::uint32_t vocab_size = 0;
+  std::uint32_t max_context = 0;  // tokens, prompt + output
+  std::uint64_t codec_hash = 0;   // CodecRegistry::format_hash
+  std::string backend;            // arithmetic backend; differs -> tokens may differ
+};
+
+/// A profile as one node offers it. Speeds are measured by the node at start and updated by heartbeats.
+struct ProfileInfo {
+  std::string name;
+  double stated_kl = 0.0;
+  double ratio = 1.0;       // raw bytes / wire bytes
+  double encode_bps = 0.0;  // raw bytes per second
+  double decode_bps = 0.0;
+};
+
+struct RegisterRequest {
+  int protocol_min = kProtocolMin, protocol_max = kProtocolMax;
+  Role role = Role::prefill;
+  NodeId node;
+  Incarnation incarnation;
+  ModelIdentity model;
+  std::string data_address;   // decode: where KV is received, host:port
+  std::string admin_address;  // host:port of /metrics and /health
+  std::uint32_t block_size = 0, total_blocks = 0, max_seqs = 0;
+  std::vector<ProfileInfo> profiles;
+  std::string cluster_token;  // shared secret, when the coordinator demands one
+};
+
+struct RegisterReply {
+  int protocol = kProtocolMax;
+  std::uint32_t heartbeat_ms = 250;
+  std::uint32_t lease_ms = 2000;
+};
+
+/// A measured path to one decode node's data address.
+struct LinkReport {
+  std::string address;
+  double bandwidth_bps = 0.0;  // bytes per second
+  double rtt_s = 0.0;
+  std::uint64_t bytes_in_flight = 0, queue_bytes = 0;
+};
+
+struct Heartbeat {
+  std::uint32_t waiting = 0, running = 0;
+  std::uint32_t free_blocks = 0, total_blocks = 0;
+  std::uint64_t queued_tokens = 0;    // prefill tokens not yet computed
+  double prefill_tokens_per_s = 0.0;  // EWMA, 0 = not measured yet
+  double step_s = 0.0;                // EWMA of one decode step
+  double step_batch = 0.0;            // EWMA of its batch size
+  bool draining = false;
+  std::vector<LinkReport> links;
+  std::vector<ProfileInfo> profiles;
+};
+
+/// Coordinator to decode node: hold room for a sequence and, unless kv_tokens is 0, issue a ticket for its KV.
+struct ReserveRequest {
+  RequestId request;
+  std::string trace_id;              // the client's x-request-id, for logs
+  std::vector<TokenId> tokens;       // prompt, then tokens already sent to the client (replay)
+  std::uint32_t prompt_tokens = 0;   // how many of tokens are the prompt
+  std::uint32_t kv_tokens = 0;       // positions [0, kv_tokens) arrive over the network; the rest is computed here
+  std::uint32_t max_new_tokens = 0;  // counted from the prompt's end
+  SamplingSpec sampling;
+  std::string profile;
+  NodeId prefill_node;
+  Incarnation prefill_incarnation;
+  std::uint32_t timeout_ms = 60000;  // for KV to arrive
+  std::int32_t priority = 0;
+};
+
+struct ReserveReply {
+  nlohmann::json ticket;  // opaque to the coordinator; null when kv_tokens was 0
+  std::string data_address;
+};
+
+struct PrefillRequest {
+  RequestId request;
+  std::string trace_id;
+  std::vector<TokenId> tokens;  // the positions to compute: prompt without its last token
+  nlohmann::json ticket;
+  std::string data_address;
+  std::string profile;
+  std::int32_t priority = 0;
+  std::uint32_t timeout_ms = 60000;
+};
+
+/// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
+struct PrefillDone {
+  RequestId request;
+  std::optional<Error> error;
+  double queue_s = 0, compute_s = 0;
+  double encode_s = 0;   // codec and seal, busy time
+  double wire_s = 0;     // first frame handed to the transport until the decode node confirmed the last
+  double wall_s = 0;     // request accepted until confirmed
+  double exposed_s = 0;  // end of compute until confirmed: what the transfer cost that compute did not hide
+  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::uint32_t tokens = 0;
+};
+
+struct KvReady {
+  RequestId request;
+  double decode_s = 0;  // seal check and codec, busy time
+  double wall_s = 0;    // ticket issued until every block was committed
+  std::uint64_t wire_bytes = 0;
+};
+
+struct TopToken {
+  TokenId id = 0;
+  float logprob = 0.0F;
+};
+
+struct TokenEvent {
+  TokenId id = 0;
+  float logprob = 0.0F;
+  std::vector<TopToken> top;
+};
+
+/// One decode step's tokens of many requests.
+struct Tokens {
+  struct Item {
+    RequestId request;
+    std::uint32_t index = 0;  // output index, 0 = first generated token; drops duplicates after a resume
+    TokenEvent token;
+  };
+  std::vector<Item> items;
+};
+
+struct Finished {
+  RequestId request;
+  std::string reason;  // "stop", "length", "error", "cancelled"
+  std::optional<TokenId> stop_token;
+  std::optional<Error> error;
+  double first_step_s = 0;  // KV ready (or reserved, when colocated) until the first token was sampled
+};
+
+struct CancelRequest {
+  RequestId request;
+};
+struct CancelReply {
+  bool found = false;
+  std::uint32_t freed_blocks = 0;
+};
+
+struct ProbePathRequest {
+  std::string data_address;
+};
+
+nlohmann::json to_json(const RegisterRequest&);
+nlohmann::json to_json(const RegisterReply&);
+nlohmann::json to_json(const Heartbeat&);
+nlohmann::json to_json(const ReserveRequest&);
+nlohmann::json to_json(const ReserveReply&);
+nlohmann::json to_json(const PrefillRequest&);
+nlohmann::json to_json(const PrefillDone&);
+nlohmann::json to_json(const KvReady&);
+nlohmann::json to_json(const Tokens&);
+nlohmann::json to_json(const Finished&);
+nlohmann::json to_json(const CancelRequest&);
+nlohmann::json to_json(const CancelReply&);
+nlohmann::json to_json(const ProbePathRequest&);
+nlohmann::json to_json(const LinkReport&);
+nlohmann::json to_json(const Error&);
+
+/// parse<T>(json): the inverse of to_json for each type above.
+template <class T>
+[[nodiscard]] Result<T> parse(const nlohmann::json& j);
+
+}  // namespace sluice::control

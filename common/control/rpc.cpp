@@ -1,0 +1,289 @@
+#include "common/control/rpc.h"
+
+#include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <cstring>
+
+namespace sluice::control {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using nlohmann::json;
+
+/// Walks CBOR without recursion: bounds nesting and refuses what we never send (tags, indefinite lengths).
+Result<> check_cbor(std::span<const std::uint8_t> in) {
+  std::array<std::uint64_t, kMaxDepth> left{};  // items still open per level
+  int depth = 0;
+  std::size_t pos = 0;
+  std::uint64_t want = 1;
+  while (true) {
+    while (want == 0) {
+      if (depth == 0) {
+        if (pos != in.size())
+          return fail(Errc::data_corrupt, "control message: {} bytes after the value", in.size() - pos);
+        return {};
+      }
+      want = left[static_cast<std::size_t>(--depth)];
+    }
+    if (pos >= in.size()) return fail(Errc::data_corrupt, "control message: truncated");
+    const std::uint8_t head = in[pos++];
+    const int major = head >> 5;
+    const int info = head & 31;
+    std::uint64_t arg = static_cast<std::uint64_t>(info);
+    if (info >= 24) {
+      if (info > 27) return fail(Errc::data_corrupt, "control message: indefinite or reserved length");
+      const std::size_t n = std::size_t{1} << (info - 24);
+      if (n > in.size() - pos) return fail(Errc::data_corrupt, "control message: truncated");
+      arg = 0;
+      for (std::size_t i = 0; i < n; ++i) arg = arg << 8 | in[pos + i];
+      pos += n;
+    }
+    --want;
+    if (major == 6) return fail(Errc::data_corrupt, "control message: tags are not allowed");
+    if (major == 2 || major == 3) {
+      if (arg > in.size() - pos) return fail(Errc::data_corrupt, "control message: truncated string");
+      pos += arg;
+    } else if (major == 4 || major == 5) {
+      // Each item takes at least one byte, so a count beyond the rest is a lie.
+      const std::uint64_t items = major == 5 && arg <= in.size() ? 2 * arg : arg;
+      if (items > in.size() - pos)
+        return fail(Errc::data_corrupt, "control message: container longer than the message");
+      if (depth == kMaxDepth) return fail(Errc::data_corrupt, "control message: nested deeper than {}", kMaxDepth);
+      left[static_cast<std::size_t>(depth++)] = want;
+      want = items;
+    }
+  }
+}
+
+void put_u32(std::uint8_t* p, std::uint32_t v) {
+  for (int i = 0; i < 4; ++i) p[i] = static_cast<std::uint8_t>(v >> (8 * i));
+}
+std::uint32_t get_u32(const std::uint8_t* p) {
+  return static_cast<std::uint32_t>(p[0]) | static_cast<std::uint32_t>(p[1]) << 8 |
+         static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
+}
+
+json error_body(const Error& e) { return {{"code", name(e.code)}, {"message", e.message}, {"param", e.param}}; }
+
+Error read_error(const json& e) {
+  auto text = [&](const char* key) {
+    return e.is_object() && e.contains(key) && e.at(key).is_string() ? e.at(key).get<std::string>() : std::string();
+  };
+  return Error{errc_from_name(text("code")), text("message"), text("param")};
+}
+
+}  // namespace
+
+Result<json> decode_cbor(std::span<const std::uint8_t> bytes) {
+  SLUICE_TRY(check_cbor(bytes));
+  json j = json::from_cbor(bytes.begin(), bytes.end(), true, false);
+  if (j.is_discarded()) return fail(Errc::data_corrupt, "control message: not valid CBOR");
+  return j;
+}
+
+Connection::Connection(tcp::socket socket, Handlers handlers)
+    : socket_(std::move(socket)), handlers_(std::move(handlers)) {
+  boost::system::error_code ec;
+  socket_.set_option(tcp::no_delay(true), ec);
+}
+
+std::string Connection::peer() const {
+  boost::system::error_code ec;
+  const auto ep = socket_.remote_endpoint(ec);
+  return ec ? std::string("?") : fmt::format("{}:{}", ep.address().to_string(), ep.port());
+}
+
+void Connection::start() { read_length(); }
+
+void Connection::read_length() {
+  asio::async_read(
+      socket_, asio::buffer(length_), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+        if (!self->open_) return;
+        if (ec) return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+        const std::uint32_t n = get_u32(self->length_);
+        if (n == 0 || n > kMaxFrame)
+          return self->close(
+              Error{Errc::data_corrupt, fmt::format("control frame of {} bytes (limit {})", n, kMaxFrame), {}});
+        self->read_body(n);
+      });
+}
+
+void Connection::read_body(std::uint32_t length) {
+  // Grown as bytes come, so that a length alone never costs memory.
+  constexpr std::size_t kStep = 256U << 10;
+  const std::size_t have = body_.size();
+  const std::size_t more = std::min<std::size_t>(length - have, kStep);
+  body_.resize(have + more);
+  asio::async_read(socket_, asio::buffer(body_.data() + have, more),
+                   [self = shared_from_this(), length](boost::system::error_code ec, std::size_t) {
+                     if (!self->open_) return;
+                     if (ec)
+                       return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+                     if (self->body_.size() < length) return self->read_body(length);
+                     const auto bytes = std::move(self->body_);
+                     self->body_.clear();
+                     self->dispatch(bytes);
+                     if (self->open_) self->read_length();
+                   });
+}
+
+void Connection::dispatch(std::span<const std::uint8_t> bytes) {
+  auto decoded = decode_cbor(bytes);
+  if (!decoded) return close(decoded.error());
+  json& m = *decoded;
+  if (!m.is_object()) return close(Error{Errc::data_corrupt, "control message is not a map", {}});
+  if (m.contains("re")) return dispatch_reply(m);
+  if (!m.contains("t") || !m["t"].is_string())
+    return close(Error{Errc::data_corrupt, "control message without a type", {}});
+  const std::string type = m["t"].get<std::string>();
+  json body = m.contains("b") ? std::move(m["b"]) : json(nullptr);
+  if (!m.contains("id")) {
+    if (handlers_.on_notify) handlers_.on_notify(type, std::move(body));
+    return;
+  }
+  if (!m["id"].is_number_unsigned()) return close(Error{Errc::data_corrupt, "control call with a bad id", {}});
+  const auto id = m["id"].get<std::uint64_t>();
+  Reply reply = [weak = weak_from_this(), id](Result<json> r) {
+    const auto self = weak.lock();
+    if (!self || !self->open_) return;
+    if (r) {
+      self->send({{"re", id}, {"b", std::move(*r)}});
+    } else {
+      self->send({{"re", id}, {"e", error_body(r.error())}});
+    }
+  };
+  if (!handlers_.on_call) return reply(fail(Errc::unsupported, "no calls are answered on this connection"));
+  handlers_.on_call(type, std::move(body), std::move(reply));
+}
+
+void Connection::dispatch_reply(json& m) {
+  if (!m["re"].is_number_unsigned()) return close(Error{Errc::data_corrupt, "control reply with a bad id", {}});
+  const auto it = pending_.find(m["re"].get<std::uint64_t>());
+  if (it == pending_.end()) return;  // answered after its timeout
+  Pending p = std::move(it->second);
+  pending_.erase(it);
+  if (p.timer) p.timer->cancel();
+  if (m.contains("e")) {
+    p.done(std::unexpected(read_error(m["e"])));
+  } else {
+    p.done(m.contains("b") ? std::move(m["b"]) : json(nullptr));
+  }
+}
+
+void Connection::call(const std::string& type, json body, std::chrono::milliseconds timeout, Reply done) {
+  if (!open_) return done(fail(Errc::unavailable, "control connection is closed"));
+  const std::uint64_t id = next_id_++;
+  Pending p{std::move(done), std::make_unique<asio::steady_timer>(socket_.get_executor())};
+  p.timer->expires_after(timeout);
+  p.timer->async_wait([weak = weak_from_this(), id, type](boost::system::error_code ec) {
+    const auto self = weak.lock();
+    if (ec || !self) return;
+    const auto it = self->pending_.find(id);
+    if (it == self->pending_.end()) return;
+    Reply d = std::move(it->second.done);
+    self->pending_.erase(it);
+    d(fail(Errc::deadline_exceeded, "control call '{}' was not answered in time", type));
+  });
+  pending_.emplace(id, std::move(p));
+  send({{"t", type}, {"id", id}, {"b", std::move(body)}});
+}
+
+void Connection::notify(const std::string& type, json body) {
+  if (open_) send({{"t", type}, {"b", std::move(body)}});
+}
+
+void Connection::send(const json& m) {
+  std::vector<std::uint8_t> frame(4);
+  json::to_cbor(m, frame);
+  const std::size_t n = frame.size() - 4;
+  if (n > kMaxFrame)
+    return close(Error{Errc::internal, fmt::format("control frame of {} bytes is over the limit", n), {}});
+  put_u32(frame.data(), static_cast<std::uint32_t>(n));
+  queued_ += frame.size();
+  if (queued_ > kMaxQueued) return close(Error{Errc::unavailable, "control peer does not read; disconnected", {}});
+  out_.push_back(std::move(frame));
+  if (out_.size() == 1) write_next();
+}
+
+void Connection::write_next() {
+  asio::async_write(socket_, asio::buffer(out_.front()),
+                    [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+                      if (!self->open_) return;
+                      if (ec)
+                        return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+                      self->queued_ -= self->out_.front().size();
+                      self->out_.pop_front();
+                      if (!self->out_.empty()) self->write_next();
+                    });
+}
+
+void Connection::close(const Error& why) {
+  if (!open_) return;
+  open_ = false;
+  const auto keep = shared_from_this();
+  boost::system::error_code ec;
+  socket_.shutdown(tcp::socket::shutdown_both, ec);
+  socket_.close(ec);
+  auto pending = std::move(pending_);
+  pending_.clear();
+  for (auto& [id, p] : pending) p.done(std::unexpected(Error{Errc::unavailable, why.message, {}}));
+  // Handlers may own this connection's owner: drop them so that no cycle survives, but only once the stack is unwound,
+  // since close() may be running inside one of them.
+  auto h = std::make_shared<Handlers>(std::exchange(handlers_, {}));
+  asio::post(socket_.get_executor(), [keep, h, why] {
+    if (h->on_close) h->on_close(why);
+  });
+}
+
+Result<HostPort> split_address(const std::string& address) {
+  const auto colon = address.rfind(':');
+  if (colon == std::string::npos || colon + 1 == address.size())
+    return fail(Errc::invalid_argument, "address '{}' must be host:port", address);
+  HostPort hp{address.substr(0, colon), address.substr(colon + 1)};
+  if (hp.host.size() >= 2 && hp.host.front() == '[' && hp.host.back() == ']')
+    hp.host = hp.host.substr(1, hp.host.size() - 2);
+  if (hp.port.size() > 5 || hp.port.find_first_not_of("0123456789") != std::string::npos || std::stoul(hp.port) > 65535)
+    return fail(Errc::invalid_argument, "address '{}': port must be 0 to 65535", address);
+  return hp;
+}
+
+Listener::Listener(asio::io_context& io, const std::string& address, Accept accept)
+    : acceptor_(io), accept_(std::move(accept)) {
+  const auto hp = split_address(address);
+  if (!hp) throw std::runtime_error(hp.error().message);
+  tcp::resolver resolver(io);
+  const auto endpoint = hp->host.empty() ? tcp::endpoint(tcp::v4(), static_cast<std::uint16_t>(std::stoul(hp->port)))
+                                         : resolver.resolve(hp->host, hp->port, tcp::resolver::passive)->endpoint();
+  acceptor_.open(endpoint.protocol());
+  acceptor_.set_option(tcp::acceptor::reuse_address(true));
+  try {
+    acceptor_.bind(endpoint);
+    acceptor_.listen();
+  } catch (const boost::system::system_error& e) {
+    throw std::runtime_error(fmt::format("cannot listen on {}: {}", address, e.code().message()));
+  }
+  next();
+}
+
+std::string Listener::address() const {
+  const auto ep = acceptor_.local_endpoint();
+  return fmt::format("{}:{}", ep.address().to_string(), ep.port());
+}
+
+void Listener::next() {
+  acceptor_.async_accept([this](boost::system::error_code ec, tcp::socket s) {
+    if (ec == asio::error::operation_aborted) return;
+    if (!ec) accept_(std::move(s));
+    if (acceptor_.is_open()) next();
+  });
+}
+
+void Listener::stop() {
+  boost::system::error_code ec;
+  acceptor_.close(ec);
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,97 @@
+#pragma once
+// Control-plane RPC: length-prefixed CBOR over one TCP connection per node, calls and notifications in both directions.
+//
+// Frame: u32 little-endian length, then CBOR {"t": type, "b": body} plus "id" on a call, or "re" (id answered) with
+// either "b" or "e" (error) on a reply. Limits: kMaxFrame bytes, kMaxDepth nesting, kMaxQueued bytes waiting to be
+// written (a peer that does not read is disconnected, since control messages are never droppable).
+//
+// Threading: a Connection lives on one io_context thread; every method and handler runs there. It is kept alive by
+// its own pending operations and by whoever holds the pointer. Failure: any protocol error closes the connection;
+// every open call then completes with `unavailable`, and on_close is called once.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+
+#include "common/result.h"
+
+namespace sluice::control {
+
+inline constexpr std::size_t kMaxFrame = 16U << 20;
+inline constexpr std::size_t kMaxQueued = 64U << 20;
+inline constexpr int kMaxDepth = 16;
+
+/// CBOR that was checked for depth and definite lengths before it is decoded (the decoder recurses per level).
+[[nodiscard]] Result<nlohmann::json> decode_cbor(std::span<const std::uint8_t> bytes);
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Reply = std::function<void(Result<nlohmann::json>)>;
+  struct Handlers {
+    /// A call: answer through reply exactly once, now or later.
+    std::function<void(const std::string& type, nlohmann::json body, Reply reply)> on_call;
+    std::function<void(const std::string& type, nlohmann::json body)> on_notify;
+    std::function<void(const Error&)> on_close;
+  };
+
+  Connection(boost::asio::ip::tcp::socket socket, Handlers handlers);
+  /// Begins reading. Call once.
+  void start();
+  void call(const std::string& type, nlohmann::json body, std::chrono::milliseconds timeout, Reply done);
+  void notify(const std::string& type, nlohmann::json body);
+  void close(const Error& why);
+  [[nodiscard]] bool open() const noexcept { return open_; }
+  [[nodiscard]] std::string peer() const;
+
+ private:
+  struct Pending {
+    Reply done;
+    std::unique_ptr<boost::asio::steady_timer> timer;
+  };
+  void read_length();
+  void read_body(std::uint32_t length);
+  void dispatch(std::span<const std::uint8_t> bytes);
+  void dispatch_reply(nlohmann::json& m);
+  void send(const nlohmann::json& m);
+  void write_next();
+
+  boost::asio::ip::tcp::socket socket_;
+  Handlers handlers_;
+  bool open_ = true;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, Pending> pending_;
+  std::uint8_t length_[4] = {};
+  std::vector<std::uint8_t> body_;
+  std::deque<std::vector<std::uint8_t>> out_;
+  std::size_t queued_ = 0;
+};
+
+/// Accepts control connections; `accept` gets each socket and builds its Connection.
+class Listener {
+ public:
+  using Accept = std::function<void(boost::asio::ip::tcp::socket)>;
+  /// Throws std::runtime_error when the address cannot be bound (start-up only).
+  Listener(boost::asio::io_context& io, const std::string& address, Accept accept);
+  [[nodiscard]] std::string address() const;
+  void stop();
+
+ private:
+  void next();
+  boost::asio::ip::tcp::acceptor acceptor_;
+  Accept accept_;
+};
+
+struct HostPort {
+  std::string host;
+  std::string port;
+};
+/// "host:port", "[v6]:port" or ":port" (all interfaces).
+[[nodiscard]] Result<HostPort> split_address(const std::string& address);
+
+}  // namespace sluice::control
