@@ -1,0 +1,48 @@
+#pragma once
+// What the API room needs of the served model's text side: the tokenizer, the chat template and incremental
+// detokenizing. Owned here (the caller); common/text is adapted to it in text_adapter.*, tests use a fake.
+// Threading: used from the coordinator's io_context thread only; const calls don't change observable state.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/result.h"
+
+namespace sluice::coordinator {
+
+/// Turns a token sequence into text piece by piece. One per choice.
+class Detokenizer {
+ public:
+  virtual ~Detokenizer() = default;
+  /// Text that became certain with this token: valid UTF-8; bytes of an unfinished character are held back.
+  [[nodiscard]] virtual std::string push(TokenId id) = 0;
+  /// What is still held back at the end of the output (an unfinished character reads as U+FFFD).
+  [[nodiscard]] virtual std::string finish() = 0;
+};
+
+/// What a chat template is rendered from. `messages` and `tools` are validated JSON arrays.
+struct ChatPrompt {
+  nlohmann::json messages = nlohmann::json::array();
+  nlohmann::json tools = nlohmann::json::array();
+  nlohmann::json kwargs = nlohmann::json::object();  // extra template variables (chat_template_kwargs)
+  bool add_generation_prompt = true;
+};
+
+class ModelText {
+ public:
+  virtual ~ModelText() = default;
+  /// add_special: let the tokenizer add its own BOS and the like; off for text a chat template rendered.
+  [[nodiscard]] virtual Result<std::vector<TokenId>> encode(std::string_view text, bool add_special) const = 0;
+  [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
+  /// The raw bytes of one token (possibly part of a UTF-8 character), for log-probability reports.
+  [[nodiscard]] virtual std::string token_bytes(TokenId id) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const = 0;
+  /// unsupported if the model has no chat template; invalid_argument if the template refuses the messages.
+  [[nodiscard]] virtual Result<std::string> render_chat(const ChatPrompt& prompt) const = 0;
+};
+
+}  // namespace sluice::coordinator
