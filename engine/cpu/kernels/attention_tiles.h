@@ -1,0 +1,255 @@
+#pragma once
+// Attention over paged KV with an online softmax (include a simd_*.h and matmul_tiles.h first; method:
+// FlashAttention-2, Dao 2023, with the split of keys fixed by position).
+//
+// A query row sees its keys one span at a time: scores, the span's own maximum, weights and their sum, and the
+// weighted values, all relative to that maximum; then the span's triple is merged into the row's running one, in
+// ascending order. Spans begin at multiples of kSpan counted from position 0. Masked keys enter sums as exact
+// zeros. So a row's result depends on its own position and window only, not on the rows beside it, on where a
+// chunk began, or on which spans were computed apart and merged later.
+//
+// Logarithms are to base 2: log2(e) is folded into the query's scale.
+#include "engine/cpu/kernels/kernels.h"
+
+namespace sluice::engine::cpu {
+namespace {
+
+constexpr float kMinusInf = -__builtin_inff();
+
+struct AttentionScratch {
+  float* keys;     // [kSpan / kCols][head_dim][kCols], transposed
+  float* values;   // [dim panels][kSpan][kCols]
+  float* queries;  // [head_dim blocks][rows][kRowFloats], scaled
+  float* scores;   // [kTileRows][kRowFloats]
+  float* output;   // [kTileRows][round_up_dim]
+};
+
+/// A half-open range of key positions.
+struct KeyRange {
+  uint32_t begin, end;
+};
+
+inline uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+inline uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/// Keys that the query at `pos` sees within [span, span + kSpan), relative to span; empty as {x, x}.
+inline KeyRange visible(uint32_t pos, uint32_t window, uint32_t span) {
+  const uint32_t end = smaller(pos + 1, span + kSpan);
+  const uint32_t first = window != 0 && pos + 1 > window ? pos + 1 - window : 0;
+  const uint32_t begin = larger(first, span);
+  return begin < end ? KeyRange{begin - span, end - span} : KeyRange{0, 0};
+}
+
+inline size_t key_offset(const AttentionItem& it, uint32_t pos) {
+  return (size_t{it.blocks[pos / it.block_size]} * it.block_size + pos % it.block_size) * it.kv_stride;
+}
+
+void load_queries(const AttentionItem& it, float* queries) {
+  const uint32_t rows = it.tokens * it.heads;
+  const V scale = V::set1(it.scale * 1.44269504088896341F);
+  for (uint32_t r = 0; r < rows; ++r) {
+    const float* q = it.q + (r / it.heads) * it.q_stride + size_t{r % it.heads} * it.head_dim;
+    for (uint32_t d = 0; d < it.head_dim; d += V::kLanes) {
+      const uint32_t n = smaller(V::kLanes, it.head_dim - d);
+      float* to = queries + (size_t{d / kRowFloats} * rows + r) * kRowFloats + d % kRowFloats;
+      (V::load_part(q + d, n) * scale).store_part(to, n);
+    }
+  }
+}
+
+/// Transposes kLanes keys (null: a key nobody sees, written as zeros) into one panel column block: to[d][kCols].
+void transpose_keys(const AttentionItem& it, const char* const (&key)[V::kLanes], float* to) {
+  constexpr uint32_t kL = V::kLanes;
+  const uint32_t word_dims = it.kv_f32 ? 1 : 2;  // values per 4-byte word
+  uint32_t d = 0;
+  for (; d + kL * word_dims <= it.head_dim; d += kL * word_dims) {
+    Vi w[kL];
+    for (uint32_t i = 0; i < kL; ++i)
+      w[i] = key[i] != nullptr ? Vi::load(key[i] + size_t{d} * (4 / word_dims)) : Vi::zero();
+    transpose(w);
+    for (uint32_t i = 0; i < kL; ++i) {
+      float* row = to + size_t{d + i * word_dims} * kCols;
+      if (it.kv_f32) {
+        floats(w[i]).store(row);
+      } else {
+        floats(shift_left(w[i], 16)).store(row);
+        floats(upper_half(w[i])).store(row + kCols);
+      }
+    }
+  }
+  for (; d < it.head_dim; ++d)
+    for (uint32_t i = 0; i < kL; ++i) {
+      uint32_t word = 0;
+      if (key[i] != nullptr && it.kv_f32) __builtin_memcpy(&word, key[i] + size_t{d} * 4, 4);
+      if (key[i] != nullptr && !it.kv_f32) {
+        uint16_t half;
+        __builtin_memcpy(&half, key[i] + size_t{d} * 2, 2);
+        word = static_cast<uint32_t>(half) << 16;
+      }
+      to[size_t{d} * kCols + i] = __builtin_bit_cast(float, word);
+    }
+}
+
+/// Lays out the keys and values of positions span + [seen.begin, seen.end) for the tiles.
+void load_span(const AttentionItem& it, uint32_t span, KeyRange seen, const AttentionScratch& s) {
+  constexpr uint32_t kL = V::kLanes;
+  const uint32_t bytes = it.kv_f32 ? 4 : 2;
+  const auto* k_pool = static_cast<const char*>(it.k);
+  const auto* v_pool = static_cast<const char*>(it.v);
+  const uint32_t panel_end = (seen.end + kCols - 1) / kCols * kCols;
+  for (uint32_t p = seen.begin / kCols * kCols; p < panel_end; p += kL) {
+    const char* key[kL];
+    for (uint32_t i = 0; i < kL; ++i) {
+      const bool in = p + i >= seen.begin && p + i < seen.end;
+      key[i] = in ? k_pool + key_offset(it, span + p + i) * bytes : nullptr;
+    }
+    transpose_keys(it, key, s.keys + size_t{p / kCols} * it.head_dim * kCols + p % kCols);
+  }
+  for (uint32_t p = seen.begin; p < seen.end; ++p) {
+    const char* v = v_pool + key_offset(it, span + p) * bytes;
+    float* to = s.values + size_t{p} * kCols;
+    uint32_t d = 0;
+    for (; d + kL <= it.head_dim; d += kL) {
+      float* at = to + size_t{d / kCols} * kSpan * kCols + d % kCols;
+      if (it.kv_f32)
+        V::load(reinterpret_cast<const float*>(v) + d).store(at);
+      else
+        widen_bf16(reinterpret_cast<const uint16_t*>(v) + d).store(at);
+    }
+    for (; d < (it.head_dim + kCols - 1) / kCols * kCols; ++d) {
+      uint32_t word = 0;
+      if (d < it.head_dim && it.kv_f32) __builtin_memcpy(&word, v + size_t{d} * 4, 4);
+      if (d < it.head_dim && !it.kv_f32) word = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(v)[d]) << 16;
+      to[size_t{d / kCols} * kSpan * kCols + d % kCols] = __builtin_bit_cast(float, word);
+    }
+  }
+}
+
+/// state (+)= one span's max, sum and output.
+inline void merge_row(float* state, float max, float sum, const float* output, uint32_t head_dim) {
+  if (sum == 0.0F) return;  // the row sees nothing there
+  if (state[1] == 0.0F) {
+    state[0] = max;
+    state[1] = sum;
+    for (uint32_t d = 0; d < head_dim; d += V::kLanes) V::load(output + d).store(state + kStateHead + d);
+    return;
+  }
+  const float top = state[0] > max ? state[0] : max;
+  const V old_factor = exp2(V::set1(state[0] - top)), new_factor = exp2(V::set1(max - top));
+  float sums[V::kLanes];
+  fma(V::set1(sum), new_factor, V::set1(state[1]) * old_factor).store(sums);
+  state[0] = top;
+  state[1] = sums[0];
+  for (uint32_t d = 0; d < head_dim; d += V::kLanes) {
+    float* o = state + kStateHead + d;
+    fma(V::load(output + d), new_factor, V::load(o) * old_factor).store(o);
+  }
+}
+
+inline void finish_row(const float* state, uint32_t head_dim, float* out) {
+  const V sum = V::set1(state[1]);
+  for (uint32_t d = 0; d < head_dim; d += V::kLanes)
+    (V::load(state + kStateHead + d) / sum).store_part(out + d, smaller(V::kLanes, head_dim - d));
+}
+
+/// Turns one row of scores into weights over [seen], zeros elsewhere in [begin, end); returns max and sum.
+inline void soften(float* scores, KeyRange seen, KeyRange tile, float& max_out, float& sum_out) {
+  constexpr uint32_t kL = V::kLanes;
+  const uint32_t begin = tile.begin / kL * kL, end = (tile.end + kL - 1) / kL * kL;
+  for (uint32_t i = begin; i < seen.begin; ++i) scores[i] = kMinusInf;
+  for (uint32_t i = seen.end; i < end; ++i) scores[i] = kMinusInf;
+  V top = V::set1(kMinusInf);
+  for (uint32_t i = begin; i < end; i += kL) top = max(top, V::load(scores + i));
+  const float m = largest(top);
+  V total = V::zero();
+  for (uint32_t i = begin; i < end; i += kL) {
+    const V w = exp2(V::load(scores + i) - V::set1(m));
+    w.store(scores + i);
+    total = total + w;
+  }
+  max_out = m;
+  sum_out = sum(total);
+}
+
+/// One tile of query rows [row, row + n) against one span.
+void attend_tile(const AttentionItem& it, uint32_t span, uint32_t row, uint32_t n, const AttentionScratch& s) {
+  const uint32_t rows = it.tokens * it.heads, dim = it.head_dim;
+  const uint32_t first_pos = it.first_pos + row / it.heads, last_pos = it.first_pos + (row + n - 1) / it.heads;
+  const KeyRange first = visible(first_pos, it.window, span), last = visible(last_pos, it.window, span);
+  KeyRange tile{first.begin, last.end};
+  if (first.begin == first.end) tile.begin = last.begin;
+  if (last.begin == last.end) tile.end = first.end;
+  if (tile.begin == tile.end) return;
+
+  for (uint32_t p = tile.begin / kCols * kCols; p < tile.end; p += kCols)
+    for (uint32_t d = 0; d < dim; d += kRowFloats)
+      kF32Matmul.tile[n](s.queries + (size_t{d / kRowFloats} * rows + row) * kRowFloats,
+                         s.keys + (size_t{p / kCols} * dim + d) * kCols, smaller(kRowFloats, dim - d), s.scores + p,
+                         kRowFloats, d != 0);
+
+  float maxima[kTileRows], sums[kTileRows];
+  for (uint32_t r = 0; r < n; ++r) {
+    const KeyRange seen = visible(it.first_pos + (row + r) / it.heads, it.window, span);
+    float* scores = s.scores + size_t{r} * kRowFloats;
+    if (seen.begin == seen.end) {
+      for (uint32_t i = tile.begin; i < tile.end; ++i) scores[i] = 0.0F;
+      maxima[r] = kMinusInf;
+      sums[r] = 0.0F;
+    } else {
+      soften(scores, seen, tile, maxima[r], sums[r]);
+    }
+  }
+  const uint32_t padded = round_up_dim(dim);
+  for (uint32_t d = 0; d < dim; d += kCols)
+    kF32Matmul.tile[n](s.scores + tile.begin, s.values + (size_t{d / kCols} * kSpan + tile.begin) * kCols,
+                       tile.end - tile.begin, s.output + d, padded, false);
+  for (uint32_t r = 0; r < n; ++r)
+    merge_row(it.state + size_t{row + r} * state_floats(dim), maxima[r], sums[r], s.output + size_t{r} * padded, dim);
+}
+
+void attend(const AttentionItem& it, float* scratch) {
+  const uint32_t dim = it.head_dim, rows = it.tokens * it.heads;
+  AttentionScratch s{};
+  s.keys = scratch;
+  s.values = s.keys + size_t{kSpan} * round_up_dim(dim);
+  s.queries = s.values + size_t{kSpan} * round_up_dim(dim);
+  s.scores = s.queries + size_t{rows} * kRowFloats * ((dim + kRowFloats - 1) / kRowFloats);
+  s.output = s.scores + size_t{kTileRows} * kRowFloats;
+  load_queries(it, s.queries);
+  for (uint32_t r = 0; r < rows; ++r) {
+    it.state[size_t{r} * state_floats(dim)] = kMinusInf;
+    it.state[size_t{r} * state_floats(dim) + 1] = 0.0F;
+  }
+  const uint32_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (uint32_t sp = it.span_begin; sp < it.span_end; ++sp) {
+    const uint32_t span = sp * kSpan;
+    const KeyRange first = visible(it.first_pos, it.window, span);
+    const KeyRange last = visible(it.first_pos + it.tokens - 1, it.window, span);
+    KeyRange seen{first.begin, last.end};
+    if (first.begin == first.end) seen.begin = last.begin;
+    if (last.begin == last.end) seen.end = first.end;
+    if (seen.begin == seen.end) continue;
+    load_span(it, span, seen, s);
+    for (uint32_t t = 0; t < tiles; ++t) {
+      const uint32_t row = rows * t / tiles;
+      attend_tile(it, span, row, rows * (t + 1) / tiles - row, s);
+    }
+  }
+  if (it.out == nullptr) return;
+  for (uint32_t r = 0; r < rows; ++r)
+    finish_row(it.state + size_t{r} * state_floats(dim), dim,
+               it.out + (r / it.heads) * it.out_stride + size_t{r % it.heads} * dim);
+}
+
+void merge_parts(const float* parts, size_t part_stride, uint32_t count, uint32_t head_dim, float* state, float* out) {
+  state[0] = kMinusInf;
+  state[1] = 0.0F;
+  for (uint32_t p = 0; p < count; ++p) {
+    const float* part = parts + p * part_stride;
+    merge_row(state, part[0], part[1], part + kStateHead, head_dim);
+  }
+  finish_row(state, head_dim, out);
+}
+
+}  // namespace
+}  // namespace sluice::engine::cpu
