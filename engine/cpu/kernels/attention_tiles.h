@@ -32,11 +32,11 @@ struct KeyRange {
 inline uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 inline uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
-/// Keys that the query at `pos` sees within [span, span + kSpan), relative to span; empty as {x, x}.
-inline KeyRange visible(uint32_t pos, uint32_t window, uint32_t span) {
-  const uint32_t end = smaller(pos + 1, span + kSpan);
-  const uint32_t first = window != 0 && pos + 1 > window ? pos + 1 - window : 0;
-  const uint32_t begin = larger(first, span);
+/// Keys that some query at positions first_pos .. last_pos sees within [span, span + kSpan), relative to span; {0, 0}
+/// if there are none.
+inline KeyRange visible(uint32_t first_pos, uint32_t last_pos, uint32_t window, uint32_t span) {
+  const uint32_t first = window != 0 && first_pos + 1 > window ? first_pos + 1 - window : 0;
+  const uint32_t begin = larger(first, span), end = smaller(last_pos + 1, span + kSpan);
   return begin < end ? KeyRange{begin - span, end - span} : KeyRange{0, 0};
 }
 
@@ -175,10 +175,7 @@ inline void soften(float* scores, KeyRange seen, KeyRange tile, float& max_out, 
 void attend_tile(const AttentionItem& it, uint32_t span, uint32_t row, uint32_t n, const AttentionScratch& s) {
   const uint32_t rows = it.tokens * it.heads, dim = it.head_dim;
   const uint32_t first_pos = it.first_pos + row / it.heads, last_pos = it.first_pos + (row + n - 1) / it.heads;
-  const KeyRange first = visible(first_pos, it.window, span), last = visible(last_pos, it.window, span);
-  KeyRange tile{first.begin, last.end};
-  if (first.begin == first.end) tile.begin = last.begin;
-  if (last.begin == last.end) tile.end = first.end;
+  const KeyRange tile = visible(first_pos, last_pos, it.window, span);
   if (tile.begin == tile.end) return;
 
   for (uint32_t p = tile.begin / kCols * kCols; p < tile.end; p += kCols)
@@ -189,7 +186,8 @@ void attend_tile(const AttentionItem& it, uint32_t span, uint32_t row, uint32_t 
 
   float maxima[kTileRows], sums[kTileRows];
   for (uint32_t r = 0; r < n; ++r) {
-    const KeyRange seen = visible(it.first_pos + (row + r) / it.heads, it.window, span);
+    const uint32_t pos = it.first_pos + (row + r) / it.heads;
+    const KeyRange seen = visible(pos, pos, it.window, span);
     float* scores = s.scores + size_t{r} * kRowFloats;
     if (seen.begin == seen.end) {
       for (uint32_t i = tile.begin; i < tile.end; ++i) scores[i] = 0.0F;
@@ -223,11 +221,7 @@ void attend(const AttentionItem& it, float* scratch) {
   const uint32_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (uint32_t sp = it.span_begin; sp < it.span_end; ++sp) {
     const uint32_t span = sp * kSpan;
-    const KeyRange first = visible(it.first_pos, it.window, span);
-    const KeyRange last = visible(it.first_pos + it.tokens - 1, it.window, span);
-    KeyRange seen{first.begin, last.end};
-    if (first.begin == first.end) seen.begin = last.begin;
-    if (last.begin == last.end) seen.end = first.end;
+    const KeyRange seen = visible(it.first_pos, it.first_pos + it.tokens - 1, it.window, span);
     if (seen.begin == seen.end) continue;
     load_span(it, span, seen, s);
     for (uint32_t t = 0; t < tiles; ++t) {
