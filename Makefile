@@ -1,0 +1,50 @@
+# The commands a person types. Each installs what it needs on Debian 12 (as root or through sudo).
+JOBS ?= $(shell nproc)
+PRESET ?= release
+BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+
+.PHONY: help deps build demo test bench format format-check tidy sanitize fuzz clean
+
+help:
+	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
+	@echo 'make test      build and run every test that needs no GPU'
+	@echo 'make build     build/bin/sluice-*, sluicectl   (PRESET=dev|tsan|release|cuda|fuzz)'
+	@echo 'make bench     the figures: engine, transport, codec'
+	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
+
+deps:
+	@tools/install_deps.sh
+
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET)
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: build
+	@tools/demo.sh
+
+test: build
+	@tools/test_venv.sh $(BUILD)
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1
+
+bench: build
+	@for s in codec transport engine; do $(BUILD)/bin/sluice-bench $$s || exit 1; done
+
+SOURCES = git ls-files '*.h' '*.cpp' '*.cu' '*.cuh'
+format:
+	@$(SOURCES) | xargs clang-format-19 -i
+format-check:
+	@tools/install_deps.sh ci
+	@$(SOURCES) | xargs clang-format-19 --dry-run --Werror
+tidy: build
+	@tools/install_deps.sh ci
+	@tools/tidy.sh $(BUILD)
+# Unit tests under ASan and UBSan; system tests and large models stay with the release build.
+sanitize:
+	@$(MAKE) --no-print-directory build PRESET=dev
+	@ctest --test-dir build-dev --output-on-failure --no-tests=error -j $(JOBS) -LE 'system|slow'
+fuzz:
+	@tools/install_deps.sh ci
+	@cmake --preset fuzz >/dev/null && cmake --build build-fuzz -j $(JOBS) --target sluice_fuzz_all && tools/fuzz.sh build-fuzz
+
+clean:
+	@rm -rf build build-dev build-tsan build-fuzz build-cuda

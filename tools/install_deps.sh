@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
+#   tools/install_deps.sh        build and test
+#   tools/install_deps.sh ci     also the clang tools of version 19
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build make pkg-config git ca-certificates
+  libucx-dev ucx-utils libboost1.81-dev nlohmann-json3-dev prometheus-cpp-dev catch2 libspdlog-dev libfmt-dev libcli11-dev
+  libssl-dev libpcre2-dev libutf8proc-dev libzstd-dev liblz4-dev libxxhash-dev libdnnl-dev libeigen3-dev libbenchmark-dev
+  python3 python3-venv procps
+)
+if [ "${1:-}" = ci ]; then
+  packages+=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache)
+fi
+
+missing=()
+for p in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "install_deps: installing ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install_deps: run as root or install sudo; missing: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -q
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"
