@@ -312,10 +312,10 @@ Result<KvReady> parse<KvReady>(const json& j) {
 json to_json(const Tokens& m) {
   json items = json::array();
   for (const auto& it : m.items) {
-    // Positional, since this is the hottest message: [request, index, id, logprob, [[id, logprob], ...]].
+    // Positional, since this is the hottest message: [request, index, id, stop, logprob, [[id, logprob], ...]].
     json top = json::array();
     for (const auto& t : it.token.top) top.push_back({t.id, t.logprob});
-    items.push_back({it.request.value(), it.index, it.token.id, it.token.logprob, std::move(top)});
+    items.push_back({it.request.value(), it.index, it.token.id, it.token.stop, it.token.logprob, std::move(top)});
   }
   return {{"items", std::move(items)}};
 }
@@ -326,15 +326,14 @@ Result<Tokens> parse<Tokens>(const json& j) {
     return v.is_array() && v.size() == 2 && v[0].is_number_integer() && v[1].is_number();
   };
   SLUICE_TRY(read_list(j, "items", m.items, [&](const json& v) -> Result<Tokens::Item> {
-    if (!v.is_array() || v.size() != 5 || !v[0].is_number_unsigned() || !v[1].is_number_unsigned() ||
-        !v[2].is_number_integer() || !v[3].is_number() || !v[4].is_array())
-      return fail_param("items", "tokens: an item must be [request, index, id, logprob, top]");
+    if (!v.is_array() || v.size() != 6 || !v[0].is_number_unsigned() || !v[1].is_number_unsigned() || !v[2].is_number_integer() ||
+        !v[3].is_boolean() || !v[4].is_number() || !v[5].is_array())
+      return fail_param("items", "tokens: an item must be [request, index, id, stop, logprob, top]");
     Tokens::Item it;
     it.request = RequestId(v[0].get<std::uint64_t>());
     it.index = v[1].get<std::uint32_t>();
-    it.token.id = v[2].get<TokenId>();
-    it.token.logprob = v[3].get<float>();
-    for (const json& t : v[4]) {
+    it.token = {.id = v[2].get<TokenId>(), .stop = v[3].get<bool>(), .logprob = v[4].get<float>(), .top = {}};
+    for (const json& t : v[5]) {
       if (!pair(t)) return fail_param("items", "tokens: a top entry must be [id, logprob]");
       it.token.top.push_back({t[0].get<TokenId>(), t[1].get<float>()});
     }
@@ -344,20 +343,14 @@ Result<Tokens> parse<Tokens>(const json& j) {
 }
 
 json to_json(const Finished& m) {
-  return {{"request", m.request.value()},
-          {"reason", m.reason},
-          {"stop_token", m.stop_token ? json(*m.stop_token) : json(nullptr)},
-          {"error", error_or_null(m.error)},
-          {"first_step_s", m.first_step_s}};
+  return {{"request", m.request.value()}, {"reason", m.reason}, {"error", error_or_null(m.error)}, {"first_step_s", m.first_step_s}};
 }
 template <>
 Result<Finished> parse<Finished>(const json& j) {
   Finished m;
-  TokenId stop = -1;
   FieldReader r(j, "finished");
-  r.need("request", m.request).need("reason", m.reason).want("stop_token", stop).want("first_step_s", m.first_step_s);
+  r.need("request", m.request).need("reason", m.reason).want("first_step_s", m.first_step_s);
   SLUICE_TRY(r.done());
-  if (stop >= 0) m.stop_token = stop;
   SLUICE_ASSIGN(m.error, parse_error_field(j));
   return m;
 }

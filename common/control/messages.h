@@ -156,6 +156,7 @@ struct TopToken {
 
 struct TokenEvent {
   TokenId id = 0;
+  bool stop = false;  // EOS or a stop token: ends the output and is not part of its text
   float logprob = 0.0F;
   std::vector<TopToken> top;
 };
@@ -173,7 +174,6 @@ struct Tokens {
 struct Finished {
   RequestId request;
   std::string reason;  // "stop", "length", "error", "cancelled"
-  std::optional<TokenId> stop_token;
   std::optional<Error> error;
   double first_step_s = 0;  // KV ready (or reserved, when colocated) until the first token was sampled
 };

@@ -1,0 +1,156 @@
+#include "coordinator/cluster_view.h"
+
+#include <algorithm>
+
+namespace sluice::coordinator {
+
+using control::RegisterRequest;
+using control::Role;
+
+Result<> ClusterView::check_model(const RegisterRequest& info) const {
+  const control::ModelIdentity& m = info.model;
+  if (m.hash != model_.hash)
+    return fail(Errc::invalid_argument,
+                "node '{}' serves model hash {}, this cluster serves {} ({}); start it with the same model directory",
+                info.node, m.hash, model_.hash, model_.name);
+  if (m.kv_dtype != model_.kv_dtype || m.layers != model_.layers || m.kv_heads != model_.kv_heads ||
+      m.head_dim != model_.head_dim)
+    return fail(Errc::invalid_argument, "node '{}' keeps KV as {}, this cluster as {}; use one --kv-dtype", info.node,
+                m.kv_dtype, model_.kv_dtype);
+  if (m.codec_hash != model_.codec_hash)
+    return fail(Errc::invalid_argument,
+                "node '{}' was built with other KV codec formats; run one Sluice version in a cluster", info.node);
+  if (info.profiles.size() != profiles_.size() ||
+      !std::ranges::equal(info.profiles, profiles_, {}, &control::ProfileInfo::name, &ProfileEntry::name))
+    return fail(Errc::invalid_argument, "node '{}' offers other KV profiles than the cluster", info.node);
+  return {};
+}
+
+Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
+  if (info.profiles.empty()) return fail_param("profiles", "node '{}' offers no KV profile", info.node);
+  if (info.role == Role::decode &&
+      (info.block_size == 0 || info.total_blocks == 0 || info.max_seqs == 0 || info.data_address.empty()))
+    return fail(Errc::invalid_argument,
+                "decode node '{}' must state data_address, block_size, total_blocks and max_seqs", info.node);
+  if (const auto it = nodes_.find(info.node); it != nodes_.end()) {
+    if (it->second.info.incarnation == info.incarnation && it->second.seen + lease_ > now)
+      return fail(Errc::already_exists, "node '{}' is already registered", info.node);
+    if (it->second.info.incarnation != info.incarnation && it->second.seen + lease_ > now)
+      return fail(Errc::already_exists, "another live node is named '{}'; give each node its own --name", info.node);
+    nodes_.erase(it);
+  }
+  if (nodes_.empty()) {
+    model_ = info.model;
+    profiles_.clear();
+    for (const auto& p : info.profiles) profiles_.push_back({p.name, p.stated_kl});
+  } else {
+    SLUICE_TRY(check_model(info));
+  }
+  NodeRecord n;
+  n.seen = now;
+  n.last.total_blocks = n.last.free_blocks = info.total_blocks;
+  n.speeds.resize(profiles_.size());
+  update_speeds(n, info.profiles);
+  n.info = std::move(info);
+  nodes_.emplace(n.info.node, std::move(n));
+  return {};
+}
+
+void ClusterView::update_speeds(NodeRecord& n, const std::vector<control::ProfileInfo>& seen) const {
+  for (const auto& p : seen) {
+    const auto it = std::ranges::find(profiles_, p.name, &ProfileEntry::name);
+    if (it == profiles_.end()) continue;
+    ProfileSpeed& s = n.speeds[static_cast<std::size_t>(it - profiles_.begin())];
+    if (p.encode_bps > 0) s.encode_bps = p.encode_bps;
+    if (p.decode_bps > 0) s.decode_bps = p.decode_bps;
+    if (p.ratio > 0) s.ratio = p.ratio;
+  }
+}
+
+void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint now) {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return;
+  update_speeds(it->second, h.profiles);
+  it->second.draining |= h.draining;
+  it->second.last = std::move(h);
+  it->second.seen = now;
+}
+
+void ClusterView::remove(const NodeId& node) { nodes_.erase(node); }
+
+bool ClusterView::set_draining(const NodeId& node, bool draining) {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return false;
+  it->second.draining = draining;
+  return true;
+}
+
+std::vector<NodeId> ClusterView::expired(TimePoint now) const {
+  std::vector<NodeId> out;
+  for (const auto& [id, n] : nodes_)
+    if (n.seen + lease_ <= now) out.push_back(id);
+  return out;
+}
+
+void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks) {
+  if (const auto p = nodes_.find(prefill); p != nodes_.end()) {
+    p->second.queued_tokens += tokens;
+    ++p->second.requests;
+  }
+  if (const auto d = nodes_.find(decode); d != nodes_.end()) {
+    d->second.reserved_blocks += blocks;
+    ++d->second.seqs;
+    ++d->second.requests;
+  }
+}
+
+void ClusterView::prefill_finished(const NodeId& prefill, std::uint64_t tokens) {
+  const auto p = nodes_.find(prefill);
+  if (p != nodes_.end()) p->second.queued_tokens -= std::min(tokens, p->second.queued_tokens);
+}
+
+void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
+  const auto d = nodes_.find(decode);
+  if (d == nodes_.end()) return;
+  d->second.reserved_blocks -= std::min(blocks, d->second.reserved_blocks);
+  d->second.seqs -= std::min(1U, d->second.seqs);
+}
+
+const NodeRecord* ClusterView::find(const NodeId& node) const {
+  const auto it = nodes_.find(node);
+  return it == nodes_.end() ? nullptr : &it->second;
+}
+
+const ClusterSnapshot& ClusterView::snapshot() {
+  ClusterSnapshot& s = snapshot_;
+  s.profiles = profiles_;
+  s.layers = std::max(model_.layers, 1U);
+  const std::uint64_t width = model_.kv_dtype == "f32" ? 4 : 2;
+  s.kv_bytes_per_token = 2ULL * model_.layers * model_.kv_heads * model_.head_dim * width;
+  s.prefills.clear();
+  s.decodes.clear();
+  for (const auto& [id, n] : nodes_) {
+    if (n.info.role == Role::prefill) {
+      s.prefills.push_back(
+          {id, n.info.incarnation, !n.draining, n.last.prefill_tokens_per_s, n.queued_tokens, n.speeds});
+    } else {
+      const std::uint32_t held = std::min(n.reserved_blocks, n.info.total_blocks);
+      s.decodes.push_back({id, n.info.incarnation, !n.draining, n.info.block_size, n.info.total_blocks,
+                           n.info.total_blocks - held, n.info.max_seqs, n.seqs, n.last.step_s, n.last.step_batch,
+                           n.speeds});
+    }
+  }
+  s.links.assign(s.prefills.size() * s.decodes.size(), {});
+  for (std::size_t p = 0; p < s.prefills.size(); ++p) {
+    const NodeRecord& pre = nodes_.at(s.prefills[p].id);
+    for (std::size_t d = 0; d < s.decodes.size(); ++d) {
+      const std::string& address = nodes_.at(s.decodes[d].id).info.data_address;
+      const auto it = std::ranges::find(pre.last.links, address, &control::LinkReport::address);
+      if (it != pre.last.links.end())
+        s.links[p * s.decodes.size() + d] = {it->bandwidth_bps, it->rtt_s, it->bytes_in_flight + it->queue_bytes};
+    }
+  }
+  return s;
+}
+
+}  // namespace sluice::coordinator

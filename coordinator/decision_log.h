@@ -1,0 +1,26 @@
+#pragma once
+// The last decisions with what was predicted and what came true; read by /sluice/v1/decisions and sluicectl.
+// Bounded ring; not thread-safe.
+#include <cstdint>
+#include <deque>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/session.h"
+
+namespace sluice::coordinator {
+
+class DecisionLog {
+ public:
+  explicit DecisionLog(std::size_t capacity) : capacity_(capacity) {}
+  /// Records a finished (or failed) session. outcome: "stop", "length", "cancelled" or an error code's name.
+  void record(const Session& s, std::string_view outcome, double now_unix_s);
+  /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
+  [[nodiscard]] nlohmann::json since(std::uint64_t after, std::size_t limit) const;
+
+ private:
+  std::size_t capacity_;
+  std::uint64_t next_ = 1;
+  std::deque<nlohmann::json> ring_;
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,494 @@
+#include "coordinator/serving.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cmath>
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+namespace ctl = control;
+
+namespace {
+
+constexpr std::chrono::milliseconds kCallTimeout{5000};
+constexpr std::chrono::milliseconds kProbeTimeout{20000};
+constexpr std::chrono::milliseconds kSweep{100};
+
+double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+/// Errors of a node that another placement may heal.
+bool worth_another_try(Errc c) {
+  return c == Errc::unavailable || c == Errc::resource_exhausted || c == Errc::deadline_exceeded || c == Errc::stale ||
+         c == Errc::data_corrupt || c == Errc::already_exists;
+}
+
+}  // namespace
+
+Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
+                 std::unique_ptr<ModelText> text, Metrics& metrics)
+    : io_(io),
+      clock_(clock),
+      options_(o),
+      model_(std::move(model)),
+      text_(std::move(text)),
+      metrics_(metrics),
+      figures_(metrics, model_.id),
+      view_(std::chrono::milliseconds(o.registry.lease_ms)),
+      controller_(o.controller),
+      placement_(controller_),
+      sweep_timer_(io),
+      registry_(io, clock, o.registry, view_,
+                {.on_up = [this](const NodeId& n) { on_node_up(n); },
+                 .on_lost = [this](const NodeId& n) { on_node_lost(n); },
+                 .on_event = [this](const NodeId& n, const std::string& t, const json& b) { on_event(n, t, b); }}) {
+  sweep();
+}
+
+void Serving::stop() {
+  sweep_timer_.cancel();
+  registry_.stop();
+}
+
+Serving::SessionPtr Serving::find(RequestId id) const {
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second;
+}
+
+double Serving::deadline_s(const Session& s) const {
+  return s.spec.slo_ttft ? seconds(*s.spec.slo_ttft) : options_.max_wait_s;
+}
+
+RequestId Serving::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
+  auto s = std::make_shared<Session>();
+  s->id = RequestId(next_id_++);
+  s->features.prompt_tokens = static_cast<std::uint32_t>(spec.prompt->size());
+  s->features.max_new_tokens = static_cast<std::uint32_t>(spec.sampling.max_tokens);
+  s->features.ttft_slo_s = spec.slo_ttft ? seconds(*spec.slo_ttft) : options_.slo.ttft_s;
+  s->features.tpot_slo_s = spec.slo_tpot ? seconds(*spec.slo_tpot) : options_.slo.tpot_s;
+  s->features.quality_budget = spec.quality_budget.value_or(options_.slo.quality_kl);
+  s->features.profile = spec.profile;
+  s->colocated = spec.mode == LegMode::colocated || spec.prompt->size() == 1;
+  s->spec = std::move(spec);
+  s->sink = std::move(sink);
+  sessions_.emplace(s->id, s);
+  boost::asio::post(io_, [this, s] {
+    if (s->state == SessionState::ended) return;
+    if (draining_)
+      return fail_session(s, Error{Errc::unavailable, "the coordinator is draining; try another one", {}}, 1.0);
+    place(s);
+  });
+  return s->id;
+}
+
+void Serving::place(const SessionPtr& s) {
+  const TimePoint now = clock_.now();
+  s->state = SessionState::waiting;
+  s->features.waited_s = seconds(now - s->spec.received);
+  const ClusterSnapshot& c = view_.snapshot();
+  auto refuse = [&](const Refusal& r) {
+    figures_.on_refused(name(r.error.code));
+    fail_session(s, r.error, r.retry_after_s > 0 ? std::optional(r.retry_after_s) : std::nullopt);
+  };
+  if (s->colocated) {
+    const auto placed = Placement::decide_colocated(c, s->features);
+    if (const auto* d = std::get_if<std::size_t>(&placed)) return launch_colocated(s, c, *d);
+    if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
+    return wait(s);
+  }
+  // A resumed leg must use the profile its sent tokens were computed with.
+  RequestFeatures f = s->features;
+  if (s->resumes > 0) f.profile = s->profile;
+  const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
+  const Placed placed = placement_.decide(c, f, deadline, now);
+  if (const auto* d = std::get_if<Decision>(&placed)) return launch(s, c, *d);
+  if (const auto* r = std::get_if<Refusal>(&placed)) {
+    // A resumed leg waits for a node to come back rather than lose what its client already read.
+    if (s->resumes > 0 && r->error.code == Errc::unavailable) return wait(s);
+    return refuse(*r);
+  }
+  wait(s);
+}
+
+void Serving::wait(const SessionPtr& s) {
+  const double per_leg = drain_rate_ > 0 ? 1.0 / drain_rate_ : 0.0;
+  const double expected = per_leg * static_cast<double>(waiting_.size() + 1);
+  const bool too_long = s->features.waited_s + expected > deadline_s(*s) && s->resumes == 0;
+  if (waiting_.size() >= options_.max_waiting || too_long) {
+    figures_.on_refused(name(Errc::resource_exhausted));
+    return fail_session(s, Error{Errc::resource_exhausted, "every decode node is full; retry later", {}},
+                        std::max(1.0, std::ceil(expected)));
+  }
+  waiting_.emplace(Key{s->spec.priority, s->id.value()}, s);
+}
+
+/// Places waiting legs in order until one does not fit; a later, smaller one must not starve it.
+void Serving::pump() {
+  while (!waiting_.empty()) {
+    const SessionPtr s = waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    place(s);
+    if (!waiting_.empty() && waiting_.begin()->second == s) return;
+  }
+}
+
+void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d) {
+  const Candidate& k = d.chosen;
+  s->prefill = c.prefills[k.prefill].id;
+  s->decode = c.decodes[k.decode].id;
+  s->profile = c.profiles[k.profile].name;
+  s->arm = k.arm;
+  s->model_ttft_s = k.model_ttft_s;
+  s->predicted_ttft_s = k.predicted_ttft_s;
+  s->predicted_tpot_s = k.predicted_tpot_s;
+  s->kl = k.kl;
+  s->reason = d.reason;
+  s->considered = d.considered;
+  s->prefill_tokens = s->features.prompt_tokens - 1;
+  s->prefill_reported = false;
+  s->blocks = blocks_needed(s->features, c.decodes[k.decode].block_size);
+  reserve(s);
+}
+
+void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode) {
+  s->prefill = NodeId();
+  s->decode = c.decodes[decode].id;
+  s->profile.clear();
+  s->prefill_tokens = 0;
+  s->prefill_reported = true;
+  s->predicted_tpot_s = 0;
+  s->reason = ChoiceReason::only;
+  s->considered = 1;
+  s->blocks = blocks_needed(s->features, c.decodes[decode].block_size);
+  reserve(s);
+}
+
+void Serving::reserve(const SessionPtr& s) {
+  s->state = SessionState::reserving;
+  s->decided = clock_.now();
+  ++s->placement;
+  view_.assign(s->prefill, s->prefill_tokens, s->decode, s->blocks);
+  figures_.on_decision(*s);
+  ctl::ReserveRequest r;
+  r.request = s->id;
+  r.trace_id = s->spec.request_id;
+  r.tokens = *s->spec.prompt;
+  r.prompt_tokens = s->features.prompt_tokens;
+  r.tokens.insert(r.tokens.end(), s->emitted.begin(), s->emitted.end());
+  r.kv_tokens = s->colocated ? 0 : s->features.prompt_tokens - 1;
+  r.max_new_tokens = s->features.max_new_tokens;
+  r.sampling = s->spec.sampling;
+  r.profile = s->profile;
+  r.prefill_node = s->prefill;
+  if (const NodeRecord* p = view_.find(s->prefill)) r.prefill_incarnation = p->info.incarnation;
+  r.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
+  r.priority = s->spec.priority;
+  registry_.call(s->decode, ctl::type::kReserve, to_json(r), kCallTimeout,
+                 [this, s, placement = s->placement](Result<json> reply) { reserved(s, placement, std::move(reply)); });
+}
+
+void Serving::reserved(const SessionPtr& s, std::uint32_t placement, Result<json> reply) {
+  if (s->placement != placement || s->state != SessionState::reserving) return;
+  if (!reply) return again(s, reply.error());
+  auto parsed = ctl::parse<ctl::ReserveReply>(*reply);
+  if (!parsed) return again(s, parsed.error());
+  if (s->colocated) {
+    s->state = SessionState::decoding;
+    return;
+  }
+  prefill(s, std::move(*parsed));
+}
+
+void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
+  s->state = SessionState::prefilling;
+  ctl::PrefillRequest p;
+  p.request = s->id;
+  p.trace_id = s->spec.request_id;
+  p.tokens.assign(s->spec.prompt->begin(), s->spec.prompt->end() - 1);
+  p.ticket = std::move(reply.ticket);
+  p.data_address = std::move(reply.data_address);
+  p.profile = s->profile;
+  p.priority = s->spec.priority;
+  p.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
+  registry_.call(s->prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
+                 [this, s, placement = s->placement](Result<json> r) {
+                   if (s->placement == placement && s->state == SessionState::prefilling && !r) again(s, r.error());
+                 });
+}
+
+/// Takes back what the present placement holds, on the nodes and in our account.
+void Serving::undo(const SessionPtr& s) {
+  if (s->state == SessionState::waiting || s->state == SessionState::ended) return;
+  if (!s->prefill_reported) {
+    view_.prefill_finished(s->prefill, s->prefill_tokens);
+    tell_cancel(s->prefill, s->id);
+    s->prefill_reported = true;
+  }
+  view_.release(s->decode, s->blocks);
+  tell_cancel(s->decode, s->id);
+}
+
+void Serving::tell_cancel(const NodeId& node, RequestId id) {
+  if (view_.find(node) == nullptr) return;
+  registry_.call(node, ctl::type::kCancel, to_json(ctl::CancelRequest{id}), kCallTimeout, [node, id](Result<json> r) {
+    if (!r) log::warn("cancel not acknowledged", {{"node", node}, {"leg", id.value()}, {"why", r.error().message}});
+  });
+}
+
+/// The placement failed: try another one, or give up when the failure is the request's own or there were too many.
+void Serving::again(const SessionPtr& s, const Error& why) {
+  log::warn("placement failed", {{"request_id", s->spec.request_id},
+                                 {"prefill", s->prefill},
+                                 {"decode", s->decode},
+                                 {"code", name(why.code)},
+                                 {"why", why.message}});
+  undo(s);
+  s->state = SessionState::waiting;
+  if (!s->colocated && why.code != Errc::resource_exhausted) controller_.observe_failure(s->arm, clock_.now());
+  if (!worth_another_try(why.code) || s->resumes >= kMaxResumes) return fail_session(s, why, 1.0);
+  ++s->resumes;
+  boost::asio::post(io_, [this, s] {
+    if (s->state == SessionState::waiting) place(s);
+  });
+}
+
+void Serving::cancel(RequestId id, CancelReason reason) {
+  const SessionPtr s = find(id);
+  if (!s || s->state == SessionState::ended) return;
+  undo(s);
+  learn(*s);
+  const std::string_view outcome = reason == CancelReason::stop_string ? "stop" : "cancelled";
+  s->state = SessionState::ended;
+  boost::asio::post(io_, [this, s, outcome] { finish(s, LegEnd::cancelled, outcome); });
+}
+
+void Serving::on_node_up(const NodeId& node) {
+  const NodeRecord* n = view_.find(node);
+  if (n == nullptr) return;
+  probe_paths(node);
+  pump();
+}
+
+/// Asks each prefill node to measure its path to each decode node that is new to it.
+void Serving::probe_paths(const NodeId& node) {
+  const NodeRecord* me = view_.find(node);
+  for (const auto& [id, other] : view_.nodes()) {
+    if (other.info.role == me->info.role) continue;
+    const bool i_prefill = me->info.role == ctl::Role::prefill;
+    const NodeId from = i_prefill ? node : id;
+    const NodeId to = i_prefill ? id : node;
+    const std::string& address = i_prefill ? other.info.data_address : me->info.data_address;
+    registry_.call(from, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{address}), kProbeTimeout,
+                   [from, to](Result<json> r) {
+                     auto l = r ? ctl::parse<ctl::LinkReport>(*r) : Result<ctl::LinkReport>(std::unexpected(r.error()));
+                     if (!l)
+                       return log::warn("path probe failed",
+                                        {{"prefill", from}, {"decode", to}, {"why", l.error().message}});
+                     log::info("path probed", {{"prefill", from},
+                                               {"decode", to},
+                                               {"bandwidth_gbps", l->bandwidth_bps * 8e-9},
+                                               {"rtt_us", l->rtt_s * 1e6}});
+                   });
+  }
+}
+
+void Serving::on_node_lost(const NodeId& node) {
+  std::vector<SessionPtr> hit;
+  for (const auto& [id, s] : sessions_) {
+    if (s->state == SessionState::waiting || s->state == SessionState::ended) continue;
+    if (s->decode == node || (s->prefill == node && !s->prefill_reported)) hit.push_back(s);
+  }
+  std::ranges::sort(hit, {}, [](const SessionPtr& s) { return s->id; });
+  for (const SessionPtr& s : hit) again(s, Error{Errc::unavailable, fmt::format("node '{}' was lost", node), {}});
+}
+
+void Serving::on_event(const NodeId& node, const std::string& type, const json& body) {
+  if (type == ctl::type::kTokens) return on_tokens(node, body);
+  if (type == ctl::type::kPrefillDone) return on_prefill_done(node, body);
+  if (type == ctl::type::kKvReady) return on_kv_ready(node, body);
+  if (type == ctl::type::kFinished) return on_finished(node, body);
+  log::debug("unknown event", {{"node", node}, {"type", type}});
+}
+
+void Serving::on_tokens(const NodeId& node, const json& body) {
+  auto m = ctl::parse<ctl::Tokens>(body);
+  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+  for (const auto& item : m->items) {
+    const SessionPtr s = find(item.request);
+    // The prefill node's own report may still be on its way: a token proves that its KV arrived.
+    if (s && s->decode == node && (s->state == SessionState::decoding || s->state == SessionState::prefilling))
+      on_token(s, item);
+  }
+}
+
+void Serving::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
+  if (item.index < s->emitted.size()) return;  // replayed; the client has it
+  if (item.index > s->emitted.size())
+    return again(s, Error{Errc::data_corrupt, "a token is missing in the node's stream", {}});
+  const TimePoint now = clock_.now();
+  s->state = SessionState::decoding;
+  s->emitted.push_back(item.token.id);
+  if (!s->first_token) {
+    s->first_token = now;
+    figures_.on_first_token(*s);
+  } else {
+    figures_.on_token_gap(seconds(now - s->last_token));
+  }
+  s->last_token = now;
+  TokenEvent e{.id = item.token.id, .stop = item.token.stop, .logprob = item.token.logprob, .top = {}};
+  for (const auto& t : item.token.top) e.top.push_back({t.id, t.logprob});
+  s->sink->on_tokens({&e, 1});
+}
+
+void Serving::on_prefill_done(const NodeId& node, const json& body) {
+  auto m = ctl::parse<ctl::PrefillDone>(body);
+  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+  const SessionPtr s = find(m->request);
+  if (!s || s->prefill != node || s->prefill_reported) return;
+  view_.prefill_finished(node, s->prefill_tokens);
+  s->prefill_reported = true;
+  if (m->error) return again(s, *m->error);
+  s->node_queue_s = m->queue_s;
+  s->prefill_s = m->compute_s;
+  s->encode_s = m->encode_s;
+  s->wire_s = m->wire_s;
+  s->exposed_s = m->exposed_s;
+  s->raw_bytes += m->raw_bytes;
+  s->wire_bytes += m->wire_bytes;
+  if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
+}
+
+void Serving::on_kv_ready(const NodeId& node, const json& body) {
+  auto m = ctl::parse<ctl::KvReady>(body);
+  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+  if (const SessionPtr s = find(m->request); s && s->decode == node) s->decode_s = m->decode_s;
+}
+
+void Serving::on_finished(const NodeId& node, const json& body) {
+  auto m = ctl::parse<ctl::Finished>(body);
+  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+  const SessionPtr s = find(m->request);
+  if (!s || s->decode != node || s->state == SessionState::ended || s->state == SessionState::waiting) return;
+  if (m->error) return again(s, *m->error);
+  if (m->reason == "cancelled") return;  // we asked for it and have moved on
+  view_.release(s->decode, s->blocks);
+  if (!s->prefill_reported) {
+    view_.prefill_finished(s->prefill, s->prefill_tokens);
+    s->prefill_reported = true;
+  }
+  learn(*s);
+  s->state = SessionState::ended;
+  finish(s, m->reason == "stop" ? LegEnd::stop : LegEnd::length, m->reason);
+}
+
+/// Teaches the controller from a leg that ran undisturbed.
+void Serving::learn(const Session& s) {
+  if (s.colocated || s.resumes > 0 || !s.first_token) return;
+  const double ttft = seconds(*s.first_token - s.decided);
+  const bool met = s.ttft_s().value_or(0) <= s.features.ttft_slo_s && s.tpot_s().value_or(0) <= s.features.tpot_slo_s;
+  controller_.observe(s.arm, s.model_ttft_s, ttft, met, clock_.now());
+}
+
+void Serving::finish(const SessionPtr& s, LegEnd how, std::string_view outcome) {
+  const LegStats stats = s->stats();
+  end(s, outcome);
+  s->sink->on_finish(how, stats);
+  s->sink.reset();
+  pump();
+}
+
+void Serving::fail_session(const SessionPtr& s, Error e, std::optional<double> retry_after_s) {
+  if (s->state == SessionState::ended) return;
+  s->state = SessionState::ended;
+  end(s, name(e.code));
+  std::optional<Duration> after;
+  if (retry_after_s) after = from_seconds(*retry_after_s);
+  s->sink->on_error(e, after);
+  s->sink.reset();
+}
+
+void Serving::end(const SessionPtr& s, std::string_view outcome) {
+  const TimePoint now = clock_.now();
+  const double gap = last_end_ == TimePoint{} ? 0 : seconds(now - last_end_);
+  if (gap > 0) drain_rate_ = drain_rate_ == 0 ? 1 / gap : 0.9 * drain_rate_ + 0.1 * std::min(1 / gap, 1e4);
+  last_end_ = now;
+  const double e2e = seconds(now - s->spec.received);
+  figures_.on_end(*s, outcome, e2e);
+  log_.record(*s, outcome, unix_now());
+  log::info("leg ended", {{"request_id", s->spec.request_id},
+                          {"outcome", outcome},
+                          {"prefill", s->prefill},
+                          {"decode", s->decode},
+                          {"profile", s->colocated ? "none" : s->profile},
+                          {"prompt_tokens", s->features.prompt_tokens},
+                          {"output_tokens", s->emitted.size()},
+                          {"ttft_ms", s->ttft_s().value_or(0) * 1e3},
+                          {"e2e_ms", e2e * 1e3}});
+  waiting_.erase(Key{s->spec.priority, s->id.value()});
+  sessions_.erase(s->id);
+}
+
+/// Ends legs whose time is up: those that waited past their deadline and those that ran past the request timeout.
+void Serving::sweep() {
+  const TimePoint now = clock_.now();
+  std::vector<SessionPtr> late;
+  for (const auto& [id, s] : sessions_) {
+    const double age = seconds(now - s->spec.received);
+    if (s->state == SessionState::waiting && waiting_.contains(Key{s->spec.priority, id.value()}) && s->resumes == 0 &&
+        age > deadline_s(*s))
+      late.push_back(s);
+    else if (s->state != SessionState::ended && age > options_.request_timeout_s)
+      late.push_back(s);
+  }
+  for (const SessionPtr& s : late) {
+    const bool waited = s->state == SessionState::waiting;
+    undo(s);
+    fail_session(s,
+                 Error{waited ? Errc::resource_exhausted : Errc::deadline_exceeded,
+                       waited ? "no decode node had room in time; retry later" : "the request ran past its time limit",
+                       {}},
+                 waited ? std::optional(1.0) : std::nullopt);
+  }
+  pump();
+  sweep_timer_.expires_after(kSweep);
+  sweep_timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) sweep();
+  });
+}
+
+Result<> Serving::drain_node(const NodeId& node) {
+  if (!view_.set_draining(node, true)) return fail(Errc::not_found, "node '{}' is not registered", node);
+  registry_.call(node, ctl::type::kDrain, json::object(), kCallTimeout, [node](Result<json> r) {
+    if (!r) log::warn("drain not acknowledged", {{"node", node}, {"why", r.error().message}});
+  });
+  return {};
+}
+
+Health Serving::health() const {
+  Health h;
+  int ready[2] = {0, 0};
+  for (const auto& [id, n] : view_.nodes())
+    if (!n.draining) ++ready[n.info.role == ctl::Role::decode ? 1 : 0];
+  h.detail = {{"prefill_nodes", ready[0]},
+              {"decode_nodes", ready[1]},
+              {"waiting", waiting_.size()},
+              {"active", sessions_.size()}};
+  h.ready = !draining_ && ready[0] > 0 && ready[1] > 0;
+  if (draining_)
+    h.reason = "draining";
+  else if (ready[0] == 0)
+    h.reason = "no prefill node is ready";
+  else if (ready[1] == 0)
+    h.reason = "no decode node is ready";
+  return h;
+}
+
+std::string Serving::metrics_text() const {
+  figures_.refresh(view_, waiting_.size(), sessions_.size() - waiting_.size());
+  return metrics_.text();
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,114 @@
+#pragma once
+// The serving backend: takes legs from the API, places them, drives prefill and decode nodes, and gives tokens back.
+//
+// Threading: the coordinator's one io_context thread; no locks. Failure: every leg ends in exactly one terminal event;
+// a node's loss places its legs again (token-exact: prompt prefilled with the same profile, sent tokens replayed), at
+// most kMaxResumes times. Nothing here blocks.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "coordinator/backend.h"
+#include "coordinator/decision_log.h"
+#include "coordinator/node_registry.h"
+#include "coordinator/policy/placement.h"
+#include "coordinator/serving_metrics.h"
+#include "coordinator/session.h"
+
+namespace sluice::coordinator {
+
+inline constexpr int kMaxResumes = 3;
+
+struct ServingOptions {
+  Slo slo;
+  double max_wait_s = 30;  // the latest TTFT worth admitting when a request states none of its own
+  std::size_t max_waiting = 1024;
+  double request_timeout_s = 600;
+  ControllerOptions controller;
+  RegistryOptions registry;
+};
+
+class Serving final : public Backend {
+ public:
+  Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
+          std::unique_ptr<ModelText> text, Metrics& metrics);
+
+  [[nodiscard]] const ModelInfo& model() const override { return model_; }
+  [[nodiscard]] const ModelText& text() const override { return *text_; }
+  RequestId start(LegSpec spec, std::shared_ptr<LegSink> sink) override;
+  void cancel(RequestId id, CancelReason reason) override;
+  [[nodiscard]] Health health() const override;
+  [[nodiscard]] std::string metrics_text() const override;
+
+  // For the admin API.
+  [[nodiscard]] const Slo& slo() const noexcept { return options_.slo; }
+  void set_slo(const Slo& s) { options_.slo = s; }
+  [[nodiscard]] const ClusterView& view() const noexcept { return view_; }
+  [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t active() const noexcept { return sessions_.size(); }
+  /// Stops placing on a node and tells it to finish what it has.
+  [[nodiscard]] Result<> drain_node(const NodeId& node);
+  [[nodiscard]] std::string control_address() const { return registry_.address(); }
+  /// New legs are refused; running ones go on.
+  void begin_drain() { draining_ = true; }
+  void stop();
+
+ private:
+  using SessionPtr = std::shared_ptr<Session>;
+  using Key = std::pair<int, std::uint64_t>;  // (priority, id): the order of waiting
+
+  [[nodiscard]] SessionPtr find(RequestId id) const;
+  [[nodiscard]] double deadline_s(const Session& s) const;
+  void place(const SessionPtr& s);
+  void wait(const SessionPtr& s);
+  void pump();
+  void launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d);
+  void launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode);
+  void reserve(const SessionPtr& s);
+  void reserved(const SessionPtr& s, std::uint32_t placement, Result<nlohmann::json> reply);
+  void prefill(const SessionPtr& s, control::ReserveReply reply);
+  void again(const SessionPtr& s, const Error& why);
+  void undo(const SessionPtr& s);
+  void tell_cancel(const NodeId& node, RequestId id);
+
+  void on_node_up(const NodeId& node);
+  void on_node_lost(const NodeId& node);
+  void on_event(const NodeId& node, const std::string& type, const nlohmann::json& body);
+  void on_tokens(const NodeId& node, const nlohmann::json& body);
+  void on_token(const SessionPtr& s, const control::Tokens::Item& item);
+  void on_prefill_done(const NodeId& node, const nlohmann::json& body);
+  void on_kv_ready(const NodeId& node, const nlohmann::json& body);
+  void on_finished(const NodeId& node, const nlohmann::json& body);
+
+  void learn(const Session& s);
+  void finish(const SessionPtr& s, LegEnd end, std::string_view outcome);
+  void fail_session(const SessionPtr& s, Error e, std::optional<double> retry_after_s);
+  void end(const SessionPtr& s, std::string_view outcome);
+  void sweep();
+  void probe_paths(const NodeId& node);
+
+  boost::asio::io_context& io_;
+  const Clock& clock_;
+  ServingOptions options_;
+  ModelInfo model_;
+  std::unique_ptr<ModelText> text_;
+  Metrics& metrics_;
+  mutable ServingMetrics figures_;
+  ClusterView view_;
+  ProfileController controller_;
+  Placement placement_;
+  DecisionLog log_{1000};
+  std::unordered_map<RequestId, SessionPtr> sessions_;
+  std::map<Key, SessionPtr> waiting_;
+  std::uint64_t next_id_ = 1;
+  double drain_rate_ = 0;  // EWMA of ended legs per second, for Retry-After
+  TimePoint last_end_{};
+  bool draining_ = false;
+  boost::asio::steady_timer sweep_timer_;
+  NodeRegistry registry_;
+};
+
+}  // namespace sluice::coordinator

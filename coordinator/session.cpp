@@ -1,0 +1,54 @@
+#include "coordinator/session.h"
+
+namespace sluice::coordinator {
+
+std::string_view name(SessionState s) noexcept {
+  switch (s) {
+    case SessionState::waiting:
+      return "waiting";
+    case SessionState::reserving:
+      return "reserving";
+    case SessionState::prefilling:
+      return "prefilling";
+    case SessionState::decoding:
+      return "decoding";
+    case SessionState::ended:
+      return "ended";
+  }
+  return "ended";
+}
+
+std::optional<double> Session::ttft_s() const {
+  if (!first_token) return std::nullopt;
+  return seconds(*first_token - spec.received);
+}
+
+std::optional<double> Session::tpot_s() const {
+  if (!first_token || emitted.size() < 2) return std::nullopt;
+  return seconds(last_token - *first_token) / static_cast<double>(emitted.size() - 1);
+}
+
+LegStats Session::stats() const {
+  LegStats s;
+  s.prefill_node = prefill;
+  s.decode_node = decode;
+  s.profile = colocated ? std::string("none") : profile;
+  s.kv_raw_bytes = raw_bytes;
+  s.kv_wire_bytes = wire_bytes;
+  if (const auto t = ttft_s()) s.ttft = from_seconds(*t);
+  if (const auto t = tpot_s()) s.tpot = from_seconds(*t);
+  if (predicted_ttft_s > 0) s.predicted_ttft = from_seconds(predicted_ttft_s + features.waited_s);
+  s.stages.queue = from_seconds(features.waited_s + node_queue_s);
+  s.stages.prefill = from_seconds(prefill_s);
+  s.stages.encode = from_seconds(encode_s);
+  s.stages.wire = from_seconds(wire_s);
+  s.stages.decode = from_seconds(decode_s);
+  s.kl = colocated ? 0.0 : kl;
+  s.extra["choice"] = name(reason);
+  s.extra["mode"] = colocated ? "colocated" : "split";
+  s.extra["exposed_ms"] = exposed_s * 1e3;
+  if (resumes > 0) s.extra["resumes"] = resumes;
+  return s;
+}
+
+}  // namespace sluice::coordinator

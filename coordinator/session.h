@@ -1,0 +1,56 @@
+#pragma once
+// One leg's life: what was asked, where it runs, what was measured. Plain state; Serving moves it along.
+//
+//   waiting -> reserving -> prefilling -> decoding -> ended
+//      ^___________|____________|___________|   (a node failed: placed again, tokens already sent are replayed)
+//
+// One deadline, one cancel, one terminal event: `ended` is entered exactly once.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/backend.h"
+#include "coordinator/policy/placement.h"
+
+namespace sluice::coordinator {
+
+enum class SessionState { waiting, reserving, prefilling, decoding, ended };
+[[nodiscard]] std::string_view name(SessionState s) noexcept;
+
+struct Session {
+  RequestId id;
+  LegSpec spec;
+  std::shared_ptr<LegSink> sink;
+  SessionState state = SessionState::waiting;
+  RequestFeatures features;
+  bool colocated = false;
+
+  // Where it runs now. `placement` counts attempts, so that a late answer to an earlier one is recognised.
+  std::uint32_t placement = 0;
+  NodeId prefill, decode;
+  std::string profile;
+  std::uint64_t arm = 0;
+  double model_ttft_s = 0, predicted_ttft_s = 0, predicted_tpot_s = 0;
+  double kl = 0;
+  ChoiceReason reason = ChoiceReason::best;
+  std::size_t considered = 0;
+  std::uint32_t blocks = 0;          // held on the decode node, in our account
+  std::uint64_t prefill_tokens = 0;  // queued on the prefill node, in our account
+  bool prefill_reported = false;
+
+  std::vector<TokenId> emitted;  // tokens already given to the sink, in order
+  TimePoint decided{};
+  std::optional<TimePoint> first_token;
+  TimePoint last_token{};
+  // Measured by the nodes.
+  double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0;
+  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  int resumes = 0;
+
+  [[nodiscard]] LegStats stats() const;
+  [[nodiscard]] std::optional<double> ttft_s() const;
+  /// Mean time per output token after the first; from the second token on.
+  [[nodiscard]] std::optional<double> tpot_s() const;
+};
+
+}  // namespace sluice::coordinator
