@@ -29,7 +29,13 @@ class Layer(nn.Module):
         q, k = qk[:, :, :self.h], qk[:, :, self.h:]
         g = self.h // self.kv
         k, v = k.repeat_interleave(g, 2), v.repeat_interleave(g, 2)
-        y = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if t <= 256:  # plain attention is the faster one for short sequences
+            s = (q @ k.transpose(-1, -2)).float() * self.hd ** -0.5
+            s = s.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf"))
+            y = s.softmax(-1).to(v.dtype) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + a["o_proj"](y.transpose(1, 2).reshape(b, t, -1))
         n = self.post_attention_layernorm(x)
         gate, up = F.linear(n, torch.cat((m["gate_proj"].weight, m["up_proj"].weight))).chunk(2, -1)

@@ -33,7 +33,7 @@ SYSTEMS = ["You are a helpful assistant.", "You are sluice-tiny, a small and hel
 
 
 class Tasks:
-    def __init__(self, model_dir, corpus_dir, split="train"):
+    def __init__(self, model_dir, corpus_dir, split="train", names=("austen", "kjv", "devil", "docs")):
         corpus_dir = pathlib.Path(corpus_dir)
         self.tok = Tokenizer.from_file(str(pathlib.Path(model_dir) / "tokenizer.json"))
         self.cache = {}
@@ -43,8 +43,10 @@ class Tasks:
         vocab = self.tok.get_vocab()
         # Keys and values: common words that are one token with their leading space.
         self.words = sorted(w for w in known if "\u0120" + w in vocab and len(w) >= 4)
+        self.word_ids = np.array([vocab["\u0120" + w] for w in self.words], np.int32)
+        self.base = np.arange(self.bos, dtype=np.int32)
         self.text, self.lines = [], []
-        for name in ("austen", "kjv", "devil", "docs"):
+        for name in names:
             raw = (corpus_dir / f"{name}.{split}.txt").read_text()
             if not raw:
                 continue
@@ -252,6 +254,16 @@ class Tasks:
             used += per
         return out
 
+    def repeat(self, rng, room):
+        """A run of random tokens over and over: the plainest induction there is."""
+        n = int(rng.integers(3, max(4, room // 3)))
+        pool = self.base if rng.random() < 0.5 else self.word_ids
+        run = pool[rng.integers(len(pool), size=n)]
+        ids = np.concatenate(([self.bos], np.resize(run, room)))
+        w = np.full(room, ANSWER / 2, np.float32)
+        w[:n + 1] = NOISE
+        return ids, w
+
     def plain(self, rng, room):
         t = self.text[rng.choice(len(self.text), p=self.share)]
         i = rng.integers(len(t) - room)
@@ -264,6 +276,8 @@ class Tasks:
         if kind == "plain":
             ids = self.plain(rng, room)
             return ids[:room + 1], np.ones(room, np.float32)
+        if kind == "repeat":
+            return self.repeat(rng, room)
         pieces = getattr(self, kind)(rng, room + 1)
         if kind in ("haystack", "chat_recall"):
             extra = self.size(pieces) - (room + 1)
@@ -311,3 +325,9 @@ class Tasks:
         for r in recs:
             body.insert(rng.integers(len(body) + 1), r)
         return "".join(body) + ask, " " + " ".join(val)
+
+    def recall_chat(self, rng, total):
+        """The same as a conversation: (content of the user message, whole answer)."""
+        prompt, answer = self.recall_prompt(rng, total - 16)
+        body, ask = prompt.rsplit("\n", 1)
+        return f"{body}\nWhat is {ask[0].lower()}{ask[1:].removesuffix(' is')}?", ask + answer + "."
