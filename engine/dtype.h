@@ -1,5 +1,5 @@
 #pragma once
-// Element types of weights and KV, and bf16 <-> f32 by bit arithmetic (round to nearest even).
+// Element types of weights and KV, and their conversions by bit arithmetic (round to nearest even).
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +12,14 @@ enum class DType : std::uint8_t { bf16, f16, f32 };
 
 [[nodiscard]] inline float bf16_to_f32(std::uint16_t h) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(h) << 16);
+}
+
+/// Exact for every f16 value, subnormals, infinities and NaN included.
+[[nodiscard]] inline float f16_to_f32(std::uint16_t h) noexcept {
+  const std::uint32_t sign = (h & 0x8000U) << 16;
+  const std::uint32_t rest = (h & 0x7fffU) << 13;  // exponent and fraction where f32 has them, bias 112 too low
+  if (rest >= 0x0f800000U) return std::bit_cast<float>(sign | 0x70000000U | rest);
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) * 0x1p112F));
 }
 
 /// NaN stays NaN (quiet); everything else rounds to nearest, ties to even.

@@ -5,6 +5,7 @@
 // Failure: load() refuses unknown or unsupported configurations by name before any weight is read.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +38,8 @@ struct ModelOptions {
   Precision precision = Precision::bf16;
   std::string isa = "auto";   // auto, scalar, avx2, avx512
   std::uint32_t threads = 0;  // 0: all cores
+  /// Called on the loading thread after each tensor: bytes of weights read so far, bytes in all.
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress{};
 };
 
 class Model {
