@@ -115,7 +115,10 @@ void put_slo(Serving& s, const HttpRequest& q, Responder& r) {
 }  // namespace
 
 json slo_json(const Slo& s) {
-  return {{"ttft_ms", s.ttft_s * 1e3}, {"tpot_ms", s.tpot_s * 1e3}, {"attainment", s.attainment}, {"quality_kl", s.quality_kl}};
+  return {{"ttft_ms", s.ttft_s * 1e3},
+          {"tpot_ms", s.tpot_s * 1e3},
+          {"attainment", s.attainment},
+          {"quality_kl", s.quality_kl}};
 }
 
 Result<Slo> changed_slo(Slo s, const json& change) {
@@ -131,7 +134,8 @@ Result<Slo> changed_slo(Slo s, const json& change) {
                               {"quality_kl", &s.quality_kl, 1, 0, 1e3}};
   for (const auto& [key, v] : change.items()) {
     const auto it = std::ranges::find_if(settings, [&](const Setting& t) { return key == t.key; });
-    if (it == std::end(settings)) return fail_param(key, "'{}' is not an SLO setting; use ttft_ms, tpot_ms, attainment or quality_kl", key);
+    if (it == std::end(settings))
+      return fail_param(key, "'{}' is not an SLO setting; use ttft_ms, tpot_ms, attainment or quality_kl", key);
     if (!v.is_number() || !std::isfinite(v.get<double>()) || v.get<double>() < it->low || v.get<double>() > it->high)
       return fail_param(key, "'{}' must be a number from {} to {}", key, it->low, it->high);
     *it->value = v.get<double>() * it->scale;
@@ -142,18 +146,23 @@ Result<Slo> changed_slo(Slo s, const json& change) {
 void add_admin_routes(HttpRoutes& routes, Serving& serving) {
   using ResponderPtr = std::shared_ptr<Responder>;
   auto get = [&](const char* path, auto make) {
-    routes.add("GET", path, [&serving, make](const HttpRequest& q, const ResponderPtr& r) { r->respond(json_response(make(serving, q))); });
+    routes.add("GET", path, [&serving, make](const HttpRequest& q, const ResponderPtr& r) {
+      r->respond(json_response(make(serving, q)));
+    });
   };
   get("/sluice/v1/status", [](const Serving& s, const HttpRequest&) { return status_json(s); });
   get("/sluice/v1/nodes", [](const Serving& s, const HttpRequest&) { return json{{"nodes", nodes_json(s)}}; });
   get("/sluice/v1/profiles", [](const Serving& s, const HttpRequest&) { return json{{"profiles", profiles_json(s)}}; });
   get("/sluice/v1/slo", [](const Serving& s, const HttpRequest&) { return slo_json(s.slo()); });
   get("/sluice/v1/decisions", [](const Serving& s, const HttpRequest& q) {
-    return json{{"decisions", s.decisions().since(query_number(q.query, "after", 0), query_number(q.query, "limit", 100))}};
+    return json{
+        {"decisions", s.decisions().since(query_number(q.query, "after", 0), query_number(q.query, "limit", 100))}};
   });
-  routes.add("PUT", "/sluice/v1/slo", [&serving](const HttpRequest& q, const ResponderPtr& r) { put_slo(serving, q, *r); });
+  routes.add("PUT", "/sluice/v1/slo",
+             [&serving](const HttpRequest& q, const ResponderPtr& r) { put_slo(serving, q, *r); });
   routes.add_prefix("POST", "/sluice/v1/drain/", [&serving](const HttpRequest& q, const ResponderPtr& r) {
-    if (auto drained = serving.drain_node(NodeId(q.rest)); !drained) return r->respond(error_response(ApiError::from(drained.error())));
+    if (auto drained = serving.drain_node(NodeId(q.rest)); !drained)
+      return r->respond(error_response(ApiError::from(drained.error())));
     r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
   });
 }

@@ -8,6 +8,7 @@
 namespace sluice::coordinator {
 
 /// name: what clients ask for; empty means the directory's name. max_model_len 0: what the model allows.
-[[nodiscard]] Result<ModelInfo> load_model_info(const std::filesystem::path& dir, const std::string& name, int max_model_len);
+[[nodiscard]] Result<ModelInfo> load_model_info(const std::filesystem::path& dir, const std::string& name,
+                                                int max_model_len);
 
 }  // namespace sluice::coordinator

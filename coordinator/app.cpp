@@ -1,0 +1,87 @@
+#include "coordinator/app.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "common/log.h"
+#include "coordinator/admin_api.h"
+#include "coordinator/api_router.h"
+#include "coordinator/model_info.h"
+#include "coordinator/text_adapter.h"
+
+namespace sluice::coordinator {
+namespace {
+
+template <class T>
+T or_throw(Result<T> r) {
+  if (!r) throw std::runtime_error(r.error().message);
+  return std::move(*r);
+}
+
+void write_ready_file(const std::string& file, std::uint16_t port, const std::string& host,
+                      const std::string& control) {
+  if (file.empty()) return;
+  const std::string partial = file + ".partial";
+  {
+    std::ofstream out(partial);
+    out << nlohmann::json{{"http", fmt::format("{}:{}", host, port)}, {"control", control}}.dump() << '\n';
+    if (!out) throw std::runtime_error("cannot write " + partial);
+  }
+  std::filesystem::rename(partial, file);  // a reader sees all of it or nothing
+}
+
+void log_exchange(const HttpExchange& x) {
+  if (x.route == "/health" || x.route == "/metrics") return;
+  log::debug("http", {{"request_id", x.request_id},
+                      {"method", x.method},
+                      {"route", x.route},
+                      {"status", x.status},
+                      {"ms", millis(x.duration)},
+                      {"peer", x.peer},
+                      {"cut", x.cut ? name(*x.cut) : std::string_view("no")}});
+}
+
+}  // namespace
+
+int run_app(const AppOptions& o) {
+  SteadyClock clock;
+  Metrics metrics;
+  boost::asio::io_context io(1);
+  auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
+  auto text = or_throw(load_model_text(o.model_dir));
+  Serving serving(io, clock, o.serving, std::move(model), std::move(text), metrics);
+
+  HttpRoutes routes;
+  ApiRouter router(io, serving);
+  router.add_routes(routes);
+  add_admin_routes(routes, serving);
+  HttpServer server(io, o.http, std::move(routes), log_exchange);
+  if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
+  write_ready_file(o.ready_file, server.port(), o.http.host, serving.control_address());
+  log::info("coordinator ready", {{"http", fmt::format("{}:{}", o.http.host, server.port())},
+                                  {"control", serving.control_address()},
+                                  {"model", serving.model().id}});
+
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  auto stop = [&] {
+    serving.stop();
+    io.stop();
+  };
+  signals.async_wait([&](boost::system::error_code ec, int signal) {
+    if (ec) return;
+    log::info("draining", {{"signal", signal}, {"active", serving.active()}});
+    serving.begin_drain();
+    server.drain(from_seconds(o.drain_timeout_s), stop);
+    // A second signal means now.
+    signals.async_wait([&](boost::system::error_code again, int) {
+      if (!again) stop();
+    });
+  });
+  io.run();
+  log::info("coordinator stopped");
+  return 0;
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,25 @@
+#pragma once
+// The coordinator process: builds the rooms, wires them, runs one io_context, and drains on SIGTERM.
+// The only place that makes concrete types. Threading: run() blocks the calling thread until the process should end.
+#include <string>
+#include <vector>
+
+#include "coordinator/http_server.h"
+#include "coordinator/serving.h"
+
+namespace sluice::coordinator {
+
+struct AppOptions {
+  std::string model_dir;
+  std::string model_name;  // empty: the directory's name
+  int max_model_len = 0;   // 0: the model's
+  HttpServerOptions http;
+  ServingOptions serving;
+  double drain_timeout_s = 30;
+  std::string ready_file;  // written with the addresses in use once they are bound
+};
+
+/// Returns the process's exit code; throws std::runtime_error when it cannot start (model, address).
+int run_app(const AppOptions& o);
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,58 @@
+#include "common/config.h"
+#include "common/log.h"
+#include "coordinator/app.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice;
+  coordinator::AppOptions o;
+  LogOptions log_options;
+  CLI::App app("Sluice coordinator: OpenAI-compatible HTTP front, placement, and KV profile control",
+               "sluice-coordinator");
+  add_common_options(app, log_options);
+  auto& s = o.serving;
+  double slo_ttft_ms = s.slo.ttft_s * 1e3;
+  double slo_tpot_ms = s.slo.tpot_s * 1e3;
+  app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
+  app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
+  app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--host", o.http.host, "HTTP address to listen on")->capture_default_str();
+  app.add_option("--port", o.http.port, "HTTP port; 0 takes a free one")->capture_default_str();
+  app.add_option("--api-key", o.http.api_keys, "Accepted bearer keys; none means no authentication")
+      ->envname("SLUICE_API_KEY");
+  app.add_option("--cors-origin", o.http.cors_origins, "Browser origins allowed to call");
+  app.add_option("--max-body-bytes", o.http.max_body_bytes, "Largest request body")->capture_default_str();
+  app.add_option("--max-connections", o.http.max_connections, "Open HTTP connections at most")->capture_default_str();
+  app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
+  app.add_option("--cluster-token", s.registry.cluster_token, "Secret that nodes must present")
+      ->envname("SLUICE_CLUSTER_TOKEN");
+  app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")->capture_default_str();
+  app.add_option("--lease-ms", s.registry.lease_ms, "A node silent for this long is lost")->capture_default_str();
+  app.add_option("--slo-ttft-ms", slo_ttft_ms, "Default TTFT objective")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--slo-tpot-ms", slo_tpot_ms, "Default TPOT objective")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--quality-kl", s.slo.quality_kl, "Default quality budget: mean KL to bf16 KV, nats per token")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")->capture_default_str();
+  app.add_option("--max-waiting", s.max_waiting, "Requests that may wait for room")->capture_default_str();
+  app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")->capture_default_str();
+  app.add_option("--epsilon", s.controller.epsilon, "Share of decisions that explore")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of an arm that keeps missing its SLO")
+      ->capture_default_str();
+  app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();
+  app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
+      ->capture_default_str();
+  app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
+  return run_main(app, argc, argv, [&] {
+    log::init("coordinator", "", log_options.level, log_options.format);
+    s.slo.ttft_s = slo_ttft_ms * 1e-3;
+    s.slo.tpot_s = slo_tpot_ms * 1e-3;
+    return coordinator::run_app(o);
+  });
+}

@@ -1,0 +1,130 @@
+#include "coordinator/policy/placement.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/coordinator_policy/fixture.h"
+
+using namespace sluice;
+using namespace sluice::coordinator;
+
+namespace {
+
+struct Bench {
+  ProfileController controller{{.epsilon = 0}};
+  Placement placement{controller};
+  TimePoint now{};
+  Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline = 60) {
+    return placement.decide(c, r, deadline, now);
+  }
+};
+
+const Decision& decision(const Placed& p) {
+  REQUIRE(std::holds_alternative<Decision>(p));
+  return std::get<Decision>(p);
+}
+const Refusal& refusal(const Placed& p) {
+  REQUIRE(std::holds_alternative<Refusal>(p));
+  return std::get<Refusal>(p);
+}
+
+}  // namespace
+
+TEST_CASE("a slow link is answered with compression, a fast one without") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.links[0].bandwidth_bps = 50e6;
+  CHECK(decision(b.decide(c, test::request())).chosen.profile == 2);
+  c.links[0].bandwidth_bps = 100e9;
+  CHECK(decision(b.decide(c, test::request())).chosen.profile == 0);
+}
+
+TEST_CASE("the quality budget is a hard constraint") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.links[0].bandwidth_bps = 1e6;  // compression would win by far
+  auto r = test::request();
+  r.ttft_slo_s = 1e4;
+  r.quality_budget = 0.01;
+  CHECK(decision(b.decide(c, r, 1e4)).chosen.profile == 1);
+  r.quality_budget = 0;
+  CHECK(decision(b.decide(c, r, 1e4)).chosen.profile == 0);
+  for (auto& p : c.profiles) p.kl = 1;
+  const Placed none = b.decide(c, r, 1e4);
+  CHECK(refusal(none).error.param == "sluice.quality_budget");
+}
+
+TEST_CASE("a pinned profile is taken as it is, an unknown one refused by name") {
+  Bench b;
+  const auto c = test::cluster(1, 1);
+  auto r = test::request();
+  r.profile = "h4";
+  r.quality_budget = 0;  // the user's pin stands above the default budget
+  CHECK(decision(b.decide(c, r)).chosen.profile == 2);
+  r.profile = "nope";
+  const Placed none = b.decide(c, r);
+  CHECK(refusal(none).error.code == Errc::not_found);
+  CHECK(refusal(none).error.param == "sluice.profile");
+}
+
+TEST_CASE("work goes to the free prefill node and the free decode node") {
+  Bench b;
+  auto c = test::cluster(2, 2);
+  c.prefills[0].queued_tokens = 100000;
+  c.decodes[1].seqs = 40;
+  const auto& d = decision(b.decide(c, test::request()));
+  CHECK(d.chosen.prefill == 1);
+  CHECK(d.chosen.decode == 0);
+  CHECK(d.considered == 12);
+}
+
+TEST_CASE("nodes that are down or draining are not used") {
+  Bench b;
+  auto c = test::cluster(2, 2);
+  c.prefills[1].usable = false;
+  c.decodes[0].usable = false;
+  const auto& d = decision(b.decide(c, test::request()));
+  CHECK(d.chosen.prefill == 0);
+  CHECK(d.chosen.decode == 1);
+  c.prefills[0].usable = false;
+  const Placed none = b.decide(c, test::request());
+  CHECK(refusal(none).error.code == Errc::unavailable);
+}
+
+TEST_CASE("full decode nodes make a request wait, too small ones refuse it") {
+  Bench b;
+  auto c = test::cluster(1, 2);
+  const auto r = test::request();
+  for (auto& d : c.decodes) d.free_blocks = blocks_needed(r, 16) - 1;
+  CHECK(std::holds_alternative<Wait>(b.decide(c, r)));
+  c.decodes[1].free_blocks = blocks_needed(r, 16);
+  CHECK(decision(b.decide(c, r)).chosen.decode == 1);
+  c.decodes[1].seqs = c.decodes[1].max_seqs;
+  CHECK(std::holds_alternative<Wait>(b.decide(c, r)));
+  for (auto& d : c.decodes) d.total_blocks = d.free_blocks = 100;
+  const Placed none = b.decide(c, r);
+  CHECK(refusal(none).error.code == Errc::invalid_argument);
+  CHECK(refusal(none).retry_after_s == 0);
+}
+
+TEST_CASE("what cannot start before its deadline is refused with a time to retry") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.prefills[0].queued_tokens = 300000;  // 30 s of work
+  const Placed late = b.decide(c, test::request(), 5);
+  CHECK(refusal(late).error.code == Errc::resource_exhausted);
+  CHECK(refusal(late).retry_after_s >= 25);
+  auto waited = test::request();
+  waited.waited_s = 4.9;
+  c.prefills[0].queued_tokens = 0;
+  CHECK(std::holds_alternative<Refusal>(b.decide(c, waited, 5)));
+}
+
+TEST_CASE("colocated legs go to the least loaded decode node with room") {
+  auto c = test::cluster(0, 3);
+  c.decodes[0].seqs = 3;
+  c.decodes[1].seqs = 1;
+  c.decodes[2].free_blocks = 0;
+  const auto placed = Placement::decide_colocated(c, test::request());
+  REQUIRE(std::holds_alternative<std::size_t>(placed));
+  CHECK(std::get<std::size_t>(placed) == 1);
+}
