@@ -39,7 +39,7 @@ pkg_check_modules(UCX REQUIRED IMPORTED_TARGET ucx)
 find_package(dnnl REQUIRED)
 
 add_library(sluice_flags INTERFACE)
-target_compile_options(sluice_flags INTERFACE -Wall -Wextra -Werror)
+target_compile_options(sluice_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
 target_include_directories(sluice_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(sluice_flags INTERFACE SPDLOG_FMT_EXTERNAL SLUICE_VERSION="${PROJECT_VERSION}")
 target_link_libraries(sluice_flags INTERFACE Threads::Threads)

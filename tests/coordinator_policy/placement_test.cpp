@@ -18,11 +18,11 @@ struct Bench {
   }
 };
 
-const Decision& decision(const Placed& p) {
+Decision decision(const Placed& p) {
   REQUIRE(std::holds_alternative<Decision>(p));
   return std::get<Decision>(p);
 }
-const Refusal& refusal(const Placed& p) {
+Refusal refusal(const Placed& p) {
   REQUIRE(std::holds_alternative<Refusal>(p));
   return std::get<Refusal>(p);
 }
@@ -71,7 +71,7 @@ TEST_CASE("work goes to the free prefill node and the free decode node") {
   auto c = test::cluster(2, 2);
   c.prefills[0].queued_tokens = 100000;
   c.decodes[1].seqs = 40;
-  const auto& d = decision(b.decide(c, test::request()));
+  const Decision d = decision(b.decide(c, test::request()));
   CHECK(d.chosen.prefill == 1);
   CHECK(d.chosen.decode == 0);
   CHECK(d.considered == 12);
@@ -82,7 +82,7 @@ TEST_CASE("nodes that are down or draining are not used") {
   auto c = test::cluster(2, 2);
   c.prefills[1].usable = false;
   c.decodes[0].usable = false;
-  const auto& d = decision(b.decide(c, test::request()));
+  const Decision d = decision(b.decide(c, test::request()));
   CHECK(d.chosen.prefill == 0);
   CHECK(d.chosen.decode == 1);
   c.prefills[0].usable = false;
