@@ -40,9 +40,8 @@ std::vector<FrameSpec> TransferPlanner::layer_done(TokenRange chunk, std::uint32
     if (step > options_.token_multiple) step -= step % options_.token_multiple;
   }
   for (std::uint32_t at = 0; at < chunk.count; at += std::min(step, chunk.count - at))
-    frames.push_back({.layers = gathered_,
-                      .kinds = kKeysAndValues,
-                      .tokens = {chunk.begin + at, std::min(step, chunk.count - at)}});
+    frames.push_back(
+        {.layers = gathered_, .kinds = kKeysAndValues, .tokens = {chunk.begin + at, std::min(step, chunk.count - at)}});
   gathered_ = {layer + 1, 0};
   return frames;
 }

@@ -39,8 +39,8 @@ class TransferPlanner {
  public:
   TransferPlanner(const KvLayout& layout, const PlanOptions& options);
 
-  /// Layer `layer` is computed for the tokens of one prefill chunk. Within a chunk layers come 0, 1, ... layers - 1, and
-  /// the next chunk begins where the last one ended. Returns the frames now ready (none while layers are gathered;
+  /// Layer `layer` is computed for the tokens of one prefill chunk. Within a chunk layers come 0, 1, ... layers - 1,
+  /// and the next chunk begins where the last one ended. Returns the frames now ready (none while layers are gathered;
   /// the last layer of a chunk always empties the gathered ones).
   [[nodiscard]] std::vector<FrameSpec> layer_done(TokenRange chunk, std::uint32_t layer);
 

@@ -36,7 +36,8 @@ Result<> check_blob_header(std::span<const std::byte> in, std::uint16_t codec, s
 
 Result<> check_encode(const Codec& codec, const SegmentShape& s, std::span<const std::byte> out) {
   if (!codec.supports(s))
-    return fail(Errc::unsupported, "codec '{}' cannot carry {} heads of {} values", codec.name(), s.kv_heads, s.head_dim);
+    return fail(Errc::unsupported, "codec '{}' cannot carry {} heads of {} values", codec.name(), s.kv_heads,
+                s.head_dim);
   if (out.size() < codec.max_encoded_size(s))
     return fail(Errc::invalid_argument, "codec '{}' needs a buffer of {} bytes, not {}", codec.name(),
                 codec.max_encoded_size(s), out.size());

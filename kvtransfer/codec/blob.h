@@ -19,7 +19,8 @@ inline constexpr std::size_t kBlobHeaderBytes = 16;
 /// header and a frame.
 [[nodiscard]] bool sane_shape(const SegmentShape& s) noexcept;
 
-void write_blob_header(std::span<std::byte> out, std::uint16_t codec, std::uint8_t version, const SegmentShape& s) noexcept;
+void write_blob_header(std::span<std::byte> out, std::uint16_t codec, std::uint8_t version,
+                       const SegmentShape& s) noexcept;
 /// data_corrupt unless `in` begins with exactly the header that write_blob_header() makes.
 [[nodiscard]] Result<> check_blob_header(std::span<const std::byte> in, std::uint16_t codec, std::uint8_t version,
                                          const SegmentShape& s);

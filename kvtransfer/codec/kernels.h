@@ -25,7 +25,8 @@ struct H4Shape {
   std::uint32_t heads = 0, head_dim = 0, block = 0;
 };
 /// Unit-Gaussian Lloyd-Max magnitudes, 4 bits with sign (Max 1960).
-inline constexpr std::array<float, 8> kH4Centroids = {.1284F, .3880F, .6568F, .9423F, 1.2562F, 1.6180F, 2.0690F, 2.7326F};
+inline constexpr std::array<float, 8> kH4Centroids = {.1284F,  .3880F,  .6568F,  .9423F,
+                                                      1.2562F, 1.6180F, 2.0690F, 2.7326F};
 /// Largest scale of h4: sums of `block` centroids times it stay finite.
 [[nodiscard]] constexpr std::uint16_t h4_max_scale(std::uint32_t block) noexcept {
   std::uint32_t log2 = 0;

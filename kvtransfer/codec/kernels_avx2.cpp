@@ -13,13 +13,13 @@ namespace {
 }  // namespace
 
 const Kernels kKernelsAvx2 = {.isa = Isa::avx2,
-                                .q8_key_encode = q8_key_encode_generic,
-                                .q8_key_decode = q8_key_decode_generic,
-                                .q8_value_encode = q8_value_encode_generic,
-                                .q8_value_decode = q8_value_decode_generic,
-                                .h4_encode = h4_encode_generic,
-                                .h4_decode = h4_decode_generic,
-                                .ll_split = ll_split_generic,
-                                .ll_join = ll_join_generic};
+                              .q8_key_encode = q8_key_encode_generic,
+                              .q8_key_decode = q8_key_decode_generic,
+                              .q8_value_encode = q8_value_encode_generic,
+                              .q8_value_decode = q8_value_decode_generic,
+                              .h4_encode = h4_encode_generic,
+                              .h4_decode = h4_decode_generic,
+                              .ll_split = ll_split_generic,
+                              .ll_join = ll_join_generic};
 
 }  // namespace sluice::kv

@@ -87,8 +87,9 @@ void q8_key_decode(const std::byte* scales, const std::byte* q, std::uint32_t n,
       const std::byte* in = q + std::size_t{r} * channels + c0;
       std::byte* out = rows[r] + 2 * std::size_t{c0};
       for (std::uint32_t c = 0; c < w; c += 32)
-        _mm512_storeu_si512(out + 2 * std::size_t{c}, narrow(dequantize16(in + c, _mm512_load_ps(scale + c)),
-                                                             dequantize16(in + c + 16, _mm512_load_ps(scale + c + 16))));
+        _mm512_storeu_si512(out + 2 * std::size_t{c},
+                            narrow(dequantize16(in + c, _mm512_load_ps(scale + c)),
+                                   dequantize16(in + c + 16, _mm512_load_ps(scale + c + 16))));
     }
   }
   q8_key_decode_range(scales, q, n, channels, whole, channels, rows);
@@ -315,8 +316,8 @@ void ll_join(const std::byte* exponents, const std::byte* rest, std::size_t n, s
   for (std::size_t i = 0; i < whole; i += 32) {
     const __m512i e = _mm512_slli_epi16(_mm512_cvtepu8_epi16(load256(exponents + i)), 7);
     // Sign-extending moves the sign where it belongs and leaves bits to clear between.
-    const __m512i r = _mm512_and_si512(_mm512_cvtepi8_epi16(load256(rest + i)),
-                                       _mm512_set1_epi16(static_cast<short>(0x807f)));
+    const __m512i r =
+        _mm512_and_si512(_mm512_cvtepi8_epi16(load256(rest + i)), _mm512_set1_epi16(static_cast<short>(0x807f)));
     _mm512_storeu_si512(out + 2 * i, _mm512_or_si512(e, r));
   }
   ll_join_range(exponents, rest, whole, n, out);

@@ -18,16 +18,13 @@ struct ProfileRow {
 };
 
 constexpr ProfileRow kProfiles[] = {
-    {"raw", kRawId, kRawId, 0.0, 1.0},
-    {"ll", kLlId, kLlId, 0.0, 1.40},
-    {"q8", kQ8Id, kQ8Id, 5e-4, 1.95},
-    {"k8v4", kQ8Id, kH4Id, 5e-3, 2.60},
-    {"h4", kH4Id, kH4Id, 2e-2, 3.87},
+    {"raw", kRawId, kRawId, 0.0, 1.0},  {"ll", kLlId, kLlId, 0.0, 1.40},  {"q8", kQ8Id, kQ8Id, 5e-4, 1.95},
+    {"k8v4", kQ8Id, kH4Id, 5e-3, 2.60}, {"h4", kH4Id, kH4Id, 2e-2, 3.87},
 };
 
 /// Every number that changes what the bytes mean.
-constexpr std::array<std::uint64_t, 9> kFormat = {kRawId, kRawVersion, kLlId,      kLlVersion,   kQ8Id,
-                                                  kQ8Version, kH4Id,   kH4Version, kSignsVersion};
+constexpr std::array<std::uint64_t, 9> kFormat = {kRawId,     kRawVersion, kLlId,      kLlVersion,   kQ8Id,
+                                                  kQ8Version, kH4Id,       kH4Version, kSignsVersion};
 
 class Registry final : public CodecRegistry {
  public:

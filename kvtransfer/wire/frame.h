@@ -37,7 +37,8 @@ struct FrameHeader {
   std::uint64_t sequence = 0;   // unique within the ticket: it makes the nonce
   std::uint32_t queue_us = 0;   // from KV ready to encode begun
   std::uint32_t encode_us = 0;  // encoding all segments
-  std::uint64_t sent_at_us = 0; // sender's monotonic clock when sealing began; only differences of one sender mean something
+  std::uint64_t sent_at_us =
+      0;  // sender's monotonic clock when sealing began; only differences of one sender mean something
   SealTag tag{};
 };
 

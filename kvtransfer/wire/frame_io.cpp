@@ -88,10 +88,9 @@ Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, con
                     std::chrono::duration_cast<std::chrono::microseconds>(sealing.time_since_epoch()).count()),
                 .tag = {}};
   write_frame_header(h, out.header);
-  SLUICE_ASSIGN(h.tag,
-                scratch.sealer.seal(ticket.seal, ticket.key,
-                                    make_nonce(ticket.nonce_base, Direction::prefill_to_decode, sequence),
-                                    std::span(out.header).first<kSealedHeaderBytes>(), payload.first(used)));
+  SLUICE_ASSIGN(h.tag, scratch.sealer.seal(ticket.seal, ticket.key,
+                                           make_nonce(ticket.nonce_base, Direction::prefill_to_decode, sequence),
+                                           std::span(out.header).first<kSealedHeaderBytes>(), payload.first(used)));
   write_frame_header(h, out.header);
   out.seal_us = micros_since(sealing);
   return out;
@@ -103,8 +102,7 @@ Result<> check_frame(const Ticket& ticket, const CodecRegistry& codecs, const Fr
     return fail(Errc::stale, "the frame is from another life of a node");
   const Codec* key = codecs.find(h.key_codec);
   const Codec* value = codecs.find(h.value_codec);
-  if (!key || !value)
-    return fail(Errc::unsupported, "no codec {} in this build", key ? h.value_codec : h.key_codec);
+  if (!key || !value) return fail(Errc::unsupported, "no codec {} in this build", key ? h.value_codec : h.key_codec);
   if (h.key_codec != ticket.key_codec || h.value_codec != ticket.value_codec)
     return fail(Errc::data_corrupt, "codecs {}/{} were not agreed on", h.key_codec, h.value_codec);
   if (h.seal != ticket.seal) return fail(Errc::data_corrupt, "this seal mode was not agreed on");

@@ -35,17 +35,17 @@ struct Ticket {
   Incarnation prefill_incarnation;
   NodeId decode_node;
   Incarnation decode_incarnation;
-  std::uint64_t model_hash = 0;   // weights and configuration; both nodes must run the same
+  std::uint64_t model_hash = 0;  // weights and configuration; both nodes must run the same
   KvLayout layout;
   std::uint64_t format_hash = 0;  // CodecRegistry::format_hash() of the decode node
   std::string profile;
   std::uint16_t key_codec = 0;
   std::uint16_t value_codec = 0;
-  TokenRange tokens;              // KV that will be sent
-  std::uint32_t block_size = 0;   // tokens per block of the decode pool
-  std::vector<BlockId> blocks;    // decode pool blocks of positions 0 .. tokens.begin + tokens.count, in order
-  std::uint64_t max_wire_bytes = 0;         // sum of payload bytes the decode node accepts
-  std::chrono::milliseconds valid_for{0};   // from issue, on the decode node's clock
+  TokenRange tokens;                       // KV that will be sent
+  std::uint32_t block_size = 0;            // tokens per block of the decode pool
+  std::vector<BlockId> blocks;             // decode pool blocks of positions 0 .. tokens.begin + tokens.count, in order
+  std::uint64_t max_wire_bytes = 0;        // sum of payload bytes the decode node accepts
+  std::chrono::milliseconds valid_for{0};  // from issue, on the decode node's clock
 
   friend bool operator==(const Ticket&, const Ticket&) = default;
 };
