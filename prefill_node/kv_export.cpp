@@ -1,0 +1,274 @@
+#include "prefill_node/kv_export.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace sluice::prefill {
+
+using engine::BlockHandle;
+
+namespace {
+
+constexpr double kEwma = 0.2;
+/// Jobs are a few dozen bytes; their number is bounded by the admitted prompts.
+constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
+
+std::uint64_t raw_bytes_of(const kv::KvLayout& l, const kv::FrameSpec& f) {
+  return std::uint64_t{f.segments()} * f.tokens.count * l.row_bytes();
+}
+
+}  // namespace
+
+struct KvExport::Export {
+  ExportStart start;
+  // Under mutex_ from here.
+  kv::TransferPlanner planner;
+  std::vector<kv::FrameSpec> held_back;  // without overlap: frames that wait for the end of compute
+  std::uint64_t next_sequence = 0;
+  int encoders = 0;
+  bool closed = false;
+  double encode_s = 0;
+  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::optional<TimePoint> first_sent, computed_at;
+};
+
+struct KvExport::Job {
+  ExportPtr owner;
+  kv::FrameSpec spec;
+  std::uint64_t sequence = 0;
+  TimePoint ready{};
+};
+
+KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o, Metrics& metrics,
+                   FrameOut& out, ExportEvents events)
+    : layout_(layout), pool_(pool), clock_(clock), options_(o), metrics_(metrics), out_(out), events_(std::move(events)),
+      encode_seconds_(metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
+      queue_(kQueueBytes) {
+  for (unsigned i = 0; i < std::max(o.workers, 1U); ++i) workers_.emplace_back([this] { work(); });
+}
+
+KvExport::~KvExport() { stop(); }
+
+void KvExport::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  room_.notify_all();
+  queue_.close();
+  for (auto& t : workers_)
+    if (t.joinable()) t.join();
+}
+
+void KvExport::begin(ExportStart s) {
+  const kv::PlanOptions plan{.target_frame_bytes = options_.target_frame_bytes};
+  const RequestId id = s.request;
+  auto e = std::make_shared<Export>(Export{.start = std::move(s), .planner = kv::TransferPlanner(layout_, plan)});
+  const std::lock_guard lock(mutex_);
+  exports_[id] = std::move(e);
+}
+
+KvExport::ExportPtr KvExport::find(RequestId request) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = exports_.find(request);
+  return it == exports_.end() ? nullptr : it->second;
+}
+
+void KvExport::layer_done(RequestId request, kv::TokenRange tokens, std::uint32_t layer) {
+  const ExportPtr e = find(request);
+  if (!e) return;  // cancelled while its chunk computed
+  std::vector<kv::FrameSpec> frames;
+  {
+    const std::lock_guard lock(mutex_);
+    frames = e->planner.layer_done(tokens, layer);
+    if (!options_.overlap) {
+      e->held_back.insert(e->held_back.end(), frames.begin(), frames.end());
+      return;
+    }
+  }
+  queue_frames(e, frames);
+}
+
+void KvExport::computed(RequestId request) {
+  const ExportPtr e = find(request);
+  if (!e) return;
+  std::vector<kv::FrameSpec> frames;
+  {
+    const std::lock_guard lock(mutex_);
+    e->computed_at = clock_.now();
+    frames.swap(e->held_back);
+  }
+  queue_frames(e, frames);
+}
+
+void KvExport::queue_frames(const ExportPtr& e, const std::vector<kv::FrameSpec>& frames) {
+  const TimePoint now = clock_.now();
+  for (const kv::FrameSpec& f : frames) {
+    std::uint64_t sequence = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (e->closed) return;
+      ++e->encoders;  // counted from here, so that the blocks stay while the job waits
+      sequence = e->next_sequence++;
+    }
+    if (!queue_.push(Job{e, f, sequence, now}, sizeof(Job))) leave(e);
+  }
+}
+
+void KvExport::work() {
+  kv::FrameScratch scratch;
+  while (auto job = queue_.pop()) encode(*job, scratch);
+}
+
+void KvExport::encode(const Job& job, kv::FrameScratch& scratch) {
+  const ExportPtr& e = job.owner;
+  bool closed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = e->closed;
+  }
+  if (!closed) {
+    const auto built = build(job, scratch);
+    if (!built) end(e, std::unexpected(built.error()));
+  }
+  leave(e);
+}
+
+Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
+  const ExportPtr& e = job.owner;
+  const std::size_t most = kv::max_payload_bytes(layout_, job.spec, *e->start.profile);
+  wait_for_room(most);
+  std::vector<std::byte> payload(most);
+  const std::uint32_t per_block = pool_.shape().block_size;
+  std::vector<const std::byte*> pages;
+  const kv::RowsOf rows = [&](const kv::SegmentShape& s) {
+    pages.clear();
+    const std::uint32_t last = (s.first_token + s.tokens - 1) / per_block;
+    for (std::uint32_t b = s.first_token / per_block; b <= last; ++b)
+      pages.push_back(pool_.block(s.layer, s.kind == kv::KvKind::value, e->start.blocks[b].id));
+    return kv::ConstRows{pages, per_block, s.first_token % per_block, s.row_bytes()};
+  };
+  const TimePoint begin = clock_.now();
+  const kv::FrameTimes times{.queue_us = static_cast<std::uint32_t>(seconds(begin - job.ready) * 1e6)};
+  auto frame = kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload, scratch, times);
+  if (!frame) {
+    sent(e, most, {});
+    return std::unexpected(frame.error());
+  }
+  const TimePoint now = clock_.now();
+  payload.resize(frame->payload_bytes);
+  {
+    const std::lock_guard lock(mutex_);
+    e->encode_s += seconds(now - begin);
+    e->raw_bytes += raw_bytes_of(layout_, job.spec);
+    e->wire_bytes += frame->payload_bytes;
+    if (!e->first_sent) e->first_sent = now;
+    inflight_ -= most - frame->payload_bytes;
+  }
+  const std::size_t bytes = frame->payload_bytes;
+  out_.send(e->start.address, e->start.request, frame->header, std::move(payload),
+            [this, e, bytes](Result<> r) { sent(e, bytes, r); });
+  return bytes;
+}
+
+void KvExport::wait_for_room(std::size_t bytes) {
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [&] { return stopping_ || inflight_ == 0 || inflight_ + bytes <= options_.max_inflight_bytes; });
+  inflight_ += bytes;
+}
+
+void KvExport::sent(const ExportPtr& e, std::size_t bytes, const Result<>& r) {
+  {
+    const std::lock_guard lock(mutex_);
+    inflight_ -= bytes;
+  }
+  room_.notify_all();
+  if (!r) end(e, std::unexpected(r.error()));
+}
+
+/// One encoder (or queued job) is through; the last one out of a closed export gives its blocks back.
+void KvExport::leave(const ExportPtr& e) {
+  std::vector<BlockHandle> blocks;
+  {
+    const std::lock_guard lock(mutex_);
+    --e->encoders;
+    if (e->closed && e->encoders == 0) blocks.swap(e->start.blocks);
+  }
+  if (!blocks.empty()) events_.release(blocks);
+}
+
+void KvExport::end(const ExportPtr& e, Result<> outcome) {
+  std::vector<BlockHandle> blocks;
+  ExportEnd result{.request = e->start.request, .outcome = std::move(outcome)};
+  {
+    const std::lock_guard lock(mutex_);
+    if (e->closed) return;
+    e->closed = true;
+    exports_.erase(e->start.request);
+    const TimePoint now = clock_.now();
+    result.encode_s = e->encode_s;
+    result.raw_bytes = e->raw_bytes;
+    result.wire_bytes = e->wire_bytes;
+    if (e->first_sent) result.wire_s = seconds(now - *e->first_sent);
+    if (e->computed_at) result.exposed_s = seconds(now - *e->computed_at);
+    if (e->encoders == 0) blocks.swap(e->start.blocks);
+    if (result.outcome) learn(*e);
+  }
+  if (!blocks.empty()) events_.release(blocks);
+  if (!result.outcome) {
+    out_.cancel(e->start.address, e->start.request);
+  } else {
+    encode_seconds_.Observe(result.encode_s);
+    const Labels labels{{"profile", e->start.profile->name}};
+    metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels).Increment(static_cast<double>(result.raw_bytes));
+    metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels).Increment(static_cast<double>(result.wire_bytes));
+  }
+  events_.on_end(result);
+}
+
+/// Under the mutex.
+void KvExport::learn(const Export& e) {
+  if (e.encode_s <= 0 || e.wire_bytes == 0) return;
+  ProfileRate& r = rates_[e.start.profile->name];
+  const double bps = static_cast<double>(e.raw_bytes) / e.encode_s;
+  const double ratio = static_cast<double>(e.raw_bytes) / static_cast<double>(e.wire_bytes);
+  r.encode_bps = r.encode_bps == 0 ? bps : r.encode_bps + kEwma * (bps - r.encode_bps);
+  r.ratio = r.ratio == 0 ? ratio : r.ratio + kEwma * (ratio - r.ratio);
+}
+
+void KvExport::cancel(RequestId request) { fail(request, Error{Errc::cancelled, "the request was cancelled", {}}); }
+
+void KvExport::fail(RequestId request, const Error& why) {
+  if (const ExportPtr e = find(request)) end(e, std::unexpected(why));
+}
+
+void KvExport::on_note(const kv::TransferNote& note) {
+  ExportPtr hit;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, e] : exports_)
+      if (e->start.ticket.id == note.ticket) hit = e;
+  }
+  if (!hit) return;
+  if (note.committed) return end(hit, {});
+  end(hit, std::unexpected(Error{note.code, "the decode node refused the KV: " + note.message, {}}));
+}
+
+void KvExport::on_peer_down(const std::string& address, const Error& why) {
+  std::vector<ExportPtr> hit;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, e] : exports_)
+      if (e->start.address == address) hit.push_back(e);
+  }
+  for (const ExportPtr& e : hit)
+    end(e, std::unexpected(Error{Errc::unavailable, fmt::format("decode node at {} is gone: {}", address, why.message), {}}));
+}
+
+std::unordered_map<std::string, ProfileRate> KvExport::rates() const {
+  const std::lock_guard lock(mutex_);
+  return rates_;
+}
+
+}  // namespace sluice::prefill

@@ -1,0 +1,233 @@
+#include "prefill_node/prefill_loop.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace sluice::prefill {
+
+using engine::BlockHandle;
+
+namespace {
+
+constexpr double kEwma = 0.2;
+/// Passes smaller than this say little about a node's prefill speed.
+constexpr std::uint32_t kMinMeasuredTokens = 16;
+
+}  // namespace
+
+struct PrefillLoop::Running {
+  TimePoint submitted{};
+  std::optional<TimePoint> started;
+  double compute_s = 0;
+  std::uint32_t total = 0, left = 0;
+};
+
+struct PrefillLoop::Row {
+  engine::Work work;
+  std::vector<TokenId> tokens;
+  std::vector<BlockId> blocks;
+};
+
+/// Passes each finished layer of a batch on, sequence by sequence.
+class PrefillLoop::Observer final : public engine::LayerObserver {
+ public:
+  Observer(PrefillSink& sink, const std::vector<Row>& rows) : sink_(sink), rows_(rows) {}
+  void on_layer(std::uint32_t layer) override {
+    for (const Row& r : rows_) sink_.on_layer(r.work.id, r.work.first, r.work.count, layer);
+  }
+
+ private:
+  PrefillSink& sink_;
+  const std::vector<Row>& rows_;
+};
+
+PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting, PrefillSink& sink)
+    : model_(model), pool_(pool), limits_(limits), max_waiting_(max_waiting), sink_(sink), blocks_(pool.shape().num_blocks),
+      scheduler_(blocks_, pool.shape().block_size), thread_([this] { run(); }) {}
+
+PrefillLoop::~PrefillLoop() { stop(); }
+
+void PrefillLoop::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<> PrefillLoop::submit(Prompt p) {
+  const engine::ModelConfig& c = model_.config();
+  if (p.tokens.size() > c.max_position) return fail(Errc::invalid_argument, "{} tokens exceed the context of {}", p.tokens.size(), c.max_position);
+  const auto bad = std::ranges::find_if(p.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
+  if (bad != p.tokens.end()) return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
+  const auto need = (p.tokens.size() + pool_.shape().block_size - 1) / pool_.shape().block_size;
+  if (need > pool_.shape().num_blocks)
+    return fail(Errc::invalid_argument, "a prompt of {} tokens needs {} KV blocks; this prefill node has {}", p.tokens.size(), need,
+                pool_.shape().num_blocks);
+  Admitted admitted;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return fail(Errc::unavailable, "the node stops");
+    if (waiting_.size() >= max_waiting_) return fail(Errc::resource_exhausted, "{} prompts wait already", waiting_.size());
+    if (running_.contains(p.id)) return fail(Errc::already_exists, "request {} is being computed", p.id);
+    queued_tokens_ += p.tokens.size();
+    waiting_.emplace_back(std::move(p), SteadyClock().now());
+    admitted = admit_waiting();
+  }
+  announce(std::move(admitted));
+  return {};
+}
+
+/// Tells the sink of admitted prompts, and only then lets them run: no layer may finish before its export exists.
+void PrefillLoop::announce(Admitted admitted) {
+  for (auto& [id, blocks] : admitted) {
+    sink_.on_admitted(id, std::move(blocks));
+    const std::lock_guard lock(mutex_);
+    if (running_.contains(id)) (void)scheduler_.mark_ready(id);
+  }
+  wake_.notify_one();
+}
+
+/// Admits waiting prompts in order while blocks last. Under the mutex; the caller tells the sink.
+PrefillLoop::Admitted PrefillLoop::admit_waiting() {
+  Admitted out;
+  while (!waiting_.empty()) {
+    auto& [prompt, since] = waiting_.front();
+    const auto total = static_cast<std::uint32_t>(prompt.tokens.size());
+    engine::SequenceSpec spec;
+    spec.id = prompt.id;
+    spec.tokens = prompt.tokens;
+    spec.max_total = total;
+    spec.fill_to = total;
+    spec.priority = prompt.priority;
+    spec.arrival = TimePoint(Duration(static_cast<Duration::rep>(++arrivals_)));
+    spec.ready = false;  // until the export knows of it
+    if (!scheduler_.admit(std::move(spec))) break;
+    const auto view = scheduler_.view(prompt.id);
+    std::vector<BlockHandle> held(view->blocks.begin(), view->blocks.end());
+    for (const BlockHandle& b : held) (void)blocks_.retain(b);
+    auto r = std::make_shared<Running>();
+    r->submitted = since;
+    r->total = r->left = total;
+    running_.emplace(prompt.id, std::move(r));
+    out.emplace_back(prompt.id, std::move(held));
+    waiting_.pop_front();
+  }
+  return out;
+}
+
+bool PrefillLoop::cancel(RequestId id) {
+  const std::lock_guard lock(mutex_);
+  if (const auto it = running_.find(id); it != running_.end()) {
+    queued_tokens_ -= it->second->left;
+    running_.erase(it);
+    (void)scheduler_.cancel(id);
+    return true;
+  }
+  const auto it = std::ranges::find_if(waiting_, [&](const auto& w) { return w.first.id == id; });
+  if (it == waiting_.end()) return false;
+  queued_tokens_ -= it->first.tokens.size();
+  waiting_.erase(it);
+  return true;
+}
+
+void PrefillLoop::cancel_all() {
+  std::vector<RequestId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, r] : running_) ids.push_back(id);
+    for (const auto& [p, since] : waiting_) ids.push_back(p.id);
+  }
+  for (const RequestId id : ids) (void)cancel(id);
+}
+
+void PrefillLoop::release_blocks(const std::vector<BlockHandle>& blocks) {
+  Admitted admitted;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const BlockHandle& b : blocks)
+      if (auto r = blocks_.release(b); !r) log::error("block release failed", {{"why", r.error().message}});
+    if (!stop_) admitted = admit_waiting();
+  }
+  announce(std::move(admitted));
+}
+
+PrefillFigures PrefillLoop::figures() const {
+  const std::lock_guard lock(mutex_);
+  return {scheduler_.counters(), static_cast<std::uint32_t>(waiting_.size()), queued_tokens_, tokens_per_s_, tokens_};
+}
+
+void PrefillLoop::run() {
+  while (true) {
+    std::vector<Row> rows = next_rows();
+    if (rows.empty()) return;
+    pass(rows);
+  }
+}
+
+std::vector<PrefillLoop::Row> PrefillLoop::next_rows() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    std::vector<Row> rows;
+    const TimePoint now = SteadyClock().now();
+    for (const engine::Work& w : scheduler_.plan(limits_)) {
+      const auto view = scheduler_.view(w.id);
+      Row row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}};
+      for (const BlockHandle& b : view->blocks) row.blocks.push_back(b.id);
+      Running& r = *running_.at(w.id);
+      if (!r.started) r.started = now;
+      rows.push_back(std::move(row));
+    }
+    if (!rows.empty()) return rows;
+    wake_.wait(lock);
+  }
+  return {};
+}
+
+void PrefillLoop::pass(std::vector<Row>& rows) {
+  std::vector<engine::ForwardSeq> batch;
+  std::uint32_t tokens = 0;
+  for (const Row& r : rows) {
+    batch.push_back({r.tokens, r.work.first, r.blocks, false});
+    tokens += r.work.count;
+  }
+  Observer observer(sink_, rows);
+  const TimePoint begin = SteadyClock().now();
+  const Result<> ran = model_.forward(batch, pool_, {}, &observer);
+  const double took = seconds(SteadyClock().now() - begin);
+  std::vector<std::pair<RequestId, PromptTimes>> computed;
+  std::vector<RequestId> failed;
+  {
+    const std::lock_guard lock(mutex_);
+    if (tokens >= kMinMeasuredTokens && took > 0) {
+      const double rate = tokens / took;
+      tokens_per_s_ = tokens_per_s_ == 0 ? rate : tokens_per_s_ + kEwma * (rate - tokens_per_s_);
+    }
+    tokens_ += tokens;
+    for (const Row& r : rows) {
+      const auto settled = ran ? scheduler_.commit(r.work) : scheduler_.abandon(r.work);
+      if (!settled) log::error("pass not settled", {{"leg", r.work.id}, {"why", settled.error().message}});
+      const auto it = running_.find(r.work.id);
+      if (it == running_.end()) continue;  // cancelled meanwhile
+      Running& run = *it->second;
+      run.compute_s += took;
+      if (!ran) {
+        failed.push_back(r.work.id);
+        queued_tokens_ -= run.left;
+      } else {
+        run.left -= r.work.count;
+        queued_tokens_ -= r.work.count;
+        if (run.left > 0) continue;
+        computed.emplace_back(r.work.id, PromptTimes{seconds(*run.started - run.submitted), run.compute_s});
+      }
+      (void)scheduler_.finish(r.work.id);
+      running_.erase(it);
+    }
+  }
+  for (const auto& [id, times] : computed) sink_.on_computed(id, times);
+  for (const RequestId id : failed) sink_.on_failed(id, ran.error());
+}
+
+}  // namespace sluice::prefill

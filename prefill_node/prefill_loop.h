@@ -1,0 +1,96 @@
+#pragma once
+// The prefill node's engine loop: one thread that computes prompts in chunks and tells the export, layer by layer, which
+// KV is ready.
+//
+// A prompt's life: submit -> (waits for blocks) -> admitted -> chunks -> computed. The export holds its own references to
+// the blocks, so the loop lets go as soon as the last chunk is computed.
+// Threading: public methods from any thread; one mutex guards scheduler, allocator and queue, never held during a forward
+// pass. Sink calls come from the engine thread (on_admitted also from the submitting one), without the mutex.
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "common/clock.h"
+#include "engine/model.h"
+#include "engine/policy/scheduler.h"
+
+namespace sluice::prefill {
+
+struct PromptTimes {
+  double queue_s = 0;    // submitted until its first chunk began
+  double compute_s = 0;  // wall time of the passes it was part of
+};
+
+class PrefillSink {
+ public:
+  virtual ~PrefillSink() = default;
+  /// The prompt has blocks: one extra reference each, for the export. Called before its first chunk.
+  virtual void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) = 0;
+  /// Positions [first, first + count) of layer `layer` are in the pool.
+  virtual void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) = 0;
+  virtual void on_computed(RequestId id, const PromptTimes& times) = 0;
+  virtual void on_failed(RequestId id, const Error& why) = 0;
+};
+
+struct Prompt {
+  RequestId id;
+  std::vector<TokenId> tokens;
+  std::int32_t priority = 0;
+};
+
+struct PrefillFigures {
+  engine::SchedulerCounters counters;
+  std::uint32_t waiting = 0;         // not admitted yet
+  std::uint64_t queued_tokens = 0;   // not computed yet, waiting ones included
+  double tokens_per_s = 0;           // EWMA over passes
+  std::uint64_t tokens = 0;
+};
+
+class PrefillLoop {
+ public:
+  PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting, PrefillSink& sink);
+  ~PrefillLoop();
+  /// resource_exhausted when too many wait; invalid_argument when the prompt can never fit.
+  [[nodiscard]] Result<> submit(Prompt p);
+  /// True if the prompt was here.
+  bool cancel(RequestId id);
+  void cancel_all();
+  void release_blocks(const std::vector<engine::BlockHandle>& blocks);
+  [[nodiscard]] PrefillFigures figures() const;
+  void stop();
+
+ private:
+  struct Running;
+  struct Row;
+  class Observer;
+  using Admitted = std::vector<std::pair<RequestId, std::vector<engine::BlockHandle>>>;
+  [[nodiscard]] Admitted admit_waiting();
+  void announce(Admitted admitted);
+  void run();
+  [[nodiscard]] std::vector<Row> next_rows();
+  void pass(std::vector<Row>& rows);
+
+  engine::Model& model_;
+  engine::KvPool& pool_;
+  engine::PlanLimits limits_;
+  std::size_t max_waiting_;
+  PrefillSink& sink_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  engine::BlockAllocator blocks_;
+  engine::Scheduler scheduler_;
+  std::deque<std::pair<Prompt, TimePoint>> waiting_;
+  std::unordered_map<RequestId, std::shared_ptr<Running>> running_;
+  double tokens_per_s_ = 0;
+  std::uint64_t tokens_ = 0, arrivals_ = 0, queued_tokens_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace sluice::prefill
