@@ -50,9 +50,16 @@ struct DecodeLoop::Row {
   std::vector<BlockId> blocks;
 };
 
-DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs, DecodeSink& sink)
-    : model_(model), pool_(pool), limits_(limits), max_legs_(max_legs), sink_(sink), blocks_(pool.shape().num_blocks),
-      scheduler_(blocks_, pool.shape().block_size), thread_([this] { run(); }) {}
+DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
+                       DecodeSink& sink)
+    : model_(model),
+      pool_(pool),
+      limits_(limits),
+      max_legs_(max_legs),
+      sink_(sink),
+      blocks_(pool.shape().num_blocks),
+      scheduler_(blocks_, pool.shape().block_size),
+      thread_([this] { run(); }) {}
 
 DecodeLoop::~DecodeLoop() { stop(); }
 
@@ -69,20 +76,25 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   const engine::ModelConfig& c = model_.config();
   const std::uint64_t total = std::uint64_t{leg.prompt_tokens} + leg.max_new_tokens;
   if (total > c.max_position)
-    return sluice::fail(Errc::invalid_argument, "{} prompt and {} output tokens exceed the context of {}", leg.prompt_tokens, leg.max_new_tokens,
-                        c.max_position);
-  const auto bad = std::ranges::find_if(leg.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
-  if (bad != leg.tokens.end()) return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
-  if (leg.tokens.size() >= total) return fail_param("tokens", "{} tokens leave nothing to generate within {}", leg.tokens.size(), total);
+    return sluice::fail(Errc::invalid_argument, "{} prompt and {} output tokens exceed the context of {}",
+                        leg.prompt_tokens, leg.max_new_tokens, c.max_position);
+  const auto bad = std::ranges::find_if(
+      leg.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
+  if (bad != leg.tokens.end())
+    return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
+  if (leg.tokens.size() >= total)
+    return fail_param("tokens", "{} tokens leave nothing to generate within {}", leg.tokens.size(), total);
 
   const auto prompt = std::span(leg.tokens).first(leg.prompt_tokens);
   engine::SamplerContext context{.vocab = c.vocab_size, .eos_ids = c.eos, .fallback_seed = leg.sampling.seed};
-  SLUICE_ASSIGN(auto sampler, engine::Sampler::create(to_params(leg.sampling, leg.max_new_tokens), std::move(context), prompt));
+  SLUICE_ASSIGN(auto sampler,
+                engine::Sampler::create(to_params(leg.sampling, leg.max_new_tokens), std::move(context), prompt));
   for (const TokenId t : std::span(leg.tokens).subspan(leg.prompt_tokens)) sampler.accept(t);
 
   const std::lock_guard lock(mutex_);
   if (stop_) return sluice::fail(Errc::unavailable, "the node stops");
-  if (legs_.size() >= max_legs_) return sluice::fail(Errc::resource_exhausted, "{} legs are running, the limit", max_legs_);
+  if (legs_.size() >= max_legs_)
+    return sluice::fail(Errc::resource_exhausted, "{} legs are running, the limit", max_legs_);
   engine::SequenceSpec spec;
   spec.id = leg.id;
   spec.tokens = std::move(leg.tokens);
@@ -97,7 +109,8 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   if (leg.kv_tokens > 0) {
     for (const BlockHandle& b : held) SLUICE_TRY(blocks_.retain(b));
   }
-  auto made = std::make_shared<Leg>(Leg{.id = leg.id, .sampler = std::move(sampler), .blocks = static_cast<std::uint32_t>(held.size())});
+  auto made = std::make_shared<Leg>(
+      Leg{.id = leg.id, .sampler = std::move(sampler), .blocks = static_cast<std::uint32_t>(held.size())});
   if (leg.kv_tokens == 0) {
     made->ready = SteadyClock().now();
     wake_.notify_one();
@@ -111,7 +124,8 @@ void DecodeLoop::mark_ready(RequestId id) {
   const auto it = legs_.find(id);
   if (it == legs_.end()) return;  // cancelled while its last block was decoded
   it->second->ready = SteadyClock().now();
-  if (auto r = scheduler_.mark_ready(id); !r) log::error("mark_ready failed", {{"leg", id}, {"why", r.error().message}});
+  if (auto r = scheduler_.mark_ready(id); !r)
+    log::error("mark_ready failed", {{"leg", id}, {"why", r.error().message}});
   wake_.notify_one();
 }
 
@@ -231,9 +245,11 @@ void DecodeLoop::end(const std::shared_ptr<Leg>& leg, const std::string& reason,
     if (leg->ended) return;
     leg->ended = true;
     legs_.erase(leg->id);
-    if (auto r = scheduler_.finish(leg->id); !r) log::error("finish failed", {{"leg", leg->id}, {"why", r.error().message}});
+    if (auto r = scheduler_.finish(leg->id); !r)
+      log::error("finish failed", {{"leg", leg->id}, {"why", r.error().message}});
   }
-  sink_.on_finished({.request = leg->id, .reason = reason, .error = std::move(error), .first_step_s = leg->first_step_s});
+  sink_.on_finished(
+      {.request = leg->id, .reason = reason, .error = std::move(error), .first_step_s = leg->first_step_s});
 }
 
 void DecodeLoop::measure(const std::vector<Row>& rows, Duration took) {

@@ -4,7 +4,8 @@
 // A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time.
 // Threading: public methods from any thread; one mutex guards scheduler, block allocator and legs, and is never held
 // during a forward pass or sampling. Sink calls come from the engine thread, without the mutex.
-// Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the batch.
+// Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
+// batch.
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -32,9 +33,9 @@ class DecodeSink {
 
 struct LegStart {
   RequestId id;
-  std::vector<TokenId> tokens;      // prompt, then tokens to replay
+  std::vector<TokenId> tokens;  // prompt, then tokens to replay
   std::uint32_t prompt_tokens = 0;
-  std::uint32_t kv_tokens = 0;      // positions whose KV arrives; 0: compute all here
+  std::uint32_t kv_tokens = 0;  // positions whose KV arrives; 0: compute all here
   std::uint32_t max_new_tokens = 0;
   control::SamplingSpec sampling;
   std::int32_t priority = 0;
@@ -49,7 +50,8 @@ struct DecodeFigures {
 
 class DecodeLoop {
  public:
-  DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs, DecodeSink& sink);
+  DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
+             DecodeSink& sink);
   ~DecodeLoop();
 
   /// Reserves room; resource_exhausted when there is none now. Returns the leg's blocks, one extra reference each when

@@ -11,7 +11,9 @@ using engine::BlockHandle;
 
 namespace {
 
-std::string key_of(const kv::TicketId& id) { return {reinterpret_cast<const char*>(id.value().data()), id.value().size()}; }
+std::string key_of(const kv::TicketId& id) {
+  return {reinterpret_cast<const char*>(id.value().data()), id.value().size()};
+}
 
 /// The staging pool bounds what is queued here; this bound only has to be larger.
 constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
@@ -38,14 +40,21 @@ struct KvIngest::Job {
   kv::StagingBuffer payload;
 };
 
-KvIngest::KvIngest(IngestIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock, unsigned workers,
-                   Metrics& metrics, IngestEvents events)
-    : me_(std::move(me)), codecs_(codecs), pool_(pool), clock_(clock), events_(std::move(events)), metrics_(metrics),
+KvIngest::KvIngest(IngestIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock,
+                   unsigned workers, Metrics& metrics, IngestEvents events)
+    : me_(std::move(me)),
+      codecs_(codecs),
+      pool_(pool),
+      clock_(clock),
+      events_(std::move(events)),
+      metrics_(metrics),
       wire_bytes_(metrics.counter("sluice_kv_received_wire_bytes_total", "Payload bytes of verified KV frames.")),
       raw_bytes_(metrics.counter("sluice_kv_received_raw_bytes_total", "Decoded KV bytes committed to the pool.")),
       frames_(metrics.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", "committed"}})),
-      decode_seconds_(metrics.histogram("sluice_kv_decode_seconds", "Seal check and codec time per request.", stage_buckets())),
-      book_(me_.incarnation, clock), queue_(kQueueBytes) {
+      decode_seconds_(
+          metrics.histogram("sluice_kv_decode_seconds", "Seal check and codec time per request.", stage_buckets())),
+      book_(me_.incarnation, clock),
+      queue_(kQueueBytes) {
   for (unsigned i = 0; i < std::max(workers, 1U); ++i) workers_.emplace_back([this] { work(); });
 }
 
@@ -57,7 +66,8 @@ void KvIngest::stop() {
     if (t.joinable()) t.join();
 }
 
-Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vector<BlockHandle> blocks, kv::SealMode seal) {
+Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vector<BlockHandle> blocks,
+                                    kv::SealMode seal) {
   const kv::Profile* profile = codecs_.profile(r.profile);
   auto t = std::make_shared<Transfer>(Transfer{.coverage = kv::CoverageTracker(me_.layout, {0, r.kv_tokens})});
   t->blocks = std::move(blocks);
@@ -67,7 +77,8 @@ Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vecto
     return std::unexpected(std::move(e));
   };
   if (profile == nullptr)
-    return refuse(Error{Errc::not_found, fmt::format("KV profile '{}' is not known to this node", r.profile), "profile"});
+    return refuse(
+        Error{Errc::not_found, fmt::format("KV profile '{}' is not known to this node", r.profile), "profile"});
   kv::Ticket k;
   if (auto drawn = kv::draw_secrets(k); !drawn) return refuse(drawn.error());
   k.seal = seal;
@@ -130,7 +141,9 @@ void KvIngest::on_peer_down(kv::ConnId conn, const Error& why) {
       if (t->borne && t->conn == conn) hit.push_back(t);
   }
   for (const TransferPtr& t : hit)
-    settle(t, Error{Errc::unavailable, fmt::format("prefill node '{}' is gone: {}", t->ticket->prefill_node, why.message), {}});
+    settle(t, Error{Errc::unavailable,
+                    fmt::format("prefill node '{}' is gone: {}", t->ticket->prefill_node, why.message),
+                    {}});
 }
 
 void KvIngest::work() {
@@ -192,7 +205,8 @@ Result<> KvIngest::decode_into_blocks(Transfer& t, const kv::OpenedFrame& f, kv:
     const std::uint32_t first = s.shape.first_token / per_block;
     const std::uint32_t last = (s.shape.first_token + s.shape.tokens - 1) / per_block;
     pages.clear();
-    for (std::uint32_t b = first; b <= last; ++b) pages.push_back(pool_.block(s.shape.layer, s.shape.kind == kv::KvKind::value, t.ticket->blocks[b]));
+    for (std::uint32_t b = first; b <= last; ++b)
+      pages.push_back(pool_.block(s.shape.layer, s.shape.kind == kv::KvKind::value, t.ticket->blocks[b]));
     const kv::MutRows rows{pages, per_block, s.shape.first_token % per_block, s.shape.row_bytes()};
     SLUICE_TRY(kv::decode_segment(s, rows, scratch));
   }
@@ -200,7 +214,8 @@ Result<> KvIngest::decode_into_blocks(Transfer& t, const kv::OpenedFrame& f, kv:
 }
 
 void KvIngest::reject(const Job& job, const Error& why) {
-  metrics_.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", std::string(name(why.code))}}).Increment();
+  metrics_.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", std::string(name(why.code))}})
+      .Increment();
   log::warn("KV frame refused", {{"conn", job.conn}, {"code", name(why.code)}, {"why", why.message}});
 }
 

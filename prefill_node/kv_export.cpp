@@ -40,10 +40,17 @@ struct KvExport::Job {
   TimePoint ready{};
 };
 
-KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o, Metrics& metrics,
-                   FrameOut& out, ExportEvents events)
-    : layout_(layout), pool_(pool), clock_(clock), options_(o), metrics_(metrics), out_(out), events_(std::move(events)),
-      encode_seconds_(metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
+KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o,
+                   Metrics& metrics, FrameOut& out, ExportEvents events)
+    : layout_(layout),
+      pool_(pool),
+      clock_(clock),
+      options_(o),
+      metrics_(metrics),
+      out_(out),
+      events_(std::move(events)),
+      encode_seconds_(
+          metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
       queue_(kQueueBytes) {
   for (unsigned i = 0; i < std::max(o.workers, 1U); ++i) workers_.emplace_back([this] { work(); });
 }
@@ -151,7 +158,8 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   };
   const TimePoint begin = clock_.now();
   const kv::FrameTimes times{.queue_us = static_cast<std::uint32_t>(seconds(begin - job.ready) * 1e6)};
-  auto frame = kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload, scratch, times);
+  auto frame =
+      kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload, scratch, times);
   if (!frame) {
     sent(e, most, {});
     return std::unexpected(frame.error());
@@ -221,8 +229,10 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
   } else {
     encode_seconds_.Observe(result.encode_s);
     const Labels labels{{"profile", e->start.profile->name}};
-    metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels).Increment(static_cast<double>(result.raw_bytes));
-    metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels).Increment(static_cast<double>(result.wire_bytes));
+    metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels)
+        .Increment(static_cast<double>(result.raw_bytes));
+    metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels)
+        .Increment(static_cast<double>(result.wire_bytes));
   }
   events_.on_end(result);
 }
@@ -263,7 +273,8 @@ void KvExport::on_peer_down(const std::string& address, const Error& why) {
       if (e->start.address == address) hit.push_back(e);
   }
   for (const ExportPtr& e : hit)
-    end(e, std::unexpected(Error{Errc::unavailable, fmt::format("decode node at {} is gone: {}", address, why.message), {}}));
+    end(e, std::unexpected(
+               Error{Errc::unavailable, fmt::format("decode node at {} is gone: {}", address, why.message), {}}));
 }
 
 std::unordered_map<std::string, ProfileRate> KvExport::rates() const {

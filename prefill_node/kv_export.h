@@ -31,8 +31,8 @@ class FrameOut {
   virtual ~FrameOut() = default;
   using Done = std::move_only_function<void(Result<>)>;
   /// Sends one frame of request `tag` to `address`; done once, from any thread, when the payload may be dropped.
-  virtual void send(const std::string& address, RequestId tag, std::span<const std::byte> header, std::vector<std::byte> payload,
-                    Done done) = 0;
+  virtual void send(const std::string& address, RequestId tag, std::span<const std::byte> header,
+                    std::vector<std::byte> payload, Done done) = 0;
   /// Drops frames of the request that were not sent yet (their done gets `cancelled`).
   virtual void cancel(const std::string& address, RequestId tag) = 0;
 };
@@ -73,8 +73,8 @@ struct ProfileRate {
 
 class KvExport {
  public:
-  KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o, Metrics& metrics,
-           FrameOut& out, ExportEvents events);
+  KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o,
+           Metrics& metrics, FrameOut& out, ExportEvents events);
   ~KvExport();
 
   void begin(ExportStart s);

@@ -42,9 +42,16 @@ class PrefillLoop::Observer final : public engine::LayerObserver {
   const std::vector<Row>& rows_;
 };
 
-PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting, PrefillSink& sink)
-    : model_(model), pool_(pool), limits_(limits), max_waiting_(max_waiting), sink_(sink), blocks_(pool.shape().num_blocks),
-      scheduler_(blocks_, pool.shape().block_size), thread_([this] { run(); }) {}
+PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
+                         PrefillSink& sink)
+    : model_(model),
+      pool_(pool),
+      limits_(limits),
+      max_waiting_(max_waiting),
+      sink_(sink),
+      blocks_(pool.shape().num_blocks),
+      scheduler_(blocks_, pool.shape().block_size),
+      thread_([this] { run(); }) {}
 
 PrefillLoop::~PrefillLoop() { stop(); }
 
@@ -59,18 +66,22 @@ void PrefillLoop::stop() {
 
 Result<> PrefillLoop::submit(Prompt p) {
   const engine::ModelConfig& c = model_.config();
-  if (p.tokens.size() > c.max_position) return fail(Errc::invalid_argument, "{} tokens exceed the context of {}", p.tokens.size(), c.max_position);
-  const auto bad = std::ranges::find_if(p.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
-  if (bad != p.tokens.end()) return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
+  if (p.tokens.size() > c.max_position)
+    return fail(Errc::invalid_argument, "{} tokens exceed the context of {}", p.tokens.size(), c.max_position);
+  const auto bad =
+      std::ranges::find_if(p.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
+  if (bad != p.tokens.end())
+    return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
   const auto need = (p.tokens.size() + pool_.shape().block_size - 1) / pool_.shape().block_size;
   if (need > pool_.shape().num_blocks)
-    return fail(Errc::invalid_argument, "a prompt of {} tokens needs {} KV blocks; this prefill node has {}", p.tokens.size(), need,
-                pool_.shape().num_blocks);
+    return fail(Errc::invalid_argument, "a prompt of {} tokens needs {} KV blocks; this prefill node has {}",
+                p.tokens.size(), need, pool_.shape().num_blocks);
   Admitted admitted;
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return fail(Errc::unavailable, "the node stops");
-    if (waiting_.size() >= max_waiting_) return fail(Errc::resource_exhausted, "{} prompts wait already", waiting_.size());
+    if (waiting_.size() >= max_waiting_)
+      return fail(Errc::resource_exhausted, "{} prompts wait already", waiting_.size());
     if (running_.contains(p.id)) return fail(Errc::already_exists, "request {} is being computed", p.id);
     queued_tokens_ += p.tokens.size();
     waiting_.emplace_back(std::move(p), SteadyClock().now());

@@ -1,11 +1,11 @@
 #pragma once
-// The prefill node's engine loop: one thread that computes prompts in chunks and tells the export, layer by layer, which
-// KV is ready.
+// The prefill node's engine loop: one thread that computes prompts in chunks and tells the export, layer by layer,
+// which KV is ready.
 //
-// A prompt's life: submit -> (waits for blocks) -> admitted -> chunks -> computed. The export holds its own references to
-// the blocks, so the loop lets go as soon as the last chunk is computed.
-// Threading: public methods from any thread; one mutex guards scheduler, allocator and queue, never held during a forward
-// pass. Sink calls come from the engine thread (on_admitted also from the submitting one), without the mutex.
+// A prompt's life: submit -> (waits for blocks) -> admitted -> chunks -> computed. The export holds its own references
+// to the blocks, so the loop lets go as soon as the last chunk is computed. Threading: public methods from any thread;
+// one mutex guards scheduler, allocator and queue, never held during a forward pass. Sink calls come from the engine
+// thread (on_admitted also from the submitting one), without the mutex.
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -45,15 +45,16 @@ struct Prompt {
 
 struct PrefillFigures {
   engine::SchedulerCounters counters;
-  std::uint32_t waiting = 0;         // not admitted yet
-  std::uint64_t queued_tokens = 0;   // not computed yet, waiting ones included
-  double tokens_per_s = 0;           // EWMA over passes
+  std::uint32_t waiting = 0;        // not admitted yet
+  std::uint64_t queued_tokens = 0;  // not computed yet, waiting ones included
+  double tokens_per_s = 0;          // EWMA over passes
   std::uint64_t tokens = 0;
 };
 
 class PrefillLoop {
  public:
-  PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting, PrefillSink& sink);
+  PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
+              PrefillSink& sink);
   ~PrefillLoop();
   /// resource_exhausted when too many wait; invalid_argument when the prompt can never fit.
   [[nodiscard]] Result<> submit(Prompt p);

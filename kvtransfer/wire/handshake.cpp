@@ -98,7 +98,8 @@ Result<Hello> parse_hello(std::span<const std::byte> bytes) {
   h.layout.head_dim = r.get<std::uint32_t>();
   const auto dtype = r.get<std::uint8_t>();
   h.node = NodeId(r.text());
-  if (!r.complete() || dtype > static_cast<std::uint8_t>(KvDType::f32)) return fail(Errc::data_corrupt, "hello: malformed");
+  if (!r.complete() || dtype > static_cast<std::uint8_t>(KvDType::f32))
+    return fail(Errc::data_corrupt, "hello: malformed");
   h.layout.dtype = static_cast<KvDType>(dtype);
   return h;
 }

@@ -28,10 +28,10 @@ struct Hello {
 struct TransferNote {
   TicketId ticket;
   bool committed = false;
-  Errc code = Errc::internal;   // why not, when not committed
-  std::uint32_t decode_us = 0;  // seal check and codec, busy time
-  std::uint64_t wire_bytes = 0; // payload bytes received
-  std::string message;          // at most 256 bytes
+  Errc code = Errc::internal;    // why not, when not committed
+  std::uint32_t decode_us = 0;   // seal check and codec, busy time
+  std::uint64_t wire_bytes = 0;  // payload bytes received
+  std::string message;           // at most 256 bytes
 };
 
 [[nodiscard]] std::vector<std::byte> write_hello(const Hello& h);

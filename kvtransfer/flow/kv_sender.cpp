@@ -1,0 +1,299 @@
+#include "kvtransfer/flow/kv_sender.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "kvtransfer/flow/messages.h"
+
+namespace sluice::kv {
+namespace {
+
+constexpr int kProbePings = 3;
+constexpr int kProbeBlocks = 4;
+
+}  // namespace
+
+struct KvSender::Frame {
+  std::uint64_t tag = 0;
+  std::vector<std::byte> header, payload;
+  SendDone done;
+};
+
+/// A probe in progress: pings for the round trip, then blocks for the bandwidth, one at a time.
+struct KvSender::Probe {
+  ProbeDone done;
+  int step = 0;
+  double rtt_s = 0;
+  TimePoint sent{};
+  double block_s = 0;
+};
+
+struct KvSender::Peer {
+  std::string address;
+  ConnId conn{};
+  bool ready = false, closed = false;
+  CreditWindow credit;
+  std::uint64_t max_frame = 0;
+  std::deque<Frame> queue;
+  std::size_t queue_bytes = 0;
+  std::vector<std::shared_ptr<Probe>> probes;  // the first one is running once the peer is ready
+  BandwidthMeter meter;
+  double rtt_s = 0;
+  std::uint64_t sent_bytes = 0;
+};
+
+KvSender::KvSender(std::vector<std::byte> hello, const SenderOptions& o, const Clock& clock, SenderEvents events)
+    : hello_(std::move(hello)), options_(o), clock_(clock), events_(std::move(events)), probe_bytes_(flow::kMaxProbe) {
+  // Bytes that no link-level compression can shrink, so that the probe measures the link.
+  std::uint64_t x = 0x9e3779b97f4a7c15ULL;
+  for (auto& b : probe_bytes_) {
+    x ^= x << 13U;
+    x ^= x >> 7U;
+    x ^= x << 17U;
+    b = static_cast<std::byte>(x);
+  }
+}
+
+void KvSender::run(Later& later) {
+  for (auto& f : later) f();
+  later.clear();
+}
+
+KvSender::PeerPtr KvSender::by_conn(ConnId conn) const {
+  const auto it = conns_.find(conn);
+  return it == conns_.end() ? nullptr : it->second;
+}
+
+/// The peer at an address, connecting it on first use. Under the mutex.
+KvSender::PeerPtr KvSender::peer(const std::string& address, Later& later) {
+  PeerPtr& p = peers_[address];
+  if (p) return p;
+  p = std::make_shared<Peer>();
+  p->address = address;
+  // connect() may resolve names and must see conns_ filled before its callbacks look: both happen under the mutex,
+  // which callbacks wait for.
+  auto conn = transport_->connect(address);
+  if (conn) {
+    p->conn = *conn;
+    conns_[*conn] = p;
+    return p;
+  }
+  const PeerPtr dead = p;
+  peers_.erase(address);
+  later.push_back([this, dead, why = conn.error()] {
+    Later more;
+    {
+      const std::lock_guard lock(mutex_);
+      down(dead, why, more);
+    }
+    run(more);
+  });
+  return dead;
+}
+
+void KvSender::send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header,
+                          std::vector<std::byte> payload, SendDone done) {
+  Later later;
+  {
+    const std::lock_guard lock(mutex_);
+    const PeerPtr p = peer(address, later);
+    if (p->queue_bytes + payload.size() > options_.max_queue_bytes) {
+      later.push_back([done = std::move(done), address]() mutable {
+        done(fail(Errc::resource_exhausted, "the queue of KV frames to {} is full", address));
+      });
+    } else {
+      p->queue_bytes += payload.size();
+      p->queue.push_back({tag, {header.begin(), header.end()}, std::move(payload), std::move(done)});
+      pump(p, later);
+    }
+  }
+  run(later);
+}
+
+/// Sends what the receiver's window has room for. Under the mutex.
+void KvSender::pump(const PeerPtr& p, Later& later) {
+  while (p->ready && !p->queue.empty()) {
+    Frame& front = p->queue.front();
+    const std::size_t bytes = front.payload.size();
+    if (bytes > p->max_frame) {
+      later.push_back([done = std::move(front.done), bytes, most = p->max_frame]() mutable {
+        done(fail(Errc::invalid_argument, "a KV frame of {} bytes exceeds the receiver's limit of {}", bytes, most));
+      });
+    } else if (p->credit.take(bytes)) {
+      p->meter.on_send(clock_.now());
+      auto frame = std::make_shared<Frame>(std::move(front));
+      transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload},
+                       [frame](Result<> r) { frame->done(std::move(r)); });
+    } else {
+      return;
+    }
+    p->queue_bytes -= bytes;
+    p->queue.pop_front();
+  }
+}
+
+void KvSender::cancel(const std::string& address, std::uint64_t tag) {
+  std::vector<Frame> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = peers_.find(address);
+    if (it == peers_.end()) return;
+    auto& q = it->second->queue;
+    const auto keep = std::ranges::stable_partition(q, [&](const Frame& f) { return f.tag != tag; }).begin();
+    for (auto f = keep; f != q.end(); ++f) {
+      it->second->queue_bytes -= f->payload.size();
+      dropped.push_back(std::move(*f));
+    }
+    q.erase(keep, q.end());
+  }
+  for (Frame& f : dropped) f.done(fail(Errc::cancelled, "the request was cancelled"));
+}
+
+void KvSender::probe(const std::string& address, ProbeDone done) {
+  Later later;
+  {
+    const std::lock_guard lock(mutex_);
+    const PeerPtr p = peer(address, later);
+    p->probes.push_back(std::make_shared<Probe>(Probe{.done = std::move(done)}));
+    if (p->ready && p->probes.size() == 1) send_probe(p, 0, later);
+  }
+  run(later);
+}
+
+void KvSender::send_probe(const PeerPtr& p, std::size_t bytes, Later&) {
+  Probe& probe = *p->probes.front();
+  probe.sent = clock_.now();
+  std::vector<std::byte> header;
+  flow::put_u64(header, static_cast<std::uint64_t>(probe.step));
+  transport_->send(p->conn, {flow::kProbe, header, std::span(probe_bytes_).first(bytes)}, [](const Result<>&) {});
+}
+
+void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, Later& later) {
+  if (p->probes.empty()) return;
+  Probe& probe = *p->probes.front();
+  if (flow::get_u64(header) != static_cast<std::uint64_t>(probe.step)) return;
+  const double took = seconds(clock_.now() - probe.sent);
+  if (probe.step < kProbePings) {
+    probe.rtt_s = probe.step == 0 ? took : std::min(probe.rtt_s, took);
+  } else {
+    const double block = std::max(took - probe.rtt_s, 1e-9);
+    probe.block_s = probe.step == kProbePings ? block : std::min(probe.block_s, block);
+  }
+  ++probe.step;
+  if (probe.step < kProbePings) return send_probe(p, 0, later);
+  if (probe.step < kProbePings + kProbeBlocks) return send_probe(p, flow::kMaxProbe, later);
+  p->rtt_s = probe.rtt_s;
+  p->meter.on_probe(static_cast<double>(flow::kMaxProbe) / probe.block_s);
+  later.push_back([ended = p->probes.front(), result = stats_of(*p)] { ended->done(result); });
+  p->probes.erase(p->probes.begin());
+  if (!p->probes.empty()) send_probe(p, 0, later);
+}
+
+LinkStats KvSender::stats_of(const Peer& p) const {
+  return {p.meter.bytes_per_s(), p.rtt_s, p.credit.outstanding(), p.queue_bytes, p.sent_bytes};
+}
+
+std::vector<std::pair<std::string, LinkStats>> KvSender::stats() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::string, LinkStats>> out;
+  for (const auto& [address, p] : peers_) out.emplace_back(address, stats_of(*p));
+  return out;
+}
+
+void KvSender::on_connected(ConnId conn, bool) {
+  const std::lock_guard lock(mutex_);
+  if (by_conn(conn)) transport_->send(conn, {flow::kHello, hello_, {}}, [](const Result<>&) {});
+}
+
+std::span<std::byte> KvSender::on_payload(ConnId, MessageId, std::span<const std::byte>, std::size_t) {
+  return {};  // receivers send no payloads
+}
+
+void KvSender::on_message(ConnId conn, MessageId id, std::span<const std::byte> header, std::span<std::byte>) {
+  Later later;
+  {
+    const std::lock_guard lock(mutex_);
+    const PeerPtr p = by_conn(conn);
+    if (!p) return;
+    switch (id) {
+      case flow::kWelcome:
+        on_welcome(p, header, later);
+        break;
+      case flow::kCredit:
+        on_credit(p, header, later);
+        break;
+      case flow::kProbed:
+        on_probed(p, header, later);
+        break;
+      case flow::kNote:
+        later.push_back([this, p, bytes = std::vector<std::byte>(header.begin(), header.end())] {
+          events_.on_note(p->address, bytes);
+        });
+        break;
+      case flow::kRefused: {
+        const auto code = header.empty() ? Errc::internal
+                                         : static_cast<Errc>(std::min<unsigned>(static_cast<unsigned>(header[0]),
+                                                                                static_cast<unsigned>(Errc::internal)));
+        const std::string text(reinterpret_cast<const char*>(header.data()) + std::min<std::size_t>(1, header.size()),
+                               header.size() - std::min<std::size_t>(1, header.size()));
+        down(p, Error{code, "the receiver refused: " + text, {}}, later);
+        transport_->close(conn);
+        break;
+      }
+      default:
+        break;  // a newer peer's message
+    }
+  }
+  run(later);
+}
+
+void KvSender::on_welcome(const PeerPtr& p, std::span<const std::byte> header, Later& later) {
+  const auto window = flow::get_u64(header);
+  const auto most = flow::get_u64(header, 8);
+  if (!window || !most || p->ready) return;
+  p->credit = CreditWindow(*window);
+  p->max_frame = std::min(*most, *window);
+  p->ready = true;
+  if (!p->probes.empty()) send_probe(p, 0, later);
+  pump(p, later);
+}
+
+void KvSender::on_credit(const PeerPtr& p, std::span<const std::byte> header, Later& later) {
+  const auto bytes = flow::get_u64(header);
+  if (!bytes || !p->credit.give(*bytes)) {
+    down(p, Error{Errc::data_corrupt, "the receiver's credit does not add up", {}}, later);
+    transport_->close(p->conn);
+    return;
+  }
+  p->sent_bytes += *bytes;
+  p->meter.on_ack(*bytes, clock_.now());
+  pump(p, later);
+}
+
+/// Forgets a peer and fails what was meant for it. Under the mutex; later use connects anew.
+void KvSender::down(const PeerPtr& p, const Error& why, Later& later) {
+  if (p->closed) return;
+  p->closed = true;
+  p->ready = false;
+  conns_.erase(p->conn);
+  if (const auto it = peers_.find(p->address); it != peers_.end() && it->second == p) peers_.erase(it);
+  const Error gone{why.code == Errc::cancelled ? Errc::unavailable : why.code, why.message, {}};
+  later.push_back([this, p, gone, frames = std::move(p->queue), probes = std::move(p->probes)]() mutable {
+    for (Frame& f : frames) f.done(std::unexpected(gone));
+    for (auto& probe : probes) probe->done(std::unexpected(gone));
+    events_.on_peer_down(p->address, gone);
+  });
+  p->queue.clear();
+  p->queue_bytes = 0;
+}
+
+void KvSender::on_closed(ConnId conn, const Error& why) {
+  Later later;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const PeerPtr p = by_conn(conn)) down(p, why, later);
+  }
+  run(later);
+}
+
+}  // namespace sluice::kv
