@@ -143,6 +143,7 @@ std::optional<std::uint32_t> DecodeLoop::cancel(RequestId id) {
 void DecodeLoop::fail(RequestId id, const Error& why) {
   if (!cancel(id)) return;
   sink_.on_finished({.request = id, .reason = "error", .error = why});
+  sink_.flush();
 }
 
 void DecodeLoop::cancel_all() {

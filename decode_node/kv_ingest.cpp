@@ -17,6 +17,7 @@ std::string key_of(const kv::TicketId& id) {
 
 /// The staging pool bounds what is queued here; this bound only has to be larger.
 constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
+constexpr double kEwma = 0.2;
 
 }  // namespace
 
@@ -246,6 +247,7 @@ void KvIngest::done(const TransferPtr& t, const Result<>& outcome) {
   wire_bytes_.Increment(static_cast<double>(t->wire_bytes));
   raw_bytes_.Increment(static_cast<double>(raw));
   decode_seconds_.Observe(t->decode_s);
+  learn(*t->ticket, static_cast<double>(raw), t->decode_s);
   const IngestResult result{t->ticket->request, t->decode_s, seconds(clock_.now() - t->issued), raw, t->wire_bytes};
   // Readable first, then announced: the first step must not wait for a note's round trip.
   events_.on_committed(result);
@@ -276,6 +278,18 @@ void KvIngest::settle(const TransferPtr& t, const Error& why) {
   if (release) give_back(*t);
 }
 
+void KvIngest::learn(const kv::Ticket& ticket, double raw_bytes, double decode_s) {
+  if (decode_s <= 0) return;
+  const std::lock_guard lock(mutex_);
+  double& rate = rates_[ticket.profile];
+  rate = rate == 0 ? raw_bytes / decode_s : rate + kEwma * (raw_bytes / decode_s - rate);
+}
+
+std::unordered_map<std::string, double> KvIngest::rates() const {
+  const std::lock_guard lock(mutex_);
+  return rates_;
+}
+
 void KvIngest::give_back(Transfer& t) {
   std::vector<BlockHandle> blocks;
   {
@@ -292,6 +306,15 @@ void KvIngest::revoke(RequestId request) {
     if (const auto it = by_request_.find(request); it != by_request_.end()) t = it->second;
   }
   if (t) settle(t, Error{Errc::cancelled, "the request was cancelled", {}});
+}
+
+void KvIngest::revoke_all() {
+  std::vector<RequestId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, t] : by_request_) ids.push_back(id);
+  }
+  for (const RequestId id : ids) revoke(id);
 }
 
 void KvIngest::expire() {

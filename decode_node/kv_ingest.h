@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/bounded_queue.h"
+#include "common/control/messages.h"
 #include "common/metrics.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
@@ -64,8 +65,11 @@ class KvIngest final : public kv::FrameSink {
                                           kv::SealMode seal);
   /// The request was cancelled: nothing more is written for it. Unknown requests are ignored.
   void revoke(RequestId request);
+  void revoke_all();
   /// Fails every transfer whose ticket ran out.
   void expire();
+  /// Measured decode speed per profile, raw bytes per second; what heartbeats report.
+  [[nodiscard]] std::unordered_map<std::string, double> rates() const;
   void stop();
 
   // kv::FrameSink
@@ -88,6 +92,7 @@ class KvIngest final : public kv::FrameSink {
   void done(const TransferPtr& t, const Result<>& outcome);
   void settle(const TransferPtr& t, const Error& why);
   void give_back(Transfer& t);
+  void learn(const kv::Ticket& ticket, double raw_bytes, double decode_s);
 
   IngestIdentity me_;
   const kv::CodecRegistry& codecs_;
@@ -100,7 +105,8 @@ class KvIngest final : public kv::FrameSink {
   prometheus::Histogram& decode_seconds_;
   kv::TicketBook book_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, double> rates_;
   std::unordered_map<RequestId, TransferPtr> by_request_;
   std::unordered_map<std::string, TransferPtr> by_ticket_;  // key: the id's bytes
   BoundedQueue<Job> queue_;

@@ -25,6 +25,8 @@ class NodeLink {
     std::function<void(const Error&)> on_refused;
   };
   NodeLink(boost::asio::io_context& io, std::string coordinator, RegisterRequest me, Handlers handlers);
+  /// Replaces what registration says; before start().
+  void introduce(RegisterRequest me) { me_ = std::move(me); }
   void start();
   /// Ends the link; no handler is called afterwards.
   void stop();

@@ -1,0 +1,48 @@
+#pragma once
+// A blocking HTTP/1.1 client for command-line tools and tests: one request per call, optionally streamed.
+// Threading: each call is independent; call from any thread. Failure: unavailable (cannot connect, connection lost),
+// deadline_exceeded (no progress within the timeout), data_corrupt (not HTTP, or larger than the limit).
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace sluice::http {
+
+struct ClientRequest {
+  std::string address;  // host:port
+  std::string method = "GET";
+  std::string target = "/";
+  std::map<std::string, std::string> headers;
+  std::string body;
+  std::chrono::milliseconds timeout{30000};  // without any progress
+};
+
+struct ClientResponse {
+  int status = 0;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+};
+
+/// Called with each piece of a streamed body; return false to hang up.
+using OnBody = std::function<bool(std::string_view)>;
+
+[[nodiscard]] Result<ClientResponse> request(const ClientRequest& q);
+/// As request(), but the body of a 2xx answer goes to on_body as it comes (the response's body stays empty).
+[[nodiscard]] Result<ClientResponse> stream(const ClientRequest& q, const OnBody& on_body);
+
+/// Splits server-sent events: feeds the text after "data: " of each complete event to on_event.
+class SseParser {
+ public:
+  explicit SseParser(std::function<void(std::string_view)> on_event) : on_event_(std::move(on_event)) {}
+  void push(std::string_view bytes);
+
+ private:
+  std::function<void(std::string_view)> on_event_;
+  std::string pending_;
+};
+
+}  // namespace sluice::http

@@ -1,0 +1,23 @@
+#pragma once
+// The decode daemon: builds the rooms, wires them, runs the control thread, drains on SIGTERM.
+// The only place that makes concrete types. Threading: run_app() blocks until the process should end.
+#include <string>
+
+#include "common/control/node_options.h"
+#include "kvtransfer/flow/kv_receiver.h"
+
+namespace sluice::decode {
+
+struct AppOptions {
+  control::NodeOptions node;
+  std::string data_listen = "127.0.0.1:0";
+  std::uint32_t max_seqs = 256;
+  std::uint32_t ingest_workers = 1;
+  std::string seal = "encrypt";
+  kv::ReceiverOptions receiver;
+};
+
+/// Returns the process's exit code; throws std::runtime_error when it cannot start.
+int run_app(const AppOptions& o);
+
+}  // namespace sluice::decode

@@ -1,0 +1,36 @@
+#include "common/config.h"
+#include "common/log.h"
+#include "decode_node/app.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice;
+  decode::AppOptions o;
+  LogOptions log_options;
+  CLI::App app("Sluice decode node: receives KV, verifies it, generates tokens", "sluice-decode");
+  add_common_options(app, log_options);
+  control::add_node_options(app, o.node);
+  std::size_t staging_mib = o.receiver.staging_bytes >> 20U;
+  std::size_t window_mib = o.receiver.window_bytes >> 20U;
+  app.add_option("--data-listen", o.data_listen, "Address KV is received on; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--max-seqs", o.max_seqs, "Sequences held at once")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--ingest-workers", o.ingest_workers, "Threads that check and decode KV")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seal", o.seal, "encrypt: AES-256-GCM; digest: authenticated, not encrypted")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"encrypt", "digest"}));
+  app.add_option("--staging-mib", staging_mib, "Memory for KV that arrived and is not decoded yet")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 1 << 20));
+  app.add_option("--window-mib", window_mib, "Credit of one prefill node")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 1 << 20));
+  return run_main(app, argc, argv, [&] {
+    o.receiver.staging_bytes = staging_mib << 20U;
+    o.receiver.window_bytes = window_mib << 20U;
+    if (o.node.name.empty()) o.node.name = random_name("decode");
+    log::init("decode", o.node.name, log_options.level, log_options.format);
+    return decode::run_app(o);
+  });
+}

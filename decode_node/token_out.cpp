@@ -1,0 +1,33 @@
+#include "decode_node/token_out.h"
+
+namespace sluice::decode {
+
+TokenOut::TokenOut(Metrics& metrics, Send send)
+    : metrics_(metrics),
+      tokens_total_(metrics.counter("sluice_decode_tokens_total", "Tokens sampled on this node.")),
+      send_(std::move(send)) {}
+
+void TokenOut::on_token(RequestId id, std::uint32_t index, const engine::Sampled& s, bool stop) {
+  control::TokenEvent e{.id = s.token, .stop = stop, .logprob = s.logprob.value_or(0.0F), .top = {}};
+  for (const auto& t : s.top_logprobs) e.top.push_back({t.token, t.logprob});
+  tokens_total_.Increment();
+  const std::lock_guard lock(mutex_);
+  tokens_.items.push_back({id, index, std::move(e)});
+}
+
+void TokenOut::on_finished(const control::Finished& f) {
+  metrics_.counter("sluice_decode_legs_total", "Legs ended on this node.", {{"reason", f.reason}}).Increment();
+  const std::lock_guard lock(mutex_);
+  finished_.push_back(f);
+}
+
+void TokenOut::flush() {
+  // Sent under the mutex, so that two flushes cannot swap a leg's last token and its end.
+  const std::lock_guard lock(mutex_);
+  if (!tokens_.items.empty()) send_(control::type::kTokens, to_json(tokens_));
+  for (const control::Finished& f : finished_) send_(control::type::kFinished, to_json(f));
+  tokens_.items.clear();
+  finished_.clear();
+}
+
+}  // namespace sluice::decode

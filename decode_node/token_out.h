@@ -1,0 +1,31 @@
+#pragma once
+// Tokens on their way to the coordinator: one message per step, whatever the batch.
+// Threading: DecodeSink calls from any thread; what was gathered is posted to the control thread by flush().
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "common/metrics.h"
+#include "decode_node/decode_loop.h"
+
+namespace sluice::decode {
+
+class TokenOut final : public DecodeSink {
+ public:
+  /// send runs on whatever thread calls flush(); it hands the message to the control thread.
+  using Send = std::function<void(const char* type, nlohmann::json body)>;
+  TokenOut(Metrics& metrics, Send send);
+  void on_token(RequestId id, std::uint32_t index, const engine::Sampled& s, bool stop) override;
+  void on_finished(const control::Finished& f) override;
+  void flush() override;
+
+ private:
+  Metrics& metrics_;
+  prometheus::Counter& tokens_total_;
+  Send send_;
+  std::mutex mutex_;
+  control::Tokens tokens_;
+  std::vector<control::Finished> finished_;
+};
+
+}  // namespace sluice::decode

@@ -1,0 +1,417 @@
+#include "prefill_node/app.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+
+#include "common/config.h"
+#include "common/control/node_link.h"
+#include "common/http/admin_server.h"
+#include "common/log.h"
+#include "engine/node_model.h"
+#include "kvtransfer/codec/calibrate.h"
+#include "kvtransfer/flow/kv_sender.h"
+#include "prefill_node/prefill_loop.h"
+
+namespace sluice::prefill {
+namespace {
+
+namespace asio = boost::asio;
+namespace ctl = control;
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kHousekeeping{200};
+
+template <class T>
+T or_throw(Result<T> r) {
+  if (!r) throw std::runtime_error(r.error().message);
+  return std::move(*r);
+}
+
+engine::NodeModel load(const AppOptions& o) { return or_throw(engine::load_node_model(o.node)); }
+
+kv::KvLayout layout_of(const engine::KvPoolShape& s) {
+  return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
+}
+
+/// KvSender as the export wants it.
+class SenderOut final : public FrameOut {
+ public:
+  explicit SenderOut(kv::KvSender& sender) : sender_(sender) {}
+  void send(const std::string& address, RequestId tag, std::span<const std::byte> header,
+            std::vector<std::byte> payload, Done done) override {
+    sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
+  }
+  void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
+
+ private:
+  kv::KvSender& sender_;
+};
+
+class App final : public PrefillSink {
+ public:
+  explicit App(const AppOptions& o);
+  int run();
+
+  // PrefillSink: engine thread, or the control thread for on_admitted.
+  void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) override;
+  void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
+    export_.layer_done(id, {first, count}, layer);
+  }
+  void on_computed(RequestId id, const PromptTimes& times) override;
+  void on_failed(RequestId id, const Error& why) override { export_.fail(id, why); }
+
+ private:
+  /// What is known of a request between its call and its report.
+  struct Request {
+    ctl::PrefillRequest call;
+    kv::Ticket ticket;
+    const kv::Profile* profile = nullptr;
+    TimePoint received{};
+    PromptTimes times;
+  };
+  [[nodiscard]] ctl::RegisterRequest introduction() const;
+  [[nodiscard]] ctl::Heartbeat heartbeat();
+  void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
+  void prefill(const json& body, const ctl::Connection::Reply& reply);
+  [[nodiscard]] Result<Request> check(const json& body) const;
+  void cancel(const json& body, const ctl::Connection::Reply& reply);
+  void probe(const json& body, const ctl::Connection::Reply& reply);
+  void on_export_end(const ExportEnd& e);
+  void on_note(std::span<const std::byte> note);
+  void housekeeping();
+  void begin_drain(const char* why);
+  void stop(int code);
+  [[nodiscard]] std::string metrics_text();
+  [[nodiscard]] std::vector<std::byte> hello() const;
+  [[nodiscard]] std::size_t open_requests();
+
+  AppOptions o_;
+  SteadyClock clock_;
+  Metrics metrics_;
+  asio::io_context io_{1};
+  NodeId name_;
+  Incarnation incarnation_;
+  engine::NodeModel m_;
+  std::unique_ptr<kv::CodecRegistry> codecs_;
+  kv::KvLayout layout_;
+  std::vector<kv::ProfileSpeedFigure> speeds_;
+  std::mutex mutex_;
+  std::map<RequestId, Request> requests_;
+  kv::KvSender sender_;
+  SenderOut out_;
+  KvExport export_;
+  PrefillLoop loop_;
+  std::unique_ptr<kv::Transport> transport_;
+  http::AdminServer admin_;
+  asio::steady_timer timer_;
+  std::optional<TimePoint> drain_until_;
+  int exit_code_ = 0;
+  ctl::NodeLink link_;
+};
+
+App::App(const AppOptions& o)
+    : o_(o),
+      name_(o.node.name),
+      incarnation_(random_incarnation()),
+      m_(load(o)),
+      codecs_(kv::make_registry()),
+      layout_(layout_of(m_.pool->shape())),
+      speeds_(kv::calibrate(*codecs_, layout_)),
+      sender_(hello(), {}, clock_,
+              {.on_note = [this](const std::string&, std::span<const std::byte> n) { on_note(n); },
+               .on_peer_down =
+                   [this](const std::string& address, const Error& why) {
+                     log::warn("decode node lost", {{"address", address}, {"why", why.message}});
+                     export_.on_peer_down(address, why);
+                   }}),
+      out_(sender_),
+      export_(layout_, *m_.pool, clock_, o.exporting, metrics_, out_,
+              {.on_end = [this](const ExportEnd& e) { on_export_end(e); },
+               .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
+      loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, *this),
+      transport_(or_throw(kv::make_ucx_transport({.tls = o.node.ucx_tls,
+                                                  .net_devices = o.node.ucx_net_devices,
+                                                  .keepalive = std::chrono::milliseconds(o.node.keepalive_ms)},
+                                                 sender_))),
+      admin_(io_, o.node.admin_listen,
+             {{"/metrics", [this] { return http::AdminReply{200, "text/plain; version=0.0.4", metrics_text()}; }},
+              {"/health",
+               [this] {
+                 return http::AdminReply{
+                     link_.up() && !drain_until_ ? 200 : 503, "application/json",
+                     json{{"registered", link_.up()}, {"draining", drain_until_.has_value()}}.dump()};
+               }},
+              {"/version",
+               [] { return http::AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; }}}),
+      timer_(io_),
+      link_(io_, o.node.coordinator, {},
+            {.on_call = [this](const std::string& t, const json& b,
+                               const ctl::Connection::Reply& r) { on_call(t, b, r); },
+             .heartbeat = [this] { return heartbeat(); },
+             .on_lost =
+                 [this] {
+                   loop_.cancel_all();
+                   std::vector<RequestId> ids;
+                   {
+                     const std::lock_guard lock(mutex_);
+                     for (const auto& [id, r] : requests_) ids.push_back(id);
+                     requests_.clear();
+                   }
+                   for (const RequestId id : ids) export_.cancel(id);
+                 },
+             .on_refused =
+                 [this](const Error& e) {
+                   log::error("the coordinator refuses this node", {{"code", name(e.code)}, {"why", e.message}});
+                   stop(1);
+                 }}) {
+  sender_.attach(*transport_);
+  link_.introduce(introduction());
+}
+
+std::vector<std::byte> App::hello() const {
+  return kv::write_hello({name_, incarnation_, m_.hash_prefix, layout_, codecs_->format_hash()});
+}
+
+ctl::RegisterRequest App::introduction() const {
+  ctl::RegisterRequest r;
+  r.role = ctl::Role::prefill;
+  r.node = name_;
+  r.incarnation = incarnation_;
+  r.model = m_.identity;
+  r.model.codec_hash = codecs_->format_hash();
+  r.admin_address = admin_.address();
+  r.block_size = m_.pool->shape().block_size;
+  r.total_blocks = m_.pool->shape().num_blocks;
+  for (const auto& s : speeds_) r.profiles.push_back({s.profile, s.stated_kl, s.ratio, s.encode_bps, 0});
+  r.cluster_token = o_.node.cluster_token;
+  return r;
+}
+
+ctl::Heartbeat App::heartbeat() {
+  const PrefillFigures f = loop_.figures();
+  ctl::Heartbeat h;
+  h.waiting = f.waiting + f.counters.waiting;
+  h.running = f.counters.running;
+  h.free_blocks = f.counters.free_blocks;
+  h.total_blocks = f.counters.total_blocks;
+  h.queued_tokens = f.queued_tokens;
+  h.prefill_tokens_per_s = f.tokens_per_s;
+  h.draining = drain_until_.has_value();
+  for (const auto& [address, s] : sender_.stats())
+    h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
+  for (const auto& [profile, r] : export_.rates())
+    h.profiles.push_back({.name = profile, .ratio = r.ratio, .encode_bps = r.encode_bps});
+  return h;
+}
+
+void App::on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply) {
+  if (type == ctl::type::kPrefill) return prefill(body, reply);
+  if (type == ctl::type::kCancel) return cancel(body, reply);
+  if (type == ctl::type::kProbePath) return probe(body, reply);
+  if (type == ctl::type::kDrain) {
+    begin_drain("asked by the coordinator");
+    return reply(json::object());
+  }
+  reply(fail(Errc::unsupported, "a prefill node does not answer '{}'", type));
+}
+
+Result<App::Request> App::check(const json& body) const {
+  Request r;
+  SLUICE_ASSIGN(r.call, ctl::parse<ctl::PrefillRequest>(body));
+  SLUICE_ASSIGN(r.ticket, kv::ticket_from_json(r.call.ticket));
+  const kv::Ticket& t = r.ticket;
+  if (t.prefill_node != name_ || t.prefill_incarnation != incarnation_)
+    return fail(Errc::stale, "the ticket is for another incarnation of this node");
+  if (t.model_hash != m_.hash_prefix || !(t.layout == layout_))
+    return fail(Errc::invalid_argument, "the ticket is for another model or KV layout");
+  if (t.format_hash != codecs_->format_hash())
+    return fail(Errc::invalid_argument, "the decode node was built with other KV codec formats");
+  if (!(t.tokens == kv::TokenRange{0, static_cast<std::uint32_t>(r.call.tokens.size())}))
+    return fail(Errc::invalid_argument, "the ticket covers {} tokens, the prompt has {}", t.tokens.count,
+                r.call.tokens.size());
+  r.profile = codecs_->profile(r.call.profile);
+  if (r.profile == nullptr || t.profile != r.call.profile)
+    return fail(Errc::invalid_argument, "KV profile '{}' is not what the ticket allows", r.call.profile);
+  r.received = clock_.now();
+  return r;
+}
+
+void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
+  auto r = check(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  if (drain_until_) return reply(fail(Errc::unavailable, "node '{}' is draining", name_));
+  const RequestId id = r->call.request;
+  Prompt prompt{id, std::move(r->call.tokens), r->call.priority};
+  {
+    const std::lock_guard lock(mutex_);
+    if (!requests_.emplace(id, std::move(*r)).second)
+      return reply(fail(Errc::already_exists, "request {} is being computed", id));
+  }
+  if (auto accepted = loop_.submit(std::move(prompt)); !accepted) {
+    const std::lock_guard lock(mutex_);
+    requests_.erase(id);
+    return reply(std::unexpected(accepted.error()));
+  }
+  reply(json::object());
+}
+
+void App::on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) {
+  ExportStart s;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = requests_.find(id);
+    if (it != requests_.end()) s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}};
+  }
+  // Cancelled between submit and here: the loop drops it, and nobody else will return its blocks.
+  if (s.profile == nullptr) return loop_.release_blocks(blocks);
+  s.blocks = std::move(blocks);
+  export_.begin(std::move(s));
+}
+
+void App::on_computed(RequestId id, const PromptTimes& times) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = requests_.find(id);
+    if (it != requests_.end()) it->second.times = times;
+  }
+  export_.computed(id);
+}
+
+void App::on_export_end(const ExportEnd& e) {
+  ctl::PrefillDone d;
+  d.request = e.request;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = requests_.find(e.request);
+    if (it == requests_.end()) return;
+    d.queue_s = it->second.times.queue_s;
+    d.compute_s = it->second.times.compute_s;
+    d.wall_s = seconds(clock_.now() - it->second.received);
+    d.tokens = it->second.ticket.tokens.count;
+    requests_.erase(it);
+  }
+  d.encode_s = e.encode_s;
+  d.wire_s = e.wire_s;
+  d.exposed_s = e.exposed_s;
+  d.raw_bytes = e.raw_bytes;
+  d.wire_bytes = e.wire_bytes;
+  metrics_
+      .counter("sluice_prefill_requests_total", "Prompts by outcome.",
+               {{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}})
+      .Increment();
+  if (!e.outcome) {
+    d.error = e.outcome.error();
+    (void)loop_.cancel(e.request);  // a broken transfer's remaining chunks are wasted work
+  }
+  asio::post(io_, [this, d] { link_.notify(ctl::type::kPrefillDone, to_json(d)); });
+}
+
+void App::on_note(std::span<const std::byte> bytes) {
+  const auto note = kv::parse_note(bytes);
+  if (!note) return log::warn("bad note", {{"why", note.error().message}});
+  export_.on_note(*note);
+}
+
+void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
+  const auto r = ctl::parse<ctl::CancelRequest>(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  bool found = false;
+  {
+    const std::lock_guard lock(mutex_);
+    found = requests_.erase(r->request) > 0;
+  }
+  (void)loop_.cancel(r->request);
+  export_.cancel(r->request);
+  reply(to_json(ctl::CancelReply{found, 0}));
+}
+
+void App::probe(const json& body, const ctl::Connection::Reply& reply) {
+  const auto r = ctl::parse<ctl::ProbePathRequest>(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  sender_.probe(r->data_address, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
+    asio::post(io_, [reply, address, s] {
+      if (!s) return reply(std::unexpected(s.error()));
+      reply(to_json(ctl::LinkReport{address, s->bandwidth_bytes_per_s, s->rtt_s, s->bytes_in_flight, s->queue_bytes}));
+    });
+  });
+}
+
+std::string App::metrics_text() {
+  const PrefillFigures f = loop_.figures();
+  auto set = [&](const char* n, const char* help, double v) { metrics_.gauge(n, help).Set(v); };
+  set("sluice_kv_blocks_total", "KV blocks of this node's pool.", f.counters.total_blocks);
+  set("sluice_kv_blocks_free", "KV blocks not in use.", f.counters.free_blocks);
+  set("sluice_prefill_waiting", "Prompts that wait for blocks.", f.waiting);
+  set("sluice_prefill_queued_tokens", "Prompt tokens not computed yet.", static_cast<double>(f.queued_tokens));
+  set("sluice_prefill_tokens_per_second", "EWMA of prefill speed.", f.tokens_per_s);
+  set("sluice_prefill_tokens", "Prompt tokens computed since start.", static_cast<double>(f.tokens));
+  set("sluice_prefill_requests_open", "Requests accepted and not reported.", static_cast<double>(open_requests()));
+  for (const auto& [address, s] : sender_.stats()) {
+    const Labels peer{{"peer", address}};
+    metrics_.gauge("sluice_link_bandwidth_bytes_per_second", "Measured bandwidth to a decode node.", peer)
+        .Set(s.bandwidth_bytes_per_s);
+    metrics_.gauge("sluice_link_rtt_seconds", "Measured round trip to a decode node.", peer).Set(s.rtt_s);
+    metrics_.gauge("sluice_link_in_flight_bytes", "Sent and not given back by the decode node.", peer)
+        .Set(static_cast<double>(s.bytes_in_flight));
+    metrics_.gauge("sluice_link_queue_bytes", "Waiting for the decode node's credit.", peer)
+        .Set(static_cast<double>(s.queue_bytes));
+  }
+  return metrics_.text();
+}
+
+std::size_t App::open_requests() {
+  const std::lock_guard lock(mutex_);
+  return requests_.size();
+}
+
+void App::housekeeping() {
+  if (drain_until_ && (open_requests() == 0 || clock_.now() >= *drain_until_)) return stop(0);
+  timer_.expires_after(kHousekeeping);
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) housekeeping();
+  });
+}
+
+void App::begin_drain(const char* why) {
+  if (drain_until_) return;
+  log::info("draining", {{"why", why}, {"requests", open_requests()}});
+  drain_until_ = clock_.now() + from_seconds(o_.node.drain_timeout_s);
+}
+
+void App::stop(int code) {
+  exit_code_ = code;
+  link_.stop();
+  io_.stop();
+}
+
+int App::run() {
+  asio::signal_set signals(io_, SIGTERM, SIGINT);
+  std::function<void()> wait = [&] {
+    signals.async_wait([&](boost::system::error_code ec, int) {
+      if (ec) return;
+      if (drain_until_) return stop(0);
+      begin_drain("signal");
+      wait();
+    });
+  };
+  wait();
+  link_.start();
+  housekeeping();
+  log::info("prefill node ready", {{"admin", admin_.address()}, {"transports", o_.node.ucx_tls}});
+  io_.run();
+  // The engine first, so that no new frames come; then the encoders, whose waits the transport's end releases.
+  loop_.stop();
+  transport_.reset();
+  export_.stop();
+  log::info("prefill node stopped");
+  return exit_code_;
+}
+
+}  // namespace
+
+int run_app(const AppOptions& o) { return App(o).run(); }
+
+}  // namespace sluice::prefill

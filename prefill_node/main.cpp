@@ -1,0 +1,30 @@
+#include "common/config.h"
+#include "common/log.h"
+#include "prefill_node/app.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice;
+  prefill::AppOptions o;
+  LogOptions log_options;
+  CLI::App app("Sluice prefill node: computes prompts and streams their KV, compressed, to decode nodes",
+               "sluice-prefill");
+  add_common_options(app, log_options);
+  control::add_node_options(app, o.node);
+  std::size_t frame_kib = o.exporting.target_frame_bytes >> 10U;
+  bool no_overlap = false;
+  app.add_option("--max-waiting", o.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
+  app.add_option("--encode-workers", o.exporting.workers, "Threads that encode KV")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--frame-kib", frame_kib, "Uncompressed KV per frame")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 8192));
+  app.add_flag("--no-overlap", no_overlap, "Send KV only after the whole prompt is computed (for measurements)");
+  return run_main(app, argc, argv, [&] {
+    o.exporting.target_frame_bytes = frame_kib << 10U;
+    o.exporting.overlap = !no_overlap;
+    if (o.node.name.empty()) o.node.name = random_name("prefill");
+    log::init("prefill", o.node.name, log_options.level, log_options.format);
+    return prefill::run_app(o);
+  });
+}
