@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <utility>
 #include <vector>
+
+#include "common/text/unicode_frozen.h"
 
 namespace sluice::text {
 namespace {
@@ -50,6 +54,35 @@ void order_marks(std::vector<utf8proc_int32_t>& cps) {
     if (end - it > 1) std::stable_sort(it, end, [&](auto a, auto b) { return ccc(a) < ccc(b); });
     it = end == cps.end() ? end : end + 1;
   }
+}
+
+// An unassigned character neither moves, decomposes nor composes, and nothing moves or composes across it.
+bool is_frozen(char32_t c) noexcept {
+  const auto* it = std::ranges::lower_bound(kFrozen, c, {}, &std::pair<char32_t, char32_t>::second);
+  return it != kFrozen.end() && c >= it->first;
+}
+
+std::vector<utf8proc_int32_t> normalize_run(std::span<const char32_t> run, bool compat, bool compose) {
+  const auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0));
+  std::vector<utf8proc_int32_t> cps;
+  cps.reserve(run.size());
+  std::array<utf8proc_int32_t, 64> parts{};  // the longest decomposition is 18 code points (U+FDFA)
+  for (const char32_t c : run) {
+    int boundclass = 0;
+    const auto n =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts.data(), parts.size(), options, &boundclass);
+    if (n < 0 || static_cast<std::size_t>(n) > parts.size())
+      cps.push_back(static_cast<utf8proc_int32_t>(c));
+    else
+      cps.insert(cps.end(), parts.begin(), parts.begin() + n);
+  }
+  order_marks(cps);
+  if (!compose) return cps;
+  const auto composing = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+  const auto n = utf8proc_normalize_utf32(cps.data(), static_cast<utf8proc_ssize_t>(cps.size()), composing);
+  cps.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(n, 0)));
+  return cps;
 }
 
 }  // namespace
@@ -155,27 +188,15 @@ std::string normalize(std::string_view s, NormalForm form) {
   const auto limit = form == NormalForm::nfc ? 0xCC : 0x80;
   if (std::ranges::all_of(s, [&](char b) { return static_cast<std::uint8_t>(b) < limit; })) return std::string(s);
 
-  const auto decompose = static_cast<utf8proc_option_t>(
-      UTF8PROC_STABLE | (compat ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE));
-  std::vector<utf8proc_int32_t> cps;
-  cps.reserve(s.size());
-  std::array<utf8proc_int32_t, 64> buf{};  // the longest decomposition is 18 code points (U+FDFA)
-  for (const char32_t c : decode_all(s)) {
-    int boundclass = 0;
-    const auto n =
-        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), buf.data(), buf.size(), decompose, &boundclass);
-    if (n < 0 || static_cast<std::size_t>(n) > buf.size())
-      cps.push_back(static_cast<utf8proc_int32_t>(c));
-    else
-      cps.insert(cps.end(), buf.begin(), buf.begin() + n);
-  }
-  order_marks(cps);
-  auto n = static_cast<utf8proc_ssize_t>(cps.size());
-  if (compose)
-    n = utf8proc_normalize_utf32(cps.data(), n, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  const auto text = decode_all(s);
   std::string out;
   out.reserve(s.size());
-  for (utf8proc_ssize_t i = 0; i < n; ++i) append_utf8(out, static_cast<char32_t>(cps[static_cast<std::size_t>(i)]));
+  for (auto it = text.begin(); it != text.end();) {
+    const auto frozen = std::find_if(it, text.end(), is_frozen);
+    for (const auto c : normalize_run({it, frozen}, compat, compose)) append_utf8(out, static_cast<char32_t>(c));
+    if (frozen != text.end()) append_utf8(out, *frozen);
+    it = frozen == text.end() ? frozen : frozen + 1;
+  }
   return out;
 }
 

@@ -39,7 +39,7 @@ void append_utf8(std::string& out, char32_t code_point);
 [[nodiscard]] std::string to_lower(std::string_view s);
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
-/// `s` is well-formed.
+/// `s` is well-formed. Characters newer than the Unicode version of the reference tokenizer stay as they are.
 [[nodiscard]] std::string normalize(std::string_view s, NormalForm form);
 
 }  // namespace sluice::text
