@@ -1,0 +1,114 @@
+#pragma once
+// A Backend whose legs do what the test says. Events are posted, as the interface asks.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <map>
+
+#include "coordinator/backend.h"
+#include "tests/support/fake_model_text.h"
+
+namespace sluice::test {
+
+class FakeBackend final : public coordinator::Backend {
+ public:
+  struct Leg {
+    coordinator::LegSpec spec;
+    std::shared_ptr<coordinator::LegSink> sink;
+    std::optional<coordinator::CancelReason> cancelled;
+  };
+  /// Called (posted) for each leg; the default plays the echo script: the prompt's bytes come back, then EOS.
+  std::function<void(FakeBackend&, RequestId)> script = [](FakeBackend& b, RequestId id) { b.play_echo(id); };
+
+  explicit FakeBackend(boost::asio::io_context& io) : io_(io) {
+    info.id = "fake";
+    info.aliases = {"other/name"};
+    info.root = "/models/fake";
+    info.created = 1700000000;
+    info.max_model_len = 256;
+    info.vocab_size = kFakeVocab;
+    stats.prefill_node = NodeId("prefill-0");
+    stats.decode_node = NodeId("decode-0");
+    stats.profile = "q8";
+    stats.kv_raw_bytes = 1000;
+    stats.kv_wire_bytes = 250;
+    stats.cached_tokens = 2;
+    stats.ttft = std::chrono::milliseconds(20);
+    stats.stages.prefill = std::chrono::milliseconds(5);
+    stats.kl = 0.01;
+  }
+
+  const coordinator::ModelInfo& model() const override { return info; }
+  const coordinator::ModelText& text() const override { return text_; }
+  RequestId start(coordinator::LegSpec spec, std::shared_ptr<coordinator::LegSink> sink) override {
+    RequestId id(++last_);
+    legs.emplace(id.value(), Leg{std::move(spec), std::move(sink), std::nullopt});
+    boost::asio::post(io_, [this, id] {
+      if (alive(id)) script(*this, id);
+    });
+    return id;
+  }
+  void cancel(RequestId id, coordinator::CancelReason reason) override {
+    if (!alive(id)) return;
+    legs.at(id.value()).cancelled = reason;
+    cancels.push_back(reason);
+    boost::asio::post(io_, [this, id] { finish(id, coordinator::LegEnd::cancelled); });
+  }
+  coordinator::Health health() const override { return health_now; }
+  std::string metrics_text() const override { return "sluice_fake 1\n"; }
+
+  bool alive(RequestId id) const {
+    auto it = legs.find(id.value());
+    return it != legs.end() && it->second.sink;
+  }
+  void tokens(RequestId id, const std::vector<coordinator::TokenEvent>& t) {
+    if (!alive(id)) return;
+    auto sink = legs.at(id.value()).sink;
+    sink->on_tokens(t);
+  }
+  /// One event a byte, each with a log-probability and one alternative.
+  void say(RequestId id, std::string_view bytes) {
+    for (char c : bytes) {
+      coordinator::TokenEvent t;
+      t.id = static_cast<unsigned char>(c);
+      t.logprob = -0.5F;
+      t.top = {{t.id, -0.5F}, {'?', -2.0F}};
+      tokens(id, {t});
+    }
+  }
+  void finish(RequestId id, coordinator::LegEnd end) {
+    if (!alive(id)) return;
+    auto sink = std::move(legs.at(id.value()).sink);
+    sink->on_finish(end, stats);
+  }
+  void fail_leg(RequestId id, Error e, std::optional<Duration> retry_after = std::nullopt) {
+    if (!alive(id)) return;
+    auto sink = std::move(legs.at(id.value()).sink);
+    sink->on_error(e, retry_after);
+  }
+  void play_echo(RequestId id) {
+    auto prompt = legs.at(id.value()).spec.prompt;
+    auto left = legs.at(id.value()).spec.sampling.max_tokens;
+    for (TokenId t : *prompt) {
+      if (t >= 256) continue;
+      if (left-- == 0) return finish(id, coordinator::LegEnd::length);
+      char c = static_cast<char>(t);
+      say(id, {&c, 1});
+    }
+    if (left == 0) return finish(id, coordinator::LegEnd::length);
+    tokens(id, {coordinator::TokenEvent{kFakeEos, true, 0, {}}});
+    finish(id, coordinator::LegEnd::stop);
+  }
+
+  coordinator::ModelInfo info;
+  coordinator::LegStats stats;
+  coordinator::Health health_now{true, "", nlohmann::json::object()};
+  std::map<std::uint64_t, Leg> legs;
+  std::vector<coordinator::CancelReason> cancels;
+
+ private:
+  boost::asio::io_context& io_;
+  FakeModelText text_;
+  std::uint64_t last_ = 0;
+};
+
+}  // namespace sluice::test
