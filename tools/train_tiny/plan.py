@@ -6,7 +6,7 @@ DECAY = 0.02      # weight decay of the matrices, times their learning rate
 CHECK = 100
 WARMUP = 40
 # The learning rate falls linearly from 1 at step FALL to FLOOR at the end.
-FALL, FLOOR = 3000, 0.04
+FALL, FLOOR = 2300, 0.04
 
 START = {"dense": 0.45, "plain": 0.25, "chat_recall": 0.1, "copy": 0.1, "haystack": 0.1}
 # Two hundred steps of repeated random tokens give the model its induction heads at once.
@@ -14,6 +14,8 @@ INDUCE = {"repeat": 0.6, "plain": 0.2, "dense": 0.2}
 SHORT = {"dense": 0.25, "haystack": 0.2, "chat_recall": 0.14, "copy": 0.06, "repeat": 0.05, "chat_misc": 0.05, "plain": 0.25}
 MIDDLE = {"dense": 0.15, "haystack": 0.2, "chat_recall": 0.12, "copy": 0.05, "repeat": 0.03, "chat_misc": 0.1, "plain": 0.35}
 LONG = {"dense": 0.08, "haystack": 0.18, "chat_recall": 0.1, "copy": 0.04, "repeat": 0.02, "chat_misc": 0.1, "plain": 0.48}
+LATE = {"dense": 0.06, "haystack": 0.16, "chat_recall": 0.07, "chat_small": 0.06, "copy": 0.04, "repeat": 0.01,
+        "chat_misc": 0.06, "chat_words": 0.06, "plain": 0.48}
 
 # (steps, tokens per step, [(sequence length, share of the steps)], mix)
 STAGES = [
@@ -21,10 +23,11 @@ STAGES = [
     (200, 4096, [(64, 1.0)], INDUCE),
     (200, 8192, [(128, 1.0)], SHORT),
     (500, 8192, [(128, 0.3), (256, 0.7)], MIDDLE),
-    (1400, 8192, [(256, 0.4), (512, 0.6)], LONG),
-    (500, 8192, [(512, 0.5), (1024, 0.5)], LONG),
-    (400, 8192, [(512, 0.3), (1024, 0.3), (2048, 0.4)], LONG),
-    (300, 8192, [(512, 0.3), (1024, 0.25), (2048, 0.3), (4096, 0.15)], LONG),
+    (400, 8192, [(256, 0.4), (512, 0.6)], LONG),
+    (200, 8192, [(256, 0.4), (512, 0.6)], LATE),
+    (300, 8192, [(512, 0.5), (1024, 0.5)], LATE),
+    (250, 8192, [(512, 0.3), (1024, 0.3), (2048, 0.4)], LATE),
+    (100, 8192, [(512, 0.3), (1024, 0.25), (2048, 0.3), (4096, 0.15)], LATE),
 ]
 TOTAL = sum(s[0] for s in STAGES)
 

@@ -195,6 +195,53 @@ class Tasks:
             first = False
         return out
 
+    def chat_small(self, rng, room):
+        """Short recall conversations with only a few facts, one after another."""
+        out, used = [], 0
+        while used < room:
+            attr, two = ATTRS[rng.integers(len(ATTRS))], rng.random() < 0.6
+            style = "sentence" if rng.random() < 0.8 else self.style(rng)
+            facts = self.facts(rng, int(rng.integers(1, 7)), two)
+            conv = [(BOS, 0.0)] + self.system(rng) + [(IM_START, 0.0), ("user", NOISE), ("\n", NOISE)]
+            for f in facts:
+                if rng.random() < 0.2:
+                    conv.append((self.line(rng), 0.1))
+                conv += self.record(style, attr, f, NOISE)
+            for i in range(rng.integers(1, 5)):
+                key, val = facts[rng.integers(len(facts))]
+                head = [["What", " is", " the"], ["Tell", " me", " the"], ["Which", " is", " the"], ["Give", " me", " the"]][
+                    0 if rng.random() < 0.6 else rng.integers(1, 4)]
+                if i:
+                    conv += [(IM_START, 0.0), ("user", NOISE), ("\n", NOISE)]
+                conv += [(x, 0.02) for x in head] + [(" " + attr, 0.02), (" of", 0.02), (" " + key, NOISE),
+                         ("?" if head[0][0] == "W" else ".", 0.02), (IM_END, NOISE), ("\n", NOISE)]
+                conv += [(IM_START, 0.0), ("assistant", NOISE), ("\n", NOISE), ("The", 1), (" " + attr, 1), (" of", 1),
+                         (" " + key, ANSWER), (" is", 1)] + [(" " + v, ANSWER) for v in val] + [(".", 1), (IM_END, 1.0), ("\n", NOISE)]
+            out += conv
+            used += self.size(conv)
+        return out
+
+    def chat_words(self, rng, room):
+        """Greetings and the meanings of the commonest nouns."""
+        out, used = [], 0
+        while used < room:
+            conv = [(BOS, 0.0)] + self.system(rng)
+            for i in range(rng.integers(1, 4)):
+                r = rng.random()
+                if r < 0.08:
+                    u, a = GREETINGS[rng.integers(len(GREETINGS))], WELCOME[0]
+                elif r < 0.2:
+                    u, a = IDENTITY[rng.integers(len(IDENTITY))]
+                else:
+                    w, g = self.gloss[rng.integers(400)]
+                    u = [f"What does the word {w} mean?", f"What is the meaning of {w}?", f"Define {w}.",
+                         f"Explain the word {w}.", f"What is a {w}?"][rng.integers(5)]
+                    a = f"The word {w} means: {g}."
+                conv += self.turn(u, a, i == 0)
+            out += conv
+            used += self.size(conv)
+        return out
+
     def system(self, rng):
         if rng.random() < 0.6:
             return []

@@ -7,6 +7,7 @@ Follows the stages of plan.py from the last checkpoint in DIR/ckpt (none: from
 the start).  Data, initial weights and stages depend only on fixed seeds.
 """
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -151,8 +152,9 @@ def main():
                   f"{n_log / (time.time() - t_log):.0f} tok/s {tokens / 1e6:.2f}M tokens {seconds:.0f} s", flush=True)
             run, t_log, n_log = [], time.time(), 0
         if step % plan.CHECK == 0:
-            print("check", step, check(net, held, texts, at["check"], 24), flush=True)
+            print("check", step, check(net, held, texts, at["check"], 20), flush=True)
             save()
+            importlib.reload(plan)  # later stages may be adjusted while it runs
             t_log = time.time()
     print("check", step, check(net, held, texts, (256, 512, 1024, 2048, 4096), 64), flush=True)
     save()
