@@ -2,11 +2,19 @@
 // Moves messages between daemons. A message = (id, small header, payload). The receiver owns all memory: it is asked
 // for a buffer before payload bytes land, and may refuse. No remote addresses, no RMA.
 //
-// Lifecycle: create -> listen and/or connect -> send ... -> close -> destroy. Destroying a Transport stops its progress
-// thread and fails every open send with `cancelled`.
-// Threading: every method may be called from any thread; handler calls come from the transport's progress thread, one
-// at a time, and must not block. A handler may call send().
+// Lifecycle: create -> listen and/or connect -> send ... -> close -> destroy. Destroying a Transport fails every open
+// send with `cancelled`, closes every connection (on_closed is called for each) and stops its progress thread.
+// Threading: every method may be called from any thread but the destructor, which must not run in a handler; handler
+// and done() calls come from the transport's progress thread, one at a time, and must not block. A handler may call any
+// method; connect() and listen() resolve host names, so handlers give them numeric addresses.
+// Order: the messages of one connection arrive in the order of their send() calls (for calls from several threads: in
+// some order that keeps each thread's own). Nothing is promised between connections.
+// Closing: close() still sends what was queued before it, delivers nothing more to the closing side, and is followed by
+// on_closed on both sides. A send that fails says so in done(); done() with success means only that the buffer is free.
 // Buffers: `payload` of send() must stay valid until done() was called, exactly once, on the progress thread.
+// Bounds: a message over the limits below fails with invalid_argument; on receipt the limits are checked before
+// anything is allocated, and a peer that breaks them is disconnected. The send queue is not bounded here: the caller
+// (kvtransfer/flow) bounds it in bytes.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -44,7 +52,8 @@ class TransportHandler {
   /// The message is complete; payload is the buffer on_payload gave (or empty).
   virtual void on_message(ConnId conn, MessageId id, std::span<const std::byte> header,
                           std::span<std::byte> payload) = 0;
-  /// The peer is gone (closed, died, unreachable); nothing more comes for conn. Called once per connection.
+  /// The connection is over (closed by either side, peer dead or unreachable); every done() of its sends was called and
+  /// nothing more comes for conn. Called once per connection.
   virtual void on_closed(ConnId conn, const Error& why) = 0;
 };
 
@@ -66,8 +75,14 @@ class Transport {
 
 struct UcxOptions {
   std::string tls = "tcp,self";              // explicit list: UCX's own choice may fall back silently
-  std::string net_devices;                   // empty: all
-  std::chrono::milliseconds keepalive{500};  // peer failure is seen within about two of these
+  std::string net_devices{};                 // empty: all
+  std::chrono::milliseconds keepalive{500};  // a peer's death is seen within about two of these; at most 1 s
+  std::chrono::milliseconds connect_timeout{5000};
+  /// "first-last": ports for data sockets and for listen(":0"); empty: UCX_TCP_PORT_RANGE if that is set, else any.
+  std::string port_range{};
+  /// Called on the progress thread with describe()'s text when a connection runs over TCP although `tls` names a faster
+  /// transport: the caller warns loudly and counts it.
+  std::function<void(ConnId, const std::string&)> on_slow_path{};
 };
 
 /// handler must outlive the transport.

@@ -1,0 +1,42 @@
+#include "kvtransfer/transport/address.h"
+
+#include <charconv>
+
+namespace sluice::kv {
+namespace {
+
+bool parse_port(std::string_view text, std::uint16_t& out) {
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return ec == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace
+
+std::string Address::str() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+Result<Address> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  Address a;
+  if (colon == std::string::npos || colon == 0 || !parse_port(std::string_view(text).substr(colon + 1), a.port))
+    return fail(Errc::invalid_argument, "'{}' is not an address; write host:port, e.g. 127.0.0.1:7300", text);
+  a.host = text.substr(0, colon);
+  if (a.host.front() == '[' && a.host.back() == ']') a.host = a.host.substr(1, a.host.size() - 2);
+  if (a.host.empty()) return fail(Errc::invalid_argument, "'{}' names no host", text);
+  return a;
+}
+
+Result<PortRange> parse_port_range(const std::string& text) {
+  if (text.empty() || text == "0") return PortRange{};
+  const auto dash = text.find('-');
+  const std::string_view first = std::string_view(text).substr(0, dash);
+  const std::string_view last = dash == std::string::npos ? first : std::string_view(text).substr(dash + 1);
+  PortRange r;
+  if (!parse_port(first, r.first) || !parse_port(last, r.last) || r.first == 0 || r.last < r.first)
+    return fail(Errc::invalid_argument, "'{}' is not a port range; write first-last, e.g. 7300-7399", text);
+  return r;
+}
+
+}  // namespace sluice::kv

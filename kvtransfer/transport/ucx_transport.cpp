@@ -1,0 +1,477 @@
+// The UCX transport: API calls become commands for one progress thread, which owns the worker and every connection.
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <random>
+#include <sstream>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "kvtransfer/transport/transport.h"
+#include "kvtransfer/transport/ucx_connection.h"
+#include "kvtransfer/transport/wakeup.h"
+
+namespace sluice::kv {
+namespace {
+
+using ucx::Connection;
+
+constexpr std::size_t kMaxInbound = 1024;           // connections; one more is turned away
+constexpr std::uint64_t kTurnsPerPoll = 64;         // how often busy turns look at sockets
+constexpr std::uint64_t kListenerTag = 1ULL << 63;  // epoll tags: listeners, else connections by id
+constexpr auto kShutdownPatience = std::chrono::seconds(2);
+
+bool lists(const std::string& tls, std::string_view name) {
+  std::istringstream in(tls);
+  for (std::string t; std::getline(in, t, ',');)
+    if (t == name) return true;
+  return false;
+}
+
+bool names_faster_than_tcp(const std::string& tls) {
+  std::istringstream in(tls);
+  for (std::string t; std::getline(in, t, ',');)
+    if (t != "tcp" && t != "self") return true;
+  return false;
+}
+
+Result<ucx::Config> configure(const UcxOptions& o) {
+  const auto keepalive = std::clamp(o.keepalive, std::chrono::milliseconds(10), std::chrono::milliseconds(1000));
+  const std::string segment = std::to_string(ucx::kSegmentBytes);
+  std::vector<std::pair<const char*, std::string>> set{
+      {"TLS", o.tls},
+      {"KEEPALIVE_INTERVAL", fmt::format("{}ms", keepalive.count())},
+      {"RNDV_THRESH", "inf"},    // rendezvous would hand memory keys to the peer: ADR 0003
+      {"MAX_EAGER_RAILS", "1"},  // one lane keeps a connection's chunks in order
+  };
+  if (!o.net_devices.empty()) set.emplace_back("NET_DEVICES", o.net_devices);
+  // The transports' own options go without their prefix (UCX 1.13 matches them that way).
+  if (lists(o.tls, "tcp")) {
+    set.insert(set.end(), {{"RX_SEG_SIZE", segment}, {"TX_SEG_SIZE", segment}, {"PUT_ENABLE", "n"}});
+    if (!o.port_range.empty()) set.emplace_back("PORT_RANGE", o.port_range);
+  }
+  if (lists(o.tls, "posix") || lists(o.tls, "sysv"))
+    set.insert(set.end(), {{"MM_SEG_SIZE", segment}, {"MM_ERROR_HANDLING", "y"}});
+  SLUICE_ASSIGN(auto config, ucx::Config::read());
+  for (const auto& [name, value] : set) SLUICE_TRY(config.set(name, value));
+  return config;
+}
+
+/// The transport and device of the lane that carries active messages, from UCX's own text:
+/// "lane[0]:  2:tcp/lo.0 md[1] -> ... am am_bw#0" gives "tcp/lo".
+std::string message_lane(const std::string& info) {
+  std::istringstream in(info);
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line + " ");
+    std::string word, lane;
+    bool is_lane = false, is_am = false;
+    while (words >> word) {
+      is_lane |= word.starts_with("lane[");
+      is_am |= word == "am";
+      if (is_lane && lane.empty() && word.find('/') != std::string::npos) lane = word;
+    }
+    if (!is_lane || !is_am) continue;
+    lane = lane.substr(lane.find(':') + 1);
+    return lane.substr(0, lane.rfind('.'));
+  }
+  return "unknown";
+}
+
+class UcxTransport final : public Transport {
+ public:
+  UcxTransport(UcxOptions o, PortRange ports, TransportHandler& handler, ucx::Context context, ucx::Worker worker)
+      : options_(std::move(o)),
+        ports_(ports),
+        handler_(handler),
+        context_(std::move(context)),
+        worker_(std::move(worker)) {}
+
+  Result<> start() {
+    SLUICE_TRY(worker_.on_am(ucx::kAmId, on_am, this));
+    SLUICE_ASSIGN(fabric_, worker_.address());
+    if (fabric_.size() > kMaxFabricAddress)
+      return fail(Errc::unsupported, "UCX's own address takes {} bytes; name fewer devices in net_devices",
+                  fabric_.size());
+    SLUICE_ASSIGN(const int fd, worker_.event_fd());
+    SLUICE_TRY(wakeup_.open());
+    SLUICE_TRY(wakeup_.watch_quietly(fd));
+    thread_ = std::thread([this] { run(); });
+    return {};
+  }
+
+  ~UcxTransport() override {
+    if (!thread_.joinable()) return;
+    command([](UcxTransport& t) { t.stopping_ = true; });
+    thread_.join();
+  }
+
+  std::string_view name() const noexcept override { return "ucx"; }
+
+  Result<std::string> listen(const std::string& address) override {
+    SLUICE_ASSIGN(Address at, parse_address(address));
+    SLUICE_ASSIGN(auto listener, bind(at));
+    at.port = listener.port();
+    command([l = std::move(listener)](UcxTransport& t) mutable { t.add_listener(std::move(l)); });
+    return at.str();
+  }
+
+  Result<ConnId> connect(const std::string& address) override {
+    SLUICE_ASSIGN(const Address at, parse_address(address));
+    SLUICE_ASSIGN(const auto to, SockAddr::resolve(at));
+    const ConnId id{++last_id_};
+    command([id, to, address](UcxTransport& t) { t.do_connect(id, to, address); });
+    return id;
+  }
+
+  void send(ConnId conn, const Message& m, SendDone done) override {
+    if (m.header.size() > kMaxMessageHeader || m.payload.size() > kMaxMessagePayload) {
+      auto error =
+          fail(Errc::invalid_argument, "a message of {} header and {} payload bytes is over the limits ({}, {})",
+               m.header.size(), m.payload.size(), kMaxMessageHeader, kMaxMessagePayload);
+      command([done = std::move(done), error = std::move(error)](UcxTransport&) mutable { done(std::move(error)); });
+      return;
+    }
+    command(
+        [conn, o = ucx::make_outgoing(m, std::move(done))](UcxTransport& t) mutable { t.do_send(conn, std::move(o)); });
+  }
+
+  void close(ConnId conn) override {
+    command([conn](UcxTransport& t) {
+      if (auto* c = t.find(conn)) c->close();
+    });
+  }
+
+  std::string describe(ConnId conn) const override {
+    const std::lock_guard lock(lanes_mu_);
+    const auto it = lanes_.find(conn);
+    return it == lanes_.end() ? "not connected" : it->second;
+  }
+
+ private:
+  using Command = std::move_only_function<void(UcxTransport&)>;
+
+  void command(Command c) {
+    {
+      const std::lock_guard lock(commands_mu_);
+      commands_.push_back(std::move(c));
+    }
+    wakeup_.wake();
+  }
+
+  // --- progress thread ---
+
+  void run() {
+    SpinBudget spin(clock_);
+    while (!stopping_) {
+      if (turn()) {
+        spin.worked();
+        continue;
+      }
+      if (spin.keep_spinning()) continue;
+      wakeup_.announce_sleep();
+      const auto armed = worker_.arm();
+      if (!commands_empty() || !armed.value_or(false)) {
+        wakeup_.cancel_sleep();
+        std::this_thread::yield();  // UCX may have something pending, e.g. a full shared-memory queue
+        continue;
+      }
+      const TimePoint before = clock_.now();
+      on_descriptors(wakeup_.sleep(until_deadline(before)));
+      spin.slept(clock_.now() - before);
+    }
+    shut_down();
+  }
+
+  /// One round of everything; true if there was anything to do.
+  bool turn() {
+    bool worked = run_commands();
+    for (int i = 0; i < 16 && worker_.progress(); ++i) worked = true;
+    if (++turns_ % kTurnsPerPoll == 0) on_descriptors(wakeup_.sleep(Duration::zero()));
+    for (std::size_t i = 0; i < busy_.size();) {
+      worked |= busy_[i]->pump();
+      if (busy_[i]->has_work()) {
+        ++i;
+      } else {
+        busy_[i] = busy_.back();
+        busy_.pop_back();
+      }
+    }
+    if (unsettled_) settle();
+    return worked;
+  }
+
+  bool run_commands() {
+    std::vector<Command> batch;
+    {
+      const std::lock_guard lock(commands_mu_);
+      batch.swap(commands_);
+    }
+    for (auto& c : batch) c(*this);
+    return !batch.empty();
+  }
+
+  bool commands_empty() const {
+    const std::lock_guard lock(commands_mu_);
+    return commands_.empty();
+  }
+
+  void settle() {
+    unsettled_ = false;
+    for (const auto& peer : std::exchange(failed_, {})) condemn(*peer);
+    std::erase_if(closing_, [](const ucx::Request& r) { return r.done(); });
+    for (auto it = conns_.begin(); it != conns_.end();) {
+      Connection& c = *it->second;
+      if (!c.settled()) c.settle();
+      if (c.condemns_peer()) condemn(*c.peer());
+      if (!c.settled()) unsettled_ = true;
+      if (c.has_work()) mark_busy(c);  // its bye
+      it = c.finished() ? forget(it) : std::next(it);
+    }
+  }
+
+  /// Ends the endpoint and with it every connection to that worker.
+  void condemn(ucx::Peer& peer) {
+    if (std::exchange(peer.dead, true)) return;
+    std::erase_if(peers_, [&](const auto& p) { return p.second.get() == &peer; });
+    for (auto& [id, c] : conns_)
+      if (c->peer().get() == &peer) c->fail({Errc::unavailable, "the peer is gone", {}});
+    closing_.push_back(peer.ep.close());
+    unsettled_ = true;
+  }
+
+  std::optional<Duration> until_deadline(TimePoint now) const {
+    if (!unsettled_) return std::nullopt;
+    TimePoint first = now + std::chrono::seconds(1);
+    for (const auto& [id, c] : conns_)
+      if (!c->settled()) first = std::min(first, c->deadline());
+    return std::max(first - now, Duration::zero());
+  }
+
+  using Connections = std::unordered_map<ConnId, std::unique_ptr<Connection>>;
+
+  Connections::iterator forget(Connections::iterator it) {
+    const auto conn = std::move(it->second);
+    std::erase(busy_, conn.get());
+    by_key_.erase(conn->key());
+    {
+      const std::lock_guard lock(lanes_mu_);
+      lanes_.erase(conn->id());
+    }
+    it = conns_.erase(it);
+    if (!conn->inbound() || conn->was_announced()) handler_.on_closed(conn->id(), conn->error());
+    return it;
+  }
+
+  Connection* find(ConnId id) {
+    const auto it = conns_.find(id);
+    return it == conns_.end() ? nullptr : it->second.get();
+  }
+
+  void mark_busy(Connection& c) {
+    if (std::ranges::find(busy_, &c) == busy_.end()) busy_.push_back(&c);
+  }
+
+  Connection& add(ConnId id, bool inbound) {
+    std::uint64_t key = 0;
+    while (key == 0 || by_key_.contains(key)) key = random_();
+    auto c = std::make_unique<Connection>(
+        id, inbound, key, handler_, clock_, options_.connect_timeout, [this](Connection& opened) { announce(opened); },
+        unsettled_);
+    by_key_[key] = c.get();
+    return *conns_.emplace(id, std::move(c)).first->second;
+  }
+
+  void add_listener(GreetingListener l) {
+    if (!wakeup_.watch(l.fd(), kListenerTag | listeners_.size())) return;
+    listeners_.push_back(std::move(l));
+  }
+
+  void on_descriptors(const std::vector<std::uint64_t>& tags) {
+    for (const std::uint64_t tag : tags) {
+      if (tag & kListenerTag)
+        accept_strangers(listeners_[tag & ~kListenerTag]);
+      else if (auto* c = find(ConnId{tag}))
+        advance(*c);
+    }
+  }
+
+  void accept_strangers(const GreetingListener& l) {
+    while (auto socket = l.accept())
+      if (conns_.size() < kMaxInbound) adopt(add(ConnId{++last_id_}, true), std::move(*socket));
+  }
+
+  void adopt(Connection& c, GreetingSocket socket) {
+    c.connect(std::move(socket));
+    if (auto r = wakeup_.watch(c.lifeline().fd(), c.id().value()); !r) return c.fail(std::move(r).error());
+    advance(c);
+  }
+
+  /// Moves the greetings along; once the peer's is here, opens the way through UCX.
+  void advance(Connection& c) {
+    const auto greeting = c.on_lifeline();
+    if (!greeting) return;
+    auto peer = peer_at(greeting->fabric);
+    if (!peer) return c.fail(std::move(peer).error());
+    c.attach(*peer, greeting->key);
+    if (c.inbound()) {
+      c.lifeline().say({c.key(), fabric_});
+      (void)c.on_lifeline();
+    }
+    if (c.has_work()) mark_busy(c);
+  }
+
+  Result<std::shared_ptr<ucx::Peer>> peer_at(const std::vector<std::byte>& fabric) {
+    auto& known = peers_[fabric];
+    if (known) return known;
+    auto ep = ucx::Endpoint::connect(worker_, fabric, on_endpoint_error, this);
+    if (!ep) {
+      peers_.erase(fabric);
+      return std::unexpected(std::move(ep).error());
+    }
+    known = std::make_shared<ucx::Peer>();
+    known->ep = std::move(*ep);
+    return known;
+  }
+
+  void announce(Connection& c) {
+    const std::string lane = message_lane(c.peer()->ep.info());
+    {
+      const std::lock_guard lock(lanes_mu_);
+      lanes_[c.id()] = lane;
+    }
+    if (c.has_work()) mark_busy(c);
+    handler_.on_connected(c.id(), c.inbound());
+    if (options_.on_slow_path && lane.starts_with("tcp/") && names_faster_than_tcp(options_.tls))
+      options_.on_slow_path(c.id(), lane);
+  }
+
+  Result<GreetingListener> bind(const Address& at) const {
+    if (at.port != 0 || ports_.first == 0) return GreetingListener::create(at);
+    const unsigned span = ports_.last - ports_.first + 1U;
+    const unsigned start = std::random_device{}() % span;
+    for (unsigned i = 0; i < span; ++i) {
+      auto l = GreetingListener::create({at.host, static_cast<std::uint16_t>(ports_.first + (start + i) % span)});
+      if (l || l.error().code != Errc::already_exists) return l;
+    }
+    return fail(Errc::resource_exhausted, "every port of {}-{} is taken", ports_.first, ports_.last);
+  }
+
+  void do_connect(ConnId id, const SockAddr& to, const std::string& address) {
+    if (stopping_) return handler_.on_closed(id, {Errc::cancelled, "the transport was destroyed", {}});
+    Connection& c = add(id, false);
+    auto socket = GreetingSocket::connect(to, {c.key(), fabric_});
+    if (!socket) return c.fail({Errc::unavailable, fmt::format("{}: {}", address, socket.error().message), {}});
+    adopt(c, std::move(*socket));
+  }
+
+  void do_send(ConnId conn, ucx::Outgoing o) {
+    Connection* const c = find(conn);
+    if (!c || stopping_) {
+      o.done(stopping_ ? fail(Errc::cancelled, "the transport was destroyed")
+                       : fail(Errc::unavailable, "connection {} is closed", conn));
+      return;
+    }
+    c->send(std::move(o));
+    if (c->has_work()) mark_busy(*c);
+  }
+
+  void shut_down() {
+    listeners_.clear();
+    run_commands();
+    for (auto& [id, c] : conns_) c->fail({Errc::cancelled, "the transport was destroyed", {}});
+    while (!peers_.empty()) condemn(*std::shared_ptr(peers_.begin()->second));
+    const TimePoint give_up = clock_.now() + kShutdownPatience;
+    for (unsettled_ = true; (!conns_.empty() || !closing_.empty()) && clock_.now() < give_up;) {
+      settle();
+      worker_.progress();
+    }
+    closing_.clear();
+    worker_ = {};
+    while (!conns_.empty()) {
+      conns_.begin()->second->abandon();
+      forget(conns_.begin());
+    }
+    while (run_commands()) {
+    }
+  }
+
+  // --- UCX's callbacks, from worker_.progress() ---
+
+  static ucs_status_t on_am(void* arg, const void* head, std::size_t head_bytes, void* data, std::size_t bytes,
+                            const ucp_am_recv_param_t* p) {
+    auto& t = *static_cast<UcxTransport*>(arg);
+    ucx::ChunkHeader h;
+    if (head_bytes < sizeof h) return UCS_OK;
+    std::memcpy(&h, head, sizeof h);
+    const auto it = t.by_key_.find(h.to);
+    if (it == t.by_key_.end()) return UCS_OK;  // closed here meanwhile
+    Connection& c = *it->second;
+    if (p->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV)
+      c.fail({Errc::data_corrupt, "the peer tried a rendezvous, which this protocol forbids", {}});
+    else
+      c.receive({static_cast<const std::byte*>(head), head_bytes}, {static_cast<const std::byte*>(data), bytes});
+    return UCS_OK;
+  }
+
+  static void on_endpoint_error(void* arg, ucp_ep_h ep, ucs_status_t status) {
+    auto& t = *static_cast<UcxTransport*>(arg);
+    for (const auto& [address, peer] : t.peers_)
+      if (peer->ep.get() == ep) {
+        for (auto& [id, c] : t.conns_)
+          if (c->peer() == peer) c->fail(ucx::to_error(status, "the peer is gone"));
+        t.failed_.push_back(peer);
+        t.unsettled_ = true;
+      }
+  }
+
+  const UcxOptions options_;
+  const PortRange ports_;
+  TransportHandler& handler_;
+  const SteadyClock clock_;
+  std::atomic<std::uint64_t> last_id_ = 0;
+
+  mutable std::mutex commands_mu_;
+  std::vector<Command> commands_;  // guarded by commands_mu_
+  mutable std::mutex lanes_mu_;
+  std::unordered_map<ConnId, std::string> lanes_;  // guarded by lanes_mu_
+  Wakeup wakeup_;
+
+  // Progress thread only from here on.
+  ucx::Context context_;
+  ucx::Worker worker_;
+  Connections conns_;
+  std::vector<GreetingListener> listeners_;
+  std::vector<std::byte> fabric_;                                       // our worker's address
+  std::map<std::vector<std::byte>, std::shared_ptr<ucx::Peer>> peers_;  // by the other worker's address
+  std::vector<std::shared_ptr<ucx::Peer>> failed_;  // reported by UCX, to be condemned outside its callback
+  std::vector<ucx::Request> closing_;
+  std::unordered_map<std::uint64_t, Connection*> by_key_;
+  std::mt19937_64 random_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
+  std::uint64_t turns_ = 0;
+  std::vector<Connection*> busy_;  // with messages to post
+  bool unsettled_ = false;         // some connection is neither open nor gone
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_ucx_transport(const UcxOptions& o, TransportHandler& handler) {
+  // UCX reads UCX_TCP_PORT_RANGE for its data sockets; our listener keeps to the same ports.
+  const char* const from_env = std::getenv("UCX_TCP_PORT_RANGE");
+  SLUICE_ASSIGN(const PortRange ports, parse_port_range(!o.port_range.empty() ? o.port_range
+                                                        : from_env            ? from_env
+                                                                              : ""));
+  SLUICE_ASSIGN(const auto config, configure(o));
+  SLUICE_ASSIGN(auto context, ucx::Context::create(config));
+  SLUICE_ASSIGN(auto worker, ucx::Worker::create(context));
+  auto t = std::make_unique<UcxTransport>(o, ports, handler, std::move(context), std::move(worker));
+  SLUICE_TRY(t->start());
+  return t;
+}
+
+}  // namespace sluice::kv

@@ -1,0 +1,22 @@
+#include <catch2/catch.hpp>
+
+#include "kvtransfer/transport/address.h"
+
+using namespace sluice::kv;
+
+TEST_CASE("addresses are read as users write them") {
+  CHECK(parse_address("10.0.0.1:7300")->host == "10.0.0.1");
+  CHECK(parse_address("10.0.0.1:7300")->port == 7300);
+  CHECK(parse_address("[::1]:80")->host == "::1");
+  CHECK(parse_address("[::1]:80")->str() == "[::1]:80");
+  for (const char* bad : {"", "host", ":80", "host:", "host:70000", "host:x", "host:-1"})
+    CHECK_FALSE(parse_address(bad));
+}
+
+TEST_CASE("port ranges are read as UCX writes them") {
+  CHECK(parse_port_range("")->first == 0);
+  CHECK(parse_port_range("0")->last == 0);
+  CHECK(parse_port_range("7300-7310")->last == 7310);
+  CHECK(parse_port_range("7300")->first == 7300);
+  for (const char* bad : {"7310-7300", "a-b", "7300-", "-7", "0-5"}) CHECK_FALSE(parse_port_range(bad));
+}
