@@ -42,6 +42,18 @@ inline __m512 dequantize16(const std::byte* q, __m512 scale) {
   return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b)), scale);
 }
 
+/// As q8_scale() and q8_inverse() of 16 channels: stores the scales, returns the inverses.
+inline __m512 scales16(const std::uint16_t* absmax, std::byte* scales) {
+  const __m256i m = _mm256_min_epu16(load256(absmax), _mm256_set1_epi16(kBf16Max));
+  const __m512i s = _mm512_castps_si512(_mm512_mul_ps(widen(m), _mm512_set1_ps(1.0F / 127.0F)));
+  __m512i bits = _mm512_srli_epi32(_mm512_add_epi32(s, _mm512_set1_epi32(0xffff)), 16);
+  bits = _mm512_min_epu32(bits, _mm512_set1_epi32(kQ8MaxScale));
+  const __mmask16 some = _mm512_cmpge_epu32_mask(bits, _mm512_set1_epi32(kBf16MinNormal));
+  bits = _mm512_maskz_mov_epi32(some, bits);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(scales), _mm512_cvtepi32_epi16(bits));
+  return _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0F), _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)));
+}
+
 void q8_key_encode(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
                    std::byte* q) {
   constexpr std::uint32_t kTile = 1024;
@@ -58,11 +70,8 @@ void q8_key_encode(const std::byte* const* rows, std::uint32_t n, std::uint32_t 
         _mm512_store_si512(absmax + c, _mm512_max_epu16(_mm512_load_si512(absmax + c),
                                                         _mm512_and_si512(load512(x + 2 * std::size_t{c}), abs)));
     }
-    for (std::uint32_t c = 0; c < w; ++c) {
-      const std::uint16_t s = q8_scale(absmax[c]);
-      store_bf16(scales, c0 + c, s);
-      inverse[c] = q8_inverse(s);
-    }
+    for (std::uint32_t c = 0; c < w; c += 16)
+      _mm512_store_ps(inverse + c, scales16(absmax + c, scales + 2 * (std::size_t{c0} + c)));
     for (std::uint32_t r = 0; r < n; ++r) {
       const std::byte* x = rows[r] + 2 * std::size_t{c0};
       std::byte* out = q + std::size_t{r} * channels + c0;
@@ -154,16 +163,24 @@ inline __m512 stage(__m512 x) {
   return _mm512_fmadd_ps(x, _mm512_load_ps(sign.data()), t);
 }
 
+/// The stages between registers, kHalf registers apart.
+template <int kHalf, int R>
+inline void fwht_across(__m512 (&y)[R]) {
+  if constexpr (kHalf < R) {
+    for (int k = 0; k < R / 2; ++k) {
+      const int j = k / kHalf * 2 * kHalf + k % kHalf;
+      const __m512 u = y[j], v = y[j + kHalf];
+      y[j] = _mm512_add_ps(u, v);
+      y[j + kHalf] = _mm512_sub_ps(u, v);
+    }
+    fwht_across<2 * kHalf>(y);
+  }
+}
+
 template <int R>
 inline void fwht_registers(__m512 (&y)[R]) {
   for (int i = 0; i < R; ++i) y[i] = stage<8>(stage<4>(stage<2>(stage<1>(y[i]))));
-  for (int h = 1; h < R; h *= 2)
-    for (int i = 0; i < R; i += 2 * h)
-      for (int j = i; j < i + h; ++j) {
-        const __m512 u = y[j], v = y[j + h];
-        y[j] = _mm512_add_ps(u, v);
-        y[j + h] = _mm512_sub_ps(u, v);
-      }
+  fwht_across<1>(y);
 }
 
 /// As lane_sum().
