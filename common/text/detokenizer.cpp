@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "common/text/normalizer.h"
+#include "common/text/overload.h"
 #include "common/text/pretokenizer.h"
 #include "common/text/unicode.h"
 
@@ -55,11 +56,6 @@ std::string utf8_of(char32_t c) {
   append_utf8(s, c);
   return s;
 }
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
 
 }  // namespace
 

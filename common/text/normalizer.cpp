@@ -1,5 +1,7 @@
 #include "common/text/normalizer.h"
 
+#include "common/text/overload.h"
+
 namespace sluice::text {
 namespace {
 
@@ -10,18 +12,12 @@ std::string strip(std::string_view s, bool left, bool right) {
     s.remove_prefix(step.length);
   }
   while (right && !s.empty()) {
-    auto start = s.size() - 1;
-    while (start > 0 && (static_cast<unsigned char>(s[start]) & 0xC0U) == 0x80U) --start;
+    const auto start = utf8_last_start(s);
     if (!is_white_space(utf8_step(s.substr(start)).code_point)) break;
     s.remove_suffix(s.size() - start);
   }
   return std::string(s);
 }
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
 
 }  // namespace
 

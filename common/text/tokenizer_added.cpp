@@ -9,17 +9,10 @@ namespace {
 
 constexpr std::size_t kMaxContentBytes = 4096;
 
-/// Start of the last character of `s`, which is not empty.
-std::size_t last_char(std::string_view s) {
-  auto at = s.size() - 1;
-  while (at > 0 && (static_cast<unsigned char>(s[at]) & 0xC0U) == 0x80U) --at;
-  return at;
-}
-
 std::size_t spaces_before(std::string_view s) {
   auto end = s.size();
   while (end > 0) {
-    const auto at = last_char(s.substr(0, end));
+    const auto at = utf8_last_start(s.substr(0, end));
     if (!is_white_space(utf8_step(s.substr(at)).code_point)) break;
     end = at;
   }
@@ -37,7 +30,7 @@ std::size_t spaces_after(std::string_view s) {
 }
 
 bool touches_word(std::string_view before, std::string_view after) {
-  return (!before.empty() && is_word_char(utf8_step(before.substr(last_char(before))).code_point)) ||
+  return (!before.empty() && is_word_char(utf8_step(before.substr(utf8_last_start(before))).code_point)) ||
          (!after.empty() && is_word_char(utf8_step(after).code_point));
 }
 

@@ -118,6 +118,12 @@ std::size_t utf8_valid_prefix(std::string_view s) noexcept {
   return i;
 }
 
+std::size_t utf8_last_start(std::string_view s) noexcept {
+  auto at = s.size() - 1;
+  while (at > 0 && (byte_at(s, at) & 0xC0U) == 0x80U) --at;
+  return at;
+}
+
 std::string utf8_lossy(std::string_view s) {
   std::string out;
   out.reserve(s.size());

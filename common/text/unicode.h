@@ -23,6 +23,9 @@ struct Utf8Step {
 /// Length in bytes of the longest well-formed prefix.
 [[nodiscard]] std::size_t utf8_valid_prefix(std::string_view s) noexcept;
 
+/// Where the last character begins of `s`, which is well-formed and not empty.
+[[nodiscard]] std::size_t utf8_last_start(std::string_view s) noexcept;
+
 /// `s` with each maximal ill-formed subsequence replaced by U+FFFD: what Rust's String::from_utf8_lossy and
 /// every browser do.
 [[nodiscard]] std::string utf8_lossy(std::string_view s);

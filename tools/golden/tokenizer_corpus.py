@@ -236,7 +236,7 @@ def main():
         tok = Tokenizer.from_str(json.dumps(spec))
         folder = args.out / name
         if args.check:
-            for line in (folder / "cases.jsonl").read_text().splitlines()[1:]:
+            for line in (folder / "cases.jsonl").read_text().rstrip("\n").split("\n")[1:]:
                 row = json.loads(line)
                 if "s" not in row and "b" not in row:
                     continue
