@@ -54,7 +54,7 @@ int run_app(const AppOptions& o) {
   Serving serving(io, clock, o.serving, std::move(model), std::move(text), metrics);
 
   HttpRoutes routes;
-  ApiRouter router(io, serving);
+  ApiRouter router(serving);
   router.add_routes(routes);
   add_admin_routes(routes, serving);
   HttpServer server(io, o.http, std::move(routes), log_exchange);

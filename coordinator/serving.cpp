@@ -20,6 +20,14 @@ constexpr std::chrono::milliseconds kSweep{100};
 
 double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
+/// The prefill node's report may come this much after a leg's last token.
+constexpr std::chrono::milliseconds kReportGrace{250};
+
+/// Holds something on nodes that must be taken back if it fails.
+bool placed(const Session& s) {
+  return s.state == SessionState::reserving || s.state == SessionState::prefilling || s.state == SessionState::decoding;
+}
+
 /// Errors of a node that another placement may heal.
 bool worth_another_try(Errc c) {
   return c == Errc::unavailable || c == Errc::resource_exhausted || c == Errc::deadline_exceeded || c == Errc::stale ||
@@ -221,7 +229,7 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
 
 /// Takes back what the present placement holds, on the nodes and in our account.
 void Serving::undo(const SessionPtr& s) {
-  if (s->state == SessionState::waiting || s->state == SessionState::ended) return;
+  if (!placed(*s)) return;
   if (!s->prefill_reported) {
     view_.prefill_finished(s->prefill, s->prefill_tokens);
     tell_cancel(s->prefill, s->id);
@@ -258,6 +266,7 @@ void Serving::again(const SessionPtr& s, const Error& why) {
 void Serving::cancel(RequestId id, CancelReason reason) {
   const SessionPtr s = find(id);
   if (!s || s->state == SessionState::ended) return;
+  if (s->state == SessionState::reporting) return;  // over already; its end is about to be told
   undo(s);
   learn(*s);
   const std::string_view outcome = reason == CancelReason::stop_string ? "stop" : "cancelled";
@@ -298,7 +307,7 @@ void Serving::probe_paths(const NodeId& node) {
 void Serving::on_node_lost(const NodeId& node) {
   std::vector<SessionPtr> hit;
   for (const auto& [id, s] : sessions_) {
-    if (s->state == SessionState::waiting || s->state == SessionState::ended) continue;
+    if (!placed(*s)) continue;
     if (s->decode == node || (s->prefill == node && !s->prefill_reported)) hit.push_back(s);
   }
   std::ranges::sort(hit, {}, [](const SessionPtr& s) { return s->id; });
@@ -350,7 +359,8 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   if (!s || s->prefill != node || s->prefill_reported) return;
   view_.prefill_finished(node, s->prefill_tokens);
   s->prefill_reported = true;
-  if (m->error) return again(s, *m->error);
+  const bool done = s->state == SessionState::reporting;
+  if (m->error && !done) return again(s, *m->error);
   s->node_queue_s = m->queue_s;
   s->prefill_s = m->compute_s;
   s->encode_s = m->encode_s;
@@ -359,6 +369,7 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   s->raw_bytes += m->raw_bytes;
   s->wire_bytes += m->wire_bytes;
   if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
+  if (done) complete(s);
 }
 
 void Serving::on_kv_ready(const NodeId& node, const json& body) {
@@ -371,17 +382,25 @@ void Serving::on_finished(const NodeId& node, const json& body) {
   auto m = ctl::parse<ctl::Finished>(body);
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   const SessionPtr s = find(m->request);
-  if (!s || s->decode != node || s->state == SessionState::ended || s->state == SessionState::waiting) return;
+  if (!s || s->decode != node || !placed(*s)) return;
   if (m->error) return again(s, *m->error);
   if (m->reason == "cancelled") return;  // we asked for it and have moved on
   view_.release(s->decode, s->blocks);
+  s->end_reason = m->reason;
+  s->finished = clock_.now();
+  s->state = SessionState::reporting;
+  // A short answer can overtake the prefill node's report; its figures are worth a moment.
+  if (s->prefill_reported) complete(s);
+}
+
+void Serving::complete(const SessionPtr& s) {
   if (!s->prefill_reported) {
     view_.prefill_finished(s->prefill, s->prefill_tokens);
     s->prefill_reported = true;
   }
   learn(*s);
   s->state = SessionState::ended;
-  finish(s, m->reason == "stop" ? LegEnd::stop : LegEnd::length, m->reason);
+  finish(s, s->end_reason == "stop" ? LegEnd::stop : LegEnd::length, s->end_reason);
 }
 
 /// Teaches the controller from a leg that ran undisturbed.
@@ -415,7 +434,7 @@ void Serving::end(const SessionPtr& s, std::string_view outcome) {
   const double gap = last_end_ == TimePoint{} ? 0 : seconds(now - last_end_);
   if (gap > 0) drain_rate_ = drain_rate_ == 0 ? 1 / gap : 0.9 * drain_rate_ + 0.1 * std::min(1 / gap, 1e4);
   last_end_ = now;
-  const double e2e = seconds(now - s->spec.received);
+  const double e2e = seconds((s->finished == TimePoint{} ? now : s->finished) - s->spec.received);
   figures_.on_end(*s, outcome, e2e);
   log_.record(*s, outcome, unix_now());
   log::info("leg ended", {{"request_id", s->spec.request_id},
@@ -435,7 +454,12 @@ void Serving::end(const SessionPtr& s, std::string_view outcome) {
 void Serving::sweep() {
   const TimePoint now = clock_.now();
   std::vector<SessionPtr> late;
+  std::vector<SessionPtr> unreported;
   for (const auto& [id, s] : sessions_) {
+    if (s->state == SessionState::reporting) {
+      if (now - s->finished > kReportGrace) unreported.push_back(s);
+      continue;
+    }
     const double age = seconds(now - s->spec.received);
     if (s->state == SessionState::waiting && waiting_.contains(Key{s->spec.priority, id.value()}) && s->resumes == 0 &&
         age > deadline_s(*s))
@@ -443,6 +467,7 @@ void Serving::sweep() {
     else if (s->state != SessionState::ended && age > options_.request_timeout_s)
       late.push_back(s);
   }
+  for (const SessionPtr& s : unreported) complete(s);
   for (const SessionPtr& s : late) {
     const bool waited = s->state == SessionState::waiting;
     undo(s);

@@ -84,6 +84,7 @@ class Serving final : public Backend {
   void on_finished(const NodeId& node, const nlohmann::json& body);
 
   void learn(const Session& s);
+  void complete(const SessionPtr& s);
   void finish(const SessionPtr& s, LegEnd end, std::string_view outcome);
   void fail_session(const SessionPtr& s, Error e, std::optional<double> retry_after_s);
   void end(const SessionPtr& s, std::string_view outcome);

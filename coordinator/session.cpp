@@ -12,6 +12,8 @@ std::string_view name(SessionState s) noexcept {
       return "prefilling";
     case SessionState::decoding:
       return "decoding";
+    case SessionState::reporting:
+      return "reporting";
     case SessionState::ended:
       return "ended";
   }

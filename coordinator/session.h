@@ -1,9 +1,10 @@
 #pragma once
 // One leg's life: what was asked, where it runs, what was measured. Plain state; Serving moves it along.
 //
-//   waiting -> reserving -> prefilling -> decoding -> ended
+//   waiting -> reserving -> prefilling -> decoding -> [reporting] -> ended
 //      ^___________|____________|___________|   (a node failed: placed again, tokens already sent are replayed)
 //
+// reporting: the last token is out, the prefill node's figures are still on their way (at most kReportGrace).
 // One deadline, one cancel, one terminal event: `ended` is entered exactly once.
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@
 
 namespace sluice::coordinator {
 
-enum class SessionState { waiting, reserving, prefilling, decoding, ended };
+enum class SessionState { waiting, reserving, prefilling, decoding, reporting, ended };
 [[nodiscard]] std::string_view name(SessionState s) noexcept;
 
 struct Session {
@@ -46,6 +47,9 @@ struct Session {
   double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0;
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   int resumes = 0;
+  // Set in reporting.
+  std::string end_reason;
+  TimePoint finished{};
 
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;

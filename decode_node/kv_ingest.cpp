@@ -17,7 +17,8 @@ std::string key_of(const kv::TicketId& id) {
 
 /// The staging pool bounds what is queued here; this bound only has to be larger.
 constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
-constexpr double kEwma = 0.2;
+/// Less than this says more about fixed costs than about a codec's speed.
+constexpr double kMinMeasuredBytes = 1U << 20;
 
 }  // namespace
 
@@ -279,15 +280,16 @@ void KvIngest::settle(const TransferPtr& t, const Error& why) {
 }
 
 void KvIngest::learn(const kv::Ticket& ticket, double raw_bytes, double decode_s) {
-  if (decode_s <= 0) return;
   const std::lock_guard lock(mutex_);
-  double& rate = rates_[ticket.profile];
-  rate = rate == 0 ? raw_bytes / decode_s : rate + kEwma * (raw_bytes / decode_s - rate);
+  rates_[ticket.profile].add(raw_bytes, decode_s);
 }
 
 std::unordered_map<std::string, double> KvIngest::rates() const {
   const std::lock_guard lock(mutex_);
-  return rates_;
+  std::unordered_map<std::string, double> out;
+  for (const auto& [profile, meter] : rates_)
+    if (meter.weight() >= kMinMeasuredBytes) out[profile] = meter.rate();
+  return out;
 }
 
 void KvIngest::give_back(Transfer& t) {

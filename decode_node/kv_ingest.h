@@ -19,6 +19,7 @@
 #include "common/bounded_queue.h"
 #include "common/control/messages.h"
 #include "common/metrics.h"
+#include "common/rate_meter.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
 #include "kvtransfer/flow/kv_receiver.h"
@@ -106,7 +107,7 @@ class KvIngest final : public kv::FrameSink {
   kv::TicketBook book_;
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, double> rates_;
+  std::unordered_map<std::string, RateMeter> rates_;
   std::unordered_map<RequestId, TransferPtr> by_request_;
   std::unordered_map<std::string, TransferPtr> by_ticket_;  // key: the id's bytes
   BoundedQueue<Job> queue_;

@@ -10,7 +10,8 @@ using engine::BlockHandle;
 
 namespace {
 
-constexpr double kEwma = 0.2;
+/// Less than this says more about fixed costs than about a codec's speed.
+constexpr double kMinMeasuredBytes = 1U << 20;
 /// Jobs are a few dozen bytes; their number is bounded by the admitted prompts.
 constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
 
@@ -31,6 +32,7 @@ struct KvExport::Export {
   double encode_s = 0;
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   std::optional<TimePoint> first_sent, computed_at;
+  std::optional<TimePoint> confirmed_at;
 };
 
 struct KvExport::Job {
@@ -101,12 +103,15 @@ void KvExport::computed(RequestId request) {
   const ExportPtr e = find(request);
   if (!e) return;
   std::vector<kv::FrameSpec> frames;
+  bool confirmed = false;
   {
     const std::lock_guard lock(mutex_);
     e->computed_at = clock_.now();
     frames.swap(e->held_back);
+    confirmed = e->confirmed_at.has_value();
   }
   queue_frames(e, frames);
+  if (confirmed) end(e, {});
 }
 
 void KvExport::queue_frames(const ExportPtr& e, const std::vector<kv::FrameSpec>& frames) {
@@ -218,8 +223,9 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
     result.encode_s = e->encode_s;
     result.raw_bytes = e->raw_bytes;
     result.wire_bytes = e->wire_bytes;
-    if (e->first_sent) result.wire_s = seconds(now - *e->first_sent);
-    if (e->computed_at) result.exposed_s = seconds(now - *e->computed_at);
+    const TimePoint arrived = e->confirmed_at.value_or(now);
+    if (e->first_sent) result.wire_s = seconds(arrived - *e->first_sent);
+    if (e->computed_at) result.exposed_s = std::max(0.0, seconds(arrived - *e->computed_at));
     if (e->encoders == 0) blocks.swap(e->start.blocks);
     if (result.outcome) learn(*e);
   }
@@ -239,12 +245,9 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
 
 /// Under the mutex.
 void KvExport::learn(const Export& e) {
-  if (e.encode_s <= 0 || e.wire_bytes == 0) return;
-  ProfileRate& r = rates_[e.start.profile->name];
-  const double bps = static_cast<double>(e.raw_bytes) / e.encode_s;
-  const double ratio = static_cast<double>(e.raw_bytes) / static_cast<double>(e.wire_bytes);
-  r.encode_bps = r.encode_bps == 0 ? bps : r.encode_bps + kEwma * (bps - r.encode_bps);
-  r.ratio = r.ratio == 0 ? ratio : r.ratio + kEwma * (ratio - r.ratio);
+  Meters& m = rates_[e.start.profile->name];
+  m.encode.add(static_cast<double>(e.raw_bytes), e.encode_s);
+  m.ratio.add(static_cast<double>(e.raw_bytes), static_cast<double>(e.wire_bytes));
 }
 
 void KvExport::cancel(RequestId request) { fail(request, Error{Errc::cancelled, "the request was cancelled", {}}); }
@@ -259,8 +262,11 @@ void KvExport::on_note(const kv::TransferNote& note) {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, e] : exports_)
       if (e->start.ticket.id == note.ticket) hit = e;
+    if (!hit) return;
+    if (note.committed) hit->confirmed_at = clock_.now();
+    // The last layer's KV leaves before its pass returns, so the confirmation can overtake it; computed() ends it then.
+    if (note.committed && !hit->computed_at) return;
   }
-  if (!hit) return;
   if (note.committed) return end(hit, {});
   end(hit, std::unexpected(Error{note.code, "the decode node refused the KV: " + note.message, {}}));
 }
@@ -279,7 +285,10 @@ void KvExport::on_peer_down(const std::string& address, const Error& why) {
 
 std::unordered_map<std::string, ProfileRate> KvExport::rates() const {
   const std::lock_guard lock(mutex_);
-  return rates_;
+  std::unordered_map<std::string, ProfileRate> out;
+  for (const auto& [profile, m] : rates_)
+    if (m.encode.weight() >= kMinMeasuredBytes) out[profile] = {m.encode.rate(), m.ratio.rate()};
+  return out;
 }
 
 }  // namespace sluice::prefill

@@ -18,6 +18,7 @@
 #include "common/bounded_queue.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/rate_meter.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
 #include "kvtransfer/wire/frame_io.h"
@@ -119,7 +120,11 @@ class KvExport {
   std::size_t inflight_ = 0;
   bool stopping_ = false;
   std::unordered_map<RequestId, ExportPtr> exports_;
-  std::unordered_map<std::string, ProfileRate> rates_;
+  struct Meters {
+    RateMeter encode;  // raw bytes per second
+    RateMeter ratio;   // raw bytes per wire byte
+  };
+  std::unordered_map<std::string, Meters> rates_;
   BoundedQueue<Job> queue_;
   std::vector<std::thread> workers_;
 };
