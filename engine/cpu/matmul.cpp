@@ -108,43 +108,53 @@ void Matmul::run(const float* x, const PanelMatrix& w, const float* bias, float*
 }
 
 void Matmul::multiply(const PanelMatrix& w, const float* bias, float* y, std::uint32_t m, Block b) const {
-  const std::uint32_t k_blocks = div_up(w.k(), kernel_.block_k);
-  if (b.row_end - b.row_begin <= kernel_.rows) {
-    // Few rows: each weight is used once, so a panel is read straight through.
-    for (std::uint32_t p = b.panel_begin; p < b.panel_end; ++p)
-      for (std::uint32_t kb = 0; kb < k_blocks; ++kb) multiply_panel(w, y, m, {b.row_begin, b.row_end, p, p + 1}, kb);
-  } else {
-    for (std::uint32_t kb = 0; kb < k_blocks; ++kb)
-      for (std::uint32_t p = b.panel_begin; p < b.panel_end; ++p)
-        multiply_panel(w, y, m, {b.row_begin, b.row_end, p, p + 1}, kb);
-  }
+  const std::uint32_t k_blocks = div_up(w.k(), kernel_.block_k), panels = b.panel_end - b.panel_begin;
+  // Few rows: each weight is used once or twice, so a panel is read straight through. Many: a block of k at a time,
+  // so that the rows' packed block stays close.
+  const bool through = b.row_end - b.row_begin <= 2 * kernel_.rows;
+  const auto piece = [&](std::uint32_t i) {
+    return through ? Piece{b.panel_begin + i / k_blocks, i % k_blocks} : Piece{b.panel_begin + i % panels, i / panels};
+  };
+  for (std::uint32_t i = 0; i < panels * k_blocks; ++i)
+    multiply_piece(w, y, m, b, piece(i), piece(std::min(i + 1, panels * k_blocks - 1)));
   if (bias == nullptr) return;
   const std::uint32_t end = std::min(b.panel_end * kernel_.cols, w.n());
   for (std::uint32_t r = b.row_begin; r < b.row_end; ++r)
     for (std::uint32_t c = b.panel_begin * kernel_.cols; c < end; ++c) y[std::size_t{r} * w.n() + c] += bias[c];
 }
 
-void Matmul::multiply_panel(const PanelMatrix& w, float* y, std::uint32_t m, Block b, std::uint32_t k_block) const {
-  const std::uint32_t block_steps = kernel_.block_k / kernel_.k_per_step, first = k_block * block_steps;
-  const std::uint32_t steps = std::min(block_steps, w.steps() - first);
-  const std::uint32_t* right = w.panel(b.panel_begin) + std::size_t{first} * kernel_.cols;
-  const std::uint32_t column = b.panel_begin * kernel_.cols, width = std::min(kernel_.cols, w.n() - column);
+void Matmul::multiply_piece(const PanelMatrix& w, float* y, std::uint32_t m, Block b, Piece at, Piece next) const {
+  const std::uint32_t block_steps = kernel_.block_k / kernel_.k_per_step;
+  const auto weights = [&](Piece p) { return w.panel(p.panel) + std::size_t{p.k_block} * block_steps * kernel_.cols; };
+  const std::uint32_t column = at.panel * kernel_.cols, width = std::min(kernel_.cols, w.n() - column);
   const std::uint32_t rows = b.row_end - b.row_begin, tiles = div_up(rows, kernel_.rows);
-  for (std::uint32_t t = 0; t < tiles; ++t) {
-    const std::uint32_t r0 = b.row_begin + rows * t / tiles, count = b.row_begin + rows * (t + 1) / tiles - r0;
-    const std::byte* left = left_.data() + (std::size_t{k_block} * m + r0) * kRowBytes;
+  const std::size_t ahead_stride = kernel_.cols * sizeof(float) / tiles;
+  TileArgs t{};
+  t.b = weights(at);
+  t.steps = std::min(block_steps, w.steps() - at.k_block * block_steps);
+  t.accumulate = at.k_block != 0;
+  t.ahead_stride = ahead_stride;
+  for (std::uint32_t i = 0; i < tiles; ++i) {
+    const std::uint32_t r0 = b.row_begin + rows * i / tiles, count = b.row_begin + rows * (i + 1) / tiles - r0;
+    t.a = left_.data() + (std::size_t{at.k_block} * m + r0) * kRowBytes;
+    // Each tile fetches its share of the next piece.
+    t.ahead = reinterpret_cast<const char*>(weights(next)) + i * ahead_stride * t.steps;
     float* to = y + std::size_t{r0} * w.n() + column;
     if (width == kernel_.cols) {
-      kernel_.tile[count](left, right, steps, to, w.n(), k_block != 0);
+      t.c = to;
+      t.ldc = w.n();
+      kernel_.tile[count](t);
       continue;
     }
     // The last panel is wider than what is left of y: go through a tile of our own.
-    float tile[kMaxTileRows * 64];
+    float own[kMaxTileRows * kMaxTileCols];
     for (std::uint32_t r = 0; r < count; ++r)
-      std::memcpy(tile + std::size_t{r} * kernel_.cols, to + std::size_t{r} * w.n(), width * sizeof(float));
-    kernel_.tile[count](left, right, steps, tile, kernel_.cols, k_block != 0);
+      std::memcpy(own + std::size_t{r} * kernel_.cols, to + std::size_t{r} * w.n(), width * sizeof(float));
+    t.c = own;
+    t.ldc = kernel_.cols;
+    kernel_.tile[count](t);
     for (std::uint32_t r = 0; r < count; ++r)
-      std::memcpy(to + std::size_t{r} * w.n(), tile + std::size_t{r} * kernel_.cols, width * sizeof(float));
+      std::memcpy(to + std::size_t{r} * w.n(), own + std::size_t{r} * kernel_.cols, width * sizeof(float));
   }
 }
 

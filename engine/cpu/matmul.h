@@ -39,9 +39,13 @@ class Matmul {
   struct Block {
     std::uint32_t row_begin, row_end, panel_begin, panel_end;
   };
+  /// One k block of one panel.
+  struct Piece {
+    std::uint32_t panel, k_block;
+  };
   void pack_rows(const float* x, std::uint32_t k, std::uint32_t m);
   void multiply(const PanelMatrix& w, const float* bias, float* y, std::uint32_t m, Block b) const;
-  void multiply_panel(const PanelMatrix& w, float* y, std::uint32_t m, Block b, std::uint32_t k_block) const;
+  void multiply_piece(const PanelMatrix& w, float* y, std::uint32_t m, Block b, Piece at, Piece next) const;
 
   const MatmulKernel& kernel_;
   ThreadPool& pool_;

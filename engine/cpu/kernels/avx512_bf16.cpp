@@ -17,16 +17,21 @@ void pack_row(const float* x, uint32_t count, void* a_) {
 
 /// a: [kRows][kRowWords] bf16 pairs; b: [steps][kCols] bf16 pairs.
 template <uint32_t kRows>
-void tile(const void* a_, const void* b_, uint32_t steps, float* c, size_t ldc, bool accumulate) {
-  const auto* a = static_cast<const int*>(a_);
-  const auto* b = static_cast<const uint32_t*>(b_);
+void tile(const TileArgs& t) {
+  const auto* a = static_cast<const int*>(t.a);
+  const auto* b = static_cast<const uint32_t*>(t.b);
+  const char* ahead = t.ahead;
+  const size_t steps = t.steps, ahead_stride = t.ahead_stride;
   __m512 acc[kRows][kTileVectors];
 #pragma GCC unroll 16
   for (uint32_t r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
     for (uint32_t j = 0; j < kTileVectors; ++j)
-      acc[r][j] = accumulate ? _mm512_loadu_ps(c + r * ldc + j * V::kLanes) : _mm512_setzero_ps();
+      acc[r][j] = t.accumulate ? _mm512_loadu_ps(t.c + r * t.ldc + j * V::kLanes) : _mm512_setzero_ps();
   for (size_t s = 0; s < steps; ++s) {
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + 64, 0, 2);
+    ahead += ahead_stride;
     __m512i bv[kTileVectors];
 #pragma GCC unroll 8
     for (uint32_t j = 0; j < kTileVectors; ++j) bv[j] = _mm512_loadu_si512(b + s * kCols + j * V::kLanes);
@@ -41,7 +46,7 @@ void tile(const void* a_, const void* b_, uint32_t steps, float* c, size_t ldc, 
 #pragma GCC unroll 16
   for (uint32_t r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
-    for (uint32_t j = 0; j < kTileVectors; ++j) _mm512_storeu_ps(c + r * ldc + j * V::kLanes, acc[r][j]);
+    for (uint32_t j = 0; j < kTileVectors; ++j) _mm512_storeu_ps(t.c + r * t.ldc + j * V::kLanes, acc[r][j]);
 }
 
 template <uint32_t kRows = kTileRows>

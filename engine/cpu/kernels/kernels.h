@@ -13,14 +13,27 @@ namespace sluice::engine::cpu {
 /// Rows of a left operand lie this many bytes apart, so that a kernel addresses them with constants.
 constexpr uint32_t kRowBytes = 1024;
 constexpr uint32_t kRowFloats = kRowBytes / 4;
-constexpr uint32_t kMaxTileRows = 12;
+constexpr uint32_t kMaxTileRows = 12, kMaxTileCols = 32;
 /// Attention walks keys in spans of this many positions, counted from position 0 of the sequence.
 constexpr uint32_t kSpan = 256;
+
+struct TileArgs {
+  const void* a;  // [rows], kRowBytes apart
+  const void* b;  // [steps][cols] words of 4 bytes
+  uint32_t steps;
+  bool accumulate;
+  float* c;
+  size_t ldc;
+  /// Two cache lines at ahead + step * ahead_stride are fetched towards the caches with every step: the weights the
+  /// following calls will read, so that memory and multipliers work at the same time. Never dereferenced.
+  const char* ahead;
+  size_t ahead_stride;
+};
 
 /// c[rows, cols] (+)= a[rows, steps] * b[steps, cols]; rows is fixed per function, cols by the table. Each element
 /// is one chain of multiply-adds over the steps in ascending order, continued from c when accumulating: so the
 /// result depends neither on `rows` nor on how the steps are cut into calls.
-using TileFn = void (*)(const void* a, const void* b, uint32_t steps, float* c, size_t ldc, bool accumulate);
+using TileFn = void (*)(const TileArgs& t);
 
 /// One precision's matrix product. Weights lie in panels of `cols` outputs: [panel][step][cols] words of 4 bytes; a
 /// step is one f32 of k, or a pair of bf16 (the lower k in the lower half).

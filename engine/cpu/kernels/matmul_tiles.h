@@ -7,6 +7,12 @@ namespace {
 
 constexpr uint32_t kCols = kTileVectors * V::kLanes;
 
+[[gnu::always_inline]] inline void fetch_ahead(const TileArgs& t, size_t step) {
+  const char* at = t.ahead + step * t.ahead_stride;
+  __builtin_prefetch(at, 0, 2);
+  __builtin_prefetch(at + 64, 0, 2);
+}
+
 /// acc[r][j] += a[r] * b[j] for one value of k.
 template <uint32_t kRows>
 [[gnu::always_inline]] inline void rank1(V (&acc)[kRows][kTileVectors], const float* a, const V (&b)[kTileVectors]) {
@@ -36,39 +42,43 @@ template <uint32_t kRows>
 
 /// a: [kRows][kRowFloats] f32; b: [steps][kCols] f32.
 template <uint32_t kRows>
-void tile_f32(const void* a_, const void* b_, uint32_t steps, float* c, size_t ldc, bool accumulate) {
-  const auto* a = static_cast<const float*>(a_);
-  const auto* b = static_cast<const float*>(b_);
+void tile_f32(const TileArgs& t) {
+  const auto* a = static_cast<const float*>(t.a);
+  const auto* b = static_cast<const float*>(t.b);
   V acc[kRows][kTileVectors];
-  load_tile<kRows>(acc, c, ldc, accumulate);
+  load_tile<kRows>(acc, t.c, t.ldc, t.accumulate);
+  const size_t steps = t.steps;
   for (size_t s = 0; s < steps; ++s) {
+    fetch_ahead(t, s);
     V bv[kTileVectors];
 #pragma GCC unroll 8
     for (uint32_t j = 0; j < kTileVectors; ++j) bv[j] = V::load(b + s * kCols + j * V::kLanes);
     rank1<kRows>(acc, a + s, bv);
   }
-  store_tile<kRows>(acc, c, ldc);
+  store_tile<kRows>(acc, t.c, t.ldc);
 }
 
 /// a: [kRows][kRowFloats] f32 holding bf16 values; b: [steps][kCols] bf16 pairs, widened here.
 template <uint32_t kRows>
-void tile_bf16_by_fma(const void* a_, const void* b_, uint32_t steps, float* c, size_t ldc, bool accumulate) {
-  const auto* a = static_cast<const float*>(a_);
-  const auto* b = static_cast<const uint32_t*>(b_);
+void tile_bf16_by_fma(const TileArgs& t) {
+  const auto* a = static_cast<const float*>(t.a);
+  const auto* b = static_cast<const uint32_t*>(t.b);
   V acc[kRows][kTileVectors];
-  load_tile<kRows>(acc, c, ldc, accumulate);
+  load_tile<kRows>(acc, t.c, t.ldc, t.accumulate);
+  const size_t steps = t.steps;
   for (size_t s = 0; s < steps; ++s) {
-    V lo[kTileVectors], hi[kTileVectors];
+    fetch_ahead(t, s);
+    // One half at a time: with eight lanes there are registers for no more.
+    V half[kTileVectors];
 #pragma GCC unroll 8
-    for (uint32_t j = 0; j < kTileVectors; ++j) {
-      const Vi pair = Vi::load(b + s * kCols + j * V::kLanes);
-      lo[j] = floats(shift_left(pair, 16));
-      hi[j] = floats(upper_half(pair));
-    }
-    rank1<kRows>(acc, a + 2 * s, lo);
-    rank1<kRows>(acc, a + 2 * s + 1, hi);
+    for (uint32_t j = 0; j < kTileVectors; ++j)
+      half[j] = floats(shift_left(Vi::load(b + s * kCols + j * V::kLanes), 16));
+    rank1<kRows>(acc, a + 2 * s, half);
+#pragma GCC unroll 8
+    for (uint32_t j = 0; j < kTileVectors; ++j) half[j] = floats(upper_half(Vi::load(b + s * kCols + j * V::kLanes)));
+    rank1<kRows>(acc, a + 2 * s + 1, half);
   }
-  store_tile<kRows>(acc, c, ldc);
+  store_tile<kRows>(acc, t.c, t.ldc);
 }
 
 void pack_row_f32(const float* x, uint32_t count, void* a) { __builtin_memcpy(a, x, size_t{count} * 4); }
