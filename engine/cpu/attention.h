@@ -26,7 +26,9 @@ class Attention {
     float* out;
   };
   void plan(const AttentionArgs& a);
-  void add_items(const AttentionArgs& a, const AttentionSeq& seq, std::uint32_t kv_head);
+  void plan_tokens(const AttentionArgs& a, const AttentionSeq& seq, std::uint32_t token);
+  [[nodiscard]] AttentionItem item(const AttentionArgs& a, const AttentionSeq& seq, std::uint32_t head,
+                                   std::uint32_t token) const;
 
   const Kernels& kernels_;
   ThreadPool& pool_;

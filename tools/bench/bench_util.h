@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -15,6 +17,18 @@ namespace sluice::bench {
 
 /// Median of a non-empty list.
 [[nodiscard]] double median(std::vector<double> values);
+
+/// Seconds on the clock that suits work of `threads` threads. With one it is the calling thread's CPU time, so that
+/// what else the machine does at the time counts little; with more it is wall time.
+[[nodiscard]] double clock_for(std::uint32_t threads);
+
+/// Seconds of one call, by clock_for(threads).
+template <class F>
+[[nodiscard]] double seconds_of(std::uint32_t threads, F&& fn) {
+  const double start = clock_for(threads);
+  fn();
+  return clock_for(threads) - start;
+}
 
 /// Wall seconds of one call.
 template <class F>
@@ -38,9 +52,30 @@ template <class F>
   return median(std::move(times));
 }
 
-/// Bytes per second that `threads` threads together read from memory (buffers far larger than the caches).
+/// Speed of this machine's memory with some threads, over buffers far larger than the caches.
+class MemoryProbe {
+ public:
+  explicit MemoryProbe(std::uint32_t threads, bool quick = false);
+  /// Bytes per second that all threads together read, in one pass.
+  double read();
+  /// Bytes per second that all threads together copy with memcpy (bytes copied, not read + written).
+  double copy();
+
+ private:
+  using Line = std::uint64_t __attribute__((vector_size(64)));
+  struct Free {
+    void operator()(Line* p) const { std::free(p); }
+  };
+  template <class F>
+  double together(F&& body);
+
+  std::uint32_t threads_;
+  std::size_t lines_;  // of each thread
+  std::vector<std::unique_ptr<Line[], Free>> data_;
+};
+
+/// Medians of several passes.
 [[nodiscard]] double read_bandwidth(std::uint32_t threads, bool quick);
-/// Bytes per second that `threads` threads together copy with memcpy (bytes copied, not read + written).
 [[nodiscard]] double copy_bandwidth(std::uint32_t threads, bool quick);
 
 /// Cores this process may run on.

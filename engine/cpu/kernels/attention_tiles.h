@@ -40,8 +40,28 @@ inline KeyRange visible(uint32_t first_pos, uint32_t last_pos, uint32_t window, 
   return begin < end ? KeyRange{begin - span, end - span} : KeyRange{0, 0};
 }
 
-inline size_t key_offset(const AttentionItem& it, uint32_t pos) {
-  return (size_t{it.blocks[pos / it.block_size]} * it.block_size + pos % it.block_size) * it.kv_stride;
+/// Byte offsets in the pools of the rows of positions span + [seen.begin, seen.end), by position within the span.
+inline void locate_rows(const AttentionItem& it, uint32_t span, KeyRange seen, size_t (&offset)[kSpan]) {
+  const size_t row_bytes = it.kv_stride * (it.kv_f32 ? 4 : 2);
+  const uint32_t pos = span + seen.begin;
+  uint32_t block = pos / it.block_size, slot = pos % it.block_size;
+  for (uint32_t p = seen.begin; p < seen.end; ++block, slot = 0)
+    for (size_t row = size_t{it.blocks[block]} * it.block_size + slot; slot < it.block_size && p < seen.end; ++slot)
+      offset[p++] = row++ * row_bytes;
+}
+
+/// One 4-byte word of dimension d: an f32, or a bf16 widened.
+template <bool kF32>
+inline uint32_t word_at(const char* row, uint32_t d) {
+  if constexpr (kF32) {
+    uint32_t word;
+    __builtin_memcpy(&word, row + size_t{d} * 4, 4);
+    return word;
+  } else {
+    uint16_t half;
+    __builtin_memcpy(&half, row + size_t{d} * 2, 2);
+    return static_cast<uint32_t>(half) << 16;
+  }
 }
 
 void load_queries(const AttentionItem& it, float* queries) {
@@ -57,71 +77,77 @@ void load_queries(const AttentionItem& it, float* queries) {
   }
 }
 
-/// Transposes kLanes keys (null: a key nobody sees, written as zeros) into one panel column block: to[d][kCols].
-void transpose_keys(const AttentionItem& it, const char* const (&key)[V::kLanes], float* to) {
-  constexpr uint32_t kL = V::kLanes;
-  const uint32_t word_dims = it.kv_f32 ? 1 : 2;  // values per 4-byte word
+/// Transposes kLanes keys into one column block of a panel: to[d][kCols].
+template <bool kF32>
+inline void transpose_keys(const char* const (&key)[V::kLanes], uint32_t head_dim, float* to) {
+  constexpr uint32_t kL = V::kLanes, kWordDims = kF32 ? 1 : 2;  // values per 4-byte word
   uint32_t d = 0;
-  for (; d + kL * word_dims <= it.head_dim; d += kL * word_dims) {
+  for (; d + kL * kWordDims <= head_dim; d += kL * kWordDims) {
     Vi w[kL];
-    for (uint32_t i = 0; i < kL; ++i)
-      w[i] = key[i] != nullptr ? Vi::load(key[i] + size_t{d} * (4 / word_dims)) : Vi::zero();
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < kL; ++i) w[i] = Vi::load(key[i] + size_t{d} * (4 / kWordDims));
     transpose(w);
+    float* row = to + size_t{d} * kCols;
+#pragma GCC unroll 16
     for (uint32_t i = 0; i < kL; ++i) {
-      float* row = to + size_t{d + i * word_dims} * kCols;
-      if (it.kv_f32) {
-        floats(w[i]).store(row);
+      if constexpr (kF32) {
+        floats(w[i]).store(row + i * kCols);
       } else {
-        floats(shift_left(w[i], 16)).store(row);
-        floats(upper_half(w[i])).store(row + kCols);
+        floats(shift_left(w[i], 16)).store(row + 2 * i * kCols);
+        floats(upper_half(w[i])).store(row + (2 * i + 1) * kCols);
       }
     }
   }
-  for (; d < it.head_dim; ++d)
-    for (uint32_t i = 0; i < kL; ++i) {
-      uint32_t word = 0;
-      if (key[i] != nullptr && it.kv_f32) __builtin_memcpy(&word, key[i] + size_t{d} * 4, 4);
-      if (key[i] != nullptr && !it.kv_f32) {
-        uint16_t half;
-        __builtin_memcpy(&half, key[i] + size_t{d} * 2, 2);
-        word = static_cast<uint32_t>(half) << 16;
-      }
-      to[size_t{d} * kCols + i] = __builtin_bit_cast(float, word);
-    }
+  for (; d < head_dim; ++d)
+    for (uint32_t i = 0; i < kL; ++i) to[size_t{d} * kCols + i] = __builtin_bit_cast(float, word_at<kF32>(key[i], d));
 }
 
-/// Lays out the keys and values of positions span + [seen.begin, seen.end) for the tiles.
+/// Lays out one value row in its panels: to[dim panel][kSpan][kCols], zero-padded to whole panels.
+template <bool kF32>
+inline void spread_value(const char* v, uint32_t head_dim, float* to) {
+  uint32_t d = 0;
+  for (; d + V::kLanes <= head_dim; d += V::kLanes) {
+    float* at = to + size_t{d / kCols} * kSpan * kCols + d % kCols;
+    if constexpr (kF32)
+      V::load(reinterpret_cast<const float*>(v) + d).store(at);
+    else
+      widen_bf16(reinterpret_cast<const uint16_t*>(v) + d).store(at);
+  }
+  for (; d < (head_dim + kCols - 1) / kCols * kCols; ++d)
+    to[size_t{d / kCols} * kSpan * kCols + d % kCols] =
+        d < head_dim ? __builtin_bit_cast(float, word_at<kF32>(v, d)) : 0.0F;
+}
+
+/// Asks for a row's cache lines; the address may lie outside the pool, it is never dereferenced.
+inline void fetch_ahead(const char* row, uint32_t bytes) {
+  for (uint32_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
+}
+
+/// Lays out the keys and values of positions span + [seen.begin, seen.end) for the tiles. Columns of keys beside that
+/// range hold copies of a key within it: their scores are masked.
+template <bool kF32>
 void load_span(const AttentionItem& it, uint32_t span, KeyRange seen, const AttentionScratch& s) {
-  constexpr uint32_t kL = V::kLanes;
-  const uint32_t bytes = it.kv_f32 ? 4 : 2;
-  const auto* k_pool = static_cast<const char*>(it.k);
-  const auto* v_pool = static_cast<const char*>(it.v);
+  constexpr uint32_t kL = V::kLanes, kAhead = 2 * kL;  // key rows fetched ahead of use
+  const auto* keys = static_cast<const char*>(it.k);
+  const auto* values = static_cast<const char*>(it.v);
+  const uint32_t row_bytes = it.head_dim * (kF32 ? 4 : 2);
+  size_t offset[kSpan];
+  locate_rows(it, span, seen, offset);
   const uint32_t panel_end = (seen.end + kCols - 1) / kCols * kCols;
   for (uint32_t p = seen.begin / kCols * kCols; p < panel_end; p += kL) {
     const char* key[kL];
-    for (uint32_t i = 0; i < kL; ++i) {
-      const bool in = p + i >= seen.begin && p + i < seen.end;
-      key[i] = in ? k_pool + key_offset(it, span + p + i) * bytes : nullptr;
+    for (uint32_t i = 0; i < kL; ++i) key[i] = keys + offset[smaller(larger(p + i, seen.begin), seen.end - 1)];
+    for (uint32_t q = larger(p, seen.begin); q < smaller(p + kL, seen.end); ++q) {
+      fetch_ahead(values + offset[q], row_bytes);
+      fetch_ahead(keys + offset[smaller(q + kAhead, seen.end - 1)], row_bytes);
+      // The next item is often the next head: its rows lie beside these.
+      fetch_ahead(keys + offset[q] + row_bytes, row_bytes);
     }
-    transpose_keys(it, key, s.keys + size_t{p / kCols} * it.head_dim * kCols + p % kCols);
+    transpose_keys<kF32>(key, it.head_dim, s.keys + size_t{p / kCols} * it.head_dim * kCols + p % kCols);
   }
   for (uint32_t p = seen.begin; p < seen.end; ++p) {
-    const char* v = v_pool + key_offset(it, span + p) * bytes;
-    float* to = s.values + size_t{p} * kCols;
-    uint32_t d = 0;
-    for (; d + kL <= it.head_dim; d += kL) {
-      float* at = to + size_t{d / kCols} * kSpan * kCols + d % kCols;
-      if (it.kv_f32)
-        V::load(reinterpret_cast<const float*>(v) + d).store(at);
-      else
-        widen_bf16(reinterpret_cast<const uint16_t*>(v) + d).store(at);
-    }
-    for (; d < (it.head_dim + kCols - 1) / kCols * kCols; ++d) {
-      uint32_t word = 0;
-      if (d < it.head_dim && it.kv_f32) __builtin_memcpy(&word, v + size_t{d} * 4, 4);
-      if (d < it.head_dim && !it.kv_f32) word = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(v)[d]) << 16;
-      to[size_t{d / kCols} * kSpan * kCols + d % kCols] = __builtin_bit_cast(float, word);
-    }
+    fetch_ahead(values + offset[p] + row_bytes, row_bytes);
+    spread_value<kF32>(values + offset[p], it.head_dim, s.values + size_t{p} * kCols);
   }
 }
 
@@ -231,7 +257,10 @@ void attend(const AttentionItem& it, float* scratch) {
     const uint32_t span = sp * kSpan;
     const KeyRange seen = visible(it.first_pos, it.first_pos + it.tokens - 1, it.window, span);
     if (seen.begin == seen.end) continue;
-    load_span(it, span, seen, s);
+    if (it.kv_f32)
+      load_span<true>(it, span, seen, s);
+    else
+      load_span<false>(it, span, seen, s);
     for (uint32_t t = 0; t < tiles; ++t) {
       const uint32_t row = rows * t / tiles;
       attend_tile(it, span, row, rows * (t + 1) / tiles - row, s);

@@ -64,17 +64,20 @@ inline V widen_bf16(const uint16_t* p) {
 
 inline void transpose(Vi (&r)[V::kLanes]) {
   __m256i a[8];
+#pragma GCC unroll 8
   for (int i = 0; i < 4; ++i) {
     a[2 * i] = _mm256_unpacklo_epi32(r[2 * i].v, r[2 * i + 1].v);
     a[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i].v, r[2 * i + 1].v);
   }
   __m256i b[8];
+#pragma GCC unroll 8
   for (int h = 0; h < 2; ++h) {
     b[4 * h] = _mm256_unpacklo_epi64(a[4 * h], a[4 * h + 2]);
     b[4 * h + 1] = _mm256_unpackhi_epi64(a[4 * h], a[4 * h + 2]);
     b[4 * h + 2] = _mm256_unpacklo_epi64(a[4 * h + 1], a[4 * h + 3]);
     b[4 * h + 3] = _mm256_unpackhi_epi64(a[4 * h + 1], a[4 * h + 3]);
   }
+#pragma GCC unroll 8
   for (int i = 0; i < 4; ++i) {
     r[i].v = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
     r[i + 4].v = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);

@@ -59,17 +59,20 @@ inline V widen_bf16(const uint16_t* p) {
 
 inline void transpose(Vi (&r)[V::kLanes]) {
   __m512i a[16];
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
     a[2 * i] = _mm512_unpacklo_epi32(r[2 * i].v, r[2 * i + 1].v);
     a[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i].v, r[2 * i + 1].v);
   }
   __m512i b[16];  // b[4 g + j]: rows 4 g .. 4 g + 3 of columns j, j + 4, j + 8, j + 12
+#pragma GCC unroll 8
   for (int g = 0; g < 4; ++g) {
     b[4 * g] = _mm512_unpacklo_epi64(a[4 * g], a[4 * g + 2]);
     b[4 * g + 1] = _mm512_unpackhi_epi64(a[4 * g], a[4 * g + 2]);
     b[4 * g + 2] = _mm512_unpacklo_epi64(a[4 * g + 1], a[4 * g + 3]);
     b[4 * g + 3] = _mm512_unpackhi_epi64(a[4 * g + 1], a[4 * g + 3]);
   }
+#pragma GCC unroll 8
   for (int j = 0; j < 4; ++j) {
     const __m512i lo02 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88), lo13 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
     const __m512i hi02 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88),
