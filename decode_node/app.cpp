@@ -89,7 +89,7 @@ App::App(const AppOptions& o)
            [this](const char* type, json body) {
              asio::post(io_, [this, type, body = std::move(body)]() mutable { link_.notify(type, std::move(body)); });
            }),
-      loop_(*m_.model, *m_.pool, m_.limits, o.max_seqs, out_),
+      loop_(*m_.model, *m_.pool, m_.limits, o.max_seqs, m_.step_s, out_),
       ingest_({name_, incarnation_, m_.hash_prefix, layout_}, *codecs_, *m_.pool, clock_, o.ingest_workers, metrics_,
               {.on_committed = [this](const IngestResult& r) { on_committed(r); },
                .on_failed = [this](RequestId id, const Error& why) { loop_.fail(id, why); },

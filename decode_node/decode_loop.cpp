@@ -51,7 +51,7 @@ struct DecodeLoop::Row {
 };
 
 DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
-                       DecodeSink& sink)
+                       double step_s, DecodeSink& sink)
     : model_(model),
       pool_(pool),
       limits_(limits),
@@ -59,6 +59,8 @@ DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanL
       sink_(sink),
       blocks_(pool.shape().num_blocks),
       scheduler_(blocks_, pool.shape().block_size),
+      step_s_(step_s),
+      step_batch_(step_s > 0 ? 1 : 0),
       thread_([this] { run(); }) {}
 
 DecodeLoop::~DecodeLoop() { stop(); }

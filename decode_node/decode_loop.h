@@ -50,8 +50,9 @@ struct DecodeFigures {
 
 class DecodeLoop {
  public:
+  /// step_s: what is known of a step at batch 1 before the first leg; 0 = nothing.
   DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
-             DecodeSink& sink);
+             double step_s, DecodeSink& sink);
   ~DecodeLoop();
 
   /// Reserves room; resource_exhausted when there is none now. Returns the leg's blocks, one extra reference each when

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 namespace sluice::engine {
@@ -31,6 +32,36 @@ control::ModelIdentity identity_of(const Model& m, const control::NodeOptions& o
   return id;
 }
 
+/// Times a chunk of a made-up prompt and a step after it, in blocks that nobody owns yet.
+Result<> time_passes(NodeModel& n) {
+  constexpr std::uint32_t kChunk = 256;
+  constexpr int kRounds = 3;
+  const KvPoolShape& shape = n.pool->shape();
+  const ModelConfig& c = n.model->config();
+  const std::uint64_t room =
+      std::min<std::uint64_t>(std::uint64_t{shape.num_blocks} * shape.block_size, c.max_position);
+  const auto chunk = static_cast<std::uint32_t>(std::min<std::uint64_t>(kChunk, room - 1));
+  if (chunk == 0) return {};
+  std::vector<TokenId> tokens(chunk);
+  for (std::uint32_t i = 0; i < chunk; ++i) tokens[i] = static_cast<TokenId>(i % c.vocab_size);
+  std::vector<BlockId> blocks;
+  for (std::uint32_t b = 0; b * shape.block_size <= chunk; ++b) blocks.emplace_back(b);
+  std::vector<float> logits(c.vocab_size);
+  const SteadyClock clock;
+  for (int i = 0; i < kRounds; ++i) {
+    const ForwardSeq prompt{tokens, 0, blocks, false};
+    const TimePoint t0 = clock.now();
+    SLUICE_TRY(n.model->forward({&prompt, 1}, *n.pool, {}, nullptr));
+    const TimePoint t1 = clock.now();
+    const ForwardSeq step{std::span(tokens).first(1), chunk, blocks, true};
+    SLUICE_TRY(n.model->forward({&step, 1}, *n.pool, logits, nullptr));
+    const double step_s = seconds(clock.now() - t1);
+    n.prefill_tokens_per_s = std::max(n.prefill_tokens_per_s, chunk / std::max(seconds(t1 - t0), 1e-9));
+    n.step_s = i == 0 ? step_s : std::min(n.step_s, step_s);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<NodeModel> load_node_model(const control::NodeOptions& o) {
@@ -52,6 +83,7 @@ Result<NodeModel> load_node_model(const control::NodeOptions& o) {
   n.identity = identity_of(*n.model, o);
   n.hash_prefix = prefix_of(n.model->hash());
   n.limits = {.max_batch_tokens = o.max_batch_tokens, .prefill_chunk = o.prefill_chunk};
+  SLUICE_TRY(time_passes(n));
   log::info("model loaded", {{"model", n.identity.name},
                              {"hash", n.identity.hash},
                              {"backend", n.identity.backend},

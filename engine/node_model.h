@@ -18,9 +18,12 @@ struct NodeModel {
   control::ModelIdentity identity;  // codec_hash is left to the caller, who knows the codecs
   std::uint64_t hash_prefix = 0;    // first 64 bits of the model's digest, as tickets carry it
   PlanLimits limits;
+  double prefill_tokens_per_s = 0;  // measured at start, one warm chunk
+  double step_s = 0;                // one decode step at batch 1, short context
 };
 
-/// Loads the model and maps --kv-memory-mib of blocks. Logs progress. invalid_argument when the memory holds no block.
+/// Loads the model, maps --kv-memory-mib of blocks and times one chunk and one step, so that the first placement does
+/// not guess. Logs progress. invalid_argument when the memory holds no block.
 [[nodiscard]] Result<NodeModel> load_node_model(const control::NodeOptions& o);
 
 }  // namespace sluice::engine

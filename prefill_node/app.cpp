@@ -131,7 +131,7 @@ App::App(const AppOptions& o)
       export_(layout_, *m_.pool, clock_, o.exporting, metrics_, out_,
               {.on_end = [this](const ExportEnd& e) { on_export_end(e); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
-      loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, *this),
+      loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
       transport_(or_throw(kv::make_ucx_transport({.tls = o.node.ucx_tls,
                                                   .net_devices = o.node.ucx_net_devices,
                                                   .keepalive = std::chrono::milliseconds(o.node.keepalive_ms)},

@@ -43,7 +43,7 @@ class PrefillLoop::Observer final : public engine::LayerObserver {
 };
 
 PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
-                         PrefillSink& sink)
+                         double tokens_per_s, PrefillSink& sink)
     : model_(model),
       pool_(pool),
       limits_(limits),
@@ -51,6 +51,7 @@ PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::Pla
       sink_(sink),
       blocks_(pool.shape().num_blocks),
       scheduler_(blocks_, pool.shape().block_size),
+      tokens_per_s_(tokens_per_s),
       thread_([this] { run(); }) {}
 
 PrefillLoop::~PrefillLoop() { stop(); }

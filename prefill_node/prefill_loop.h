@@ -53,8 +53,9 @@ struct PrefillFigures {
 
 class PrefillLoop {
  public:
+  /// tokens_per_s: what is known of this node's speed before the first prompt; 0 = nothing.
   PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
-              PrefillSink& sink);
+              double tokens_per_s, PrefillSink& sink);
   ~PrefillLoop();
   /// resource_exhausted when too many wait; invalid_argument when the prompt can never fit.
   [[nodiscard]] Result<> submit(Prompt p);

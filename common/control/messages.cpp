@@ -326,8 +326,8 @@ Result<Tokens> parse<Tokens>(const json& j) {
     return v.is_array() && v.size() == 2 && v[0].is_number_integer() && v[1].is_number();
   };
   SLUICE_TRY(read_list(j, "items", m.items, [&](const json& v) -> Result<Tokens::Item> {
-    if (!v.is_array() || v.size() != 6 || !v[0].is_number_unsigned() || !v[1].is_number_unsigned() || !v[2].is_number_integer() ||
-        !v[3].is_boolean() || !v[4].is_number() || !v[5].is_array())
+    if (!v.is_array() || v.size() != 6 || !v[0].is_number_unsigned() || !v[1].is_number_unsigned() ||
+        !v[2].is_number_integer() || !v[3].is_boolean() || !v[4].is_number() || !v[5].is_array())
       return fail_param("items", "tokens: an item must be [request, index, id, stop, logprob, top]");
     Tokens::Item it;
     it.request = RequestId(v[0].get<std::uint64_t>());
@@ -343,7 +343,10 @@ Result<Tokens> parse<Tokens>(const json& j) {
 }
 
 json to_json(const Finished& m) {
-  return {{"request", m.request.value()}, {"reason", m.reason}, {"error", error_or_null(m.error)}, {"first_step_s", m.first_step_s}};
+  return {{"request", m.request.value()},
+          {"reason", m.reason},
+          {"error", error_or_null(m.error)},
+          {"first_step_s", m.first_step_s}};
 }
 template <>
 Result<Finished> parse<Finished>(const json& j) {

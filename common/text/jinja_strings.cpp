@@ -270,7 +270,8 @@ std::string float_repr(double d) {
     return sign + mantissa + fmt::format("e{}{:02}", exponent < 0 ? '-' : '+', std::abs(exponent));
   }
   if (exponent < 0) return sign + "0." + std::string(static_cast<std::size_t>(-exponent) - 1, '0') + digits;
-  if (n <= exponent + 1) return sign + digits + std::string(static_cast<std::size_t>(exponent) + 1 - digits.size(), '0') + ".0";
+  if (n <= exponent + 1)
+    return sign + digits + std::string(static_cast<std::size_t>(exponent) + 1 - digits.size(), '0') + ".0";
   const auto point = static_cast<std::size_t>(exponent) + 1;
   return sign + digits.substr(0, point) + "." + digits.substr(point);
 }

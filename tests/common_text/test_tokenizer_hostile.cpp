@@ -55,10 +55,7 @@ struct Broken {
 };
 
 const std::vector<Broken> kBroken{
-    {"a merge of a piece that is not there",
-     [](json& j) {
-       j["model"]["merges"][1] = json{"ab", "zz"};
-     },
+    {"a merge of a piece that is not there", [](json& j) { j["model"]["merges"][1] = json{"ab", "zz"}; },
      R"(model.merges[1]: "zz" is not in)"},
     {"a merge to nowhere", [](json& j) { j["model"]["merges"][0] = "b a"; }, R"(model.merges[0]: "ba" is not in)"},
     {"a merge of three", [](json& j) { j["model"]["merges"][0] = "a b c"; }, "model.merges[0]"},
@@ -72,10 +69,7 @@ const std::vector<Broken> kBroken{
     {"an id past 64 bits", [](json& j) { j["model"]["vocab"]["c"] = 1e30; }, R"("c" has id)"},
     {"a negative id", [](json& j) { j["model"]["vocab"]["c"] = -1; }, R"("c" has id -1)"},
     {"an id that is text", [](json& j) { j["model"]["vocab"]["c"] = "3"; }, R"("c" has id)"},
-    {"a vocabulary that is a list",
-     [](json& j) {
-       j["model"]["vocab"] = json::array({1, 2});
-     },
+    {"a vocabulary that is a list", [](json& j) { j["model"]["vocab"] = json::array({1, 2}); },
      "model.vocab: expected an object"},
     {"another model", [](json& j) { j["model"]["type"] = "Unigram"; }, R"(model.type: model "Unigram")"},
     {"a subword prefix", [](json& j) { j["model"]["continuing_subword_prefix"] = "##"; }, "continuing_subword_prefix"},
