@@ -1,0 +1,181 @@
+#include "decode_node/decode_loop.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "tests/support/fake_model.h"
+
+using namespace sluice;
+using namespace sluice::decode;
+
+namespace {
+
+/// Gathers what the loop says; wait() blocks until a leg ended.
+class Sink final : public DecodeSink {
+ public:
+  void on_token(RequestId id, std::uint32_t index, const engine::Sampled& s, bool) override {
+    const std::lock_guard lock(mutex_);
+    auto& t = tokens_[id];
+    REQUIRE(index == first_[id] + t.size());
+    t.push_back(s.token);
+  }
+  void on_finished(const control::Finished& f) override {
+    const std::lock_guard lock(mutex_);
+    ended_[f.request] = f;
+    changed_.notify_all();
+  }
+  void flush() override {}
+  control::Finished wait(RequestId id) {
+    std::unique_lock lock(mutex_);
+    REQUIRE(changed_.wait_for(lock, std::chrono::seconds(30), [&] { return ended_.contains(id); }));
+    return ended_[id];
+  }
+  std::vector<TokenId> tokens(RequestId id) {
+    const std::lock_guard lock(mutex_);
+    return tokens_[id];
+  }
+  void replayed(RequestId id, std::size_t n) { first_[id] = n; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<RequestId, std::vector<TokenId>> tokens_;
+  std::map<RequestId, std::size_t> first_;
+  std::map<RequestId, control::Finished> ended_;
+};
+
+struct Rig {
+  explicit Rig(std::uint32_t blocks = 64)
+      : pool(*engine::KvPool::create(model.kv_shape(4, blocks, engine::DType::bf16))) {}
+  test::FakeModel model;
+  std::unique_ptr<engine::KvPool> pool;
+  Sink sink;
+  DecodeLoop loop{model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 16, 0, sink};
+
+  static LegStart leg(std::uint64_t id, std::uint32_t prompt, std::uint32_t max_new) {
+    LegStart l;
+    l.id = RequestId(id);
+    for (std::uint32_t i = 0; i < prompt; ++i) l.tokens.push_back(static_cast<TokenId>(1 + (i * 5 + id) % 90));
+    l.prompt_tokens = prompt;
+    l.max_new_tokens = max_new;
+    l.sampling.temperature = 0;
+    l.sampling.ignore_eos = true;
+    return l;
+  }
+  std::uint32_t free() { return loop.figures().counters.free_blocks; }
+};
+
+}  // namespace
+
+TEST_CASE("a leg runs to its length and gives its blocks back") {
+  Rig r;
+  REQUIRE(r.loop.admit(Rig::leg(1, 20, 10)));
+  CHECK(r.sink.wait(RequestId(1)).reason == "length");
+  CHECK(r.sink.tokens(RequestId(1)).size() == 10);
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a stop token ends a leg and is reported") {
+  Rig r;
+  REQUIRE(r.loop.admit(Rig::leg(1, 5, 8)));
+  r.sink.wait(RequestId(1));
+  const auto all = r.sink.tokens(RequestId(1));
+  auto l = Rig::leg(1, 5, 8);
+  l.id = RequestId(2);
+  l.sampling.stop_token_ids = {all[3]};
+  REQUIRE(r.loop.admit(std::move(l)));
+  CHECK(r.sink.wait(RequestId(2)).reason == "stop");
+  const auto got = r.sink.tokens(RequestId(2));
+  REQUIRE_FALSE(got.empty());
+  CHECK(got.back() == all[3]);
+  CHECK(got.size() <= 4);
+}
+
+TEST_CASE("a leg waits for its KV and reads exactly that") {
+  Rig r;
+  // What a leg computed alone gives, against one whose prompt KV was put in place by somebody else.
+  REQUIRE(r.loop.admit(Rig::leg(7, 21, 12)));
+  r.sink.wait(RequestId(7));
+  auto l = Rig::leg(7, 21, 12);
+  l.id = RequestId(8);
+  l.kv_tokens = 20;
+  const auto tokens = l.tokens;
+  auto blocks = r.loop.admit(std::move(l));
+  REQUIRE(blocks);
+  std::vector<BlockId> ids;
+  for (const auto& b : *blocks) ids.push_back(b.id);
+  const engine::ForwardSeq prompt{std::span(tokens).first(20), 0, ids, false};
+  REQUIRE(r.model.forward({&prompt, 1}, *r.pool, {}, nullptr));
+  CHECK(r.sink.tokens(RequestId(8)).empty());
+  r.loop.mark_ready(RequestId(8));
+  r.sink.wait(RequestId(8));
+  CHECK(r.sink.tokens(RequestId(8)) == r.sink.tokens(RequestId(7)));
+  CHECK(r.free() < 64);  // the transfer still holds its references
+  r.loop.release_blocks(*blocks);
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a resumed leg replays what was sent and goes on as if nothing happened") {
+  Rig r;
+  REQUIRE(r.loop.admit(Rig::leg(3, 17, 20)));
+  r.sink.wait(RequestId(3));
+  const auto whole = r.sink.tokens(RequestId(3));
+  auto l = Rig::leg(3, 17, 20);
+  l.id = RequestId(4);
+  l.tokens.insert(l.tokens.end(), whole.begin(), whole.begin() + 9);
+  r.sink.replayed(RequestId(4), 9);
+  REQUIRE(r.loop.admit(std::move(l)));
+  r.sink.wait(RequestId(4));
+  CHECK(r.sink.tokens(RequestId(4)) == std::vector<TokenId>(whole.begin() + 9, whole.end()));
+}
+
+TEST_CASE("many legs at once give what each gives alone") {
+  Rig alone;
+  Rig together(256);
+  for (std::uint64_t i = 1; i <= 12; ++i) {
+    const auto n = static_cast<std::uint32_t>(3 + i * 2);
+    REQUIRE(alone.loop.admit(Rig::leg(i, n, 15)));
+    alone.sink.wait(RequestId(i));
+    REQUIRE(together.loop.admit(Rig::leg(i, n, 15)));
+  }
+  for (std::uint64_t i = 1; i <= 12; ++i) {
+    together.sink.wait(RequestId(i));
+    CHECK(together.sink.tokens(RequestId(i)) == alone.sink.tokens(RequestId(i)));
+  }
+  CHECK(together.free() == 256);
+}
+
+TEST_CASE("what does not fit is refused and holds nothing") {
+  Rig r(8);
+  CHECK(r.loop.admit(Rig::leg(1, 20, 13)).error().code != Errc::internal);
+  CHECK(r.loop.admit(Rig::leg(2, 5000, 1)).error().code == Errc::invalid_argument);
+  auto bad = Rig::leg(3, 4, 4);
+  bad.tokens[2] = test::FakeModel::kVocab;
+  CHECK(r.loop.admit(std::move(bad)).error().param == "tokens");
+  CHECK(r.free() == 8);
+  CHECK(r.loop.figures().legs == 0);
+}
+
+TEST_CASE("cancel frees at once, twice is harmless") {
+  Rig r;
+  auto l = Rig::leg(1, 20, 10);
+  l.kv_tokens = 19;
+  auto blocks = r.loop.admit(std::move(l));
+  REQUIRE(blocks);
+  CHECK(r.loop.cancel(RequestId(1)) == std::optional<std::uint32_t>(8));
+  CHECK_FALSE(r.loop.cancel(RequestId(1)));
+  r.loop.release_blocks(*blocks);
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a failed pass ends its legs with the error and the loop goes on") {
+  Rig r;
+  r.model.fail_next = true;
+  REQUIRE(r.loop.admit(Rig::leg(1, 4, 4)));
+  const auto f = r.sink.wait(RequestId(1));
+  REQUIRE(f.error);
+  CHECK(f.error->message == "made to fail");
+  REQUIRE(r.loop.admit(Rig::leg(2, 4, 4)));
+  CHECK(r.sink.wait(RequestId(2)).reason == "length");
+  CHECK(r.free() == 64);
+}

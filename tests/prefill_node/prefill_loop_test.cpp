@@ -1,0 +1,125 @@
+#include "prefill_node/prefill_loop.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "tests/support/fake_model.h"
+
+using namespace sluice;
+using namespace sluice::prefill;
+
+namespace {
+
+/// Checks the order of events per prompt and keeps the blocks it was given until told to return them.
+class Sink final : public PrefillSink {
+ public:
+  struct Seen {
+    std::vector<engine::BlockHandle> blocks;
+    std::map<std::uint32_t, std::uint32_t> next;  // layer -> next position
+    bool computed = false;
+    std::optional<Error> error;
+  };
+  void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) override {
+    const std::lock_guard lock(mutex);
+    seen[id].blocks = std::move(blocks);
+    changed.notify_all();
+  }
+  void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
+    const std::lock_guard lock(mutex);
+    ordered = ordered && !seen[id].blocks.empty() && seen[id].next[layer] == first;
+    seen[id].next[layer] = first + count;
+  }
+  void on_computed(RequestId id, const PromptTimes& t) override {
+    const std::lock_guard lock(mutex);
+    timed = timed && t.compute_s >= 0 && t.queue_s >= 0;
+    seen[id].computed = true;
+    changed.notify_all();
+  }
+  void on_failed(RequestId id, const Error& e) override {
+    const std::lock_guard lock(mutex);
+    seen[id].error = e;
+    changed.notify_all();
+  }
+  template <class P>
+  bool until(P p) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(30), p);
+  }
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<RequestId, Seen> seen;
+  bool ordered = true, timed = true;
+};
+
+struct Rig {
+  explicit Rig(std::uint32_t blocks = 32)
+      : pool(*engine::KvPool::create(model.kv_shape(4, blocks, engine::DType::bf16))) {}
+  test::FakeModel model;
+  std::unique_ptr<engine::KvPool> pool;
+  Sink sink;
+  PrefillLoop loop{model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}, 4, 0, sink};
+  static Prompt prompt(std::uint64_t id, std::size_t n) {
+    return {RequestId(id), std::vector<TokenId>(n, static_cast<TokenId>(id)), 0};
+  }
+  std::uint32_t free() { return loop.figures().counters.free_blocks; }
+};
+
+}  // namespace
+
+TEST_CASE("a prompt is computed in chunks, every layer of every position told once and in order") {
+  Rig r;
+  REQUIRE(r.loop.submit(Rig::prompt(1, 61)));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
+  CHECK(r.sink.ordered);
+  CHECK(r.sink.timed);
+  for (std::uint32_t l = 0; l < 3; ++l) CHECK(r.sink.seen[RequestId(1)].next[l] == 61);
+  CHECK(r.loop.figures().queued_tokens == 0);
+  CHECK(r.free() == 32 - 16);  // the export still holds its references
+  r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  CHECK(r.free() == 32);
+}
+
+TEST_CASE("prompts wait for blocks and go on when they come back") {
+  Rig r;
+  REQUIRE(r.loop.submit(Rig::prompt(1, 100)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 100)));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
+  CHECK(r.loop.figures().waiting == 1);
+  r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(2)].computed; }));
+  r.loop.release_blocks(r.sink.seen[RequestId(2)].blocks);
+  CHECK(r.free() == 32);
+}
+
+TEST_CASE("what can never fit, repeats or overfills the queue is refused") {
+  Rig r;
+  CHECK(r.loop.submit(Rig::prompt(1, 129)).error().code == Errc::invalid_argument);
+  CHECK(r.loop.submit({RequestId(1), {5, -1}, 0}).error().param == "tokens");
+  REQUIRE(r.loop.submit(Rig::prompt(1, 128)));
+  for (std::uint64_t i = 2; i <= 5; ++i) REQUIRE(r.loop.submit(Rig::prompt(i, 128)));
+  CHECK(r.loop.submit(Rig::prompt(6, 4)).error().code == Errc::resource_exhausted);
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
+}
+
+TEST_CASE("cancel takes a waiting prompt away and a running one's blocks back") {
+  Rig r;
+  REQUIRE(r.loop.submit(Rig::prompt(1, 128)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 128)));
+  CHECK(r.loop.cancel(RequestId(2)));
+  CHECK_FALSE(r.loop.cancel(RequestId(2)));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
+  CHECK_FALSE(r.loop.cancel(RequestId(1)));  // done: only the export holds it now
+  r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  CHECK(r.free() == 32);
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("a failed pass fails its prompts and the loop goes on") {
+  Rig r;
+  r.model.fail_next = true;
+  REQUIRE(r.loop.submit(Rig::prompt(1, 10)));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].error.has_value(); }));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 10)));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(2)].computed; }));
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
