@@ -183,77 +183,100 @@ inline void fwht_registers(__m512 (&y)[R]) {
   fwht_across<1>(y);
 }
 
-/// As lane_sum().
-inline float lane_sum(__m512 v) {
+/// As ordered_sum(), of what the two halves of a vector came to.
+inline float ordered_sum(__m512 lower, __m512 upper) {
+  const __m512 v = _mm512_add_ps(lower, upper);
   const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
-struct H4Tables {
+/// As h4_quantize(), 16 values at a time.
+struct H4Quantizer {
   __m512 midpoint = _mm512_loadu_ps(kH4Midpoint);
   __m512i base = _mm512_loadu_si512(kH4Base);
   __m512 value = _mm512_loadu_ps(kH4Value);
-};
 
-/// As h4_quantize(), with head_dim = 16 * Regs.
-template <int Regs>
-inline float quantize(const H4Tables& t, const __m512 (&y)[Regs], float ss, __m512i (&code)[Regs]) {
-  const __m512 to_bins = _mm512_set1_ps(4.0F / std::sqrt(ss / (16.0F * Regs)));
-  __m512 yc = _mm512_setzero_ps(), cc = _mm512_setzero_ps();
-  for (int i = 0; i < Regs; ++i) {
-    const __m512 m = _mm512_abs_ps(y[i]);
+  __m512i operator()(__m512 y, __m512 to_bins, __m512& yc, __m512& cc) const {
+    const __m512 m = _mm512_abs_ps(y);
     const __m512 v = _mm512_min_ps(_mm512_mul_ps(m, to_bins), _mm512_set1_ps(15.0F));
     const __m512i b = _mm512_cvttps_epi32(v);
-    const __m512i base = _mm512_permutexvar_epi32(b, t.base);
-    const __mmask16 above = _mm512_cmp_ps_mask(v, _mm512_permutexvar_ps(b, t.midpoint), _CMP_GE_OQ);
-    const __m512i k = _mm512_mask_add_epi32(base, above, base, _mm512_set1_epi32(1));
-    const __m512 c = _mm512_permutexvar_ps(k, t.value);
+    const __m512i least = _mm512_permutexvar_epi32(b, base);
+    const __mmask16 above = _mm512_cmp_ps_mask(v, _mm512_permutexvar_ps(b, midpoint), _CMP_GE_OQ);
+    const __m512i k = _mm512_mask_add_epi32(least, above, least, _mm512_set1_epi32(1));
+    const __m512 c = _mm512_permutexvar_ps(k, value);
     yc = _mm512_add_ps(yc, _mm512_mul_ps(m, c));
     cc = _mm512_add_ps(cc, _mm512_mul_ps(c, c));
-    const __m512i sign = _mm512_and_si512(_mm512_srli_epi32(_mm512_castps_si512(y[i]), 28), _mm512_set1_epi32(8));
-    code[i] = _mm512_or_si512(k, sign);
+    const __m512i sign = _mm512_and_si512(_mm512_srli_epi32(_mm512_castps_si512(y), 28), _mm512_set1_epi32(8));
+    return _mm512_or_si512(k, sign);
   }
-  return lane_sum(yc) / lane_sum(cc);
+};
+
+/// Transforms one vector of Blocks blocks into y and returns its sum of squares.
+template <int R, int Blocks>
+inline float transform(const std::byte* x, const std::uint16_t* sign, float* y) {
+  constexpr int kRegs = R * Blocks;
+  __m512 v[kRegs];
+  for (int b = 0; b < Blocks; ++b) {
+    __m512 part[R];
+    for (int i = 0; i < R; ++i) {
+      const std::size_t at = 16 * static_cast<std::size_t>(b * R + i);
+      part[i] = widen(_mm256_xor_si256(load256(x + 2 * at), load256(sign + at)));
+    }
+    fwht_registers<R>(part);
+    for (int i = 0; i < R; ++i) v[b * R + i] = part[i];
+  }
+  __m512 lower = _mm512_setzero_ps(), upper = _mm512_setzero_ps();
+  for (int i = 0; i < kRegs / 2; ++i) {
+    lower = _mm512_add_ps(lower, _mm512_mul_ps(v[i], v[i]));
+    upper = _mm512_add_ps(upper, _mm512_mul_ps(v[i + kRegs / 2], v[i + kRegs / 2]));
+  }
+  for (int i = 0; i < kRegs; ++i) _mm512_store_ps(y + 16 * i, v[i]);
+  return ordered_sum(lower, upper);
 }
 
-/// Heads of Blocks blocks of 16 * R values; an even number of registers in all.
+/// Writes the codes of a transformed vector and returns its scale.
+template <int kRegs>
+inline float quantize(const H4Quantizer& q, const float* y, float ss, std::byte* codes) {
+  const __m512 to_bins = _mm512_set1_ps(4.0F / std::sqrt(ss / (16.0F * kRegs)));
+  __m512 yc[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, cc[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+  for (int i = 0; i < kRegs / 2; ++i) {
+    const __m512i lower = q(_mm512_load_ps(y + 16 * i), to_bins, yc[0], cc[0]);
+    const __m512i upper = q(_mm512_load_ps(y + 16 * (i + kRegs / 2)), to_bins, yc[1], cc[1]);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16 * i),
+                     _mm512_cvtepi32_epi8(_mm512_or_si512(lower, _mm512_slli_epi32(upper, 4))));
+  }
+  return ordered_sum(yc[0], yc[1]) / ordered_sum(cc[0], cc[1]);
+}
+
+/// Heads of Blocks blocks of 16 * R values; an even number of registers in all. Two passes over a few heads at a time:
+/// in one, each head would wait for its own sums before it can be quantized.
 template <int R, int Blocks>
 void h4_encode_fixed(const H4Shape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
                      std::byte* codes) {
   constexpr int kRegs = R * Blocks;
-  constexpr std::uint32_t kDim = 16 * kRegs;
-  const H4Tables t;
-  for (std::uint32_t h = 0; h < s.heads; ++h) {
-    const std::byte* x = row + 2 * std::size_t{h} * kDim;
-    const std::uint16_t* sign = signs + std::size_t{h} * kDim;
-    __m512 y[kRegs];
-    for (int b = 0; b < Blocks; ++b) {
-      __m512 part[R];
-      for (int i = 0; i < R; ++i) {
-        const std::size_t at = 16 * static_cast<std::size_t>(b * R + i);
-        part[i] = widen(_mm256_xor_si256(load256(x + 2 * at), load256(sign + at)));
+  constexpr std::uint32_t kDim = 16 * kRegs, kHeads = 8;
+  const H4Quantizer q;
+  alignas(64) float y[kHeads][kDim];
+  float ss[kHeads];
+  for (std::uint32_t first = 0; first < s.heads; first += kHeads) {
+    const std::uint32_t n = std::min(kHeads, s.heads - first);
+    const std::byte* x = row + 2 * std::size_t{first} * kDim;
+    const std::uint16_t* sign = signs + std::size_t{first} * kDim;
+    for (std::uint32_t h = 0; h < n; ++h)
+      ss[h] = transform<R, Blocks>(x + 2 * std::size_t{h} * kDim, sign + std::size_t{h} * kDim, y[h]);
+    for (std::uint32_t h = 0; h < n; ++h) {
+      std::byte* out = codes + std::size_t{first + h} * (kDim / 2);
+      if (ss[h] > kH4MinSum && ss[h] < kH4MaxSum) [[likely]] {
+        store_bf16(scales, first + h, h4_scale_bits(quantize<kRegs>(q, y[h], ss[h], out) / (16.0F * R), 16 * R));
+      } else {
+        std::uint8_t code[kDim];
+        store_bf16(scales, first + h,
+                   h4_encode_extreme(s, sign + std::size_t{h} * kDim, x + 2 * std::size_t{h} * kDim, code));
+        h4_pack(code, kDim, out);
       }
-      fwht_registers<R>(part);
-      for (int i = 0; i < R; ++i) y[b * R + i] = part[i];
     }
-    __m512 squares = _mm512_setzero_ps();
-    for (int i = 0; i < kRegs; ++i) squares = _mm512_add_ps(squares, _mm512_mul_ps(y[i], y[i]));
-    const float ss = lane_sum(squares);
-    std::byte* out = codes + std::size_t{h} * (kDim / 2);
-    if (!(ss > kH4MinSum && ss < kH4MaxSum)) [[unlikely]] {
-      std::uint8_t code[kDim];
-      store_bf16(scales, h, h4_encode_extreme(s, sign, x, code));
-      h4_pack(code, kDim, out);
-      continue;
-    }
-    __m512i code[kRegs];
-    const float scale = quantize<kRegs>(t, y, ss, code);
-    store_bf16(scales, h, h4_scale_bits(scale / (16.0F * R), 16 * R));
-    for (int i = 0; i < kRegs / 2; ++i)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i),
-                       _mm512_cvtepi32_epi8(_mm512_or_si512(code[i], _mm512_slli_epi32(code[i + kRegs / 2], 4))));
   }
 }
 

@@ -120,10 +120,20 @@ inline constexpr float kH4Value[16] = {.1284F,  .3880F,  .6568F,  .9423F,  1.256
 inline constexpr float kH4MinSum = 1e-30F, kH4MaxSum = 1e37F;
 inline constexpr std::uint32_t kMaxH4HeadDim = 1024;
 
-inline float lane_sum(float (&lane)[kLanes]) {
-  for (std::uint32_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::uint32_t i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+/// The order of every sum over a vector: 16 lanes each for its lower and its upper half, halves added, then lanes
+/// folded. What a vector kernel does without waiting for itself.
+inline float ordered_sum(const float* v, std::uint32_t count) {
+  const std::uint32_t half = count / 2;
+  float lower[kLanes] = {}, upper[kLanes] = {};
+  for (std::uint32_t i = 0; i < half; i += kLanes) {
+    const std::uint32_t n = std::min(kLanes, half - i);
+    for (std::uint32_t l = 0; l < n; ++l) lower[l] += v[i + l];
+    for (std::uint32_t l = 0; l < n; ++l) upper[l] += v[half + i + l];
+  }
+  for (std::uint32_t l = 0; l < kLanes; ++l) lower[l] += upper[l];
+  for (std::uint32_t fold = kLanes / 2; fold > 0; fold /= 2)
+    for (std::uint32_t l = 0; l < fold; ++l) lower[l] += lower[l + fold];
+  return lower[0];
 }
 
 /// Unscaled Walsh-Hadamard transform of each block: h = 1, 2, 4, ... in this order.
@@ -139,15 +149,15 @@ inline void fwht(float* y, std::uint32_t count, std::uint32_t block) {
 }
 
 inline float sum_of_squares(const float* y, std::uint32_t count) {
-  float lane[kLanes] = {};
-  for (std::uint32_t i = 0; i < count; ++i) lane[i % kLanes] += y[i] * y[i];
-  return lane_sum(lane);
+  float squares[kMaxH4HeadDim];
+  for (std::uint32_t i = 0; i < count; ++i) squares[i] = y[i] * y[i];
+  return ordered_sum(squares, count);
 }
 
 /// Codes of a transformed vector with sum of squares ss; returns the best scale for them, before the block's 1 / block.
 inline float h4_quantize(const float* y, std::uint32_t count, float ss, std::uint8_t* code) {
   const float to_bins = 4.0F / std::sqrt(ss / static_cast<float>(count));
-  float yc[kLanes] = {}, cc[kLanes] = {};
+  float yc[kMaxH4HeadDim], cc[kMaxH4HeadDim];
   for (std::uint32_t i = 0; i < count; ++i) {
     const float m = std::fabs(y[i]);
     float v = m * to_bins;
@@ -155,11 +165,11 @@ inline float h4_quantize(const float* y, std::uint32_t count, float ss, std::uin
     const auto b = static_cast<std::int32_t>(v);
     const std::int32_t k = kH4Base[b] + (v >= kH4Midpoint[b] ? 1 : 0);
     const float c = kH4Value[k];
-    yc[i % kLanes] += m * c;
-    cc[i % kLanes] += c * c;
+    yc[i] = m * c;
+    cc[i] = c * c;
     code[i] = static_cast<std::uint8_t>(k | (std::signbit(y[i]) ? 8 : 0));
   }
-  return lane_sum(yc) / lane_sum(cc);
+  return ordered_sum(yc, count) / ordered_sum(cc, count);
 }
 
 inline std::uint16_t h4_scale_bits(float scale, std::uint32_t block) {
