@@ -1,0 +1,21 @@
+# Builds a small tree with one forbidden include (and one forbidden dependency) and expects both checks to refuse it.
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK}/cmake ${WORK}/engine)
+file(COPY ${SOURCE}/cmake/Sluice.cmake DESTINATION ${WORK}/cmake)
+file(WRITE ${WORK}/engine/bad.h "#include \"kvtransfer/codec/codec.h\"\n")
+execute_process(COMMAND ${PYTHON} ${SOURCE}/tools/check_walls.py ${WORK} RESULT_VARIABLE rc OUTPUT_VARIABLE out)
+if(rc EQUAL 0 OR NOT out MATCHES "engine/bad.h")
+  message(FATAL_ERROR "check_walls let a crossing include pass: ${out}")
+endif()
+
+# The configure-time half, without a compiler: only the two wall functions are read.
+file(READ ${SOURCE}/cmake/Sluice.cmake text)
+string(FIND "${text}" "# Walls:" begin)
+string(FIND "${text}" "# add_module(" end)
+math(EXPR length "${end} - ${begin}")
+string(SUBSTRING "${text}" ${begin} ${length} walls)
+file(WRITE ${WORK}/walls.cmake "${walls}\nsluice_check_walls(sluice_engine_x sluice_common)\nsluice_check_walls(sluice_engine_x sluice_kvtransfer_codec)\n")
+execute_process(COMMAND ${CMAKE_COMMAND} -P ${WORK}/walls.cmake RESULT_VARIABLE rc ERROR_VARIABLE err OUTPUT_QUIET)
+if(rc EQUAL 0 OR NOT err MATCHES "wall: sluice_engine_x")
+  message(FATAL_ERROR "configure let a crossing dependency pass: ${err}")
+endif()
