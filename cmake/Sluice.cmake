@@ -59,7 +59,7 @@ set(SLUICE_WALL_kvtransfer "common")
 set(SLUICE_WALL_coordinator "common")
 set(SLUICE_WALL_prefill_node "common;engine;kvtransfer")
 set(SLUICE_WALL_decode_node "common;engine;kvtransfer")
-set(SLUICE_WALL_tools "common;engine;kvtransfer;coordinator")
+set(SLUICE_WALL_tools "common;engine;kvtransfer;coordinator;prefill_node;decode_node")
 set(SLUICE_WALL_tests "common;engine;kvtransfer;coordinator;prefill_node;decode_node;tools")
 
 function(sluice_room_of name out)
