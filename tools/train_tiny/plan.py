@@ -4,9 +4,9 @@ MUON_LR = 0.02
 ADAM_LR = 3e-3
 DECAY = 0.02      # weight decay of the matrices, times their learning rate
 CHECK = 100
-WARMUP = 40
-# The learning rate falls linearly from 1 at step FALL to FLOOR at the end.
-FALL, FLOOR = 2300, 0.04
+# Learning rate by step, straight lines between the points (relative to the peak).
+# The kink at 2700 is where the plan was shortened while it ran.
+RATES = [(0, 0.0), (40, 1.0), (2300, 1.0), (2700, 0.46667), (2700, 0.38665), (2900, 0.04)]
 
 START = {"dense": 0.45, "plain": 0.25, "chat_recall": 0.1, "copy": 0.1, "haystack": 0.1}
 # Two hundred steps of repeated random tokens give the model its induction heads at once.
@@ -17,34 +17,35 @@ LONG = {"dense": 0.08, "haystack": 0.18, "chat_recall": 0.1, "copy": 0.04, "repe
 LATE = {"dense": 0.06, "haystack": 0.16, "chat_recall": 0.07, "chat_small": 0.06, "copy": 0.04, "repeat": 0.01,
         "chat_misc": 0.06, "chat_words": 0.06, "plain": 0.48}
 
-# (steps, tokens per step, [(sequence length, share of the steps)], mix)
+# (steps, tokens per step, [(sequence length, share of the steps)], mix, phase of the lengths)
 STAGES = [
-    (800, 8192, [(128, 1.0)], START),
-    (200, 4096, [(64, 1.0)], INDUCE),
-    (200, 8192, [(128, 1.0)], SHORT),
-    (500, 8192, [(128, 0.3), (256, 0.7)], MIDDLE),
-    (400, 8192, [(256, 0.4), (512, 0.6)], LONG),
-    (200, 8192, [(256, 0.4), (512, 0.6)], LATE),
-    (300, 8192, [(512, 0.5), (1024, 0.5)], LATE),
-    (250, 8192, [(512, 0.3), (1024, 0.3), (2048, 0.4)], LATE),
-    (100, 8192, [(512, 0.3), (1024, 0.25), (2048, 0.3), (4096, 0.15)], LATE),
+    (800, 8192, [(128, 1.0)], START, 0),
+    (200, 4096, [(64, 1.0)], INDUCE, 0),
+    (200, 8192, [(128, 1.0)], SHORT, 0),
+    (500, 8192, [(128, 0.3), (256, 0.7)], MIDDLE, 0),
+    (400, 8192, [(256, 0.4), (512, 0.6)], LONG, 0),
+    (200, 8192, [(256, 0.4), (512, 0.6)], LATE, 0),
+    (300, 8192, [(512, 0.5), (1024, 0.5)], LATE, 0),
+    (100, 8192, [(512, 0.3), (1024, 0.3), (2048, 0.4)], LATE, 0),
+    (100, 8192, [(512, 0.3), (1024, 0.3), (2048, 0.4)], LATE, 180),
+    (100, 8192, [(512, 0.3), (1024, 0.25), (2048, 0.3), (4096, 0.15)], LATE, 0),
 ]
 TOTAL = sum(s[0] for s in STAGES)
 
 
 def at(step):
     first = 0
-    for steps, tokens, rooms, mix in STAGES:
+    for steps, tokens, rooms, mix, phase in STAGES:
         if step < first + steps:
-            k = (step - first) * 0.6180339887 % 1.0  # spread the lengths evenly over the steps
+            k = (step - first + phase) * 0.6180339887 % 1.0  # spread the lengths evenly over the steps
             for room, share in rooms:
                 k -= share
                 if k < 0:
                     break
             longest = rooms[-1][0]
-            lr = min(1.0, (step + 1) / WARMUP)
-            if step > FALL:
-                lr = 1 - (1 - FLOOR) * (step - FALL) / (TOTAL - FALL)
+            for (x0, y0), (x1, y1) in zip(RATES, RATES[1:]):
+                if x0 <= step < x1:
+                    lr = y0 + (y1 - y0) * (step + (x0 == 0) - x0) / (x1 - x0)
             return {"tokens": tokens, "room": room, "mix": mix, "lr": lr, "micro": max(2048, room),
                     "check": (128, 256, 512) if longest < 512 else (256, 512, 1024, 2048)}
         first += steps
