@@ -83,6 +83,9 @@ std::vector<std::pair<TokenId, double>> read_logit_bias(Fields& f) {
     out.emplace_back(id, bias.get<double>());
   }
   std::ranges::sort(out);
+  // "7" and "07" are two keys but one token.
+  auto twice = std::ranges::adjacent_find(out, {}, &std::pair<TokenId, double>::first);
+  if (twice != out.end()) f.refuse("logit_bias", "logit_bias names token {} twice.", twice->first);
   return out;
 }
 

@@ -1,0 +1,385 @@
+// The API end to end: real sockets, the real server and router, a backend that plays a script.
+#include "coordinator/api_router.h"
+
+#include "tests/coordinator_http/server_fixture.h"
+#include "tests/support/fake_backend.h"
+
+namespace sluice::test {
+namespace {
+
+using Catch::Contains;
+using Catch::StartsWith;
+using nlohmann::json;
+
+struct Answer {
+  int status = 0;
+  std::string head;
+  json body;
+  std::vector<json> events;  // of a stream, without [DONE]
+  bool done = false;
+};
+
+/// The backend lives on its own io_context thread with the server; `on_io` reaches it safely.
+class Api {
+ public:
+  Api() : backend_(io_), router_(backend_) {
+    HttpRoutes routes;
+    router_.add_routes(routes);
+    server_.emplace(io_, HttpServerOptions{.port = 0}, std::move(routes));
+    REQUIRE(server_->listen());
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  template <class F>
+  auto on_io(F f) {
+    std::packaged_task<decltype(f())()> task(std::move(f));
+    auto result = task.get_future();
+    boost::asio::post(io_, [&] { task(); });
+    return result.get();
+  }
+  ~Api() {
+    on_io([this] {
+      server_.reset();
+      guard_.reset();
+    });
+    thread_.join();
+  }
+  FakeBackend& backend() { return backend_; }
+  std::uint16_t port() const { return server_->port(); }
+  template <class P>
+  bool eventually(P holds) {
+    for (int i = 0; i < 500; ++i) {
+      if (on_io([&] { return holds(backend_); })) return true;
+      std::this_thread::sleep_for(10ms);
+    }
+    return false;
+  }
+
+  static std::string post_text(const std::string& path, const std::string& body, const std::string& headers = {}) {
+    return fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}", path,
+                       headers, body.size(), body);
+  }
+  Answer post(const std::string& path, const json& body, const std::string& headers = {}) {
+    RawClient c(port());
+    c.send(post_text(path, body.dump(), headers));
+    return read(c);
+  }
+  Answer get(const std::string& path) {
+    RawClient c(port());
+    c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return read(c);
+  }
+  static Answer read(RawClient& c) {
+    Answer a;
+    std::string all = c.read_all();
+    auto split = all.find("\r\n\r\n");
+    REQUIRE(split != std::string::npos);
+    a.head = all.substr(0, split + 2);
+    a.status = std::stoi(a.head.substr(9));
+    std::string rest = all.substr(split + 4);
+    if (!a.head.contains("text/event-stream")) {
+      a.body = json::parse(rest, nullptr, false);
+      if (a.body.is_discarded()) a.body = rest;
+      return a;
+    }
+    std::string text;
+    for (std::size_t at = 0; at < rest.size();) {
+      auto size = std::stoul(rest.substr(at), nullptr, 16);
+      at = rest.find("\r\n", at) + 2;
+      text += rest.substr(at, size);
+      at += size + 2;
+    }
+    for (std::size_t at = 0; at < text.size();) {
+      auto end = text.find("\n\n", at);
+      auto data = text.substr(at + 6, end - at - 6);
+      CHECK(text.substr(at, 6) == "data: ");
+      CHECK_FALSE(a.done);
+      if (data == "[DONE]")
+        a.done = true;
+      else
+        a.events.push_back(json::parse(data));
+      at = end + 2;
+    }
+    return a;
+  }
+
+ private:
+  boost::asio::io_context io_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
+  FakeBackend backend_;
+  ApiRouter router_;
+  std::optional<HttpServer> server_;
+  std::thread thread_;
+};
+
+std::string streamed_text(const Answer& a, std::size_t index = 0) {
+  std::string s;
+  for (const auto& e : a.events)
+    for (const auto& c : e["choices"])
+      if (c["index"] == index)
+        s += c.contains("delta") ? c["delta"].value("content", "") : c["text"].get<std::string>();
+  return s;
+}
+
+TEST_CASE("a completion: text, usage, finish reason, id") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"model", "fake"}, {"prompt", "hello"}, {"seed", 5}}, "x-request-id: r7\r\n");
+  CHECK(a.status == 200);
+  CHECK_THAT(a.head, Contains("x-request-id: r7\r\n") && Contains("content-type: application/json"));
+  CHECK(a.body["id"] == "cmpl-r7");
+  CHECK(a.body["object"] == "text_completion");
+  CHECK(a.body["model"] == "fake");
+  REQUIRE(a.body["choices"].size() == 1);
+  CHECK(a.body["choices"][0]["text"] == "hello");
+  CHECK(a.body["choices"][0]["finish_reason"] == "stop");
+  CHECK(a.body["usage"]["prompt_tokens"] == 6);      // BOS
+  CHECK(a.body["usage"]["completion_tokens"] == 6);  // EOS
+  CHECK(a.body["usage"]["prompt_tokens_details"]["cached_tokens"] == 2);
+  CHECK_FALSE(a.body.contains("sluice"));
+  const auto spec = api.on_io([&] { return api.backend().legs.begin()->second.spec; });
+  CHECK(spec.request_id == "r7");
+  CHECK(spec.sampling.seed == 5);
+  CHECK(spec.sampling.max_tokens == 16);
+  CHECK_FALSE(spec.profile);
+}
+
+TEST_CASE("a chat answer renders the template and explains itself when asked") {
+  Api api;
+  auto a = api.post("/v1/chat/completions",
+                    {{"messages", {{{"role", "user"}, {"content", "hi"}}}},
+                     {"sluice", {{"explain", true}, {"profile", "q8"}, {"quality_budget", 0.5}, {"mode", "split"}}},
+                     {"priority", 3}},
+                    "x-slo-ttft-ms: 100\r\n");
+  CHECK(a.status == 200);
+  CHECK(a.body["object"] == "chat.completion");
+  CHECK(a.body["choices"][0]["message"]["role"] == "assistant");
+  CHECK(a.body["choices"][0]["message"]["content"] == "user:hi\nassistant:");
+  CHECK(a.body["sluice"]["prefill_node"] == "prefill-0");
+  CHECK(a.body["sluice"]["quality"]["kl"] == 0.01);
+  CHECK_FALSE(a.body["sluice"].contains("choices"));
+  const auto spec = api.on_io([&] { return api.backend().legs.begin()->second.spec; });
+  CHECK(spec.profile == "q8");
+  CHECK(spec.quality_budget == 0.5);
+  CHECK(spec.mode == LegMode::split);
+  CHECK(spec.priority == 3);
+  CHECK(spec.slo_ttft == 100ms);
+  CHECK(spec.sampling.max_tokens == 256 - static_cast<int>(spec.prompt->size()));
+}
+
+TEST_CASE("a chat stream: role first, deltas, finish, usage, DONE") {
+  Api api;
+  auto a = api.post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "h\u00e9"}}}},
+                                             {"stream", true},
+                                             {"stream_options", {{"include_usage", true}}},
+                                             {"sluice", {{"explain", true}}}});
+  CHECK(a.status == 200);
+  CHECK_THAT(a.head, Contains("content-type: text/event-stream"));
+  CHECK(a.done);
+  REQUIRE(a.events.size() > 4);
+  CHECK(a.events.front()["choices"][0]["delta"] == json{{"role", "assistant"}, {"content", ""}});
+  CHECK(a.events.front()["usage"].is_null());
+  CHECK(streamed_text(a) == "user:h\u00e9\nassistant:");
+  const auto& finish = a.events[a.events.size() - 2];
+  CHECK(finish["choices"][0]["finish_reason"] == "stop");
+  CHECK_FALSE(finish.contains("sluice"));
+  const auto& last = a.events.back();
+  CHECK(last["choices"].empty());
+  CHECK(last["usage"]["completion_tokens"] == 20);
+  CHECK(last["sluice"]["decode_node"] == "decode-0");
+  for (const auto& e : a.events) CHECK(e["id"] == a.events[0]["id"]);
+}
+
+TEST_CASE("without include_usage the explain object rides on the last choice's finish") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"prompt", "ab"}, {"stream", true}, {"sluice", {{"explain", true}}}});
+  CHECK(a.done);
+  CHECK(a.events.back()["choices"][0]["finish_reason"] == "stop");
+  CHECK(a.events.back()["sluice"]["profile"] == "q8");
+  CHECK_FALSE(a.events.front().contains("usage"));
+}
+
+TEST_CASE("continuous usage counts up") {
+  Api api;
+  auto a =
+      api.post("/v1/completions", {{"prompt", "ab"},
+                                   {"stream", true},
+                                   {"stream_options", {{"include_usage", true}, {"continuous_usage_stats", true}}}});
+  CHECK(a.events[0]["usage"]["completion_tokens"] == 1);
+  CHECK(a.events[1]["usage"]["completion_tokens"] == 2);
+}
+
+TEST_CASE("n choices of several prompts: prompt-major indices, one seed each, usage once a prompt") {
+  Api api;
+  auto a =
+      api.post("/v1/completions",
+               {{"prompt", {"ab", "cd"}}, {"n", 2}, {"seed", 40}, {"echo", true}, {"sluice", {{"explain", true}}}});
+  REQUIRE(a.body["choices"].size() == 4);
+  CHECK(a.body["choices"][1]["text"] == "abab");
+  CHECK(a.body["choices"][2]["text"] == "cdcd");
+  CHECK(a.body["choices"][2]["index"] == 2);
+  CHECK(a.body["usage"]["prompt_tokens"] == 6);
+  CHECK(a.body["usage"]["completion_tokens"] == 12);
+  CHECK(a.body["sluice"]["choices"].size() == 4);
+  std::vector<std::uint64_t> seeds = api.on_io([&] {
+    std::vector<std::uint64_t> s;
+    for (auto& [id, leg] : api.backend().legs) s.push_back(leg.spec.sampling.seed);
+    return s;
+  });
+  CHECK(seeds == std::vector<std::uint64_t>{40, 41, 40, 41});
+  a = api.post("/v1/completions", {{"prompt", {"ab", "cd"}}, {"stream", true}});
+  CHECK(streamed_text(a, 0) == "ab");
+  CHECK(streamed_text(a, 1) == "cd");
+  CHECK(a.done);
+}
+
+TEST_CASE("a stop string cancels the leg and ends the answer as stop") {
+  Api api;
+  for (bool stream : {false, true}) {
+    auto a = api.post("/v1/completions",
+                      {{"prompt", "one STOP two"}, {"stop", "STOP"}, {"stream", stream}, {"max_tokens", 50}});
+    CHECK((stream ? streamed_text(a) : a.body["choices"][0]["text"].get<std::string>()) == "one ");
+    const json& choice = stream ? a.events.back()["choices"][0] : a.body["choices"][0];
+    CHECK(choice["finish_reason"] == "stop");
+    CHECK(choice["stop_reason"] == "STOP");
+    if (!stream) CHECK(a.body["usage"]["completion_tokens"] == 8);
+  }
+  // The fake says everything in one go, so its leg may have ended before the cancel could reach it.
+  api.on_io([&] { api.backend().script = [](FakeBackend& b, RequestId id) { b.say(id, "xSTOP"); }; });
+  auto a = api.post("/v1/completions", {{"prompt", "p"}, {"stop", {"STOP"}}});
+  CHECK(a.body["choices"][0]["text"] == "x");
+  CHECK(api.on_io([&] { return api.backend().cancels.back(); }) == CancelReason::stop_string);
+}
+
+TEST_CASE("log-probabilities reach both shapes") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"prompt", "ab"}, {"logprobs", 1}});
+  CHECK(a.body["choices"][0]["logprobs"]["tokens"] == json::array({"a", "b"}));
+  CHECK(a.body["choices"][0]["logprobs"]["text_offset"] == json::array({0, 1}));
+  a = api.post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "x"}}}},
+                                        {"logprobs", true},
+                                        {"top_logprobs", 2},
+                                        {"stream", true}});
+  std::size_t entries = 0;
+  for (const auto& e : a.events)
+    if (!e["choices"][0]["logprobs"].is_null())
+      for (const auto& entry : e["choices"][0]["logprobs"]["content"]) {
+        ++entries;
+        CHECK(entry["top_logprobs"].size() == 2);
+      }
+  CHECK(entries == std::string("user:x\nassistant:").size());
+}
+
+TEST_CASE("max_tokens ends with length") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"prompt", "abcdef"}, {"max_tokens", 3}});
+  CHECK(a.body["choices"][0]["text"] == "abc");
+  CHECK(a.body["choices"][0]["finish_reason"] == "length");
+  CHECK(a.body["usage"]["completion_tokens"] == 3);
+}
+
+TEST_CASE("a refusal is a real status, for streams too; Retry-After tells when") {
+  Api api;
+  api.on_io([&] {
+    api.backend().script = [](FakeBackend& b, RequestId id) {
+      b.fail_leg(id, Error{Errc::resource_exhausted, "no room", {}}, 2s);
+    };
+  });
+  for (bool stream : {false, true}) {
+    auto a = api.post("/v1/completions", {{"prompt", "x"}, {"stream", stream}, {"n", 3}});
+    CHECK(a.status == 429);
+    CHECK_THAT(a.head, Contains("retry-after: 2\r\n"));
+    CHECK(a.body["error"]["type"] == "rate_limit_error");
+    CHECK(a.body["error"]["message"] == "no room");
+  }
+  CHECK(api.eventually([](FakeBackend& b) {
+    for (auto& [id, leg] : b.legs)
+      if (leg.sink) return false;
+    return true;
+  }));
+}
+
+TEST_CASE("an error after the first token is an event in the stream, then DONE") {
+  Api api;
+  api.on_io([&] {
+    api.backend().script = [](FakeBackend& b, RequestId id) {
+      b.say(id, "par");
+      b.fail_leg(id, Error{Errc::unavailable, "node lost", {}});
+    };
+  });
+  auto a = api.post("/v1/completions", {{"prompt", "x"}, {"stream", true}});
+  CHECK(a.status == 200);
+  CHECK(a.done);
+  CHECK(streamed_text({.events = {a.events.begin(), a.events.end() - 1}}) == "par");
+  CHECK(a.events.back()["error"]["message"] == "node lost");
+  auto whole = api.post("/v1/completions", {{"prompt", "x"}});
+  CHECK(whole.status == 503);
+}
+
+TEST_CASE("a client that leaves has all its legs cancelled, streaming or not") {
+  Api api;
+  api.on_io([&] { api.backend().script = [](FakeBackend& b, RequestId id) { b.say(id, "a"); }; });
+  std::size_t expected = 0;
+  for (bool stream : {true, false}) {
+    RawClient c(api.port());
+    c.send(Api::post_text("/v1/completions", json{{"prompt", "x"}, {"n", 2}, {"stream", stream}}.dump()));
+    REQUIRE(api.eventually([&](FakeBackend& b) { return b.legs.size() == expected + 2; }));
+    if (stream) c.read_until("data: ");
+    c.close();
+    expected += 2;
+    CHECK(api.eventually(
+        [&](FakeBackend& b) { return b.cancels.size() == expected && b.cancels.back() == CancelReason::client_gone; }));
+  }
+  CHECK(api.eventually([](FakeBackend& b) {
+    for (auto& [id, leg] : b.legs)
+      if (leg.sink) return false;
+    return true;
+  }));
+}
+
+TEST_CASE("a backend that forgets a leg still gives the client an answer") {
+  Api api;
+  api.on_io([&] { api.backend().script = [](FakeBackend& b, RequestId id) { b.legs.at(id.value()).sink.reset(); }; });
+  CHECK(api.post("/v1/completions", {{"prompt", "x"}}).status == 500);
+}
+
+TEST_CASE("bad requests, contexts and templates name the parameter") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"prompt", std::string(300, 'x')}});
+  CHECK(a.status == 400);
+  CHECK(a.body["error"]["code"] == "context_length_exceeded");
+  a = api.post("/v1/chat/completions", {{"messages", json::array()}});
+  CHECK(a.body["error"]["param"] == "messages");
+  a = api.post("/v1/chat/completions", {{"messages", {{{"role", "tool"}, {"content", "x"}}}}});
+  CHECK(a.status == 400);
+  CHECK(a.body["error"]["param"] == "messages");
+  a = api.post("/v1/completions", {{"model", "nope"}, {"prompt", "x"}});
+  CHECK(a.status == 404);
+  CHECK(a.body["error"]["code"] == "model_not_found");
+  CHECK(api.on_io([&] { return api.backend().legs.empty(); }));
+}
+
+TEST_CASE("tokenize, detokenize, models, health, version, metrics") {
+  Api api;
+  auto a = api.post("/tokenize", {{"prompt", "ab"}, {"return_token_strs", true}});
+  CHECK(a.body ==
+        json{{"count", 3}, {"max_model_len", 256}, {"tokens", {256, 97, 98}}, {"token_strs", {"<s>", "a", "b"}}});
+  a = api.post("/tokenize", {{"messages", {{{"role", "user"}, {"content", "x"}}}}});
+  CHECK(a.body["count"] == 17);
+  CHECK(api.post("/detokenize", {{"tokens", {97, 98}}}).body["prompt"] == "ab");
+  CHECK(api.post("/detokenize", {{"tokens", {9999}}}).status == 400);
+  CHECK(api.get("/v1/models").body["data"][0]["id"] == "fake");
+  CHECK(api.get("/v1/models/other%2Fname").body["id"] == "other/name");
+  CHECK(api.get("/v1/models/nope").status == 404);
+  CHECK(api.get("/health").body["status"] == "ok");
+  api.on_io([&] { api.backend().health_now = {false, "no decode node", {{"nodes", 1}}}; });
+  a = api.get("/health");
+  CHECK(a.status == 503);
+  CHECK(a.body["reason"] == "no decode node");
+  CHECK(a.body["nodes"] == 1);
+  CHECK(api.get("/version").body["version"] == SLUICE_VERSION);
+  a = api.get("/metrics");
+  CHECK(a.body == "sluice_fake 1\n");
+  CHECK_THAT(a.head, Contains("text/plain; version=0.0.4"));
+}
+
+}  // namespace
+}  // namespace sluice::test
