@@ -322,7 +322,7 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
   Fields f(*body, error);
   GenerateRequest q;
   q.kind = GenerateRequest::Kind::chat;
-  q.chat = read_chat_prompt(f);
+  q.chat = read_chat_prompt(text, f);
   read_common(*body, headers, model, f, error, q);
   q.add_special_tokens = f.boolean("add_special_tokens").value_or(false);
   bool logprobs = f.boolean("logprobs").value_or(false);
@@ -367,7 +367,7 @@ ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo
   Fields f(*body, error);
   TokenizeRequest q;
   if (f.find("messages"))
-    q.chat = read_chat_prompt(f);
+    q.chat = read_chat_prompt(text, f);
   else if (!(q.text = f.string("prompt", std::numeric_limits<std::size_t>::max())))
     f.refuse("prompt", "Give the text to tokenize as prompt, or a conversation as messages.");
   q.add_special_tokens = f.boolean("add_special_tokens").value_or(q.text.has_value());

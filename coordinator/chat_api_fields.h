@@ -28,6 +28,7 @@ class Fields {
   Fields(const nlohmann::json& object, std::optional<ApiError>& error, std::string prefix = {})
       : object_(object), error_(error), prefix_(std::move(prefix)) {}
 
+  [[nodiscard]] const nlohmann::json& all() const { return object_; }
   [[nodiscard]] std::string param(std::string_view field) const { return prefix_ + std::string(field); }
   template <class... A>
   void refuse(std::string_view field, fmt::format_string<A...> f, A&&... args) {
@@ -101,10 +102,9 @@ class Fields {
   std::string prefix_;
 };
 
-/// Messages in the one shape chat templates know: role and a content string, tool call arguments as objects.
-[[nodiscard]] nlohmann::json read_messages(Fields& fields);
-/// messages, tools, tool_choice, chat_template_kwargs, add_generation_prompt.
-[[nodiscard]] ChatPrompt read_chat_prompt(Fields& fields);
+/// messages, tools, tool_choice, chat_template_kwargs, add_generation_prompt. `body`: the text `fields` was parsed
+/// from; it is read once more for the order of its keys.
+[[nodiscard]] ChatPrompt read_chat_prompt(std::string_view body, Fields& fields);
 /// A list of token ids of the vocabulary.
 [[nodiscard]] std::vector<TokenId> read_ids(const nlohmann::json& list, std::string_view field, int vocab_size,
                                             Fields& fields);

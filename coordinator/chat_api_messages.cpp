@@ -7,10 +7,29 @@
 namespace sluice::coordinator {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 namespace {
 
 constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
+
+/// An ordered object finds a key by looking at each, so many keys in one object cost their square.
+constexpr std::size_t kMaxOrderingCost = 1'000'000;
+
+bool cheap_to_order(const json& j, std::size_t& cost) {
+  if (!j.is_structured()) return true;
+  if (j.is_object()) cost += j.size() * j.size() / 2;
+  if (cost > kMaxOrderingCost) return false;
+  return std::ranges::all_of(j, [&](const json& child) { return cheap_to_order(child, cost); });
+}
+
+/// `text` in the order of its keys; where that would cost too much, in `sorted`'s. `sorted` was parsed from `text`.
+ordered_json in_order(std::string_view text, const json& sorted) {
+  std::size_t cost = 0;
+  if (!cheap_to_order(sorted, cost)) return ordered_json(sorted);
+  ordered_json ordered = ordered_json::parse(text.begin(), text.end(), nullptr, false);
+  return ordered.is_discarded() ? ordered_json(sorted) : ordered;
+}
 
 /// Text parts become one string, a line each, as vLLM joins them; nullopt after a refusal.
 std::optional<std::string> join_parts(const json& parts, const std::string& field, Fields& fields) {
@@ -38,19 +57,20 @@ std::optional<std::string> join_parts(const json& parts, const std::string& fiel
 }
 
 /// Arguments travel as JSON text; templates expect the object.
-void open_arguments(json& message) {
+void open_arguments(ordered_json& message) {
   auto calls = message.find("tool_calls");
   if (calls == message.end() || !calls->is_array()) return;
   for (auto& call : *calls) {
     if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
     auto& f = call["function"];
     if (!f.contains("arguments") || !f["arguments"].is_string()) continue;
-    auto body = parse_body(f["arguments"].get_ref<const std::string&>());
-    if (body) f["arguments"] = std::move(*body);
+    auto text = f["arguments"].get<std::string>();
+    if (auto body = parse_body(text)) f["arguments"] = in_order(text, *body);
   }
 }
 
-void read_message(const json& raw, const std::string& at, json& out, Fields& fields) {
+/// `raw` is checked; `message`, the same with its keys in order, goes on to the template.
+void read_message(const json& raw, ordered_json message, const std::string& at, ordered_json& out, Fields& fields) {
   if (!raw.is_object()) return fields.wrong_type(at, "an object", raw);
   auto role = raw.find("role");
   if (role == raw.end() || !role->is_string()) return fields.refuse(at + ".role", "{}.role must be a string.", at);
@@ -58,7 +78,6 @@ void read_message(const json& raw, const std::string& at, json& out, Fields& fie
   if (std::ranges::find(kRoles, r) == kRoles.end())
     return fields.refuse(at + ".role", "{}.role must be one of {}, not '{}'.", at, fmt::join(kRoles, ", "),
                          r.substr(0, 64));
-  json message = raw;
   if (r == "developer") message["role"] = "system";  // the newer name of the same thing; templates know the old one
   auto content = raw.find("content");
   bool none = content == raw.end() || content->is_null();
@@ -79,10 +98,9 @@ void read_message(const json& raw, const std::string& at, json& out, Fields& fie
   out.push_back(std::move(message));
 }
 
-}  // namespace
-
-json read_messages(Fields& fields) {
-  json out = json::array();
+/// Messages in the one shape chat templates know: role and a content string, tool call arguments as objects.
+ordered_json read_messages(ordered_json& ordered, Fields& fields) {
+  ordered_json out = ordered_json::array();
   const json* raw = fields.list("messages");
   if (!raw || raw->empty()) {
     fields.refuse("messages", "messages must be a list with at least one message.");
@@ -92,13 +110,17 @@ json read_messages(Fields& fields) {
     fields.refuse("messages", "messages holds {} messages; at most {} are allowed.", raw->size(), kMaxMessages);
     return out;
   }
-  for (std::size_t i = 0; i < raw->size(); ++i) read_message((*raw)[i], fmt::format("messages[{}]", i), out, fields);
+  for (std::size_t i = 0; i < raw->size(); ++i)
+    read_message((*raw)[i], std::move(ordered["messages"][i]), fmt::format("messages[{}]", i), out, fields);
   return out;
 }
 
-ChatPrompt read_chat_prompt(Fields& fields) {
+}  // namespace
+
+ChatPrompt read_chat_prompt(std::string_view body, Fields& fields) {
+  ordered_json ordered = in_order(body, fields.all());
   ChatPrompt p;
-  p.messages = read_messages(fields);
+  p.messages = read_messages(ordered, fields);
   bool with_tools = true;
   if (const json* choice = fields.find("tool_choice")) {
     if (*choice == "none")
@@ -116,9 +138,9 @@ ChatPrompt read_chat_prompt(Fields& fields) {
         fields.refuse(fmt::format("tools[{}]", i),
                       "tools[{}] must be {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}.", i);
     }
-    if (with_tools) p.tools = *tools;
+    if (with_tools) p.tools = std::move(ordered["tools"]);
   }
-  if (const json* kwargs = fields.object("chat_template_kwargs")) p.kwargs = *kwargs;
+  if (fields.object("chat_template_kwargs")) p.kwargs = std::move(ordered["chat_template_kwargs"]);
   p.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
   return p;
 }

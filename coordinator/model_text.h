@@ -24,11 +24,12 @@ class Detokenizer {
   [[nodiscard]] virtual std::string finish() = 0;
 };
 
-/// What a chat template is rendered from. `messages` and `tools` are validated JSON arrays.
+/// What a chat template is rendered from. `messages` and `tools` are validated JSON arrays. Ordered JSON: templates
+/// print tools with tojson, and the model was trained on the order their authors wrote.
 struct ChatPrompt {
-  nlohmann::json messages = nlohmann::json::array();
-  nlohmann::json tools = nlohmann::json::array();
-  nlohmann::json kwargs = nlohmann::json::object();  // extra template variables (chat_template_kwargs)
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  nlohmann::ordered_json tools = nlohmann::ordered_json::array();
+  nlohmann::ordered_json kwargs = nlohmann::ordered_json::object();  // extra template variables (chat_template_kwargs)
   bool add_generation_prompt = true;
 };
 

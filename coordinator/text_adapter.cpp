@@ -35,7 +35,7 @@ class TextAdapter final : public ModelText {
   }
   Result<std::string> render_chat(const ChatPrompt& p) const override {
     if (!chat_) return std::unexpected(no_chat_);
-    const nlohmann::json tools = p.tools.empty() ? nlohmann::json(nullptr) : p.tools;
+    const nlohmann::ordered_json tools = p.tools.empty() ? nlohmann::ordered_json(nullptr) : p.tools;
     return chat_->render(p.messages, tools, p.add_generation_prompt, p.kwargs);
   }
 

@@ -342,6 +342,21 @@ TEST_CASE("messages reach the template in one shape") {
   CHECK(none->chat.tools.empty());
 }
 
+TEST_CASE("tools keep the order of their keys, unless an object is made to be expensive") {
+  auto r = parse(true, with(true, R"("tools":[{"type":"function","function":{"name":"f","description":"d","a":1}}])"));
+  REQUIRE(r);
+  CHECK(r->chat.tools.dump() == R"([{"type":"function","function":{"name":"f","description":"d","a":1}}])");
+  auto calls = parse(
+      true, R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{\"b\":1,\"a\":2}"}}]}]})");
+  REQUIRE(calls);
+  CHECK(calls->chat.messages[0]["tool_calls"][0]["function"]["arguments"].dump() == R"({"b":1,"a":2})");
+  std::string many;
+  for (int i = 200'000; i > 0; --i) many += fmt::format(",\"{}\":0", i);
+  auto begin = std::chrono::steady_clock::now();
+  CHECK(parse(true, with(true, R"("chat_template_kwargs":{"z":0)" + many + "}")));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));  // the square would take hours
+}
+
 TEST_CASE("fit settles max_tokens within the context") {
   auto ask = [](bool chat, const std::string& extra) { return *parse(chat, with(chat, extra)); };
   CHECK(*fit(ask(false, ""), 10, tiny()) == 16);
