@@ -19,6 +19,7 @@ void ignore(const Result<>&) {}
 struct KvReceiver::State {
   struct Conn {
     bool greeted = false;
+    bool sink_knows = false;                                // on_hello said yes: on_peer_down is owed
     CreditWindow credit;                                    // `available` mirrors what the sender believes
     std::unordered_map<std::byte*, StagingBuffer> landing;  // payloads between on_payload and on_message
   };
@@ -27,12 +28,17 @@ struct KvReceiver::State {
   std::unordered_map<ConnId, Conn> conns;
   std::uint64_t granted = 0, staged = 0, violations = 0;
 
-  /// A buffer of `conn` was freed.
+  /// A buffer of `conn` was freed. What a dead peer's buffers held counts as granted until then: their memory is not
+  /// free for a new window before.
   void freed(ConnId conn, std::size_t bytes) {
     const std::lock_guard lock(mutex);
     staged -= bytes;
     const auto it = conns.find(conn);
-    if (it == conns.end() || transport == nullptr || !it->second.credit.give(bytes)) return;
+    if (it == conns.end()) {
+      granted -= bytes;
+      return;
+    }
+    if (!it->second.credit.give(bytes) || transport == nullptr) return;
     std::vector<std::byte> header;
     flow::put_u64(header, bytes);
     transport->send(conn, {flow::kCredit, header, {}}, ignore);
@@ -71,13 +77,13 @@ void KvReceiver::on_connected(ConnId conn, bool inbound) {
 }
 
 std::span<std::byte> KvReceiver::on_payload(ConnId conn, MessageId id, std::span<const std::byte>, std::size_t bytes) {
-  if (id == flow::kProbe && bytes <= discard_.size()) return std::span(discard_).first(bytes);
   StagingBuffer buffer;
   {
     const std::lock_guard lock(state_->mutex);
     const auto it = state_->conns.find(conn);
-    if (id == flow::kFrame && it != state_->conns.end() && it->second.greeted && bytes <= options_.max_frame_bytes &&
-        it->second.credit.take(bytes)) {
+    const bool greeted = it != state_->conns.end() && it->second.greeted;
+    if (greeted && id == flow::kProbe && bytes <= discard_.size()) return std::span(discard_).first(bytes);
+    if (greeted && id == flow::kFrame && bytes <= options_.max_frame_bytes && it->second.credit.take(bytes)) {
       state_->staged += bytes;
       buffer = StagingBuffer(bytes, [state = state_, conn](std::size_t n) { state->freed(conn, n); });
       const auto span = buffer.bytes();
@@ -91,6 +97,15 @@ std::span<std::byte> KvReceiver::on_payload(ConnId conn, MessageId id, std::span
 
 void KvReceiver::on_message(ConnId conn, MessageId id, std::span<const std::byte> header,
                             std::span<std::byte> payload) {
+  bool greeted = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const auto it = state_->conns.find(conn);
+    if (it == state_->conns.end()) return;
+    greeted = it->second.greeted;
+  }
+  // A stranger may only say hello, and only once: until then nothing it sends reaches the sink.
+  if (greeted == (id == flow::kHello)) return cut_off(conn);
   switch (id) {
     case flow::kHello:
       return greet(conn, header);
@@ -126,7 +141,8 @@ void KvReceiver::greet(ConnId conn, std::span<const std::byte> hello) {
   Result<> accepted = sink_.on_hello(conn, hello);
   const std::lock_guard lock(state_->mutex);
   const auto it = state_->conns.find(conn);
-  if (it == state_->conns.end() || it->second.greeted || state_->transport == nullptr) return;
+  if (it == state_->conns.end() || state_->transport == nullptr) return;
+  it->second.sink_knows = accepted.has_value();
   const std::uint64_t window = std::min<std::uint64_t>(options_.window_bytes, options_.staging_bytes - state_->granted);
   if (accepted && window < options_.max_frame_bytes)
     accepted = fail(Errc::resource_exhausted, "{} senders share all staging memory; raise --staging-mib",
@@ -138,7 +154,8 @@ void KvReceiver::greet(ConnId conn, std::span<const std::byte> hello) {
         std::as_bytes(std::span(accepted.error().message)).first(std::min(kMaxText, accepted.error().message.size()));
     header.insert(header.end(), text.begin(), text.end());
     state_->transport->send(conn, {flow::kRefused, header, {}}, ignore);
-    return;  // the sender closes; one that does not still has no window
+    state_->transport->close(conn);
+    return;
   }
   it->second.greeted = true;
   it->second.credit = CreditWindow(window);
@@ -156,19 +173,16 @@ void KvReceiver::cut_off(ConnId conn) {
 
 void KvReceiver::on_closed(ConnId conn, const Error& why) {
   State::Conn gone;
-  bool known = false;
   {
     const std::lock_guard lock(state_->mutex);
     const auto it = state_->conns.find(conn);
-    if (it != state_->conns.end()) {
-      known = true;
-      gone = std::move(it->second);
-      state_->conns.erase(it);
-      state_->granted -= gone.credit.window();
-    }
+    if (it == state_->conns.end()) return;
+    gone = std::move(it->second);
+    state_->conns.erase(it);
+    state_->granted -= gone.credit.available();  // the rest when its buffers are freed
   }
   gone.landing.clear();  // outside the mutex: releasing takes it
-  if (known) sink_.on_peer_down(conn, why);
+  if (gone.sink_knows) sink_.on_peer_down(conn, why);
 }
 
 }  // namespace sluice::kv

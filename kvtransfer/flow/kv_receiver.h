@@ -22,6 +22,7 @@ class FrameSink {
   virtual Result<> on_hello(ConnId conn, std::span<const std::byte> hello) = 0;
   virtual void on_frame(ConnId conn, std::span<const std::byte> header, StagingBuffer payload) = 0;
   virtual void on_note(ConnId conn, std::span<const std::byte> note) = 0;
+  /// Once for every accepted hello.
   virtual void on_peer_down(ConnId conn, const Error& why) = 0;
 };
 
@@ -44,7 +45,7 @@ class KvReceiver final : public TransportHandler {
   struct Figures {
     std::size_t connections = 0;
     std::uint64_t staged_bytes = 0;   // in buffers now
-    std::uint64_t granted_bytes = 0;  // sum of windows
+    std::uint64_t granted_bytes = 0;  // sum of windows, and what dead peers' buffers still hold
     std::uint64_t violations = 0;     // peers cut off for breaking the protocol
   };
   [[nodiscard]] Figures figures() const;

@@ -1,0 +1,163 @@
+// KvSender and KvReceiver together, over every transport.
+#include <catch2/catch.hpp>
+#include <optional>
+
+#include "tests/kvtransfer_flow/flow_fixture.h"
+
+using namespace sluice;
+using namespace sluice::kv;
+using namespace sluice::kv::test;
+
+namespace {
+
+constexpr ReceiverOptions kSmall{.staging_bytes = 1U << 20, .window_bytes = 512U << 10, .max_frame_bytes = 256U << 10};
+constexpr std::size_t kFrameBytes = 128U << 10;
+
+}  // namespace
+
+TEST_CASE("flow over every transport") {
+  const Network net = GENERATE(from_range(all_networks()));
+  CAPTURE(net.name);
+  DYNAMIC_SECTION(net.name) {
+    SECTION("two senders, one receiver: everything arrives whole and every byte of credit comes back") {
+      ReceivingNode r(net, kSmall);
+      SendingNode a(net), b(net);
+      for (int i = 0; i < 40; ++i) {
+        a.send(r.address, kFrameBytes, 1, 5);
+        b.send(r.address, kFrameBytes - 7, 1, 6);
+      }
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 80; }));
+      for (SendingNode* s : {&a, &b}) {
+        REQUIRE(s->wait([&] { return s->done.size() == 40; }));
+        CHECK(s->failed() == 0);
+        CHECK(s->all_credit_back());
+      }
+      CHECK(r.sink.intact);
+      CHECK(r.sink.senders.size() == 2);
+      CHECK(r.receiver.figures().staged_bytes == 0);
+      CHECK(r.receiver.figures().violations == 0);
+    }
+
+    SECTION("a slow consumer stalls its sender; staged memory never passes the window") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net);
+      for (int i = 0; i < 20; ++i) s.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));  // 4 x 128 KiB fill the 512 KiB window
+      for (int got = 4; got < 20; got += 4) {
+        CHECK(r.receiver.figures().staged_bytes == kSmall.window_bytes);
+        CHECK(s.sender.stats().at(0).second.queue_bytes == static_cast<std::size_t>(20 - got) * kFrameBytes);
+        r.sink.free_all();
+        REQUIRE(r.sink.wait([&] { return r.sink.frames == got + 4; }));
+      }
+      r.sink.free_all();
+      CHECK(r.receiver.figures().staged_bytes == 0);
+    }
+
+    SECTION("cancel drops the tag's queued frames and nothing else") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net);
+      for (int i = 0; i < 4; ++i) s.send(r.address, kFrameBytes, 1);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));
+      for (int i = 0; i < 3; ++i) s.send(r.address, kFrameBytes, 2, 8);
+      for (int i = 0; i < 3; ++i) s.send(r.address, kFrameBytes, 3, 9);
+      s.sender.cancel(r.address, 2);
+      REQUIRE(s.wait([&] { return s.failed() == 3; }));
+      r.sink.free_all();
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 7; }));
+      REQUIRE(s.wait([&] { return s.done.size() == 10; }));
+      CHECK(std::ranges::all_of(s.done, [](auto& d) { return d || d.error().code == Errc::cancelled; }));
+      CHECK(r.sink.last_header == std::vector{std::byte{9}});
+      CHECK(s.sender.stats().at(0).second.queue_bytes == 0);
+    }
+
+    SECTION("a dead sender's buffers stay counted until freed, then all memory is back") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      {
+        SendingNode dead(net);
+        for (int i = 0; i < 10; ++i) dead.send(r.address, kFrameBytes);
+        REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));
+      }
+      REQUIRE(r.sink.wait([&] { return r.sink.downs == 1; }));
+      CHECK(r.receiver.figures().connections == 0);
+      CHECK(r.receiver.figures().granted_bytes == kSmall.window_bytes);  // still in the sink's hands
+      SendingNode b(net), c(net);
+      b.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 5; }));
+      c.send(r.address, kFrameBytes);  // 512 KiB held by the dead, 512 KiB granted to b: nothing is left
+      REQUIRE(c.wait([&] { return c.failed() == 1 && c.downs.size() == 1; }));
+      CHECK(c.done[0].error().code == Errc::resource_exhausted);
+      r.sink.free_all();
+      CHECK(r.receiver.figures().staged_bytes == 0);
+      CHECK(r.receiver.figures().granted_bytes == kSmall.window_bytes);  // b's
+      c.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 6; }));
+      r.sink.free_all();
+    }
+
+    SECTION("a dead receiver fails every frame once, in flight or queued; a new one is reached by the same address") {
+      auto r = std::make_unique<ReceivingNode>(net, kSmall);
+      const std::string address = r->address;
+      r->sink.keep = true;
+      SendingNode s(net);
+      for (int i = 0; i < 10; ++i) s.send(address, kFrameBytes);
+      REQUIRE(r->sink.wait([&] { return r->sink.frames == 4; }));
+      r->stop();
+      REQUIRE(s.wait([&] { return s.done.size() == 10 && s.downs.size() == 1; }));
+      CHECK(s.failed() >= 6);
+      CHECK(s.sender.stats().empty());
+      r->sink.free_all();  // after the transport is gone: harmless
+      CHECK(r->receiver.figures().staged_bytes == 0);
+      CHECK(r->receiver.figures().granted_bytes == 0);
+      r.reset();
+      Network same = net;
+      same.listen_at = address;
+      ReceivingNode again(same, kSmall);
+      s.send(address, kFrameBytes);
+      REQUIRE(again.sink.wait([&] { return again.sink.frames == 1; }));
+    }
+
+    SECTION("a refused hello fails what was queued, with the receiver's reason") {
+      ReceivingNode r(net, kSmall);
+      SendingNode s(net, "stranger");
+      s.send(r.address, kFrameBytes);
+      REQUIRE(s.wait([&] { return s.done.size() == 1 && s.downs.size() == 1; }));
+      CHECK(s.done[0].error().code == Errc::permission_denied);
+      CHECK(s.downs[0].message.find("we do not know you") != std::string::npos);
+      CHECK(r.sink.frames == 0);
+      CHECK(r.sink.downs == 0);
+    }
+
+    SECTION("too large a frame, a full queue: refused, and the rest goes on") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net, "friend", {.max_queue_bytes = 3 * kFrameBytes});
+      s.send(r.address, kSmall.max_frame_bytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 1; }));
+      s.send(r.address, kSmall.max_frame_bytes + 1);
+      REQUIRE(s.wait([&] { return s.failed() == 1; }));
+      for (int i = 0; i < 12; ++i) s.send(r.address, kFrameBytes);
+      REQUIRE(s.wait([&] { return s.failed() > 1; }));
+      CHECK(std::ranges::any_of(s.done, [](auto& d) { return !d && d.error().code == Errc::resource_exhausted; }));
+      CHECK(s.sender.stats().at(0).second.queue_bytes <= 3 * kFrameBytes);
+    }
+
+    SECTION("notes reach the sender; a probe measures the link") {
+      ReceivingNode r(net, kSmall);
+      SendingNode s(net);
+      std::optional<Result<LinkStats>> stats;
+      s.sender.probe(r.address, [&](Result<LinkStats> x) { s.change([&] { stats = std::move(x); }); });
+      REQUIRE(s.wait([&] { return stats.has_value(); }));
+      REQUIRE(stats->has_value());
+      CHECK((*stats)->rtt_s > 0);
+      CHECK((*stats)->bandwidth_bytes_per_s > 0);
+      s.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 1; }));
+      r.receiver.send_note(r.sink.senders.begin()->first, bytes_of("committed"));
+      REQUIRE(s.wait([&] { return s.notes.size() == 1; }));
+      CHECK(s.notes[0] == bytes_of("committed"));
+    }
+  }
+}
