@@ -312,8 +312,8 @@ void h4_decode_fixed(const H4Shape& s, const std::uint16_t* signs, const std::by
 using H4Encode = decltype(Kernels::h4_encode);
 using H4Decode = decltype(Kernels::h4_decode);
 struct H4Pair {
-  H4Encode encode = h4_encode_generic;
-  H4Decode decode = h4_decode_generic;
+  H4Encode encode = h4_encode_with<fwht>;
+  H4Decode decode = h4_decode_with<fwht>;
 };
 
 template <int R, int Blocks>

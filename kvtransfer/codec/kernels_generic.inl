@@ -32,18 +32,21 @@ inline void q8_key_encode_range(const std::byte* const* rows, std::uint32_t n, s
   for (std::uint32_t c0 = from; c0 < to; c0 += kTile) {
     const std::uint32_t w = std::min(kTile, to - c0);
     std::fill_n(absmax, w, std::uint16_t{0});
-    for (std::uint32_t r = 0; r < n; ++r)
+    for (std::uint32_t r = 0; r < n; ++r) {
+      const std::byte* x = rows[r] + 2 * std::size_t{c0};
       for (std::uint32_t c = 0; c < w; ++c)
-        absmax[c] = std::max(absmax[c], static_cast<std::uint16_t>(load_bf16(rows[r], c0 + c) & kBf16Abs));
+        absmax[c] = std::max(absmax[c], static_cast<std::uint16_t>(load_bf16(x, c) & kBf16Abs));
+    }
     for (std::uint32_t c = 0; c < w; ++c) {
       const std::uint16_t s = q8_scale(absmax[c]);
       store_bf16(scales, c0 + c, s);
       inverse[c] = q8_inverse(s);
     }
     for (std::uint32_t r = 0; r < n; ++r) {
-      std::byte* out = q + std::size_t{r} * channels + c0;
+      const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
+      std::byte* __restrict out = q + std::size_t{r} * channels + c0;
       for (std::uint32_t c = 0; c < w; ++c)
-        out[c] = static_cast<std::byte>(q8_quantize(bf16_to_f32(load_bf16(rows[r], c0 + c)), inverse[c]));
+        out[c] = static_cast<std::byte>(q8_quantize(bf16_to_f32(load_bf16(x, c)), inverse[c]));
     }
   }
 }
@@ -51,10 +54,12 @@ inline void q8_key_encode_range(const std::byte* const* rows, std::uint32_t n, s
 inline void q8_key_decode_range(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
                          std::uint32_t from, std::uint32_t to, std::byte* const* rows) {
   for (std::uint32_t r = 0; r < n; ++r) {
-    const std::byte* in = q + std::size_t{r} * channels;
+    const std::byte* __restrict in = q + std::size_t{r} * channels;
+    const std::byte* __restrict scale = scales;
+    std::byte* __restrict x = rows[r];
     for (std::uint32_t c = from; c < to; ++c)
-      store_bf16(rows[r], c,
-                 f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(in[c])) * bf16_to_f32(load_bf16(scales, c))));
+      store_bf16(x, c,
+                 f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(in[c])) * bf16_to_f32(load_bf16(scale, c))));
   }
 }
 
@@ -65,12 +70,14 @@ inline std::uint16_t absmax_of(const std::byte* x, std::uint32_t from, std::uint
   return m;
 }
 
-inline void q8_quantize_range(const std::byte* x, float inverse, std::uint32_t from, std::uint32_t to, std::byte* q) {
+inline void q8_quantize_range(const std::byte* __restrict x, float inverse, std::uint32_t from, std::uint32_t to,
+ std::byte* __restrict q) {
   for (std::uint32_t i = from; i < to; ++i)
     q[i] = static_cast<std::byte>(q8_quantize(bf16_to_f32(load_bf16(x, i)), inverse));
 }
 
-inline void q8_dequantize_range(const std::byte* q, float scale, std::uint32_t from, std::uint32_t to, std::byte* x) {
+inline void q8_dequantize_range(const std::byte* __restrict q, float scale, std::uint32_t from, std::uint32_t to,
+ std::byte* __restrict x) {
   for (std::uint32_t i = from; i < to; ++i)
     store_bf16(x, i, f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(q[i])) * scale));
 }
@@ -206,7 +213,9 @@ inline void h4_pack(const std::uint8_t* code, std::uint32_t head_dim, std::byte*
     out[i] = static_cast<std::byte>(code[i] | (code[i + head_dim / 2] << 4));
 }
 
-inline void h4_encode_generic(const H4Shape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
+/// transform: fwht() or what does the same faster.
+template <auto transform>
+void h4_encode_with(const H4Shape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
                        std::byte* codes) {
   float y[kMaxH4HeadDim];
   std::uint8_t code[kMaxH4HeadDim];
@@ -215,7 +224,7 @@ inline void h4_encode_generic(const H4Shape& s, const std::uint16_t* signs, cons
     const std::uint16_t* sign = signs + std::size_t{h} * s.head_dim;
     for (std::uint32_t i = 0; i < s.head_dim; ++i)
       y[i] = bf16_to_f32(static_cast<std::uint16_t>(load_bf16(x, i) ^ sign[i]));
-    fwht(y, s.head_dim, s.block);
+    transform(y, s.head_dim, s.block);
     const float ss = sum_of_squares(y, s.head_dim);
     std::uint16_t bits = 0;
     if (ss > kH4MinSum && ss < kH4MaxSum)
@@ -227,7 +236,8 @@ inline void h4_encode_generic(const H4Shape& s, const std::uint16_t* signs, cons
   }
 }
 
-inline void h4_decode_generic(const H4Shape& s, const std::uint16_t* signs, const std::byte* scales, const std::byte* codes,
+template <auto transform>
+void h4_decode_with(const H4Shape& s, const std::uint16_t* signs, const std::byte* scales, const std::byte* codes,
                        std::byte* row) {
   float y[kMaxH4HeadDim];
   const std::uint32_t half = s.head_dim / 2;
@@ -239,7 +249,7 @@ inline void h4_decode_generic(const H4Shape& s, const std::uint16_t* signs, cons
       y[i] = kH4Value[two & 15] * scale;
       y[i + half] = kH4Value[two >> 4] * scale;
     }
-    fwht(y, s.head_dim, s.block);
+    transform(y, s.head_dim, s.block);
     std::byte* x = row + 2 * std::size_t{h} * s.head_dim;
     const std::uint16_t* sign = signs + std::size_t{h} * s.head_dim;
     for (std::uint32_t i = 0; i < s.head_dim; ++i)
