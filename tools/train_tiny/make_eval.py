@@ -34,7 +34,8 @@ def main():
         rng = np.random.default_rng([SEED, n])
         with (out / f"recall_{n}.jsonl").open("w") as f:
             for _ in range(count):
-                prompt, answer = tasks.recall_prompt(rng, n)
+                # Leave room for the answer inside the model's 4096 positions.
+                prompt, answer = tasks.recall_prompt(rng, min(n, 4080))
                 assert len(tasks.tok.encode(prompt).ids) <= n
                 f.write(json.dumps({"prompt": prompt, "answer": answer}) + "\n")
     for n, count in CHAT.items():
