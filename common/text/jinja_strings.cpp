@@ -19,13 +19,6 @@ Utf8Step front(std::string_view s) {
   return step;
 }
 
-/// Where the last character of a non-empty string begins.
-std::size_t last_start(std::string_view s) {
-  std::size_t i = s.size() - 1;
-  while (i > 0 && (static_cast<unsigned char>(s[i]) & 0xC0) == 0x80) --i;
-  return i;
-}
-
 template <class F>
 void each_character(std::string_view s, F f) {
   while (!s.empty()) {
@@ -102,7 +95,7 @@ std::vector<std::string_view> rsplit_spaces(std::string_view s, std::int64_t max
     }
     std::size_t begin = s.size();
     while (begin > 0) {
-      const std::size_t i = last_start(s.substr(0, begin));
+      const std::size_t i = utf8_last_start(s.substr(0, begin));
       if (is_py_space(front(s.substr(i)).code_point)) break;
       begin = i;
     }
@@ -140,7 +133,7 @@ std::string_view strip(std::string_view s, Side side, std::optional<std::string_
     }
   if (side != Side::left)
     while (!s.empty()) {
-      const std::size_t i = last_start(s);
+      const std::size_t i = utf8_last_start(s);
       if (!stripped(s.substr(i), chars)) break;
       s = s.substr(0, i);
     }

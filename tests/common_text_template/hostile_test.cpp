@@ -1,7 +1,7 @@
 // A chat template comes with a model from anywhere, and its input from a stranger: whatever they hold, rendering ends
-// soon, in bounded memory, with a text or an Error. Run under ASan these also prove that nothing leaks or overflows.
+// soon (ctest's own limit says how soon), in bounded memory, with a text or an Error. Run under ASan these also prove
+// that nothing leaks or overflows.
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -89,12 +89,9 @@ TEST_CASE("templates that would run, grow or nest without end give an error") {
   };
   for (const auto& source : hostile) {
     INFO(source.substr(0, 120));
-    const auto begin = std::chrono::steady_clock::now();
     const auto r = run(source);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     REQUIRE_FALSE(r);
     CHECK(r.error().code == Errc::invalid_argument);
-    CHECK(took.count() < 60);  // a loaded machine under sanitizers; unbounded would be hours
   }
 }
 
