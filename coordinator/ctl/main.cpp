@@ -1,0 +1,255 @@
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+#include "common/config.h"
+#include "coordinator/ctl/chat.h"
+#include "coordinator/ctl/down.h"
+#include "coordinator/ctl/up.h"
+#include "coordinator/ctl/views.h"
+
+namespace {
+
+using namespace sluice;
+using namespace sluice::ctl;
+using nlohmann::json;
+
+/// What every command may say.
+struct Common {
+  std::string url;
+  std::string api_key;
+  std::string run_dir = default_run_dir().string();
+  bool json = false;
+
+  [[nodiscard]] RunDir dir() const { return RunDir(run_dir); }
+
+  /// --url, else the local cluster's, else the default port.
+  [[nodiscard]] Result<Endpoint> endpoint() const {
+    std::string where = url;
+    if (where.empty()) {
+      SLUICE_ASSIGN(const auto state, dir().load());
+      if (state && !state->url.empty() && !state->members.empty() && alive(state->members.front().process))
+        where = state->url;
+    }
+    SLUICE_ASSIGN(const auto address, address_of_url(where.empty() ? "127.0.0.1:8000" : where));
+    return Endpoint{address, api_key};
+  }
+};
+
+using Body = std::function<Result<int>()>;
+
+void print(const json& j) { fmt::print("{}\n", j.dump(2, ' ', false, json::error_handler_t::replace)); }
+
+/// A command: `body` runs when it was given.
+CLI::App* command(CLI::App& app, Body& chosen, const std::string& name, const std::string& help, Body body) {
+  CLI::App* c = app.add_subcommand(name, help);
+  c->fallthrough();  // the common options may follow the command
+  c->callback([&chosen, body = std::move(body)] { chosen = body; });
+  return c;
+}
+
+/// A command that shows one document of the operator's API.
+void add_view(CLI::App& app, const Common& c, Body& chosen, const std::string& name, const std::string& help,
+              std::string (*view)(const json&)) {
+  command(app, chosen, name, help, [&c, name, view]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    SLUICE_ASSIGN(const auto j, get(e, "/sluice/v1/" + name));
+    if (c.json)
+      print(j);
+    else
+      fmt::print("{}", view(j));
+    return 0;
+  });
+}
+
+void add_status(CLI::App& app, const Common& c, Body& chosen) {
+  command(app, chosen, "status", "Readiness, model, load and SLO", [&c]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    SLUICE_ASSIGN(const auto j, get(e, "/sluice/v1/status"));
+    if (c.json)
+      print(j);
+    else
+      fmt::print("{}", status_text(j, e.address));
+    return j.value("ready", false) ? 0 : 1;
+  });
+}
+
+/// A pass-through option: it reaches the daemons as it was given, and is checked by them.
+void pass_on(CLI::App& c, std::vector<std::string>& args, const std::string& flag, const std::string& help) {
+  c.add_option_function<std::string>(
+      flag, [&args, flag](const std::string& v) { args.insert(args.end(), {flag, v}); }, help);
+}
+
+void add_up(CLI::App& app, const Common& c, Body& chosen, UpOptions& o) {
+  CLI::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
+    o.api_key = c.api_key;
+    return up(o, c.dir());
+  });
+  s->add_option("--model", o.model, "Hugging Face model directory")->required();
+  s->add_option("--prefill", o.prefill, "Prefill nodes")->capture_default_str()->check(CLI::Range(1, 64));
+  s->add_option("--decode", o.decode, "Decode nodes")->capture_default_str()->check(CLI::Range(1, 64));
+  s->add_option("--host", o.host, "HTTP address")->capture_default_str();
+  s->add_option("--port", o.port, "HTTP port; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
+  s->add_flag("--detach", o.detach, "Return once ready; `sluicectl down` ends it");
+  s->add_option("--transport", o.transport, "What carries KV")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"tcp", "shm"}));
+  s->add_option("--threads", o.threads, "Compute threads of one node; 0 shares the cores out")
+      ->check(CLI::NonNegativeNumber);
+  s->add_option("--kv-memory-mib", o.kv_memory_mib, "KV memory of one node; default: the node's own")
+      ->check(CLI::PositiveNumber);
+  s->add_option("--ready-timeout-s", o.ready_timeout_s, "Give up after this long")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  pass_on(*s, o.every_arg, "--model-name", "Name clients ask for");
+  pass_on(*s, o.every_arg, "--log-format", "text or json");
+  pass_on(*s, o.every_arg, "--log-level", "debug, info, warn or error");
+  for (const char* flag : {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--epsilon", "--max-model-len",
+                           "--max-wait-s", "--max-waiting", "--request-timeout-s", "--drain-timeout-s", "--lease-ms"})
+    pass_on(*s, o.coordinator_arg, flag, "As for sluice-coordinator");
+  s->add_option("--coordinator-arg", o.coordinator_arg, "Further argument for the coordinator, as it is (--x=y)");
+  s->add_option("--prefill-arg", o.prefill_arg, "Further argument for every prefill node");
+  s->add_option("--decode-arg", o.decode_arg, "Further argument for every decode node");
+}
+
+void add_down(CLI::App& app, const Common& c, Body& chosen, int& drain_s) {
+  CLI::App* s = command(app, chosen, "down", "Drain and stop the cluster that `up` started",
+                        [&] { return down(c.dir(), drain_s, c.json); });
+  s->add_option("--timeout-s", drain_s, "Time for running requests")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+}
+
+struct SloChange {
+  std::optional<double> ttft_ms, tpot_ms, attainment, quality_kl;
+
+  [[nodiscard]] json body() const {
+    json j = json::object();
+    if (ttft_ms) j["ttft_ms"] = *ttft_ms;
+    if (tpot_ms) j["tpot_ms"] = *tpot_ms;
+    if (attainment) j["attainment"] = *attainment;
+    if (quality_kl) j["quality_kl"] = *quality_kl;
+    return j;
+  }
+};
+
+Result<int> show_slo(const Common& c, const SloChange* change) {
+  SLUICE_ASSIGN(const auto e, c.endpoint());
+  if (change != nullptr && change->body().empty()) return fail(Errc::invalid_argument, "say what to set");
+  SLUICE_ASSIGN(const auto j,
+                change != nullptr ? send(e, "PUT", "/sluice/v1/slo", change->body()) : get(e, "/sluice/v1/slo"));
+  if (c.json)
+    print(j);
+  else
+    fmt::print("{}", slo_text(j));
+  return 0;
+}
+
+void add_slo(CLI::App& app, const Common& c, Body& chosen, SloChange& change) {
+  CLI::App* s = app.add_subcommand("slo", "The service's objectives");
+  s->require_subcommand(1)->fallthrough();
+  command(*s, chosen, "get", "Show them", [&] { return show_slo(c, nullptr); });
+  CLI::App* set = command(*s, chosen, "set", "Change some of them", [&] { return show_slo(c, &change); });
+  set->add_option("--ttft-ms", change.ttft_ms, "Time to first token");
+  set->add_option("--tpot-ms", change.tpot_ms, "Time per output token");
+  set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
+  set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
+}
+
+struct DecisionOptions {
+  bool follow = false;
+  std::uint64_t limit = 20;
+};
+
+Result<int> decisions(const Common& c, const DecisionOptions& o) {
+  SLUICE_ASSIGN(const auto e, c.endpoint());
+  std::uint64_t after = 0;
+  for (std::uint64_t limit = o.limit;; limit = 1000) {
+    SLUICE_ASSIGN(const auto j, get(e, fmt::format("/sluice/v1/decisions?after={}&limit={}", after, limit)));
+    const json list = j.value("decisions", json::array());
+    if (c.json && o.follow) {
+      for (const auto& d : list) fmt::print("{}\n", d.dump());  // one a line, for whoever reads along
+    } else if (c.json) {
+      print(j);
+    } else if (!list.empty() || !o.follow) {
+      fmt::print("{}", decisions_text(j));
+    }
+    std::fflush(stdout);
+    if (!o.follow) return 0;
+    if (!list.empty()) after = list.back().value("seq", after);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+void add_decisions(CLI::App& app, const Common& c, Body& chosen, DecisionOptions& o) {
+  CLI::App* s = command(app, chosen, "decisions", "What was decided, predicted and measured, request by request",
+                        [&] { return decisions(c, o); });
+  s->add_flag("--follow", o.follow, "Go on showing new ones");
+  s->add_option("--limit", o.limit, "The newest so many")->capture_default_str();
+}
+
+void add_drain(CLI::App& app, const Common& c, Body& chosen, std::string& node) {
+  CLI::App* s = command(app, chosen, "drain", "Give a node no more requests", [&]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    SLUICE_ASSIGN(const auto j, send(e, "POST", "/sluice/v1/drain/" + node, json::object()));
+    if (c.json)
+      print(j);
+    else
+      fmt::print("{} is draining\n", node);
+    return 0;
+  });
+  s->add_option("node", node, "Its name")->required();
+}
+
+void add_chat(CLI::App& app, const Common& c, Body& chosen, ChatOptions& o) {
+  CLI::App* s = command(app, chosen, "chat", "Ask one question and stream the answer", [&]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    if (o.text == "-") o.text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    o.json = c.json;
+    return chat(e, o);
+  });
+  s->add_option("text", o.text, "The question; - reads it from standard input")->required();
+  s->add_option("--system", o.system, "System message");
+  s->add_option("--max-tokens", o.max_tokens, "Longest answer");
+  s->add_option("--temperature", o.temperature, "0 is greedy; default: the model's");
+  s->add_option("--profile", o.profile, "KV profile; default: the controller's choice");
+  s->add_option("--mode", o.mode, "auto, colocated or split");
+  s->add_flag("--explain", o.explain, "Show the pair, the profile and the stage times");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Common common;
+  UpOptions up_options;
+  int drain_s = up_options.stop_timeout_s;
+  SloChange slo;
+  DecisionOptions decision_options;
+  std::string node;
+  ChatOptions chat_options;
+  Body chosen;
+  CLI::App app("Runs and inspects Sluice clusters", "sluicectl");
+  app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
+  app.require_subcommand(1);
+  app.add_option("--url", common.url, "Coordinator, http://host:port; default: the local cluster, else 127.0.0.1:8000");
+  app.add_option("--api-key", common.api_key, "Bearer key")->envname("SLUICE_API_KEY");
+  app.add_option("--run-dir", common.run_dir, "Where the local cluster keeps its state and logs")
+      ->capture_default_str();
+  app.add_flag("--json", common.json, "Print JSON");
+  add_up(app, common, chosen, up_options);
+  add_down(app, common, chosen, drain_s);
+  add_status(app, common, chosen);
+  add_view(app, common, chosen, "nodes", "The nodes that have joined", nodes_text);
+  add_slo(app, common, chosen, slo);
+  add_view(app, common, chosen, "profiles", "KV profiles and their measured speeds", profiles_text);
+  add_decisions(app, common, chosen, decision_options);
+  add_drain(app, common, chosen, node);
+  add_chat(app, common, chosen, chat_options);
+  return run_main(app, argc, argv, [&] {
+    const auto code = chosen();
+    if (code) return *code;
+    throw std::runtime_error(code.error().message);
+  });
+}

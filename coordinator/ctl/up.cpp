@@ -1,0 +1,241 @@
+#include "coordinator/ctl/up.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "coordinator/ctl/api.h"
+#include "coordinator/ctl/down.h"
+
+namespace sluice::ctl {
+namespace fs = std::filesystem;
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kLogLines = 15;
+constexpr auto kPoll = std::chrono::milliseconds(50);
+constexpr auto kWatch = std::chrono::seconds(1);
+
+/// The signals this command waits for instead of being interrupted by them.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&set_, s);
+    sigprocmask(SIG_BLOCK, &set_, nullptr);
+  }
+  /// Sleeps until a signal or the limit; true once somebody asked us to stop.
+  bool wait(std::chrono::milliseconds limit) {
+    const auto s = std::chrono::duration_cast<std::chrono::seconds>(limit);
+    const timespec t{s.count(), std::chrono::nanoseconds(limit - s).count()};
+    const int got = sigtimedwait(&set_, nullptr, &t);
+    stopped_ |= got == SIGINT || got == SIGTERM || got == SIGHUP;
+    reap();
+    return stopped_;
+  }
+
+ private:
+  sigset_t set_{};
+  bool stopped_ = false;
+};
+
+void say(const std::string& line) {
+  std::fputs((line + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+class Launch {
+ public:
+  Launch(const UpOptions& o, const RunDir& dir) : o_(o), dir_(dir) {}
+
+  Result<int> run() {
+    SLUICE_ASSIGN(bin_, own_directory());
+    SLUICE_TRY(dir_.create());
+    {
+      SLUICE_ASSIGN(const auto lock, dir_.lock(false));
+      SLUICE_TRY(refuse_second());
+      if (auto started = start(); !started) {
+        (void)take_down(state_, dir_, 0);
+        if (signals_.wait({})) return 130;
+        return std::unexpected(started.error());
+      }
+    }
+    say(fmt::format("ready: {}  (logs in {})", state_.url, dir_.path().string()));
+    return o_.detach ? 0 : watch();
+  }
+
+ private:
+  Result<> refuse_second() {
+    SLUICE_ASSIGN(const auto before, dir_.load());
+    if (!before) return {};
+    const auto running = std::ranges::count_if(before->members, [](const Member& m) { return alive(m.process); });
+    if (running > 0)
+      return fail(
+          Errc::already_exists,
+          "a cluster is already running at {} ({} processes); `sluicectl down` ends it, --run-dir starts another",
+          before->url, running);
+    (void)take_down(*before, dir_, 0);  // all dead: only their shared memory can be left
+    return {};
+  }
+
+  Result<> start() {
+    deadline_ = Clock::now() + std::chrono::seconds(o_.ready_timeout_s);
+    std::error_code ec;
+    const fs::path model = fs::canonical(o_.model, ec);
+    if (ec || !fs::exists(model / "config.json", ec))
+      return fail_param("model", "{} is not a model directory (it has no config.json)", o_.model);
+    state_.model = model.string();
+    fs::remove(dir_.ready_file(), ec);
+    SLUICE_TRY(add("coordinator", "coordinator", coordinator_args()));
+    SLUICE_ASSIGN(const auto control, bound_addresses());
+    const int threads = threads_per_node(o_.threads, std::thread::hardware_concurrency(), o_.prefill + o_.decode);
+    say(fmt::format("coordinator listens at {}; {} compute thread(s) per node, KV over {}", state_.url, threads,
+                    o_.transport));
+    for (int i = 0; i < o_.prefill; ++i)
+      SLUICE_TRY(add(fmt::format("prefill-{}", i), "prefill", node_args(control, threads, o_.prefill_arg)));
+    for (int i = 0; i < o_.decode; ++i)
+      SLUICE_TRY(add(fmt::format("decode-{}", i), "decode", node_args(control, threads, o_.decode_arg)));
+    SLUICE_TRY(wait_ready());
+    for (auto& m : state_.members) m.shared_memory = shared_memory_of(m.process.pid);
+    return dir_.save(state_);
+  }
+
+  std::vector<std::string> coordinator_args() const {
+    std::vector<std::string> a{"--model",          state_.model,
+                               "--host",           o_.host,
+                               "--port",           std::to_string(o_.port),
+                               "--control-listen", "127.0.0.1:0",
+                               "--ready-file",     dir_.ready_file().string()};
+    a.insert(a.end(), o_.every_arg.begin(), o_.every_arg.end());
+    a.insert(a.end(), o_.coordinator_arg.begin(), o_.coordinator_arg.end());
+    return a;
+  }
+
+  std::vector<std::string> node_args(const std::string& control, int threads,
+                                     const std::vector<std::string>& extra) const {
+    std::vector<std::string> a{
+        "--coordinator",       control, "--model", state_.model, "--threads", std::to_string(threads), "--ucx-tls",
+        ucx_list(o_.transport)};
+    if (o_.kv_memory_mib > 0) a.insert(a.end(), {"--kv-memory-mib", std::to_string(o_.kv_memory_mib)});
+    a.insert(a.end(), o_.every_arg.begin(), o_.every_arg.end());
+    a.insert(a.end(), extra.begin(), extra.end());
+    return a;
+  }
+
+  /// Starts a daemon and writes it down at once, so that `down` finds it whatever becomes of us.
+  Result<> add(const std::string& name, const std::string& role, std::vector<std::string> args) {
+    Command c{bin_ / ("sluice-" + role), std::move(args), {}, dir_.log(name)};
+    if (role != "coordinator") c.args.insert(c.args.begin(), {"--name", name});
+    // By environment, not by flag: other users can read a process's flags.
+    if (role == "coordinator" && !o_.api_key.empty()) c.env.emplace_back("SLUICE_API_KEY", o_.api_key);
+    SLUICE_ASSIGN(const auto process, spawn(c));
+    state_.members.push_back({name, role, process, {}});
+    return dir_.save(state_);
+  }
+
+  /// One turn of waiting: fails when a daemon died, somebody asked us to stop, or time is up.
+  Result<> turn(const std::string& what) {
+    if (signals_.wait(kPoll)) return fail(Errc::cancelled, "interrupted");
+    for (const auto& m : state_.members)
+      if (!alive(m.process))
+        return fail(Errc::unavailable, "{} ended while starting; its log ends:\n{}", m.name,
+                    last_lines(dir_.log(m.name), kLogLines));
+    if (Clock::now() >= deadline_)
+      return fail(Errc::deadline_exceeded, "not ready within {} s ({}); logs are in {}", o_.ready_timeout_s, what,
+                  dir_.path().string());
+    return {};
+  }
+
+  /// The coordinator's control address, from its ready file; sets the state's URL.
+  Result<std::string> bound_addresses() {
+    for (;;) {
+      std::ifstream in(dir_.ready_file());
+      const json j = in ? json::parse(in, nullptr, false) : json();
+      if (j.is_object() && j.contains("http") && j.contains("control")) {
+        std::string address = j["http"].get<std::string>();
+        if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
+        state_.url = "http://" + address;
+        SLUICE_TRY(dir_.save(state_));
+        return j["control"].get<std::string>();
+      }
+      SLUICE_TRY(turn("the coordinator is still loading"));
+    }
+  }
+
+  Result<> wait_ready() {
+    SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
+    const Endpoint endpoint{address, {}};
+    std::string shown;
+    for (;;) {
+      const auto h = health(endpoint);
+      const int prefill = h ? h->value("prefill_nodes", 0) : 0;
+      const int decode = h ? h->value("decode_nodes", 0) : 0;
+      auto joined =
+          fmt::format("{}/{} prefill and {}/{} decode nodes have joined", prefill, o_.prefill, decode, o_.decode);
+      if (joined != shown) say(joined);
+      shown = std::move(joined);
+      if (prefill >= o_.prefill && decode >= o_.decode) return {};
+      SLUICE_TRY(turn(shown));
+    }
+  }
+
+  /// The foreground: until a signal, or until the coordinator is gone. A lost node is reported, the rest serves on.
+  Result<int> watch() {
+    say("Ctrl-C stops the cluster");
+    std::vector<std::string> reported;
+    while (!signals_.wait(kWatch)) {
+      for (const auto& m : state_.members) {
+        if (alive(m.process) || std::ranges::find(reported, m.name) != reported.end()) continue;
+        const auto lock = dir_.lock(false);
+        if (!lock) break;  // a `down` is at work; look again when it is done
+        SLUICE_ASSIGN(const bool ours, still_ours());
+        if (!ours) {
+          say("the cluster was taken down");
+          return 0;
+        }
+        reported.push_back(m.name);
+        say(fmt::format("{} ended; its log ends:\n{}", m.name, last_lines(dir_.log(m.name), kLogLines)));
+        if (m.role != "coordinator") continue;
+        (void)take_down(state_, dir_, o_.stop_timeout_s);
+        return 1;
+      }
+    }
+    say("stopping");
+    SLUICE_ASSIGN(const auto lock, dir_.lock(true));
+    SLUICE_ASSIGN(const bool ours, still_ours());
+    if (ours) (void)take_down(state_, dir_, o_.stop_timeout_s);
+    say("stopped");
+    return 0;
+  }
+
+  Result<bool> still_ours() const {
+    SLUICE_ASSIGN(const auto now, dir_.load());
+    return now && !now->members.empty() && now->members.front().process == state_.members.front().process;
+  }
+
+  const UpOptions& o_;
+  const RunDir& dir_;
+  Signals signals_;
+  fs::path bin_;
+  ClusterState state_;
+  Clock::time_point deadline_;
+};
+
+}  // namespace
+
+int threads_per_node(int asked, unsigned cores, int nodes) {
+  if (asked > 0) return asked;
+  return std::max(1, static_cast<int>(cores) / std::max(1, nodes));
+}
+
+std::string ucx_list(const std::string& transport) { return transport == "shm" ? "posix,tcp,self" : "tcp,self"; }
+
+Result<int> up(const UpOptions& o, const RunDir& dir) { return Launch(o, dir).run(); }
+
+}  // namespace sluice::ctl

@@ -1,0 +1,40 @@
+#pragma once
+// `up`: one coordinator, P prefill and M decode nodes as child processes, until /health says that all have joined.
+// Either everything runs at the end or nothing does. Threading: the caller's thread alone; it takes SIGINT, SIGTERM,
+// SIGHUP and SIGCHLD for itself.
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "coordinator/ctl/run_dir.h"
+
+namespace sluice::ctl {
+
+struct UpOptions {
+  std::string model;
+  int prefill = 1;
+  int decode = 1;
+  std::string host = "127.0.0.1";
+  int port = 8000;
+  std::string transport = "tcp";
+  int threads = 0;        // per node; 0 shares the cores out
+  int kv_memory_mib = 0;  // 0 leaves the nodes' default
+  bool detach = false;
+  int ready_timeout_s = 60;
+  int stop_timeout_s = 35;
+  std::string api_key;
+  std::vector<std::string> every_arg;        // for all daemons
+  std::vector<std::string> coordinator_arg;  // for the coordinator alone
+  std::vector<std::string> prefill_arg;
+  std::vector<std::string> decode_arg;
+};
+
+/// Compute threads of one node, so that all nodes together take each core once.
+[[nodiscard]] int threads_per_node(int asked, unsigned cores, int nodes);
+/// The explicit UCX list of a transport's name.
+[[nodiscard]] std::string ucx_list(const std::string& transport);
+
+/// Exit code. In the foreground it returns when the cluster has ended.
+[[nodiscard]] Result<int> up(const UpOptions& o, const RunDir& dir);
+
+}  // namespace sluice::ctl

@@ -1,0 +1,109 @@
+#include "coordinator/ctl/views.h"
+
+#include <fmt/format.h>
+
+#include "coordinator/ctl/table.h"
+
+namespace sluice::ctl {
+namespace {
+
+using nlohmann::json;
+
+const json* field(const json& j, const char* key) {
+  if (!j.is_object()) return nullptr;
+  const auto it = j.find(key);
+  return it == j.end() || it->is_null() ? nullptr : &*it;
+}
+
+json list(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_array() ? *v : json::array();
+}
+
+std::string rate_at(const json& j, const char* key) {
+  const double v = number(j, key);
+  return v > 0 ? bytes_text(v) + "/s" : "-";
+}
+
+std::string speed_of(const json& node) {
+  if (word(node, "role") == "prefill") {
+    const double v = number(node, "prefill_tokens_per_s");
+    return v > 0 ? fmt::format("{:.0f} tok/s", v) : "-";
+  }
+  const double v = number(node, "step_ms");
+  return v > 0 ? fmt::format("{:.2f} ms/step", v) : "-";
+}
+
+std::string predicted_and_actual(const json& d, const char* predicted, const char* actual) {
+  return fmt::format("{} / {}", millis_at(d, predicted), millis_at(d, actual));
+}
+
+}  // namespace
+
+double number(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_number() ? v->get<double>() : 0;
+}
+
+std::string word(const json& j, const char* key) {
+  const json* v = field(j, key);
+  if (v == nullptr) return "-";
+  if (v->is_string()) return printable(v->get<std::string>());
+  if (v->is_boolean()) return v->get<bool>() ? "yes" : "no";
+  if (v->is_number_integer()) return v->dump();
+  if (v->is_number()) return fmt::format("{:.4g}", v->get<double>());
+  return "-";
+}
+
+std::string millis_at(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_number() ? millis_text(v->get<double>()) : "-";
+}
+
+std::string status_text(const json& s, const std::string& address) {
+  const json nodes = s.value("nodes", json::object());
+  std::string out = fmt::format("address  http://{}\n", address);
+  out += fmt::format("state    {}\n", s.value("ready", false) ? "ready" : "not ready: " + word(s, "reason"));
+  out += fmt::format("model    {}\n", word(s, "model"));
+  out += fmt::format("version  {}\n", word(s, "version"));
+  out += fmt::format("control  {}\n", word(s, "control_address"));
+  out += fmt::format("nodes    {} prefill, {} decode\n", word(nodes, "prefill_nodes"), word(nodes, "decode_nodes"));
+  out += fmt::format("requests {} active, {} waiting\n", word(s, "active"), word(s, "waiting"));
+  return out + "SLO      " + slo_text(s.value("slo", json::object()));
+}
+
+std::string nodes_text(const json& answer) {
+  Table t({"NODE", "ROLE", "STATE", ">RUNNING", ">WAITING", ">BLOCKS FREE", ">SPEED", "BACKEND", "ADMIN"});
+  for (const auto& n : list(answer, "nodes"))
+    t.row({word(n, "node"), word(n, "role"), word(n, "state"), word(n, "running"), word(n, "waiting"),
+           fmt::format("{} / {}", word(n, "free_blocks"), word(n, "total_blocks")), speed_of(n), word(n, "backend"),
+           word(n, "admin_address")});
+  return t.empty() ? "no nodes have joined\n" : t.text();
+}
+
+std::string slo_text(const json& s) {
+  return fmt::format("TTFT {}, TPOT {}, attainment {}, quality KL <= {}\n", millis_at(s, "ttft_ms"),
+                     millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"));
+}
+
+std::string profiles_text(const json& answer) {
+  Table t({"PROFILE", ">KL", ">RATIO", ">ENCODE", ">DECODE", "ALLOWED"});
+  for (const auto& p : list(answer, "profiles"))
+    t.row({word(p, "name"), word(p, "kl"), word(p, "ratio"), rate_at(p, "encode_bps"), rate_at(p, "decode_bps"),
+           word(p, "allowed")});
+  return t.text();
+}
+
+std::string decisions_text(const json& answer) {
+  Table t({">SEQ", "REQUEST", "PAIR", "PROFILE", "REASON", ">TTFT PRED / ACTUAL", ">TPOT PRED / ACTUAL", ">KV RAW",
+           ">WIRE", "OUTCOME"});
+  for (const auto& d : list(answer, "decisions"))
+    t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),
+           word(d, "prefill_node") + " -> " + word(d, "decode_node"), word(d, "profile"), word(d, "reason"),
+           predicted_and_actual(d, "predicted_ttft_ms", "ttft_ms"),
+           predicted_and_actual(d, "predicted_tpot_ms", "tpot_ms"), bytes_text(number(d, "kv_raw_bytes")),
+           bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome")});
+  return t.empty() ? "no decisions yet\n" : t.text();
+}
+
+}  // namespace sluice::ctl
