@@ -366,10 +366,12 @@ ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo
   std::optional<ApiError> error;
   Fields f(*body, error);
   TokenizeRequest q;
-  if (f.find("messages"))
+  if (f.find("messages")) {
     q.chat = read_chat_prompt(text, f);
-  else if (!(q.text = f.string("prompt", std::numeric_limits<std::size_t>::max())))
-    f.refuse("prompt", "Give the text to tokenize as prompt, or a conversation as messages.");
+  } else {
+    q.text = f.string("prompt", std::numeric_limits<std::size_t>::max());
+    if (!q.text) f.refuse("prompt", "Give the text to tokenize as prompt, or a conversation as messages.");
+  }
   q.add_special_tokens = f.boolean("add_special_tokens").value_or(q.text.has_value());
   q.return_token_strs = f.boolean("return_token_strs").value_or(false);
   if (error) return std::unexpected(std::move(*error));
