@@ -40,7 +40,10 @@ Medians in_turns(std::size_t rounds, const std::function<double()>& ours, const 
 /// What every figure is held against, for one number of threads.
 struct Limits {
   explicit Limits(std::uint32_t threads_, bool quick_)
-      : threads(threads_), quick(quick_), gemm(Precision::bf16, 1024, 2048, 2048, threads_), memory(threads_, quick_) {}
+      : threads(threads_),
+        quick(quick_),
+        gemm(Precision::bf16, {1024, 2048, 2048}, threads_),
+        memory(threads_, quick_) {}
 
   Figure against_gemm(std::string name, double flops, const std::function<double()>& seconds) {
     const auto m = in_turns(rounds(), seconds, [&] { return gemm.run(); });
@@ -176,14 +179,20 @@ Result<> bench_matmul(Limits& limits, std::vector<Figure>& figures) {
   figures.push_back(limits.against_gemm(
       fmt::format("matmul 1024 x {} x {} threads {}", n, k, limits.threads), 2.0 * 1024 * n * k,
       [&] { return seconds_of(limits.threads, [&] { ops->matmul(x.data(), *packed[0], nullptr, y.data(), 1024); }); }));
-  for (const std::uint32_t m : {1U, 16U})
-    figures.push_back(limits.against_memory(fmt::format("matmul {} x {} x {} threads {}", m, n, k, limits.threads),
-                                            2.0 * copies * n * k, [&] {
-                                              return seconds_of(limits.threads, [&] {
-                                                for (const auto& w : packed)
-                                                  ops->matmul(x.data(), *w, nullptr, y.data(), m);
-                                              });
-                                            }));
+  for (const std::uint32_t m : {1U, 4U, 16U}) {
+    const auto name = fmt::format("matmul {} x {} x {} threads {}", m, n, k, limits.threads);
+    const double bytes = 2.0 * copies * n * k;
+    const auto all = [&] {
+      return seconds_of(limits.threads, [&] {
+        for (const auto& w : packed) ops->matmul(x.data(), *w, nullptr, y.data(), m);
+      });
+    };
+    figures.push_back(limits.against_memory(name, bytes, all));
+    ReferenceGemm library(Precision::bf16, {m, n, k, copies}, limits.threads);
+    const auto turns = in_turns(2 * limits.rounds(), all, [&] { return library.run(); });
+    figures.push_back({name + ", beside oneDNN", bytes / turns.ours * 1e-9, "GB/s",
+                       Measured{library.name(), bytes / turns.reference * 1e-9, "GB/s"}});
+  }
   return {};
 }
 

@@ -30,8 +30,7 @@ void fill(memory& m, bool bf16) {
 }  // namespace
 
 struct ReferenceGemm::Impl {
-  Impl(bool want_bf16, std::uint32_t m_, std::uint32_t n_, std::uint32_t k_, std::uint32_t threads_)
-      : m(m_), n(n_), k(k_), threads(threads_), bf16(want_bf16) {
+  Impl(bool want_bf16, const Shape& s, std::uint32_t threads_) : shape(s), threads(threads_), bf16(want_bf16) {
     omp_set_num_threads(static_cast<int>(threads));
     try {
       prepare();
@@ -41,31 +40,34 @@ struct ReferenceGemm::Impl {
       prepare();
     }
     fill(x, bf16);
-    fill(w, bf16);
+    for (memory& m : w) fill(m, bf16);
   }
 
   void prepare() {
     const auto type = bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+    const memory::dim m = shape.m, n = shape.n, k = shape.k;
     const memory::desc xd({m, k}, type, memory::format_tag::ab), wd({k, n}, type, memory::format_tag::any);
     const memory::desc yd({m, n}, memory::data_type::f32, memory::format_tag::ab);
     const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(xd, wd, yd), engine);
     product = dnnl::matmul(pd);
     x = memory(xd, engine);
-    w = memory(pd.weights_desc(), engine);
+    w.clear();
+    for (std::uint32_t c = 0; c < shape.copies; ++c) w.emplace_back(pd.weights_desc(), engine);
     y = memory(yd, engine);
   }
 
-  std::uint32_t m, n, k, threads;
+  Shape shape;
+  std::uint32_t threads;
   bool bf16;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   dnnl::matmul product;
-  memory x, w, y;
+  memory x, y;
+  std::vector<memory> w;
 };
 
-ReferenceGemm::ReferenceGemm(engine::Precision precision, std::uint32_t m, std::uint32_t n, std::uint32_t k,
-                             std::uint32_t threads)
-    : impl_(std::make_unique<Impl>(precision == engine::Precision::bf16, m, n, k, threads)) {}
+ReferenceGemm::ReferenceGemm(engine::Precision precision, const Shape& shape, std::uint32_t threads)
+    : impl_(std::make_unique<Impl>(precision == engine::Precision::bf16, shape, threads)) {}
 
 ReferenceGemm::~ReferenceGemm() = default;
 
@@ -73,14 +75,18 @@ double ReferenceGemm::run() {
   Impl& i = *impl_;
   omp_set_num_threads(static_cast<int>(i.threads));
   const double s = seconds_of(i.threads, [&] {
-    i.product.execute(i.stream, {{DNNL_ARG_SRC, i.x}, {DNNL_ARG_WEIGHTS, i.w}, {DNNL_ARG_DST, i.y}});
+    for (const memory& w : i.w)
+      i.product.execute(i.stream, {{DNNL_ARG_SRC, i.x}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DST, i.y}});
     i.stream.wait();
   });
   if (i.threads > 1) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return s;
 }
 
-double ReferenceGemm::flops() const noexcept { return 2.0 * impl_->m * impl_->n * impl_->k; }
+double ReferenceGemm::flops() const noexcept {
+  const Shape& s = impl_->shape;
+  return 2.0 * s.m * s.n * s.k * s.copies;
+}
 
 std::string ReferenceGemm::name() const { return impl_->bf16 ? "oneDNN bf16 GEMM" : "oneDNN f32 GEMM"; }
 
