@@ -1,9 +1,10 @@
 // What a model is worth under each KV profile, measured by this engine: perplexity and recall of the model itself, and
 // for each profile the KL to unchanged KV, teacher-forced over real text, after the prompt's KV went through the codec.
-//   sluice-bench quality [--quick] -- MODEL_DIR      (default models/sluice-tiny; texts are read from MODEL_DIR/eval)
-// Definitions: windows of 1,024 tokens that do not overlap; perplexity = exp(mean NLL). For KL the first 768 tokens of
-// a window are the prompt, encoded in segments of 256 tokens; the other 256 are forced on both, and KL(p_unchanged ||
-// p_profile) is taken at each.
+//   sluice-bench quality [--quick] -- MODEL_DIR [f32]   (default models/sluice-tiny, bf16; texts are read from
+//   MODEL_DIR/eval)
+// Definitions, as tools/train_tiny/evaluate.py: a window is the beginning token and the next 1,023 tokens of text, all
+// scored; perplexity = exp(mean NLL). For KL the first 768 tokens of a window are the prompt, encoded in segments of
+// 256 tokens; the other 256 are forced on both, and KL(p_unchanged || p_profile) is taken at each.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -32,6 +33,7 @@ class Lab {
     control::NodeOptions n;
     n.model_dir = dir;
     n.threads = o.threads;
+    if (o.arguments.size() > 1) n.precision = o.arguments[1];
     n.block_size = kBlock;
     n.kv_memory_mib = 256;
     SLUICE_ASSIGN(auto node, engine::load_node_model(n));
@@ -114,7 +116,14 @@ Result<std::vector<TokenId>> heldout(const Lab& lab, const std::filesystem::path
   std::ifstream in(file, std::ios::binary);
   if (!in) return fail(Errc::not_found, "cannot read {}", file.string());
   const std::string all{std::istreambuf_iterator<char>(in), {}};
-  return lab.tokenizer.encode(all, false);
+  SLUICE_ASSIGN(const auto text, lab.tokenizer.encode(all, false));
+  std::vector<TokenId> windows;
+  for (std::size_t i = 0; i + kWindow - 1 <= text.size(); i += kWindow - 1) {
+    windows.push_back(lab.tokenizer.bos_id().value_or(text[i]));
+    windows.insert(windows.end(), text.begin() + static_cast<std::ptrdiff_t>(i),
+                   text.begin() + static_cast<std::ptrdiff_t>(i + kWindow - 1));
+  }
+  return windows;
 }
 
 struct ProfileScore {
@@ -186,7 +195,8 @@ Result<double> recall(Lab& lab, const std::filesystem::path& file, const kv::Pro
     const auto j = nlohmann::json::parse(line, nullptr, false);
     if (j.is_discarded() || !j.contains("prompt") || !j.contains("answer"))
       return fail(Errc::invalid_argument, "{}: not a recall file", file.string());
-    SLUICE_ASSIGN(const auto prompt, lab.tokenizer.encode(j["prompt"].get<std::string>(), false));
+    SLUICE_ASSIGN(auto prompt, lab.tokenizer.encode(j["prompt"].get<std::string>(), false));
+    if (const auto bos = lab.tokenizer.bos_id()) prompt.insert(prompt.begin(), *bos);
     SLUICE_ASSIGN(const auto answer, lab.tokenizer.encode(j["answer"].get<std::string>(), false));
     const auto n = static_cast<std::uint32_t>(prompt.size());
     Row r = lab.row(0, n + static_cast<std::uint32_t>(answer.size()) + 1);
