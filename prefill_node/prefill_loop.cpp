@@ -14,6 +14,12 @@ constexpr double kEwma = 0.2;
 /// Passes smaller than this say little about a node's prefill speed.
 constexpr std::uint32_t kMinMeasuredTokens = 16;
 
+/// A prompt's KV must come out the same whatever is computed beside it, so that a lossy leg can be resumed exactly.
+engine::PlanLimits with_whole_chunks(engine::PlanLimits l) {
+  l.whole_chunks = true;
+  return l;
+}
+
 }  // namespace
 
 struct PrefillLoop::Running {
@@ -46,7 +52,7 @@ PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::Pla
                          double tokens_per_s, PrefillSink& sink)
     : model_(model),
       pool_(pool),
-      limits_(limits),
+      limits_(with_whole_chunks(limits)),
       max_waiting_(max_waiting),
       sink_(sink),
       blocks_(pool.shape().num_blocks),

@@ -19,13 +19,16 @@ struct Scheduler::Batch {
   std::uint32_t tokens;
   std::uint32_t seats;
   std::uint32_t chunk;
+  bool whole_chunks;
   std::uint64_t plan;
   std::vector<Work> work;
 
   void take(const Queue& q, std::uint32_t spare_tokens, std::uint32_t spare_seats) {
     for (Sequence* s : q) {
       if (tokens <= spare_tokens || seats <= spare_seats) return;
-      const std::uint32_t count = std::min({s->pending(), chunk, tokens - spare_tokens});
+      const std::uint32_t wanted = std::min(s->pending(), chunk);
+      const std::uint32_t count = std::min(wanted, tokens - spare_tokens);
+      if (whole_chunks && count < wanted && !work.empty()) continue;  // alone in a pass, it is cut at a fixed length
       const bool reaches_end = s->spec.computed + count == s->goal();
       s->in_flight = Work{s->spec.id, s->spec.computed, count, reaches_end && !s->spec.fill_to};
       s->last_plan = plan;
@@ -100,7 +103,8 @@ std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
   sort_decodes(decodes);
   sort_prefills(prefills);
 
-  Batch batch{limits.max_batch_tokens, limits.max_seqs, std::max<std::uint32_t>(1, limits.prefill_chunk), plans_, {}};
+  Batch batch{limits.max_batch_tokens, limits.max_seqs, std::max<std::uint32_t>(1, limits.prefill_chunk),
+              limits.whole_chunks,     plans_,          {}};
   std::uint32_t spare_tokens = 0;
   std::uint32_t spare_seats = 0;
   if (!decodes.empty() && !prefills.empty()) {

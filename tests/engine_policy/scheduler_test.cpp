@@ -101,6 +101,23 @@ TEST_CASE_METHOD(Fixture, "decode rows go first, prefill shares what is left by 
   CHECK(step() == std::vector{work(4, 9, 1, true), work(3, 0, 6, true), work(2, 0, 16, false), work(1, 0, 9, false)});
 }
 
+TEST_CASE_METHOD(Fixture, "whole chunks: one that does not fit beside others waits, a shorter one goes") {
+  limits.whole_chunks = true;
+  REQUIRE(s.admit(fill(1, 10, 10)));
+  REQUIRE(s.admit(fill(2, 40, 40)));
+  REQUIRE(s.admit(fill(3, 20, 20)));
+  REQUIRE(s.admit(fill(4, 6, 6)));
+  CHECK(step() == std::vector{work(1, 0, 10, false), work(2, 0, 16, false), work(4, 0, 6, false)});
+  CHECK(step() == std::vector{work(2, 16, 16, false), work(3, 0, 16, false)});
+  CHECK(step() == std::vector{work(2, 32, 8, false), work(3, 16, 4, false)});
+  // A pass smaller than a chunk cuts it, but always at the same length.
+  limits.max_batch_tokens = 12;
+  REQUIRE(s.admit(fill(5, 30, 30)));
+  CHECK(step() == std::vector{work(5, 0, 12, false)});
+  CHECK(step() == std::vector{work(5, 12, 12, false)});
+  CHECK(step() == std::vector{work(5, 24, 6, false)});
+}
+
 TEST_CASE_METHOD(Fixture, "a sequence in flight is left out, and its rows come again when the pass is abandoned") {
   REQUIRE(s.admit(generate(1, 8, 20)));
   const auto first = s.plan(limits);
