@@ -104,11 +104,12 @@ function(add_program name)
   target_link_libraries(${name} PRIVATE sluice_flags ${P_DEPS} ${P_LIBS})
 endfunction()
 
-# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s]): a Catch2 program; each TEST_CASE is
-# one ctest test. A test that can't run here prints "[SKIPPED] why" (SLUICE_SKIP in tests/support/skip.h).
+# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s] [SERIAL]): a Catch2 program; each TEST_CASE is
+# one ctest test (SERIAL: nothing runs beside it). A test that can't run here prints "[SKIPPED] why" (SLUICE_SKIP in
+# tests/support/skip.h).
 include(Catch OPTIONAL)
 function(add_sluice_test name)
-  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "SERIAL" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
@@ -116,5 +117,5 @@ function(add_sluice_test name)
   target_link_libraries(${name} PRIVATE sluice_flags sluice_tests_main ${T_DEPS} ${T_LIBS})
   target_compile_definitions(${name} PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
-    PROPERTIES SKIP_REGULAR_EXPRESSION "\\[SKIPPED\\]" TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+    PROPERTIES SKIP_REGULAR_EXPRESSION "\\[SKIPPED\\]" TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}" RUN_SERIAL ${T_SERIAL})
 endfunction()

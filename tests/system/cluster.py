@@ -1,0 +1,103 @@
+"""A cluster of real processes on the bundled model, for the Python tests."""
+import ctypes
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+MODEL = Path(__file__).resolve().parents[2] / "models" / "sluice-tiny"
+READY_LIMIT_S = 60
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Cluster:
+    """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
+
+    def __init__(self, bin_dir, prefills=1, decodes=1):
+        self._bin = Path(bin_dir)
+        self._prefills = prefills
+        self._decodes = decodes
+        self._processes = {}
+
+    def __enter__(self):
+        self._dir = Path(tempfile.mkdtemp(prefix="sluice-cluster-"))
+        try:
+            self._start()
+        except BaseException:
+            self._stop(show=True)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self._stop(show=kind is not None)
+
+    def _spawn(self, name, program, *args):
+        with open(self._dir / f"{name}.log", "ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [self._bin / program, "--model", MODEL, *args], stdout=log, stderr=log, preexec_fn=_die_with_parent)
+
+    def _start(self):
+        ready = self._dir / "ready"
+        self._spawn("coordinator", "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "300")
+        self._until(ready.exists)
+        addresses = json.loads(ready.read_text())
+        self.http = "http://" + addresses["http"]
+        node = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
+        for i in range(self._prefills):
+            self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *node)
+        for i in range(self._decodes):
+            self._spawn(f"d{i}", "sluice-decode", "--name", f"d{i}", *node)
+        self._until(self._complete)
+
+    def _complete(self):
+        try:
+            health = json.loads(self.get("/health"))
+        except urllib.error.HTTPError:  # 503 until a node of each role is there
+            return False
+        return (health["prefill_nodes"], health["decode_nodes"]) == (self._prefills, self._decodes)
+
+    def _until(self, done):
+        end = time.monotonic() + READY_LIMIT_S
+        while not done():
+            for name, p in self._processes.items():
+                if p.poll() is not None:
+                    raise RuntimeError(f"{name} ended with status {p.returncode} before the cluster was ready")
+            if time.monotonic() > end:
+                raise RuntimeError("the cluster did not become ready")
+            time.sleep(0.01)
+
+    def _stop(self, show):
+        for p in self._processes.values():
+            p.terminate()
+        for p in self._processes.values():
+            try:
+                p.wait(20)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+        if show:
+            for log in sorted(self._dir.glob("*.log")):
+                print(f"---- {log.name} (its end)\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)
+        shutil.rmtree(self._dir, ignore_errors=True)
+
+    def get(self, target):
+        with urllib.request.urlopen(self.http + target, timeout=30) as r:
+            return r.read().decode()
+
+    def metric(self, name, label=""):
+        """The sum of a coordinator metric's series whose labels hold `label`."""
+        total = 0.0
+        for line in self.get("/metrics").splitlines():
+            if line.startswith((name + " ", name + "{")) and label in line:
+                total += float(line.rsplit(" ", 1)[1])
+        return total
