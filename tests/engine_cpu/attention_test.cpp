@@ -47,8 +47,8 @@ FOR_EACH_ISA("an attention row does not depend on chunks or threads", attention_
       for (std::uint32_t threads : {1U, 2U, 3U}) {
         auto ops = ops_for(isa, Precision::f32, threads);
         // Every cut on one thread; with more, one of each kind: decode, a few rows, many.
-        for (std::uint32_t chunk : threads == 1 ? std::vector{1U, 3U, 16U, 33U, 64U, 200U, 530U}
-                                                : std::vector{1U, 5U, 200U})
+        for (std::uint32_t chunk :
+             threads == 1 ? std::vector{1U, 3U, 16U, 33U, 64U, 200U, 530U} : std::vector{1U, 5U, 200U})
           for (std::uint32_t first = 0; first < length; first += chunk) {
             if (chunk < 16 && first % 37 != 0 && first < 500) continue;  // short chunks at some positions only
             const std::uint32_t rows = std::min(chunk, length - first);
