@@ -46,9 +46,6 @@ class ServerFixture {
   HttpServerStats stats() {
     return on_io([this] { return server_->stats(); });
   }
-  std::vector<HttpExchange> exchanges() {
-    return on_io([this] { return seen_; });
-  }
   /// Waits up to 5 s for a condition of the server's counters.
   template <class P>
   bool eventually(P holds) {
@@ -57,6 +54,11 @@ class ServerFixture {
       std::this_thread::sleep_for(10ms);
     }
     return false;
+  }
+  /// The records of finished exchanges. A client can hold an answer's last byte a moment before its record exists.
+  std::vector<HttpExchange> exchanges() {
+    REQUIRE(eventually([](const HttpServerStats& st) { return st.active == 0; }));
+    return on_io([this] { return seen_; });
   }
 
  private:
