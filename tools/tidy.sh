@@ -13,5 +13,5 @@ if [ ${#files[@]} -eq 0 ]; then
 fi
 [ ${#files[@]} -eq 0 ] && { echo 'clang-tidy: nothing to check'; exit 0; }
 echo "clang-tidy: ${#files[@]} files"
-printf '%s\0' "${files[@]}" | xargs -0 -P "$(nproc)" -n 2 clang-tidy-19 -p "$build" --quiet --extra-arg=-Wno-unknown-warning-option 2>/dev/null
+printf '%s\0' "${files[@]}" | xargs -0 -P "$(nproc)" -n 2 clang-tidy-19 -p "$build" --quiet --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-deprecated-declarations 2>/dev/null
 echo 'clang-tidy: clean'

@@ -75,8 +75,7 @@ Result<std::vector<std::size_t>> Placement::allowed_profiles(const ClusterSnapsh
 
 Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
   if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
-  if (auto full = check_room(c, r))
-    return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
+  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
   auto profiles = allowed_profiles(c, r);
   if (!profiles) return Refusal{std::move(profiles).error(), 0};
 
@@ -116,8 +115,7 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
 std::variant<std::size_t, Wait, Refusal> Placement::decide_colocated(const ClusterSnapshot& c,
                                                                      const RequestFeatures& r) {
   if (auto full = check_room(c, r))
-    return std::visit([](auto x) -> std::variant<std::size_t, Wait, Refusal> { return x; },
-                      std::move(*full));
+    return std::visit([](auto x) -> std::variant<std::size_t, Wait, Refusal> { return x; }, std::move(*full));
   std::size_t best = 0;
   std::uint32_t least = UINT32_MAX;
   for (std::size_t d = 0; d < c.decodes.size(); ++d) {
