@@ -203,6 +203,7 @@ TEST_CASE("transport conformance") {
       std::vector<Result<>> done;
       p.a->send(p.ab, {1, bytes_of("again"), {}}, p.ha.done(done));
       REQUIRE(p.hb.wait([&] { return p.hb.messages.size() == 1; }));
+      REQUIRE(p.ha.wait([&] { return done.size() == 1; }));
     }
 
     SECTION("a handler may send from within a callback") {

@@ -45,7 +45,7 @@ class RecordingHandler : public TransportHandler {
     });
   }
 
-  /// A done() that counts itself under `name`.
+  /// A done() that records its result in `into`, which must outlive the call: wait for it.
   SendDone done(std::vector<Result<>>& into) {
     return [this, &into](Result<> r) { change([&] { into.push_back(std::move(r)); }); };
   }
