@@ -37,10 +37,14 @@ static_assert(sizeof(ChunkHeader) == 24);
 
 inline constexpr unsigned kAmId = 0;
 /// UCX's segment size on every transport we configure. Part of the protocol: UCX's TCP receiver trusts the sender to
-/// keep to the receiver's segment size.
-inline constexpr std::size_t kSegmentBytes = 64U << 10;
+/// keep to the receiver's segment size. Below 64 KiB: UCX 1.13's shared memory counts a segment's bytes in 16 bits, and
+/// a full one of 65536 arrives as empty.
+inline constexpr std::size_t kSegmentBytes = (64U << 10) - 256;
 /// Payload bytes in a chunk, so that it fits one segment together with every header.
-inline constexpr std::size_t kChunkBytes = kSegmentBytes - 1024;
+inline constexpr std::size_t kChunkBytes = 63U << 10;
+inline constexpr std::size_t kUcxHeaderBytes = 64;  // UCX's own headers in a segment, generously
+static_assert(kChunkBytes + sizeof(ChunkHeader) + kMaxMessageHeader + kUcxHeaderBytes <= kSegmentBytes);
+static_assert(kSegmentBytes <= 0xffff);
 
 struct Outgoing {
   MessageId id = 0;
