@@ -1,0 +1,202 @@
+#include "tools/bench/transport_links.h"
+
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <mutex>
+
+#include "kvtransfer/flow/kv_receiver.h"
+#include "kvtransfer/flow/kv_sender.h"
+#include "kvtransfer/transport/transport.h"
+#include "tools/bench/bench_util.h"
+
+namespace sluice::bench {
+namespace {
+
+constexpr std::size_t kOutstanding = 64U << 20;  // bytes handed over and not yet sent, at most (at least two payloads)
+constexpr std::chrono::seconds kPatience{120};
+constexpr kv::MessageId kData = 1, kDone = 2;
+
+/// A count that one thread raises and another waits for.
+class Gate {
+ public:
+  void raise(std::uint64_t by = 1) {
+    {
+      const std::lock_guard lock(mutex_);
+      count_ += by;
+    }
+    changed_.notify_all();
+  }
+  [[nodiscard]] bool wait_for(std::uint64_t at_least) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return count_ >= at_least; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t count_ = 0;
+};
+
+class RawPeer final : public kv::TransportHandler {
+ public:
+  kv::Transport* transport = nullptr;
+  void on_connected(kv::ConnId, bool) override {}
+  std::span<std::byte> on_payload(kv::ConnId, kv::MessageId, std::span<const std::byte>, std::size_t n) override {
+    if (landing_.size() < n) landing_.resize(n);
+    return std::span(landing_).first(n);
+  }
+  /// The header says whether the sender wants to know that everything came.
+  void on_message(kv::ConnId c, kv::MessageId, std::span<const std::byte> head, std::span<std::byte>) override {
+    if (!head.empty()) transport->send(c, {kDone, {}, {}}, [](Result<>) {});
+  }
+  void on_closed(kv::ConnId, const Error&) override {}
+
+ private:
+  std::vector<std::byte> landing_;
+};
+
+/// Frees every frame at once and answers the last of a series with a note.
+class FlowPeer final : public kv::FrameSink {
+ public:
+  kv::KvReceiver* receiver = nullptr;
+  Result<> on_hello(kv::ConnId, std::span<const std::byte>) override { return {}; }
+  void on_frame(kv::ConnId c, std::span<const std::byte> head, kv::StagingBuffer payload) override {
+    payload = {};
+    if (head.size() > 1) receiver->send_note(c, head);
+  }
+  void on_note(kv::ConnId, std::span<const std::byte>) override {}
+  void on_peer_down(kv::ConnId, const Error&) override {}
+};
+
+int serve(kv::Transport& t) {
+  const auto address = t.listen("127.0.0.1:0");
+  std::cout << "peer at " << address.value_or("nowhere") << std::endl;
+  while (std::getchar() != EOF) {
+  }
+  return 0;
+}
+
+kv::UcxOptions options(const std::string& tls) { return {.tls = tls}; }
+
+class RawLink final : public Link, kv::TransportHandler {
+ public:
+  static Result<std::unique_ptr<Link>> open(Child child, const std::string& address, const std::string& tls) {
+    auto l = std::unique_ptr<RawLink>(new RawLink(std::move(child)));
+    SLUICE_ASSIGN(l->transport_, kv::make_ucx_transport(options(tls), *l));
+    SLUICE_ASSIGN(l->conn_, l->transport_->connect(address));
+    if (!l->connected_.wait_for(1)) return fail(Errc::unavailable, "no connection to the peer process");
+    return l;
+  }
+  ~RawLink() override { transport_.reset(); }
+
+  Result<double> move(std::size_t bytes, std::size_t count) override {
+    if (payload_.size() < bytes) payload_.assign(bytes, std::byte{7});
+    const std::size_t ahead = std::max<std::size_t>(2, kOutstanding / bytes);
+    Gate sent;
+    const auto start = std::chrono::steady_clock::now();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i >= ahead && !sent.wait_for(i - ahead + 1)) return fail(Errc::unavailable, "the peer stopped receiving");
+      const std::array last{std::byte{1}};
+      const std::span<const std::byte> head =
+          i + 1 == count ? std::span<const std::byte>(last) : std::span<const std::byte>{};
+      transport_->send(conn_, {kData, head, std::span(payload_).first(bytes)}, [&](const Result<>&) { sent.raise(); });
+    }
+    if (!done_.wait_for(++series_) || !sent.wait_for(count)) return fail(Errc::unavailable, "the peer did not finish");
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  std::string describe() const override { return transport_->describe(conn_); }
+
+ private:
+  explicit RawLink(Child child) : child_(std::move(child)) {}
+  void on_connected(kv::ConnId, bool) override { connected_.raise(); }
+  std::span<std::byte> on_payload(kv::ConnId, kv::MessageId, std::span<const std::byte>, std::size_t) override {
+    return {};
+  }
+  void on_message(kv::ConnId, kv::MessageId, std::span<const std::byte>, std::span<std::byte>) override {
+    done_.raise();
+  }
+  void on_closed(kv::ConnId, const Error&) override {}
+
+  Child child_;
+  Gate connected_, done_;
+  std::uint64_t series_ = 0;
+  std::vector<std::byte> payload_;
+  kv::ConnId conn_;
+  std::unique_ptr<kv::Transport> transport_;
+};
+
+class FlowLink final : public Link {
+ public:
+  static Result<std::unique_ptr<Link>> open(Child child, const std::string& address, const std::string& tls) {
+    auto l = std::unique_ptr<FlowLink>(new FlowLink(std::move(child), address));
+    SLUICE_ASSIGN(l->transport_, kv::make_ucx_transport(options(tls), l->sender_));
+    l->sender_.attach(*l->transport_);
+    SLUICE_TRY(l->move(1, 1));
+    return l;
+  }
+  ~FlowLink() override { transport_.reset(); }
+
+  Result<double> move(std::size_t bytes, std::size_t count) override {
+    // The payloads exist before the clock starts, as a codec would have left them.
+    std::vector<std::vector<std::byte>> payloads(count);
+    for (auto& p : payloads) p.assign(bytes, std::byte{7});
+    const auto start = std::chrono::steady_clock::now();
+    for (std::size_t i = 0; i < count; ++i)
+      sender_.send_frame(address_, 1, std::vector<std::byte>(i + 1 == count ? 2 : 1), std::move(payloads[i]),
+                         [](const Result<>&) {});
+    if (!notes_.wait_for(++series_)) return fail(Errc::unavailable, "the peer did not finish");
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  std::string describe() const override { return "KvSender"; }
+
+ private:
+  FlowLink(Child child, std::string address)
+      : child_(std::move(child)),
+        address_(std::move(address)),
+        sender_({}, {.max_queue_bytes = 4ULL << 30}, clock_,
+                {.on_note = [this](const std::string&, std::span<const std::byte>) { notes_.raise(); },
+                 .on_peer_down = [](const std::string&, const Error&) {}}) {}
+  Child child_;
+  std::string address_;
+  SteadyClock clock_;
+  Gate notes_;
+  std::uint64_t series_ = 0;
+  kv::KvSender sender_;
+  std::unique_ptr<kv::Transport> transport_;
+};
+
+}  // namespace
+
+int run_peer(const std::string& kind, const std::string& tls) {
+  if (kind == "raw") {
+    RawPeer peer;
+    const auto t = kv::make_ucx_transport(options(tls), peer);
+    if (!t) return 1;
+    peer.transport = t->get();
+    return serve(**t);
+  }
+  FlowPeer sink;
+  kv::KvReceiver receiver({.staging_bytes = 256U << 20, .window_bytes = 256U << 20, .max_frame_bytes = 64U << 20},
+                          sink);
+  const auto t = kv::make_ucx_transport(options(tls), receiver);
+  if (!t) return 1;
+  sink.receiver = &receiver;
+  receiver.attach(**t);
+  const int rc = serve(**t);
+  receiver.detach();
+  return rc;
+}
+
+Result<std::unique_ptr<Link>> open_link(const std::string& kind, const std::string& tls) {
+  SLUICE_ASSIGN(auto child, Child::start({self_path(), "transport", "--", "peer", kind, tls}));
+  std::string address;
+  constexpr std::string_view kMark = "peer at ";
+  for (std::string l = child.line(); !l.empty() && address.empty(); l = address.empty() ? child.line() : l)
+    if (l.starts_with(kMark)) address = l.substr(kMark.size());
+  if (address.empty()) return fail(Errc::unavailable, "the peer process did not start");
+  return kind == "raw" ? RawLink::open(std::move(child), address, tls) : FlowLink::open(std::move(child), address, tls);
+}
+
+}  // namespace sluice::bench
