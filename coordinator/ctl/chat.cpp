@@ -46,13 +46,13 @@ std::string explain_text(const json& s) {
   std::string out =
       fmt::format("pair     {} -> {}  ({})\n", word(s, "prefill_node"), word(s, "decode_node"), word(s, "mode"));
   out += fmt::format("profile  {}  ({}), KL {}\n", word(s, "profile"), word(s, "choice"),
-                     s.contains("quality") ? word(s["quality"], "kl") : "-");
+                     word(object_at(s, "quality"), "kl"));
   out += fmt::format("KV       {} raw, {} on the wire{}\n", bytes_text(raw), bytes_text(wire),
                      wire > 0 ? fmt::format(" ({:.2f}x smaller)", raw / wire) : std::string());
   out += fmt::format("TTFT     {} (predicted {})\n", millis_at(s, "ttft_ms"), millis_at(s, "predicted_ttft_ms"));
   out += fmt::format("TPOT     {}\n", millis_at(s, "tpot_ms"));
   out += "stages  ";
-  const json stages = s.value("stages_ms", json::object());
+  const json stages = object_at(s, "stages_ms");
   for (const char* stage : {"queue", "prefill", "encode", "wire", "decode"})
     out += fmt::format(" {} {}", stage, millis_at(stages, stage));
   return out + '\n';

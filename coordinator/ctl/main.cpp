@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "common/config.h"
+#include "coordinator/ctl/bench.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/down.h"
 #include "coordinator/ctl/up.h"
@@ -72,7 +73,7 @@ void add_status(CLI::App& app, const Common& c, Body& chosen) {
       print(j);
     else
       fmt::print("{}", status_text(j, e.address));
-    return j.value("ready", false) ? 0 : 1;
+    return is_true(j, "ready") ? 0 : 1;
   });
 }
 
@@ -85,6 +86,7 @@ void pass_on(CLI::App& c, std::vector<std::string>& args, const std::string& fla
 void add_up(CLI::App& app, const Common& c, Body& chosen, UpOptions& o) {
   CLI::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
     o.api_key = c.api_key;
+    o.json = c.json;
     return up(o, c.dir());
   });
   s->add_option("--model", o.model, "Hugging Face model directory")->required();
@@ -168,17 +170,17 @@ Result<int> decisions(const Common& c, const DecisionOptions& o) {
   std::uint64_t after = 0;
   for (std::uint64_t limit = o.limit;; limit = 1000) {
     SLUICE_ASSIGN(const auto j, get(e, fmt::format("/sluice/v1/decisions?after={}&limit={}", after, limit)));
-    const json list = j.value("decisions", json::array());
+    const json found = list(j, "decisions");
     if (c.json && o.follow) {
-      for (const auto& d : list) fmt::print("{}\n", d.dump());  // one a line, for whoever reads along
+      for (const auto& d : found) fmt::print("{}\n", d.dump());  // one a line, for whoever reads along
     } else if (c.json) {
       print(j);
-    } else if (!list.empty() || !o.follow) {
+    } else if (!found.empty() || !o.follow) {
       fmt::print("{}", decisions_text(j));
     }
     std::fflush(stdout);
     if (!o.follow) return 0;
-    if (!list.empty()) after = list.back().value("seq", after);
+    if (!found.empty()) after = static_cast<std::uint64_t>(number(found.back(), "seq"));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -219,6 +221,36 @@ void add_chat(CLI::App& app, const Common& c, Body& chosen, ChatOptions& o) {
   s->add_flag("--explain", o.explain, "Show the pair, the profile and the stage times");
 }
 
+void add_bench(CLI::App& app, const Common& c, Body& chosen, BenchOptions& o) {
+  CLI::App* s = command(app, chosen, "bench", "Put load on /v1/completions and measure it", [&]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    o.json = c.json;
+    return bench(e, o);
+  });
+  s->add_option("--requests", o.requests, "How many")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+  s->add_option("--concurrency", o.concurrency, "At once at most; default: 8, with timed arrivals 256")
+      ->check(CLI::Range(1, 4096));
+  s->add_option("--rate", o.rate, "Arrivals per second, Poisson; default: as fast as --concurrency allows")
+      ->check(CLI::NonNegativeNumber);
+  s->add_option("--input-len", o.input_len, "Prompt tokens")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+  s->add_option("--output-len", o.output_len, "Tokens to generate")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000'000));
+  s->add_option("--trace", o.trace, "Azure CSV or Mooncake JSONL instead of --rate and lengths")
+      ->check(CLI::ExistingFile);
+  s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  s->add_option("--seed", o.seed, "Of prompts and arrivals")->capture_default_str();
+  s->add_option("--goodput", o.goodput, "Objectives, e.g. ttft:500 tpot:50 (ms)");
+  s->add_option("--profile", o.profile, "KV profile; default: the controller's choice");
+  s->add_option("--mode", o.mode, "auto, colocated or split");
+  s->add_option("--timeout-s", o.timeout_s, "Give a request up after so long without progress")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  s->add_flag("--progress", o.progress, "Count along on standard error");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -229,6 +261,7 @@ int main(int argc, char** argv) {
   DecisionOptions decision_options;
   std::string node;
   ChatOptions chat_options;
+  BenchOptions bench_options;
   Body chosen;
   CLI::App app("Runs and inspects Sluice clusters", "sluicectl");
   app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
@@ -247,6 +280,7 @@ int main(int argc, char** argv) {
   add_decisions(app, common, chosen, decision_options);
   add_drain(app, common, chosen, node);
   add_chat(app, common, chosen, chat_options);
+  add_bench(app, common, chosen, bench_options);
   return run_main(app, argc, argv, [&] {
     const auto code = chosen();
     if (code) return *code;

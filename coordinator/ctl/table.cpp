@@ -68,7 +68,7 @@ std::string bytes_text(double bytes) {
 
 std::string millis_text(double ms) {
   if (std::abs(ms) >= 10000) return fmt::format("{:.1f} s", ms / 1000);
-  return fmt::format("{:.1f} ms", ms);
+  return fmt::format("{:.{}f} ms", ms, std::abs(ms) < 10 ? 2 : 1);
 }
 
 }  // namespace sluice::ctl

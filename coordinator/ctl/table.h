@@ -28,7 +28,7 @@ class Table {
 
 /// "1.5 KiB", "12 MiB"
 [[nodiscard]] std::string bytes_text(double bytes);
-/// "12.3 ms", "1.25 s"
+/// "0.17 ms", "12.3 ms", "12.5 s"
 [[nodiscard]] std::string millis_text(double ms);
 
 }  // namespace sluice::ctl

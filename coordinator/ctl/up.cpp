@@ -10,6 +10,7 @@
 
 #include "coordinator/ctl/api.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/views.h"
 
 namespace sluice::ctl {
 namespace fs = std::filesystem;
@@ -45,11 +46,6 @@ class Signals {
   bool stopped_ = false;
 };
 
-void say(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stdout);
-  std::fflush(stdout);
-}
-
 class Launch {
  public:
   Launch(const UpOptions& o, const RunDir& dir) : o_(o), dir_(dir) {}
@@ -67,10 +63,20 @@ class Launch {
       }
     }
     say(fmt::format("ready: {}  (logs in {})", state_.url, dir_.path().string()));
+    if (o_.json) {
+      std::fputs(to_text(state_).c_str(), stdout);
+      std::fflush(stdout);
+    }
     return o_.detach ? 0 : watch();
   }
 
  private:
+  void say(const std::string& line) const {
+    std::FILE* out = o_.json ? stderr : stdout;
+    std::fputs((line + "\n").c_str(), out);
+    std::fflush(out);
+  }
+
   Result<> refuse_second() {
     SLUICE_ASSIGN(const auto before, dir_.load());
     if (!before) return {};
@@ -157,12 +163,12 @@ class Launch {
     for (;;) {
       std::ifstream in(dir_.ready_file());
       const json j = in ? json::parse(in, nullptr, false) : json();
-      if (j.is_object() && j.contains("http") && j.contains("control")) {
-        std::string address = j["http"].get<std::string>();
+      if (word(j, "http") != "-" && word(j, "control") != "-") {
+        std::string address = word(j, "http");
         if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
         state_.url = "http://" + address;
         SLUICE_TRY(dir_.save(state_));
-        return j["control"].get<std::string>();
+        return word(j, "control");
       }
       SLUICE_TRY(turn("the coordinator is still loading"));
     }
@@ -174,8 +180,8 @@ class Launch {
     std::string shown;
     for (;;) {
       const auto h = health(endpoint);
-      const int prefill = h ? h->value("prefill_nodes", 0) : 0;
-      const int decode = h ? h->value("decode_nodes", 0) : 0;
+      const int prefill = h ? static_cast<int>(number(*h, "prefill_nodes")) : 0;
+      const int decode = h ? static_cast<int>(number(*h, "decode_nodes")) : 0;
       auto joined =
           fmt::format("{}/{} prefill and {}/{} decode nodes have joined", prefill, o_.prefill, decode, o_.decode);
       if (joined != shown) say(joined);

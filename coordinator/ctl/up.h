@@ -20,6 +20,7 @@ struct UpOptions {
   int threads = 0;        // per node; 0 shares the cores out
   int kv_memory_mib = 0;  // 0 leaves the nodes' default
   bool detach = false;
+  bool json = false;  // the state to stdout once ready; progress goes to stderr
   int ready_timeout_s = 60;
   int stop_timeout_s = 35;
   std::string api_key;

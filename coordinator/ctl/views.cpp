@@ -15,11 +15,6 @@ const json* field(const json& j, const char* key) {
   return it == j.end() || it->is_null() ? nullptr : &*it;
 }
 
-json list(const json& j, const char* key) {
-  const json* v = field(j, key);
-  return v != nullptr && v->is_array() ? *v : json::array();
-}
-
 std::string rate_at(const json& j, const char* key) {
   const double v = number(j, key);
   return v > 0 ? bytes_text(v) + "/s" : "-";
@@ -40,6 +35,21 @@ std::string predicted_and_actual(const json& d, const char* predicted, const cha
 
 }  // namespace
 
+json list(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_array() ? *v : json::array();
+}
+
+json object_at(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_object() ? *v : json::object();
+}
+
+bool is_true(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_boolean() && v->get<bool>();
+}
+
 double number(const json& j, const char* key) {
   const json* v = field(j, key);
   return v != nullptr && v->is_number() ? v->get<double>() : 0;
@@ -48,7 +58,7 @@ double number(const json& j, const char* key) {
 std::string word(const json& j, const char* key) {
   const json* v = field(j, key);
   if (v == nullptr) return "-";
-  if (v->is_string()) return printable(v->get<std::string>());
+  if (v->is_string()) return v->get_ref<const std::string&>().empty() ? "-" : printable(v->get<std::string>());
   if (v->is_boolean()) return v->get<bool>() ? "yes" : "no";
   if (v->is_number_integer()) return v->dump();
   if (v->is_number()) return fmt::format("{:.4g}", v->get<double>());
@@ -61,15 +71,15 @@ std::string millis_at(const json& j, const char* key) {
 }
 
 std::string status_text(const json& s, const std::string& address) {
-  const json nodes = s.value("nodes", json::object());
+  const json nodes = object_at(s, "nodes");
   std::string out = fmt::format("address  http://{}\n", address);
-  out += fmt::format("state    {}\n", s.value("ready", false) ? "ready" : "not ready: " + word(s, "reason"));
+  out += fmt::format("state    {}\n", is_true(s, "ready") ? "ready" : "not ready: " + word(s, "reason"));
   out += fmt::format("model    {}\n", word(s, "model"));
   out += fmt::format("version  {}\n", word(s, "version"));
   out += fmt::format("control  {}\n", word(s, "control_address"));
   out += fmt::format("nodes    {} prefill, {} decode\n", word(nodes, "prefill_nodes"), word(nodes, "decode_nodes"));
   out += fmt::format("requests {} active, {} waiting\n", word(s, "active"), word(s, "waiting"));
-  return out + "SLO      " + slo_text(s.value("slo", json::object()));
+  return out + "SLO      " + slo_text(object_at(s, "slo"));
 }
 
 std::string nodes_text(const json& answer) {

@@ -6,8 +6,13 @@
 
 namespace sluice::ctl {
 
+/// The array or object at a key; empty when there is none.
+[[nodiscard]] nlohmann::json list(const nlohmann::json& j, const char* key);
+[[nodiscard]] nlohmann::json object_at(const nlohmann::json& j, const char* key);
+[[nodiscard]] bool is_true(const nlohmann::json& j, const char* key);
+/// 0 when there is none.
 [[nodiscard]] double number(const nlohmann::json& j, const char* key);
-/// A string, number or boolean as text; "-" for anything else.
+/// A string, number or boolean as text; "-" for nothing and for anything else.
 [[nodiscard]] std::string word(const nlohmann::json& j, const char* key);
 [[nodiscard]] std::string millis_at(const nlohmann::json& j, const char* key);
 

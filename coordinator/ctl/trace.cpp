@@ -1,0 +1,134 @@
+#include "coordinator/ctl/trace.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+
+namespace sluice::ctl {
+namespace {
+
+constexpr std::uint64_t kMaxTokens = 100'000'000;  // a trace that says more is not one
+constexpr std::size_t kMaxRequests = 10'000'000;
+
+template <class T>
+std::optional<T> parse_number(std::string_view s) {
+  T v{};
+  const auto r = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (r.ec != std::errc() || r.ptr != s.data() + s.size()) return std::nullopt;
+  return v;
+}
+
+std::optional<std::uint64_t> parse_tokens(std::string_view s) {
+  const auto n = parse_number<std::uint64_t>(s);
+  return n && *n <= kMaxTokens ? n : std::nullopt;
+}
+
+/// "2023-11-16 18:17:03.9799600" in seconds after 1970, whatever the zone.
+std::optional<double> parse_time(std::string_view s) {
+  if (s.size() < 19 || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':') return std::nullopt;
+  std::array<int, 5> part{};
+  const std::array<std::string_view, 5> texts{s.substr(0, 4), s.substr(5, 2), s.substr(8, 2), s.substr(11, 2),
+                                              s.substr(14, 2)};
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto n = parse_number<int>(texts[i]);
+    if (!n) return std::nullopt;
+    part[i] = *n;
+  }
+  const auto seconds = parse_number<double>(s.substr(17));
+  const std::chrono::year_month_day date{std::chrono::year(part[0]), std::chrono::month(static_cast<unsigned>(part[1])),
+                                         std::chrono::day(static_cast<unsigned>(part[2]))};
+  const auto within = [](double v, double end) { return v >= 0 && v < end; };
+  if (!seconds || !date.ok() || !within(*seconds, 61) || !within(part[3], 24) || !within(part[4], 60))
+    return std::nullopt;
+  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
+  return days * 86400.0 + part[3] * 3600.0 + part[4] * 60.0 + *seconds;
+}
+
+std::optional<PlannedRequest> parse_azure_line(std::string_view line) {
+  const auto first = line.find(',');
+  const auto second = line.find(',', first == std::string_view::npos ? first : first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  const auto at = parse_time(line.substr(0, first));
+  const auto in = parse_tokens(line.substr(first + 1, second - first - 1));
+  const auto out = parse_tokens(line.substr(second + 1));
+  if (!at || !in || !out) return std::nullopt;
+  return PlannedRequest{*at, *in, *out};
+}
+
+std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
+  const auto j = nlohmann::json::parse(line, nullptr, false);
+  if (!j.is_object()) return std::nullopt;
+  auto field = [&](const char* key) -> std::optional<double> {
+    const auto it = j.find(key);
+    if (it == j.end() || !it->is_number()) return std::nullopt;
+    return it->get<double>();
+  };
+  const auto at = field("timestamp");
+  const auto in = field("input_length");
+  const auto out = field("output_length");
+  auto is_count = [](const std::optional<double>& v) { return v && *v >= 0 && *v <= kMaxTokens; };
+  if (!at || *at < 0 || !is_count(in) || !is_count(out)) return std::nullopt;
+  return PlannedRequest{*at / 1000, static_cast<std::uint64_t>(*in), static_cast<std::uint64_t>(*out)};
+}
+
+template <class ParseLine>
+Result<Plan> parse_lines(std::string_view text, std::size_t skip, ParseLine parse_line) {
+  Plan plan;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (number <= skip || line.empty()) continue;
+    const auto q = parse_line(line);
+    if (!q) return fail(Errc::data_corrupt, "line {} of the trace cannot be read: {}", number, line.substr(0, 80));
+    if (plan.size() == kMaxRequests) return fail(Errc::data_corrupt, "the trace holds too many requests");
+    plan.push_back(*q);
+  }
+  if (plan.empty()) return fail(Errc::data_corrupt, "the trace holds no request");
+  std::ranges::stable_sort(plan, {}, &PlannedRequest::at_s);
+  const double start = plan.front().at_s;
+  for (auto& q : plan) q.at_s -= start;
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> parse_azure_csv(std::string_view text) { return parse_lines(text, 1, parse_azure_line); }
+Result<Plan> parse_mooncake_jsonl(std::string_view text) { return parse_lines(text, 0, parse_mooncake_line); }
+Result<Plan> parse_trace(std::string_view text) {
+  return text.starts_with('{') ? parse_mooncake_jsonl(text) : parse_azure_csv(text);
+}
+
+Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_tokens, std::uint64_t output_tokens,
+                    std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Plan plan;
+  double at = 0;
+  for (std::size_t i = 0; i < requests; ++i) {
+    plan.push_back({at, input_tokens, output_tokens});
+    // Inverse transform on our own: std::exponential_distribution differs between libraries.
+    const double u = static_cast<double>(random() >> 11U) * 0x1p-53;
+    if (rate > 0) at += -std::log1p(-u) / rate;
+  }
+  return plan;
+}
+
+std::size_t fit_context(Plan& plan, std::uint64_t max_model_len) {
+  std::size_t touched = 0;
+  for (auto& q : plan) {
+    const PlannedRequest before = q;
+    q.output_tokens = std::clamp<std::uint64_t>(q.output_tokens, 1, std::max<std::uint64_t>(max_model_len, 2) - 1);
+    q.input_tokens =
+        std::clamp<std::uint64_t>(q.input_tokens, 1, std::max<std::uint64_t>(max_model_len, 2) - q.output_tokens);
+    touched += q == before ? 0U : 1U;
+  }
+  return touched;
+}
+
+}  // namespace sluice::ctl

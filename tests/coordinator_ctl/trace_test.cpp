@@ -1,0 +1,69 @@
+#include <catch2/catch.hpp>
+
+#include "coordinator/ctl/trace.h"
+
+using namespace sluice::ctl;
+
+TEST_CASE("Azure's traces are read, times counted from the first request") {
+  const auto p = parse_trace(
+                     "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
+                     "2023-11-16 23:59:59.5000000,4808,10\r\n"
+                     "2023-11-17 00:00:01.2500000,3180,8")
+                     .value();
+  REQUIRE(p.size() == 2);
+  CHECK(p[0] == PlannedRequest{0, 4808, 10});
+  CHECK(p[1].at_s == Approx(1.75));
+  CHECK(p[1].input_tokens == 3180);
+}
+
+TEST_CASE("Mooncake's traces are read, in the order of time") {
+  const auto p = parse_trace(
+                     "{\"timestamp\": 1500, \"input_length\": 7, \"output_length\": 6, \"hash_ids\": [1]}\n\n"
+                     "{\"timestamp\": 500, \"input_length\": 9, \"output_length\": 4}\n")
+                     .value();
+  REQUIRE(p.size() == 2);
+  CHECK(p[0] == PlannedRequest{0, 9, 4});
+  CHECK(p[1].at_s == Approx(1));
+}
+
+TEST_CASE("a broken trace is refused with its line") {
+  const std::string head = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9,1,1\n";
+  for (const char* bad : {"x", "2023-11-16 18:17:03.9,1", "2023-11-16 18:17:03.9,-1,1", "2023-11-16 18:17:03.9,1,1e3",
+                          "2023-11-16 18:17:03.9,1,99999999999999999999", "2023-13-16 18:17:03.9,1,1",
+                          "2023-11-31 18:17:03.9,1,1", "2023-11-16 24:17:03.9,1,1", "2023-11-16 18:17:nan,1,1",
+                          "2023-11-16 18:17:03.9,200000000,1", "2023-11-16T18:17:03.9,1,1", ",,"}) {
+    CAPTURE(bad);
+    const auto p = parse_trace(head + bad);
+    REQUIRE_FALSE(p);
+    CHECK(p.error().message.find("line 3") != std::string::npos);
+  }
+  for (const char* bad :
+       {R"({"timestamp": 0, "input_length": 7})", R"({"timestamp": "0", "input_length": 7, "output_length": 6})",
+        R"({"timestamp": -1, "input_length": 7, "output_length": 6})",
+        R"({"timestamp": 0, "input_length": -7, "output_length": 6})",
+        R"({"timestamp": 0, "input_length": 1e300, "output_length": 6})", "{", "{}"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_trace(bad));
+  }
+  CHECK_FALSE(parse_trace(""));
+  CHECK_FALSE(parse_trace("TIMESTAMP,ContextTokens,GeneratedTokens\n"));
+}
+
+TEST_CASE("a plan is the same for the same seed, and has the rate asked for") {
+  const auto a = synthetic_plan(4000, 20, 128, 16, 7);
+  CHECK(a == synthetic_plan(4000, 20, 128, 16, 7));
+  CHECK_FALSE(a == synthetic_plan(4000, 20, 128, 16, 8));
+  CHECK(a.front().at_s == 0);
+  CHECK(std::ranges::is_sorted(a, {}, &PlannedRequest::at_s));
+  CHECK(a.back().at_s / 3999 == Approx(1.0 / 20).epsilon(0.05));
+  CHECK(synthetic_plan(3, 0, 1, 1, 7).back().at_s == 0);
+}
+
+TEST_CASE("requests are cut to the context, the prompt before the answer") {
+  Plan p{{0, 10, 10}, {0, 40160, 6}, {0, 100, 9999}, {0, 0, 0}};
+  CHECK(fit_context(p, 4096) == 3);
+  CHECK(p[0] == PlannedRequest{0, 10, 10});
+  CHECK(p[1] == PlannedRequest{0, 4090, 6});
+  CHECK(p[2] == PlannedRequest{0, 1, 4095});
+  CHECK(p[3] == PlannedRequest{0, 1, 1});
+}
