@@ -63,6 +63,7 @@ TEST_CASE("SIGTERM to a decode node: its legs are finished, the next ones go to 
     if (chunks < 3 || !leaving.empty()) return true;
     leaving = c.node("d0").at("seqs") == 1 ? "d0" : "d1";
     c.signal(leaving, SIGTERM);
+    if (!poll_until([&] { return c.log(leaving).find("draining") != std::string::npos; }, 5s)) return false;
     meanwhile =
         post(c, "/v1/completions", json{{"prompt", "Meanwhile"}, {"max_tokens", 4}, {"sluice", {{"explain", true}}}})
             .body;
