@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <expected>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -30,6 +31,13 @@ template <class... A>
 template <class... A>
 [[nodiscard]] std::unexpected<Error> fail_param(std::string param, fmt::format_string<A...> f, A&&... args) {
   return std::unexpected(Error{Errc::invalid_argument, fmt::format(f, std::forward<A>(args)...), std::move(param)});
+}
+
+/// The value, or std::runtime_error with the error's words: start-up only, where run_main() prints them.
+template <class T>
+[[nodiscard]] T or_throw(Result<T> r) {
+  if (!r) throw std::runtime_error(r.error().message);
+  return std::move(*r);
 }
 
 }  // namespace sluice

@@ -14,12 +14,6 @@
 namespace sluice::coordinator {
 namespace {
 
-template <class T>
-T or_throw(Result<T> r) {
-  if (!r) throw std::runtime_error(r.error().message);
-  return std::move(*r);
-}
-
 void write_ready_file(const std::string& file, std::uint16_t port, const std::string& host,
                       const std::string& control) {
   if (file.empty()) return;

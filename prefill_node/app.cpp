@@ -1,36 +1,20 @@
 #include "prefill_node/app.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 
-#include "common/config.h"
-#include "common/control/node_link.h"
-#include "common/http/admin_server.h"
 #include "common/log.h"
+#include "common/node/node_app.h"
 #include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/flow/kv_sender.h"
+#include "kvtransfer/transport/node_transport.h"
 #include "prefill_node/prefill_loop.h"
 
 namespace sluice::prefill {
 namespace {
 
-namespace asio = boost::asio;
 namespace ctl = control;
 using nlohmann::json;
-
-constexpr std::chrono::milliseconds kHousekeeping{200};
-
-template <class T>
-T or_throw(Result<T> r) {
-  if (!r) throw std::runtime_error(r.error().message);
-  return std::move(*r);
-}
-
-engine::NodeModel load(const AppOptions& o) { return or_throw(engine::load_node_model(o.node)); }
 
 kv::KvLayout layout_of(const engine::KvPoolShape& s) {
   return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
@@ -81,19 +65,12 @@ class App final : public PrefillSink {
   void probe(const json& body, const ctl::Connection::Reply& reply);
   void on_export_end(const ExportEnd& e);
   void on_note(std::span<const std::byte> note);
-  void housekeeping();
-  void begin_drain(const char* why);
-  void stop(int code);
-  [[nodiscard]] std::string metrics_text();
+  void on_coordinator_lost();
+  void set_gauges(Metrics& metrics);
   [[nodiscard]] std::vector<std::byte> hello() const;
   [[nodiscard]] std::size_t open_requests();
 
-  AppOptions o_;
-  SteadyClock clock_;
-  Metrics metrics_;
-  asio::io_context io_{1};
-  NodeId name_;
-  Incarnation incarnation_;
+  ctl::NodeApp node_;
   engine::NodeModel m_;
   std::unique_ptr<kv::CodecRegistry> codecs_;
   kv::KvLayout layout_;
@@ -105,22 +82,15 @@ class App final : public PrefillSink {
   KvExport export_;
   PrefillLoop loop_;
   std::unique_ptr<kv::Transport> transport_;
-  http::AdminServer admin_;
-  asio::steady_timer timer_;
-  std::optional<TimePoint> drain_until_;
-  int exit_code_ = 0;
-  ctl::NodeLink link_;
 };
 
 App::App(const AppOptions& o)
-    : o_(o),
-      name_(o.node.name),
-      incarnation_(random_incarnation()),
-      m_(load(o)),
+    : node_(o.node, ctl::Role::prefill),
+      m_(or_throw(engine::load_node_model(o.node))),
       codecs_(kv::make_registry()),
       layout_(layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
-      sender_(hello(), {}, clock_,
+      sender_(hello(), {}, node_.clock(),
               {.on_note = [this](const std::string&, std::span<const std::byte> n) { on_note(n); },
                .on_peer_down =
                    [this](const std::string& address, const Error& why) {
@@ -128,65 +98,25 @@ App::App(const AppOptions& o)
                      export_.on_peer_down(address, why);
                    }}),
       out_(sender_),
-      export_(layout_, *m_.pool, clock_, o.exporting, metrics_, out_,
+      export_(layout_, *m_.pool, node_.clock(), o.exporting, node_.metrics(), out_,
               {.on_end = [this](const ExportEnd& e) { on_export_end(e); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
-      transport_(or_throw(kv::make_ucx_transport({.tls = o.node.ucx_tls,
-                                                  .net_devices = o.node.ucx_net_devices,
-                                                  .keepalive = std::chrono::milliseconds(o.node.keepalive_ms)},
-                                                 sender_))),
-      admin_(io_, o.node.admin_listen,
-             {{"/metrics", [this] { return http::AdminReply{200, "text/plain; version=0.0.4", metrics_text()}; }},
-              {"/health",
-               [this] {
-                 return http::AdminReply{
-                     link_.up() && !drain_until_ ? 200 : 503, "application/json",
-                     json{{"registered", link_.up()}, {"draining", drain_until_.has_value()}}.dump()};
-               }},
-              {"/version",
-               [] { return http::AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; }}}),
-      timer_(io_),
-      link_(io_, o.node.coordinator, {},
-            {.on_call = [this](const std::string& t, const json& b,
-                               const ctl::Connection::Reply& r) { on_call(t, b, r); },
-             .heartbeat = [this] { return heartbeat(); },
-             .on_lost =
-                 [this] {
-                   loop_.cancel_all();
-                   std::vector<RequestId> ids;
-                   {
-                     const std::lock_guard lock(mutex_);
-                     for (const auto& [id, r] : requests_) ids.push_back(id);
-                     requests_.clear();
-                   }
-                   for (const RequestId id : ids) export_.cancel(id);
-                 },
-             .on_refused =
-                 [this](const Error& e) {
-                   log::error("the coordinator refuses this node", {{"code", name(e.code)}, {"why", e.message}});
-                   stop(1);
-                 }}) {
+      transport_(or_throw(kv::make_node_transport(o.node, sender_))) {
   sender_.attach(*transport_);
-  link_.introduce(introduction());
 }
 
 std::vector<std::byte> App::hello() const {
-  return kv::write_hello({name_, incarnation_, m_.hash_prefix, layout_, codecs_->format_hash()});
+  return kv::write_hello({node_.name(), node_.incarnation(), m_.hash_prefix, layout_, codecs_->format_hash()});
 }
 
 ctl::RegisterRequest App::introduction() const {
   ctl::RegisterRequest r;
-  r.role = ctl::Role::prefill;
-  r.node = name_;
-  r.incarnation = incarnation_;
   r.model = m_.identity;
   r.model.codec_hash = codecs_->format_hash();
-  r.admin_address = admin_.address();
   r.block_size = m_.pool->shape().block_size;
   r.total_blocks = m_.pool->shape().num_blocks;
   for (const auto& s : speeds_) r.profiles.push_back({s.profile, s.stated_kl, s.ratio, s.encode_bps, 0});
-  r.cluster_token = o_.node.cluster_token;
   return r;
 }
 
@@ -199,7 +129,6 @@ ctl::Heartbeat App::heartbeat() {
   h.total_blocks = f.counters.total_blocks;
   h.queued_tokens = f.queued_tokens;
   h.prefill_tokens_per_s = f.tokens_per_s;
-  h.draining = drain_until_.has_value();
   for (const auto& [address, s] : sender_.stats())
     h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
   for (const auto& [profile, r] : export_.rates())
@@ -211,10 +140,6 @@ void App::on_call(const std::string& type, const json& body, const ctl::Connecti
   if (type == ctl::type::kPrefill) return prefill(body, reply);
   if (type == ctl::type::kCancel) return cancel(body, reply);
   if (type == ctl::type::kProbePath) return probe(body, reply);
-  if (type == ctl::type::kDrain) {
-    begin_drain("asked by the coordinator");
-    return reply(json::object());
-  }
   reply(fail(Errc::unsupported, "a prefill node does not answer '{}'", type));
 }
 
@@ -223,7 +148,7 @@ Result<App::Request> App::check(const json& body) const {
   SLUICE_ASSIGN(r.call, ctl::parse<ctl::PrefillRequest>(body));
   SLUICE_ASSIGN(r.ticket, kv::ticket_from_json(r.call.ticket));
   const kv::Ticket& t = r.ticket;
-  if (t.prefill_node != name_ || t.prefill_incarnation != incarnation_)
+  if (t.prefill_node != node_.name() || t.prefill_incarnation != node_.incarnation())
     return fail(Errc::stale, "the ticket is for another incarnation of this node");
   if (t.model_hash != m_.hash_prefix || !(t.layout == layout_))
     return fail(Errc::invalid_argument, "the ticket is for another model or KV layout");
@@ -235,14 +160,14 @@ Result<App::Request> App::check(const json& body) const {
   r.profile = codecs_->profile(r.call.profile);
   if (r.profile == nullptr || t.profile != r.call.profile)
     return fail(Errc::invalid_argument, "KV profile '{}' is not what the ticket allows", r.call.profile);
-  r.received = clock_.now();
+  r.received = node_.clock().now();
   return r;
 }
 
 void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
   auto r = check(body);
   if (!r) return reply(std::unexpected(r.error()));
-  if (drain_until_) return reply(fail(Errc::unavailable, "node '{}' is draining", name_));
+  if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   const RequestId id = r->call.request;
   Prompt prompt{id, std::move(r->call.tokens), r->call.priority};
   {
@@ -289,7 +214,7 @@ void App::on_export_end(const ExportEnd& e) {
     if (it == requests_.end()) return;
     d.queue_s = it->second.times.queue_s;
     d.compute_s = it->second.times.compute_s;
-    d.wall_s = seconds(clock_.now() - it->second.received);
+    d.wall_s = seconds(node_.clock().now() - it->second.received);
     d.tokens = it->second.ticket.tokens.count;
     requests_.erase(it);
   }
@@ -298,7 +223,7 @@ void App::on_export_end(const ExportEnd& e) {
   d.exposed_s = e.exposed_s;
   d.raw_bytes = e.raw_bytes;
   d.wire_bytes = e.wire_bytes;
-  metrics_
+  node_.metrics()
       .counter("sluice_prefill_requests_total", "Prompts by outcome.",
                {{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}})
       .Increment();
@@ -306,7 +231,7 @@ void App::on_export_end(const ExportEnd& e) {
     d.error = e.outcome.error();
     (void)loop_.cancel(e.request);  // a broken transfer's remaining chunks are wasted work
   }
-  asio::post(io_, [this, d] { link_.notify(ctl::type::kPrefillDone, to_json(d)); });
+  node_.notify(ctl::type::kPrefillDone, to_json(d));
 }
 
 void App::on_note(std::span<const std::byte> bytes) {
@@ -332,16 +257,27 @@ void App::probe(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::ProbePathRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
   sender_.probe(r->data_address, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
-    asio::post(io_, [reply, address, s] {
+    node_.post([reply, address, s] {
       if (!s) return reply(std::unexpected(s.error()));
       reply(to_json(ctl::LinkReport{address, s->bandwidth_bytes_per_s, s->rtt_s, s->bytes_in_flight, s->queue_bytes}));
     });
   });
 }
 
-std::string App::metrics_text() {
+void App::on_coordinator_lost() {
+  loop_.cancel_all();
+  std::vector<RequestId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, r] : requests_) ids.push_back(id);
+    requests_.clear();
+  }
+  for (const RequestId id : ids) export_.cancel(id);
+}
+
+void App::set_gauges(Metrics& metrics) {
   const PrefillFigures f = loop_.figures();
-  auto set = [&](const char* n, const char* help, double v) { metrics_.gauge(n, help).Set(v); };
+  auto set = [&](const char* n, const char* help, double v) { metrics.gauge(n, help).Set(v); };
   set("sluice_kv_blocks_total", "KV blocks of this node's pool.", f.counters.total_blocks);
   set("sluice_kv_blocks_free", "KV blocks not in use.", f.counters.free_blocks);
   set("sluice_prefill_waiting", "Prompts that wait for blocks.", f.waiting);
@@ -351,15 +287,14 @@ std::string App::metrics_text() {
   set("sluice_prefill_requests_open", "Requests accepted and not reported.", static_cast<double>(open_requests()));
   for (const auto& [address, s] : sender_.stats()) {
     const Labels peer{{"peer", address}};
-    metrics_.gauge("sluice_link_bandwidth_bytes_per_second", "Measured bandwidth to a decode node.", peer)
+    metrics.gauge("sluice_link_bandwidth_bytes_per_second", "Measured bandwidth to a decode node.", peer)
         .Set(s.bandwidth_bytes_per_s);
-    metrics_.gauge("sluice_link_rtt_seconds", "Measured round trip to a decode node.", peer).Set(s.rtt_s);
-    metrics_.gauge("sluice_link_in_flight_bytes", "Sent and not given back by the decode node.", peer)
+    metrics.gauge("sluice_link_rtt_seconds", "Measured round trip to a decode node.", peer).Set(s.rtt_s);
+    metrics.gauge("sluice_link_in_flight_bytes", "Sent and not given back by the decode node.", peer)
         .Set(static_cast<double>(s.bytes_in_flight));
-    metrics_.gauge("sluice_link_queue_bytes", "Waiting for the decode node's credit.", peer)
+    metrics.gauge("sluice_link_queue_bytes", "Waiting for the decode node's credit.", peer)
         .Set(static_cast<double>(s.queue_bytes));
   }
-  return metrics_.text();
 }
 
 std::size_t App::open_requests() {
@@ -367,47 +302,20 @@ std::size_t App::open_requests() {
   return requests_.size();
 }
 
-void App::housekeeping() {
-  if (drain_until_ && (open_requests() == 0 || clock_.now() >= *drain_until_)) return stop(0);
-  timer_.expires_after(kHousekeeping);
-  timer_.async_wait([this](boost::system::error_code ec) {
-    if (!ec) housekeeping();
-  });
-}
-
-void App::begin_drain(const char* why) {
-  if (drain_until_) return;
-  log::info("draining", {{"why", why}, {"requests", open_requests()}});
-  drain_until_ = clock_.now() + from_seconds(o_.node.drain_timeout_s);
-}
-
-void App::stop(int code) {
-  exit_code_ = code;
-  link_.stop();
-  io_.stop();
-}
-
 int App::run() {
-  asio::signal_set signals(io_, SIGTERM, SIGINT);
-  std::function<void()> wait = [&] {
-    signals.async_wait([&](boost::system::error_code ec, int) {
-      if (ec) return;
-      if (drain_until_) return stop(0);
-      begin_drain("signal");
-      wait();
-    });
-  };
-  wait();
-  link_.start();
-  housekeeping();
-  log::info("prefill node ready", {{"admin", admin_.address()}, {"transports", o_.node.ucx_tls}});
-  io_.run();
+  ctl::NodeApp::Handlers h;
+  h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
+  h.heartbeat = [this] { return heartbeat(); };
+  h.on_lost = [this] { on_coordinator_lost(); };
+  h.set_gauges = [this](Metrics& m) { set_gauges(m); };
+  h.open_work = [this] { return open_requests(); };
+  const int code = node_.run(introduction(), std::move(h));
   // The engine first, so that no new frames come; then the encoders, whose waits the transport's end releases.
   loop_.stop();
   transport_.reset();
   export_.stop();
   log::info("prefill node stopped");
-  return exit_code_;
+  return code;
 }
 
 }  // namespace

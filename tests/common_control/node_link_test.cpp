@@ -2,51 +2,21 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/fake_coordinator.h"
+
 using namespace sluice;
 using namespace sluice::control;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// A coordinator that accepts or refuses, and counts.
-struct FakeCoordinator {
-  boost::asio::io_context& io;
-  std::vector<std::shared_ptr<Connection>> conns;
-  int registered = 0, beats = 0;
-  std::optional<Error> refusal;
-  std::unique_ptr<Listener> listener;
-
-  FakeCoordinator(boost::asio::io_context& i, const std::string& address) : io(i) {
-    listener = std::make_unique<Listener>(io, address, [this](boost::asio::ip::tcp::socket s) {
-      auto c = std::make_shared<Connection>(
-          std::move(s),
-          Connection::Handlers{
-              .on_call =
-                  [this](const std::string& t, const nlohmann::json&, const Connection::Reply& r) {
-                    if (t != type::kRegister) return r(fail(Errc::unsupported, "?"));
-                    ++registered;
-                    if (refusal) return r(std::unexpected(*refusal));
-                    r(to_json(RegisterReply{1, 20, 200}));
-                  },
-              .on_notify = [this](const std::string& t, const nlohmann::json&) { beats += t == type::kHeartbeat; },
-              .on_close = [](const Error&) {}});
-      conns.push_back(c);
-      c->start();
-    });
-  }
-  void drop() {
-    for (auto& c : conns) c->close(Error{Errc::cancelled, "gone", {}});
-    conns.clear();
-  }
-};
-
 struct Rig {
   boost::asio::io_context io;
-  FakeCoordinator coordinator{io, "127.0.0.1:0"};
+  test::FakeCoordinator coordinator{io, "127.0.0.1:0"};
   int lost = 0;
   std::optional<Error> refused;
   NodeLink link{io,
-                coordinator.listener->address(),
+                coordinator.address(),
                 me(),
                 {.on_call = [](const std::string&, nlohmann::json, Connection::Reply r) { r(nlohmann::json(7)); },
                  .heartbeat = [] { return Heartbeat{}; },
@@ -59,17 +29,10 @@ struct Rig {
     r.incarnation = Incarnation(5);
     return r;
   }
-  ~Rig() {
-    link.stop();
-    coordinator.drop();
-    coordinator.listener->stop();
-    io.run_for(100ms);
-  }
+  ~Rig() { link.stop(); }
   template <class Pred>
   bool until(Pred p) {
-    const auto end = std::chrono::steady_clock::now() + 10s;
-    while (!p() && std::chrono::steady_clock::now() < end) io.run_one_for(20ms);
-    return p();
+    return coordinator.until(p);
   }
 };
 
@@ -80,7 +43,7 @@ TEST_CASE("a node registers, beats, answers calls") {
   r.link.start();
   REQUIRE(r.until([&] { return r.link.up() && r.coordinator.beats >= 3; }));
   std::optional<nlohmann::json> answer;
-  r.coordinator.conns.back()->call("anything", {}, 5s, [&](Result<nlohmann::json> a) { answer = *a; });
+  r.coordinator.node().call("anything", {}, 5s, [&](Result<nlohmann::json> a) { answer = *a; });
   REQUIRE(r.until([&] { return answer.has_value(); }));
   CHECK(*answer == 7);
 }
