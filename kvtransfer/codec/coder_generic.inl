@@ -1,0 +1,165 @@
+// The coder kernels in plain C++: the scalar table, and the ends of what vector kernels begin. Included once by each
+// coder_*.cpp inside an unnamed namespace, so that each compiles its own copy under its own flags.
+
+constexpr std::uint32_t kStart = 256;  // every lane's state where encoding begins and decoding ends
+
+inline std::size_t rans_encode_generic(const RansTable& t, const std::uint8_t* symbols, std::size_t n,
+                                       std::byte* states, std::byte* end) {
+  std::uint32_t x[kRansLanes];
+  std::fill_n(x, kRansLanes, kStart);
+  std::byte* p = end;
+  for (std::size_t i = (n + kRansLanes - 1) / kRansLanes * kRansLanes; i-- > 0;) {
+    const std::uint8_t s = i < n ? symbols[i] : t.likeliest;
+    const std::uint32_t f = t.freq[s];
+    std::uint32_t& v = x[i % kRansLanes];
+    if (v >= f << 8) {
+      *--p = static_cast<std::byte>(v);
+      v >>= 8;
+    }
+    v = (v / f << 8) + v % f + t.cum[s];
+  }
+  for (std::size_t lane = 0; lane < kRansLanes; ++lane)
+    store_le(states + 2 * lane, static_cast<std::uint16_t>(x[lane]));
+  return static_cast<std::size_t>(end - p);
+}
+
+inline bool rans_decode_one_generic(const RansTable& t, const RansBlock& b) {
+  std::uint32_t x[kRansLanes];
+  for (std::size_t lane = 0; lane < kRansLanes; ++lane) {
+    x[lane] = load_le<std::uint16_t>(b.states + 2 * lane);
+    if (x[lane] < kStart) return false;
+  }
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < (b.count + kRansLanes - 1) / kRansLanes * kRansLanes; ++i) {
+    std::uint32_t& v = x[i % kRansLanes];
+    const std::uint32_t slot = v & 255;
+    const std::uint8_t s = t.slot_symbol[slot];
+    v = t.freq[s] * (v >> 8) + slot - t.cum[s];
+    if (v < 256) {
+      if (used == b.size) return false;
+      v = v << 8 | static_cast<std::uint32_t>(b.bytes[used++]);
+    }
+    if (i < b.count) b.symbols[i] = s;
+  }
+  return used == b.size && std::all_of(x, x + kRansLanes, [](std::uint32_t v) { return v == kStart; });
+}
+
+inline bool rans_decode_generic(const RansTable& t, const RansBlock* blocks, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    if (!rans_decode_one_generic(t, blocks[i])) return false;
+  return true;
+}
+
+inline void count_symbols_generic(const std::uint8_t* symbols, std::size_t n, std::uint32_t counts[16]) {
+  // Four tables: neighbouring symbols are often the same, and one counter would wait for itself.
+  std::uint32_t part[4][256] = {};
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (std::size_t j = 0; j < 4; ++j) ++part[j][symbols[i + j]];
+  for (; i < n; ++i) ++part[0][symbols[i]];
+  for (std::size_t s = 0; s < 16; ++s) counts[s] = part[0][s] + part[1][s] + part[2][s] + part[3][s];
+}
+
+inline std::size_t map_symbols_generic(const SymbolMap& map, const std::uint8_t* in, std::size_t n,
+                                       std::uint8_t* symbols, std::byte* escapes) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    symbols[i] = map.to[in[i]];
+    escapes[count] = static_cast<std::byte>(in[i]);
+    count += symbols[i] == 15;
+  }
+  return count;
+}
+
+inline bool unmap_symbols_generic(const SymbolMap& map, std::uint8_t* symbols, std::size_t n, const std::byte* escapes,
+                                  std::size_t count) {
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint8_t s = symbols[i] & 15;
+    if (s == 15) {
+      if (used == count) return false;
+      symbols[i] = static_cast<std::uint8_t>(escapes[used++]);
+    } else {
+      symbols[i] = map.from[s];
+    }
+  }
+  return used == count;
+}
+
+inline void pack4_generic(const std::uint8_t* symbols, std::size_t n, std::byte* out) {
+  for (std::size_t i = 0; i < n / 2; ++i) out[i] = static_cast<std::byte>(symbols[2 * i] | symbols[2 * i + 1] << 4);
+  if (n % 2) out[n / 2] = static_cast<std::byte>(symbols[n - 1]);
+}
+
+inline void unpack4_generic(const std::byte* in, std::size_t n, std::uint8_t* symbols) {
+  for (std::size_t i = 0; i < n / 2; ++i) {
+    const auto b = static_cast<std::uint8_t>(in[i]);
+    symbols[2 * i] = b & 15;
+    symbols[2 * i + 1] = b >> 4;
+  }
+  if (n % 2) symbols[n - 1] = static_cast<std::uint8_t>(in[n / 2]);
+}
+
+inline std::uint8_t largest_generic(const std::uint8_t* symbols, std::size_t n) {
+  std::uint8_t m = 0;
+  for (std::size_t i = 0; i < n; ++i) m = std::max(m, symbols[i]);
+  return m;
+}
+
+inline std::uint8_t exponent_largest_generic(const std::byte* values, std::size_t n) {
+  std::uint16_t m = 0;
+  for (std::size_t i = 0; i < n; ++i) m = std::max<std::uint16_t>(m, load_le<std::uint16_t>(values + 2 * i) & 0x7fffU);
+  return static_cast<std::uint8_t>(m >> 7);
+}
+
+inline std::uint8_t exponent_of(std::uint16_t v) { return static_cast<std::uint8_t>(v >> 7); }
+inline std::byte rest_of(std::uint16_t v) { return static_cast<std::byte>((v >> 8 & 0x80) | (v & 0x7f)); }
+inline std::uint16_t value_of(std::uint8_t exponent, std::byte rest) {
+  const auto r = static_cast<std::uint32_t>(rest);
+  return static_cast<std::uint16_t>((r & 0x80) << 8 | exponent << 7 | (r & 0x7f));
+}
+
+inline std::size_t split_encode_generic(const std::byte* values, std::size_t n, std::uint8_t base, std::byte* nibbles,
+                                        std::byte* rest, std::byte* escapes) {
+  std::size_t count = 0;
+  const auto code = [&](std::size_t i) {
+    const auto v = load_le<std::uint16_t>(values + 2 * i);
+    const auto c = static_cast<std::uint8_t>(exponent_of(v) - base);
+    rest[i] = rest_of(v);
+    escapes[count] = static_cast<std::byte>(exponent_of(v));
+    count += c >= 15;
+    return std::min<std::uint8_t>(c, 15);
+  };
+  for (std::size_t i = 0; i < n; i += 2) {
+    const std::uint8_t low = code(i), high = code(i + 1);
+    nibbles[i / 2] = static_cast<std::byte>(low | high << 4);
+  }
+  return count;
+}
+
+inline std::size_t split_decode_generic(const std::byte* nibbles, const std::byte* rest, std::size_t n,
+                                        std::uint8_t base, const std::byte* escapes, std::size_t count,
+                                        std::byte* values) {
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto pair = static_cast<std::uint8_t>(nibbles[i / 2]);
+    const std::uint8_t c = i % 2 ? pair >> 4 : pair & 15;
+    if (c == 15 && used == count) return count + 1;
+    const auto e = static_cast<std::uint8_t>(c == 15 ? static_cast<std::uint8_t>(escapes[used++]) : base + c);
+    store_le(values + 2 * i, value_of(e, rest[i]));
+  }
+  return used;
+}
+
+inline void exponent_split_generic(const std::byte* values, std::size_t n, std::uint8_t* exponents, std::byte* rest) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto v = load_le<std::uint16_t>(values + 2 * i);
+    exponents[i] = exponent_of(v);
+    rest[i] = rest_of(v);
+  }
+}
+
+inline void exponent_join_generic(const std::uint8_t* exponents, const std::byte* rest, std::size_t n,
+                                  std::byte* values) {
+  for (std::size_t i = 0; i < n; ++i) store_le(values + 2 * i, value_of(exponents[i], rest[i]));
+}
