@@ -1,9 +1,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include <unistd.h>
-
 #include "tests/common_text/tokenizer_fixture.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 using namespace sluice::text;
@@ -23,7 +22,7 @@ std::string streamed(const Tokenizer& t, std::span<const TokenId> ids, bool skip
 }
 
 /// A vocabulary of byte tokens and a few pieces, with Llama's decoder.
-std::filesystem::path bytes_model() {
+Tokenizer bytes_model() {
   nlohmann::json vocab = {{"<unk>", 0}, {"▁a", 1}, {"▁", 2}, {"b", 3}};
   for (int b = 0; b < 256; ++b) vocab[fmt::format("<0x{:02X}>", b)] = 4 + b;
   const nlohmann::json spec = {
@@ -31,10 +30,9 @@ std::filesystem::path bytes_model() {
       {"decoder", nlohmann::json::parse(R"({"type":"Sequence","decoders":[
         {"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},
         {"type":"Strip","content":" ","start":1,"stop":0}]})")}};
-  const auto dir = std::filesystem::temp_directory_path() / fmt::format("sluice_detok_{}", ::getpid());
-  std::filesystem::create_directories(dir);
-  std::ofstream(dir / "tokenizer.json") << spec.dump();
-  return dir;
+  const sluice::test::TempDir dir;
+  dir.write("tokenizer.json", spec.dump());
+  return load_or_throw(dir.path());
 }
 
 }  // namespace
@@ -87,9 +85,7 @@ TEST_CASE("an incomplete character is held back until it is whole") {
 }
 
 TEST_CASE("byte tokens: whole characters leave at once, broken ones read as U+FFFD") {
-  const auto dir = bytes_model();
-  const auto t = load_or_throw(dir);
-  std::filesystem::remove_all(dir);
+  const auto t = bytes_model();
   auto s = t.stream();
   const auto push_byte = [&](int b) { return s.push(static_cast<TokenId>(4 + b)); };
   CHECK(s.push(1) == "a");  // its leading space is the template's, not the text's

@@ -3,9 +3,8 @@
 #include <functional>
 #include <random>
 
-#include <unistd.h>
-
 #include "tests/common_text/tokenizer_fixture.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 using namespace sluice::text;
@@ -14,24 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-/// A model directory of its own, removed at the end.
-class ModelDir {
- public:
-  ModelDir() : path_(std::filesystem::temp_directory_path() / fmt::format("sluice_hostile_{}", ::getpid())) {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~ModelDir() { std::filesystem::remove_all(path_); }
-  ModelDir(const ModelDir&) = delete;
-  ModelDir& operator=(const ModelDir&) = delete;
-
-  void write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-  }
-  [[nodiscard]] Result<Tokenizer> load() const { return Tokenizer::load(path_); }
-
- private:
-  std::filesystem::path path_;
+struct ModelDir : sluice::test::TempDir {
+  [[nodiscard]] Result<Tokenizer> load() const { return Tokenizer::load(path()); }
 };
 
 json good() {

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/temp_dir.h"
+
 using namespace sluice;
 using nlohmann::json;
 using nlohmann::ordered_json;
@@ -14,21 +16,9 @@ namespace {
 
 const json kHello = {{{"role", "user"}, {"content", "Hello"}}};
 
-/// A model directory that is gone when the test is.
-struct ModelDir {
-  std::filesystem::path path;
-  ModelDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-template-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~ModelDir() { std::filesystem::remove_all(path); }
-  ModelDir(const ModelDir&) = delete;
-  ModelDir& operator=(const ModelDir&) = delete;
-
-  void write(const std::string& file, const std::string& text) const { std::ofstream(path / file) << text; }
+struct ModelDir : sluice::test::TempDir {
   [[nodiscard]] std::string render(const json& tools = nullptr) const {
-    return ChatTemplate::load(path).value().render(kHello, tools, true, json::object()).value();
+    return ChatTemplate::load(path()).value().render(kHello, tools, true, json::object()).value();
   }
 };
 
@@ -43,9 +33,9 @@ TEST_CASE("the bundled model's template renders") {
 
 TEST_CASE("load: a string, a list of named templates, a file of its own, special tokens in both spellings") {
   const ModelDir dir;
-  CHECK(ChatTemplate::load(dir.path).error().code == Errc::unsupported);
+  CHECK(ChatTemplate::load(dir.path()).error().code == Errc::unsupported);
   dir.write("tokenizer_config.json", R"({"bos_token": "<s>"})");
-  CHECK(ChatTemplate::load(dir.path).error().code == Errc::unsupported);
+  CHECK(ChatTemplate::load(dir.path()).error().code == Errc::unsupported);
   dir.write("tokenizer_config.json", R"({"bos_token": {"content": "<s>"}, "eos_token": null, "unk_token": "<u>",
                                          "chat_template": "{{ bos_token }}{{ unk_token }}{{ eos_token is defined }}"})");
   CHECK(dir.render() == "<s><u>False");
@@ -63,7 +53,7 @@ TEST_CASE("load refuses what is no template, naming it") {
   const ModelDir dir;
   const auto error = [&](const std::string& config) {
     dir.write("tokenizer_config.json", config);
-    return ChatTemplate::load(dir.path).error();
+    return ChatTemplate::load(dir.path()).error();
   };
   CHECK(error("not json").code == Errc::invalid_argument);
   CHECK(error(R"({"chat_template": 7})").code == Errc::invalid_argument);

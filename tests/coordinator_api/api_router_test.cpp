@@ -1,8 +1,8 @@
 // The API end to end: real sockets, the real server and router, a backend that plays a script.
 #include "coordinator/api_router.h"
 
-#include "tests/coordinator_http/server_fixture.h"
 #include "tests/support/fake_backend.h"
+#include "tests/support/server_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -19,39 +19,19 @@ struct Answer {
   bool done = false;
 };
 
-/// The backend lives on its own io_context thread with the server; `on_io` reaches it safely.
+/// The backend lives on the server's thread; `on_io` reaches it safely.
 class Api {
  public:
-  Api() : backend_(io_), router_(backend_) {
-    HttpRoutes routes;
-    router_.add_routes(routes);
-    server_.emplace(io_, HttpServerOptions{.port = 0}, std::move(routes));
-    REQUIRE(server_->listen());
-    thread_ = std::thread([this] { io_.run(); });
-  }
+  Api() : backend_(io_->io()), router_(backend_), server_(routes(), {}, io_) {}
   template <class F>
   auto on_io(F f) {
-    std::packaged_task<decltype(f())()> task(std::move(f));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&] { task(); });
-    return result.get();
-  }
-  ~Api() {
-    on_io([this] {
-      server_.reset();
-      guard_.reset();
-    });
-    thread_.join();
+    return io_->on_io(std::move(f));
   }
   FakeBackend& backend() { return backend_; }
-  std::uint16_t port() const { return server_->port(); }
+  std::uint16_t port() const { return server_.port(); }
   template <class P>
   bool eventually(P holds) {
-    for (int i = 0; i < 500; ++i) {
-      if (on_io([&] { return holds(backend_); })) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
+    return io_->eventually([this, holds] { return holds(backend_); });
   }
 
   static std::string post_text(const std::string& path, const std::string& body, const std::string& headers = {}) {
@@ -103,12 +83,15 @@ class Api {
   }
 
  private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
+  HttpRoutes routes() {
+    HttpRoutes r;
+    router_.add_routes(r);
+    return r;
+  }
+  std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
   FakeBackend backend_;
   ApiRouter router_;
-  std::optional<HttpServer> server_;
-  std::thread thread_;
+  ServerFixture server_;
 };
 
 std::string streamed_text(const Answer& a, std::size_t index = 0) {

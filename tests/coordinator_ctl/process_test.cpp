@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "coordinator/ctl/process.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice::ctl;
 namespace fs = std::filesystem;
@@ -20,18 +21,6 @@ std::string stat_line(const std::string& name, const std::string& start) {
   for (int field = 4; field < 22; ++field) line += " " + std::to_string(field);
   return line + " " + start + " 1000 2000\n";
 }
-
-class TempFile {
- public:
-  TempFile() : path_(fs::temp_directory_path() / ("sluicectl_test." + std::to_string(::getpid()))) {}
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-  ~TempFile() { fs::remove(path_); }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 }  // namespace
 
@@ -51,8 +40,9 @@ TEST_CASE("the start time is found whatever a process calls itself") {
 }
 
 TEST_CASE("a process is known by its pid and its start time") {
-  TempFile log;
-  auto p = spawn({.program = "/bin/sleep", .args = {"60"}, .env = {}, .log = log.path()});
+  const sluice::test::TempDir dir;
+  const fs::path log = dir / "log";
+  auto p = spawn({.program = "/bin/sleep", .args = {"60"}, .env = {}, .log = log});
   REQUIRE(p);
   CHECK(alive(*p));
   ProcessId recycled = *p;
@@ -75,17 +65,18 @@ TEST_CASE("pids with a meaning of their own are never signalled") {
 }
 
 TEST_CASE("a child gets its arguments and environment, and its log gets what it says") {
-  TempFile log;
+  const sluice::test::TempDir dir;
+  const fs::path log = dir / "log";
   auto p = spawn({.program = "/bin/sh",
                   .args = {"-c", "echo one; echo \"$SLUICE_CTL_TEST $0\" >&2", "name"},
                   .env = {{"SLUICE_CTL_TEST", "two"}},
-                  .log = log.path()});
+                  .log = log});
   REQUIRE(p);
   int status = -1;
   REQUIRE(waitpid(p->pid, &status, 0) == p->pid);
   CHECK(status == 0);
-  CHECK(last_lines(log.path(), 10) == "one\ntwo name\n");
-  CHECK(last_lines(log.path(), 1) == "two name\n");
+  CHECK(last_lines(log, 10) == "one\ntwo name\n");
+  CHECK(last_lines(log, 1) == "two name\n");
   CHECK(last_lines("/nowhere/at/all", 5).empty());
 }
 

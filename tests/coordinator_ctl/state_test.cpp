@@ -7,27 +7,14 @@
 
 #include "coordinator/ctl/run_dir.h"
 #include "coordinator/ctl/up.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 using namespace sluice::ctl;
+using sluice::test::TempDir;
 namespace fs = std::filesystem;
 
 namespace {
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "sluicectl.XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() { fs::remove_all(path_); }
-  [[nodiscard]] fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
 
 ClusterState sample() {
   return {"http://127.0.0.1:8000",

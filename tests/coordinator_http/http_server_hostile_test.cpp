@@ -1,5 +1,5 @@
 // The front door against clients that are slow, gone, huge or broken. Each bound has its status and its counter.
-#include "server_fixture.h"
+#include "tests/support/server_fixture.h"
 
 namespace sluice::test {
 namespace {

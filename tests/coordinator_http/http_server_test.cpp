@@ -1,5 +1,7 @@
 // The front door against clients that behave: routes, keep-alive, pipelining, bodies, keys, CORS, drain.
-#include "server_fixture.h"
+#include <boost/asio/steady_timer.hpp>
+
+#include "tests/support/server_fixture.h"
 
 namespace sluice::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/engine/model_runs.h"
-#include "tests/engine/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 using namespace sluice::engine;

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/engine/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 using namespace sluice::engine;

@@ -16,6 +16,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/poll_until.h"
+
 namespace sluice::test {
 
 using namespace std::chrono_literals;
@@ -61,8 +63,6 @@ class PrintLogsOnFailure final : public Catch::TestEventListenerBase {
 CATCH_REGISTER_LISTENER(PrintLogsOnFailure)
 
 }  // namespace
-
-void detail::pause() { std::this_thread::sleep_for(5ms); }
 
 // ---- Process ----
 

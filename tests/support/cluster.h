@@ -40,10 +40,6 @@ class Process {
   std::optional<int> status_;
 };
 
-/// Calls `done` until it is true; how long that took, or nullopt after `limit`.
-template <class F>
-std::optional<std::chrono::milliseconds> poll_until(F done, std::chrono::milliseconds limit);
-
 inline constexpr const char* kTcp = "tcp,self";
 inline constexpr const char* kSharedMemory = "posix,tcp,self";  // tcp only to find each other
 
@@ -98,21 +94,5 @@ class Cluster {
   std::string http_, control_;
   std::map<std::string, std::unique_ptr<Process>> processes_;
 };
-
-namespace detail {
-void pause();  // between two looks
-}
-
-template <class F>
-std::optional<std::chrono::milliseconds> poll_until(F done, std::chrono::milliseconds limit) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (;;) {
-    const bool is = done();
-    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-    if (is) return spent;
-    if (spent > limit) return std::nullopt;
-    detail::pause();
-  }
-}
 
 }  // namespace sluice::test

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <random>
 
+#include "tests/support/poll_until.h"
 #include "tests/support/raw_client.h"
 #include "tests/system/api.h"
 

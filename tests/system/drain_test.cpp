@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/poll_until.h"
 #include "tests/support/raw_client.h"
 #include "tests/system/api.h"
 

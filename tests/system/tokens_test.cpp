@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "tests/support/poll_until.h"
 #include "tests/system/api.h"
 
 using namespace sluice::test;

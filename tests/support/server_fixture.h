@@ -1,14 +1,10 @@
 #pragma once
 // A running HttpServer on a free port, its io_context on a thread of its own; the test thread plays the clients.
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <catch2/catch.hpp>
-#include <future>
-#include <thread>
+#include <optional>
 
 #include "coordinator/http_server.h"
+#include "tests/support/io_thread.h"
 #include "tests/support/raw_client.h"
 
 namespace sluice::test {
@@ -18,42 +14,36 @@ using namespace std::chrono_literals;
 
 class ServerFixture {
  public:
-  explicit ServerFixture(HttpRoutes routes, HttpServerOptions options = {}) {
+  /// `io` is shared when what answers the routes lives on it too.
+  explicit ServerFixture(HttpRoutes routes, HttpServerOptions options = {},
+                         std::shared_ptr<IoThread> io = std::make_shared<IoThread>())
+      : io_(std::move(io)) {
     options.port = 0;
-    server_.emplace(io_, std::move(options), std::move(routes), [this](const HttpExchange& e) { seen_.push_back(e); });
-    REQUIRE(server_->listen());
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  std::uint16_t port() const { return server_->port(); }
-  boost::asio::io_context& io() { return io_; }
-  HttpServer& server() { return *server_; }
-  /// Runs f on the server's thread and waits for it.
-  template <class F>
-  auto on_io(F f) {
-    std::packaged_task<decltype(f())()> task(std::move(f));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&] { task(); });
-    return result.get();
+    io_->on_io([&] {
+      server_.emplace(io_->io(), std::move(options), std::move(routes),
+                      [this](const HttpExchange& e) { seen_.push_back(e); });
+      REQUIRE(server_->listen());
+      port_ = server_->port();
+    });
   }
   ~ServerFixture() {
-    on_io([this] {
-      server_.reset();
-      guard_.reset();
-    });
-    thread_.join();
+    io_->on_io([this] { server_.reset(); });
+    io_->join();
   }
-
+  std::uint16_t port() const { return port_; }
+  boost::asio::io_context& io() { return io_->io(); }
+  HttpServer& server() { return *server_; }
+  template <class F>
+  auto on_io(F f) {
+    return io_->on_io(std::move(f));
+  }
   HttpServerStats stats() {
     return on_io([this] { return server_->stats(); });
   }
-  /// Waits up to 5 s for a condition of the server's counters.
+  /// Whether a condition of the server's counters comes true in time.
   template <class P>
   bool eventually(P holds) {
-    for (int i = 0; i < 500; ++i) {
-      if (holds(stats())) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
+    return io_->eventually([this, holds] { return holds(server_->stats()); });
   }
   /// The records of finished exchanges. A client can hold an answer's last byte a moment before its record exists.
   std::vector<HttpExchange> exchanges() {
@@ -62,11 +52,10 @@ class ServerFixture {
   }
 
  private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
+  std::shared_ptr<IoThread> io_;
   std::optional<HttpServer> server_;
+  std::uint16_t port_ = 0;
   std::vector<HttpExchange> seen_;
-  std::thread thread_;
 };
 
 inline HttpRoutes echo_routes() {

@@ -1,13 +1,14 @@
 #pragma once
+// A fresh directory, removed with everything in it at the end of the scope.
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
 namespace sluice::test {
 
-/// A fresh directory, removed with everything in it at the end of the scope.
 class TempDir {
  public:
   TempDir() {
@@ -21,7 +22,12 @@ class TempDir {
   }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
+
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path_ / name, std::ios::binary) << bytes;
+  }
 
  private:
   std::filesystem::path path_;
