@@ -43,6 +43,9 @@ class App {
   std::string data_address_;
 };
 
+/// Staging memory that a burst left is returned after 5 to 10 s.
+constexpr unsigned kTicksPerRelease = 25;
+
 kv::KvLayout layout_of(const engine::KvPoolShape& s) {
   return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
 }
@@ -146,6 +149,8 @@ void App::set_gauges(Metrics& metrics) {
   set("sluice_decode_step_batch", "EWMA of a decode step's batch.", f.step_batch);
   set("sluice_decode_steps", "Engine steps run.", static_cast<double>(f.steps));
   set("sluice_kv_staged_bytes", "Received payload bytes not decoded yet.", static_cast<double>(k.staged_bytes));
+  set("sluice_kv_staging_mapped_bytes", "Memory of the staging pool, in use or kept for the next frames.",
+      static_cast<double>(k.mapped_bytes));
   set("sluice_kv_connections", "Open KV connections.", static_cast<double>(k.connections));
   set("sluice_kv_violations", "Peers cut off for breaking the flow protocol.", static_cast<double>(k.violations));
 }
@@ -161,7 +166,10 @@ int App::run() {
   };
   h.set_gauges = [this](Metrics& m) { set_gauges(m); };
   h.open_work = [this] { return loop_.figures().legs; };
-  h.housekeeping = [this] { ingest_.expire(); };
+  h.housekeeping = [this, n = 0U]() mutable {
+    ingest_.expire();
+    if (++n % kTicksPerRelease == 0) receiver_.release_unused();
+  };
   const int code = node_.run(introduction(), std::move(h));
   // Senders first, then the engine, then the threads that write into its memory.
   receiver_.detach();

@@ -20,12 +20,15 @@ kv::KvLayout layout_of(const engine::KvPoolShape& s) {
   return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
 }
 
+/// Payload memory that a burst left is returned after 5 to 10 s.
+constexpr unsigned kTicksPerRelease = 25;
+
 /// KvSender as the export wants it.
 class SenderOut final : public FrameOut {
  public:
   explicit SenderOut(kv::KvSender& sender) : sender_(sender) {}
-  void send(const std::string& address, RequestId tag, std::span<const std::byte> header,
-            std::vector<std::byte> payload, Done done) override {
+  void send(const std::string& address, RequestId tag, std::span<const std::byte> header, kv::Buffer payload,
+            Done done) override {
     sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
   }
   void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
@@ -309,6 +312,9 @@ int App::run() {
   h.on_lost = [this] { on_coordinator_lost(); };
   h.set_gauges = [this](Metrics& m) { set_gauges(m); };
   h.open_work = [this] { return open_requests(); };
+  h.housekeeping = [this, n = 0U]() mutable {
+    if (++n % kTicksPerRelease == 0) export_.release_unused();
+  };
   const int code = node_.run(introduction(), std::move(h));
   // The engine first, so that no new frames come; then the encoders, whose waits the transport's end releases.
   loop_.stop();

@@ -53,6 +53,7 @@ KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock
       events_(std::move(events)),
       encode_seconds_(
           metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
+      payloads_(o.max_inflight_bytes + o.max_inflight_bytes / 4),  // a quarter for the rounding to size classes
       queue_(kQueueBytes) {
   for (unsigned i = 0; i < std::max(o.workers, 1U); ++i) workers_.emplace_back([this] { work(); });
 }
@@ -151,7 +152,11 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   const ExportPtr& e = job.owner;
   const std::size_t most = kv::max_payload_bytes(layout_, job.spec, *e->start.profile);
   wait_for_room(most);
-  std::vector<std::byte> payload(most);
+  kv::Buffer payload = payloads_.take(most);
+  if (payload.empty()) {
+    sent(e, most, {});
+    return sluice::fail(Errc::resource_exhausted, "no memory for a KV frame of {} bytes", most);
+  }
   const std::uint32_t per_block = pool_.shape().block_size;
   std::vector<const std::byte*> pages;
   const kv::RowsOf rows = [&](const kv::SegmentShape& s) {
@@ -163,14 +168,14 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   };
   const TimePoint begin = clock_.now();
   const kv::FrameTimes times{.queue_us = static_cast<std::uint32_t>(seconds(begin - job.ready) * 1e6)};
-  auto frame =
-      kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload, scratch, times);
+  auto frame = kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload.bytes(),
+                               scratch, times);
   if (!frame) {
     sent(e, most, {});
     return std::unexpected(frame.error());
   }
   const TimePoint now = clock_.now();
-  payload.resize(frame->payload_bytes);
+  payload.shrink(frame->payload_bytes);
   {
     const std::lock_guard lock(mutex_);
     e->encode_s += seconds(now - begin);

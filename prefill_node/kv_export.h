@@ -5,7 +5,8 @@
 // cancelled. It holds its own block references until no worker reads them any more.
 // Threading: layer_done() comes from the forward thread and only queues; encoding runs on `workers` threads; the other
 // methods from any thread. on_end is called once per export, without locks held.
-// Memory: encoded bytes in flight are bounded by max_inflight_bytes; encoders wait beyond that.
+// Memory: encoded bytes in flight are bounded by max_inflight_bytes; encoders wait beyond that. Payload buffers are
+// recycled within the same bound; release_unused() gives back what a burst left.
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "common/rate_meter.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
+#include "kvtransfer/flow/buffer_pool.h"
 #include "kvtransfer/wire/frame_io.h"
 #include "kvtransfer/wire/handshake.h"
 
@@ -32,8 +34,8 @@ class FrameOut {
   virtual ~FrameOut() = default;
   using Done = std::move_only_function<void(Result<>)>;
   /// Sends one frame of request `tag` to `address`; done once, from any thread, when the payload may be dropped.
-  virtual void send(const std::string& address, RequestId tag, std::span<const std::byte> header,
-                    std::vector<std::byte> payload, Done done) = 0;
+  virtual void send(const std::string& address, RequestId tag, std::span<const std::byte> header, kv::Buffer payload,
+                    Done done) = 0;
   /// Drops frames of the request that were not sent yet (their done gets `cancelled`).
   virtual void cancel(const std::string& address, RequestId tag) = 0;
 };
@@ -89,6 +91,8 @@ class KvExport {
   /// Fails every export to an address whose connection broke.
   void on_peer_down(const std::string& address, const Error& why);
   [[nodiscard]] std::unordered_map<std::string, ProfileRate> rates() const;
+  /// Returns payload memory that was not needed since the last call to the system; call every few seconds.
+  void release_unused() { payloads_.release_unused(); }
   void stop();
 
  private:
@@ -114,6 +118,8 @@ class KvExport {
   FrameOut& out_;
   ExportEvents events_;
   prometheus::Histogram& encode_seconds_;
+
+  kv::BufferPool payloads_;
 
   mutable std::mutex mutex_;
   std::condition_variable room_;

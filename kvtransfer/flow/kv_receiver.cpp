@@ -27,6 +27,11 @@ struct KvReceiver::State {
   Transport* transport = nullptr;
   std::unordered_map<ConnId, Conn> conns;
   std::uint64_t granted = 0, staged = 0, violations = 0;
+  BufferPool pool{0};
+
+  /// The pool may hold what the windows allow, and a quarter more for the rounding of sizes to classes. Under the
+  /// mutex.
+  void fit_pool() { pool.set_limit(granted + granted / 4); }
 
   /// A buffer of `conn` was freed. What a dead peer's buffers held counts as granted until then: their memory is not
   /// free for a new window before.
@@ -36,7 +41,7 @@ struct KvReceiver::State {
     const auto it = conns.find(conn);
     if (it == conns.end()) {
       granted -= bytes;
-      return;
+      return fit_pool();
     }
     if (!it->second.credit.give(bytes) || transport == nullptr) return;
     std::vector<std::byte> header;
@@ -68,8 +73,11 @@ void KvReceiver::send_note(ConnId conn, std::span<const std::byte> note) {
 
 KvReceiver::Figures KvReceiver::figures() const {
   const std::lock_guard lock(state_->mutex);
-  return {state_->conns.size(), state_->staged, state_->granted, state_->violations};
+  return {state_->conns.size(), state_->staged, state_->granted, state_->pool.figures().mapped_bytes,
+          state_->violations};
 }
+
+void KvReceiver::release_unused() { state_->pool.release_unused(); }
 
 void KvReceiver::on_connected(ConnId conn, bool inbound) {
   const std::lock_guard lock(state_->mutex);
@@ -77,21 +85,23 @@ void KvReceiver::on_connected(ConnId conn, bool inbound) {
 }
 
 std::span<std::byte> KvReceiver::on_payload(ConnId conn, MessageId id, std::span<const std::byte>, std::size_t bytes) {
-  StagingBuffer buffer;
   {
     const std::lock_guard lock(state_->mutex);
     const auto it = state_->conns.find(conn);
     const bool greeted = it != state_->conns.end() && it->second.greeted;
     if (greeted && id == flow::kProbe && bytes <= discard_.size()) return std::span(discard_).first(bytes);
     if (greeted && id == flow::kFrame && bytes <= options_.max_frame_bytes && it->second.credit.take(bytes)) {
-      state_->staged += bytes;
-      buffer = StagingBuffer(bytes, [state = state_, conn](std::size_t n) { state->freed(conn, n); });
-      const auto span = buffer.bytes();
-      it->second.landing.emplace(span.data(), std::move(buffer));
-      return span;
+      Buffer memory = state_->pool.take(bytes);
+      if (!memory.empty()) {
+        state_->staged += bytes;
+        StagingBuffer buffer(std::move(memory), [state = state_, conn](std::size_t n) { state->freed(conn, n); });
+        const auto span = buffer.bytes();
+        it->second.landing.emplace(span.data(), std::move(buffer));
+        return span;
+      }
     }
   }
-  cut_off(conn);
+  cut_off(conn);  // it broke the protocol, or there is no memory
   return {};
 }
 
@@ -160,6 +170,7 @@ void KvReceiver::greet(ConnId conn, std::span<const std::byte> hello) {
   it->second.greeted = true;
   it->second.credit = CreditWindow(window);
   state_->granted += window;
+  state_->fit_pool();
   flow::put_u64(header, window);
   flow::put_u64(header, options_.max_frame_bytes);
   state_->transport->send(conn, {flow::kWelcome, header, {}}, ignore);
@@ -180,6 +191,7 @@ void KvReceiver::on_closed(ConnId conn, const Error& why) {
     gone = std::move(it->second);
     state_->conns.erase(it);
     state_->granted -= gone.credit.available();  // the rest when its buffers are freed
+    state_->fit_pool();
   }
   gone.landing.clear();  // outside the mutex: releasing takes it
   if (gone.sink_knows) sink_.on_peer_down(conn, why);

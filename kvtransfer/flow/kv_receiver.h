@@ -3,6 +3,7 @@
 //
 // Each accepted connection gets a window of credit; the sum of windows never exceeds the staging memory, so a slow sink
 // stalls its senders instead of growing. A sender that overruns its window breaks the protocol and is disconnected.
+// Staging memory is recycled (BufferPool) within what the windows allow: a peer that goes takes its share along.
 // Threading: sink calls come from the transport's progress thread and must not block; send_note from any thread;
 // staging buffers are released on any thread, also after this object is gone.
 #include <memory>
@@ -46,9 +47,12 @@ class KvReceiver final : public TransportHandler {
     std::size_t connections = 0;
     std::uint64_t staged_bytes = 0;   // in buffers now
     std::uint64_t granted_bytes = 0;  // sum of windows, and what dead peers' buffers still hold
+    std::uint64_t mapped_bytes = 0;   // of the staging pool: in buffers and kept for the next ones
     std::uint64_t violations = 0;     // peers cut off for breaking the protocol
   };
   [[nodiscard]] Figures figures() const;
+  /// Gives staging memory that was not needed since the last call back to the system; call every few seconds.
+  void release_unused();
 
   // TransportHandler
   void on_connected(ConnId conn, bool inbound) override;

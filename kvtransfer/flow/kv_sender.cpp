@@ -15,7 +15,8 @@ constexpr int kProbeBlocks = 4;
 
 struct KvSender::Frame {
   std::uint64_t tag = 0;
-  std::vector<std::byte> header, payload;
+  std::vector<std::byte> header;
+  Buffer payload;
   SendDone done;
 };
 
@@ -92,7 +93,7 @@ KvSender::PeerPtr KvSender::peer(const std::string& address, Later& later) {
 }
 
 void KvSender::send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header,
-                          std::vector<std::byte> payload, SendDone done) {
+                          Buffer payload, SendDone done) {
   Later later;
   {
     const std::lock_guard lock(mutex_);
@@ -122,7 +123,7 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
     } else if (p->credit.take(bytes)) {
       p->meter.on_send(clock_.now());
       auto frame = std::make_shared<Frame>(std::move(front));
-      transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload},
+      transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()},
                        [frame](Result<> r) { frame->done(std::move(r)); });
     } else {
       return;

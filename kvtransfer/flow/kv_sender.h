@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "kvtransfer/flow/buffer_pool.h"
 #include "kvtransfer/flow/credit.h"
 #include "kvtransfer/flow/link_stats.h"
 #include "kvtransfer/transport/transport.h"
@@ -37,8 +38,8 @@ class KvSender final : public TransportHandler {
   /// The transport was made with this object as its handler; it must be destroyed before this.
   void attach(Transport& transport) { transport_ = &transport; }
 
-  void send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header,
-                  std::vector<std::byte> payload, SendDone done);
+  void send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header, Buffer payload,
+                  SendDone done);
   /// Drops the tag's frames that have not left yet; their done() gets `cancelled`.
   void cancel(const std::string& address, std::uint64_t tag);
   using ProbeDone = std::move_only_function<void(Result<LinkStats>)>;

@@ -1,43 +1,39 @@
 #pragma once
 // Memory a receiver owns for payloads on their way in. A StagingBuffer gives its bytes back when it is destroyed, on
-// any thread; what "back" means (credit to the sender) is the pool owner's.
-#include <cstddef>
+// any thread; what "back" means (credit to the sender) is the owner's.
 #include <functional>
-#include <memory>
-#include <span>
 #include <utility>
+
+#include "kvtransfer/flow/buffer_pool.h"
 
 namespace sluice::kv {
 
 class StagingBuffer {
  public:
-  /// Called once with the buffer's size when it is destroyed.
+  /// Called once with the buffer's size when it is destroyed, after its memory went back to the pool.
   using Release = std::function<void(std::size_t)>;
   StagingBuffer() = default;
-  StagingBuffer(std::size_t bytes, Release release)
-      : memory_(std::make_unique_for_overwrite<std::byte[]>(bytes)), size_(bytes), release_(std::move(release)) {}
-  StagingBuffer(StagingBuffer&& o) noexcept
-      : memory_(std::move(o.memory_)), size_(std::exchange(o.size_, 0)), release_(std::exchange(o.release_, {})) {}
+  StagingBuffer(Buffer memory, Release release) : memory_(std::move(memory)), release_(std::move(release)) {}
+  StagingBuffer(StagingBuffer&& o) noexcept : memory_(std::move(o.memory_)), release_(std::exchange(o.release_, {})) {}
   StagingBuffer& operator=(StagingBuffer&& o) noexcept {
     if (this != &o) {
       reset();
       memory_ = std::move(o.memory_);
-      size_ = std::exchange(o.size_, 0);
       release_ = std::exchange(o.release_, {});
     }
     return *this;
   }
   ~StagingBuffer() { reset(); }
 
-  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {memory_.get(), size_}; }
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return memory_.bytes(); }
 
  private:
   void reset() {
-    memory_.reset();
-    if (const Release r = std::exchange(release_, {})) r(std::exchange(size_, 0));
+    const std::size_t bytes = memory_.size();
+    memory_ = {};
+    if (const Release r = std::exchange(release_, {})) r(bytes);
   }
-  std::unique_ptr<std::byte[]> memory_;
-  std::size_t size_ = 0;
+  Buffer memory_;
   Release release_;
 };
 

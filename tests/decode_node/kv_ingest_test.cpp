@@ -17,17 +17,17 @@ constexpr std::uint32_t kTokens = 50;
 const kv::ConnId kConn(1);
 
 struct Caught {
-  std::vector<std::byte> header, payload;
+  std::vector<std::byte> header;
+  std::vector<std::byte> payload;  // copied: tests damage and repeat frames
 };
 
 /// Keeps frames instead of sending them.
 class Catcher final : public prefill::FrameOut {
  public:
-  void send(const std::string&, RequestId, std::span<const std::byte> header, std::vector<std::byte> payload,
-            Done done) override {
+  void send(const std::string&, RequestId, std::span<const std::byte> header, kv::Buffer payload, Done done) override {
     {
       const std::lock_guard lock(mutex);
-      frames.push_back({{header.begin(), header.end()}, std::move(payload)});
+      frames.push_back({{header.begin(), header.end()}, {payload.bytes().begin(), payload.bytes().end()}});
       changed.notify_all();
     }
     done({});
@@ -137,7 +137,7 @@ struct Rig {
     return t;
   }
   void deliver(const Caught& f, kv::ConnId conn = kConn) {
-    kv::StagingBuffer b(f.payload.size(), [](std::size_t) {});
+    kv::StagingBuffer b(kv::BufferPool(0).take(f.payload.size()), [](std::size_t) {});
     std::memcpy(b.bytes().data(), f.payload.data(), f.payload.size());
     ingest.on_frame(conn, f.header, std::move(b));
   }

@@ -33,11 +33,12 @@ TEST_CASE("a credit window neither loses nor invents bytes") {
 TEST_CASE("a staging buffer gives its bytes back exactly once, wherever it ends up") {
   std::size_t back = 0;
   int times = 0;
+  BufferPool pool(1U << 20);
   const auto release = [&](std::size_t n) { back += n, ++times; };
   {
-    StagingBuffer a(10, release);
+    StagingBuffer a(pool.take(10), release);
     StagingBuffer b(std::move(a));
-    a = StagingBuffer(20, release);
+    a = StagingBuffer(pool.take(20), release);
     b = std::move(a);
     CHECK(times == 1);
     CHECK(back == 10);

@@ -32,6 +32,15 @@ class Watched {
   std::condition_variable cv;
 };
 
+/// Waits for what no callback of ours announces.
+template <class Pred>
+[[nodiscard]] bool eventually(Watched& w, Pred pred) {
+  const auto give_up = std::chrono::steady_clock::now() + kPatience;
+  while (!pred() && std::chrono::steady_clock::now() < give_up)
+    (void)w.wait([] { return false; }, std::chrono::milliseconds(5));
+  return pred();
+}
+
 struct KeepingSink final : FrameSink, Watched {
   Result<> on_hello(ConnId, std::span<const std::byte> hello) override {
     if (std::ranges::equal(hello, bytes_of("stranger"))) return fail(Errc::permission_denied, "we do not know you");
@@ -101,21 +110,19 @@ struct SendingNode : Watched {
   ~SendingNode() { transport.reset(); }
   void send(const std::string& to, std::size_t bytes, std::uint64_t tag = 1, std::uint8_t seed = 3) {
     const std::array header{std::byte{seed}};
-    sender.send_frame(to, tag, header, pattern(bytes, seed),
+    Buffer payload = pool.take(bytes);
+    std::ranges::copy(pattern(bytes, seed), payload.data());
+    sender.send_frame(to, tag, header, std::move(payload),
                       [this](Result<> r) { change([&] { done.push_back(std::move(r)); }); });
   }
-  /// Waits until the receiver's credit for everything came back (it changes no condition of ours: looks again).
   [[nodiscard]] bool all_credit_back() {
-    for (int i = 0; i < 3000; ++i) {
-      if (sender.stats().at(0).second.bytes_in_flight == 0) return true;
-      (void)wait([] { return false; }, std::chrono::milliseconds(10));
-    }
-    return false;
+    return eventually(*this, [&] { return sender.stats().at(0).second.bytes_in_flight == 0; });
   }
   [[nodiscard]] std::size_t failed() const {
     return static_cast<std::size_t>(std::ranges::count_if(done, [](const auto& r) { return !r; }));
   }
   SteadyClock clock;
+  BufferPool pool{64U << 20};
   std::vector<Result<>> done;
   std::vector<Error> downs;
   std::vector<std::vector<std::byte>> notes;

@@ -119,6 +119,19 @@ TEST_CASE("flow over every transport") {
       REQUIRE(again.sink.wait([&] { return again.sink.frames == 1; }));
     }
 
+    SECTION("staging memory is used again, bounded by the windows, and goes when its peer goes") {
+      ReceivingNode r(net, kSmall);
+      {
+        SendingNode s(net);
+        for (int i = 0; i < 40; ++i) s.send(r.address, kFrameBytes);
+        REQUIRE(r.sink.wait([&] { return r.sink.frames == 40; }));
+        CHECK(r.receiver.figures().mapped_bytes > 0);
+        CHECK(r.receiver.figures().mapped_bytes <= kSmall.window_bytes);
+      }
+      REQUIRE(r.sink.wait([&] { return r.sink.downs == 1; }));
+      CHECK(r.receiver.figures().mapped_bytes == 0);
+    }
+
     SECTION("a refused hello fails what was queued, with the receiver's reason") {
       ReceivingNode r(net, kSmall);
       SendingNode s(net, "stranger");

@@ -29,8 +29,7 @@ class ShapedLink final : public prefill::FrameOut {
     queue_.close();
     thread_.join();
   }
-  void send(const std::string&, RequestId, std::span<const std::byte> header, std::vector<std::byte> payload,
-            Done done) override {
+  void send(const std::string&, RequestId, std::span<const std::byte> header, kv::Buffer payload, Done done) override {
     const std::size_t bytes = payload.size();
     (void)queue_.push(
         std::make_unique<Frame>(Frame{{header.begin(), header.end()}, std::move(payload), std::move(done)}), bytes);
@@ -39,7 +38,8 @@ class ShapedLink final : public prefill::FrameOut {
 
  private:
   struct Frame {
-    std::vector<std::byte> header, payload;
+    std::vector<std::byte> header;
+    kv::Buffer payload;
     Done done;
   };
   void carry() {
@@ -48,9 +48,7 @@ class ShapedLink final : public prefill::FrameOut {
       const auto now = std::chrono::steady_clock::now();
       free_at = std::max(free_at, now) + from_seconds(static_cast<double>((*f)->payload.size()) / rate_);
       std::this_thread::sleep_until(free_at);
-      kv::StagingBuffer b((*f)->payload.size(), [](std::size_t) {});
-      std::copy((*f)->payload.begin(), (*f)->payload.end(), b.bytes().begin());
-      to_.on_frame(kConn, (*f)->header, std::move(b));
+      to_.on_frame(kConn, (*f)->header, kv::StagingBuffer(std::move((*f)->payload), [](std::size_t) {}));
       (*f)->done({});
     }
   }

@@ -1,5 +1,6 @@
 #include "tools/bench/transport_links.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -14,7 +15,7 @@
 namespace sluice::bench {
 namespace {
 
-constexpr std::size_t kOutstanding = 64U << 20;  // bytes handed over and not yet sent, at most (at least two payloads)
+constexpr std::size_t kOutstanding = 16U << 20;  // bytes handed over and not yet sent, at most (at least two payloads)
 constexpr std::chrono::seconds kPatience{120};
 constexpr kv::MessageId kData = 1, kDone = 2;
 
@@ -139,14 +140,23 @@ class FlowLink final : public Link {
   ~FlowLink() override { transport_.reset(); }
 
   Result<double> move(std::size_t bytes, std::size_t count) override {
-    // The payloads exist before the clock starts, as a codec would have left them.
-    std::vector<std::vector<std::byte>> payloads(count);
-    for (auto& p : payloads) p.assign(bytes, std::byte{7});
+    // A receiver takes frames of 16 MiB, so a larger payload goes as several, as the transfer planner would cut it.
+    const std::size_t frame = std::min(bytes, kv::ReceiverOptions{}.max_frame_bytes);
+    const std::size_t frames = bytes / frame * count;
+    const std::size_t ahead = std::max<std::size_t>(2, kOutstanding / frame);
+    std::atomic<std::size_t> failed = 0;
+    Gate sent;
     const auto start = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < count; ++i)
-      sender_.send_frame(address_, 1, std::vector<std::byte>(i + 1 == count ? 2 : 1), std::move(payloads[i]),
-                         [](const Result<>&) {});
-    if (!notes_.wait_for(++series_)) return fail(Errc::unavailable, "the peer did not finish");
+    for (std::size_t i = 0; i < frames; ++i) {
+      if (i >= ahead && !sent.wait_for(i - ahead + 1)) return fail(Errc::unavailable, "the peer stopped receiving");
+      sender_.send_frame(address_, 1, std::vector<std::byte>(i + 1 == frames ? 2 : 1), payloads_.take(frame),
+                         [&](const Result<>& r) {
+                           failed += !r;
+                           sent.raise();
+                         });
+    }
+    if (!notes_.wait_for(++series_) || !sent.wait_for(frames) || failed != 0)
+      return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   std::string describe() const override { return "KvSender"; }
@@ -161,6 +171,8 @@ class FlowLink final : public Link {
   Child child_;
   std::string address_;
   SteadyClock clock_;
+  // Recycled, as the prefill node recycles what its encoders write.
+  kv::BufferPool payloads_{64U << 20};
   Gate notes_;
   std::uint64_t series_ = 0;
   kv::KvSender sender_;
@@ -178,8 +190,7 @@ int run_peer(const std::string& kind, const std::string& tls) {
     return serve(**t);
   }
   FlowPeer sink;
-  kv::KvReceiver receiver({.staging_bytes = 256U << 20, .window_bytes = 256U << 20, .max_frame_bytes = 64U << 20},
-                          sink);
+  kv::KvReceiver receiver({}, sink);  // a decode node's defaults
   const auto t = kv::make_ucx_transport(options(tls), receiver);
   if (!t) return 1;
   sink.receiver = &receiver;
