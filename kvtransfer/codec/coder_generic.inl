@@ -11,12 +11,13 @@ inline std::size_t rans_encode_generic(const RansTable& t, const std::uint8_t* s
   for (std::size_t i = (n + kRansLanes - 1) / kRansLanes * kRansLanes; i-- > 0;) {
     const std::uint8_t s = i < n ? symbols[i] : t.likeliest;
     const std::uint32_t f = t.freq[s];
-    std::uint32_t& v = x[i % kRansLanes];
-    if (v >= f << 8) {
-      *--p = static_cast<std::byte>(v);
-      v >>= 8;
-    }
-    v = (v / f << 8) + v % f + t.cum[s];
+    std::uint32_t v = x[i % kRansLanes];
+    // Without a branch: giving a byte or not is a coin's toss.
+    const bool full = v >= f << 8;
+    p[-1] = static_cast<std::byte>(v);
+    p -= full;
+    v = full ? v >> 8 : v;
+    x[i % kRansLanes] = (v / f << 8) + v % f + t.cum[s];
   }
   for (std::size_t lane = 0; lane < kRansLanes; ++lane)
     store_le(states + 2 * lane, static_cast<std::uint16_t>(x[lane]));
@@ -30,16 +31,32 @@ inline bool rans_decode_one_generic(const RansTable& t, const RansBlock& b) {
     if (x[lane] < kStart) return false;
   }
   std::size_t used = 0;
-  for (std::size_t i = 0; i < (b.count + kRansLanes - 1) / kRansLanes * kRansLanes; ++i) {
-    std::uint32_t& v = x[i % kRansLanes];
+  std::uint8_t symbols[kRansLanes];
+  const auto pop = [&](std::uint32_t v, std::uint8_t& symbol) {
     const std::uint32_t slot = v & 255;
-    const std::uint8_t s = t.slot_symbol[slot];
-    v = t.freq[s] * (v >> 8) + slot - t.cum[s];
-    if (v < 256) {
-      if (used == b.size) return false;
-      v = v << 8 | static_cast<std::uint32_t>(b.bytes[used++]);
+    symbol = t.slot_symbol[slot];
+    return t.freq[symbol] * (v >> 8) + slot - t.cum[symbol];
+  };
+  for (std::size_t i = 0; i < b.count; i += kRansLanes) {
+    if (b.size - used >= kRansLanes) {
+      // Every lane may take a byte. Whether it does is a coin's toss: no branch.
+      const std::byte* p = b.bytes + used;
+      for (std::size_t lane = 0; lane < kRansLanes; ++lane) {
+        const std::uint32_t v = pop(x[lane], symbols[lane]);
+        const std::uint32_t take = v < kStart;
+        x[lane] = v << 8 * take | (static_cast<std::uint32_t>(*p) & (0U - take));
+        p += take;
+      }
+      used = static_cast<std::size_t>(p - b.bytes);
+    } else {
+      for (std::size_t lane = 0; lane < kRansLanes; ++lane) {
+        x[lane] = pop(x[lane], symbols[lane]);
+        if (x[lane] >= kStart) continue;
+        if (used == b.size) return false;
+        x[lane] = x[lane] << 8 | static_cast<std::uint32_t>(b.bytes[used++]);
+      }
     }
-    if (i < b.count) b.symbols[i] = s;
+    std::copy_n(symbols, std::min(kRansLanes, b.count - i), b.symbols + i);
   }
   return used == b.size && std::all_of(x, x + kRansLanes, [](std::uint32_t v) { return v == kStart; });
 }

@@ -163,7 +163,7 @@ Result<> SymbolReader::coded(std::span<RansBlock> blocks, std::span<const std::s
     const auto raw = escapes[i];
     if (!k_->unmap_symbols(map_, b.symbols, b.count, raw.data(), raw.size()))
       return fail(Errc::data_corrupt, "a rANS block does not have its {} escapes", raw.size());
-    if (std::ranges::any_of(raw, [&](std::byte e) { return static_cast<unsigned>(e) >= spec_.levels; }))
+    if (!raw.empty() && k_->largest(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size()) >= spec_.levels)
       return fail(Errc::data_corrupt, "an escape is a symbol of {} levels or more", spec_.levels);
   }
   return {};

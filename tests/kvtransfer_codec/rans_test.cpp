@@ -166,6 +166,7 @@ TEST_CASE("blocks decoded side by side are those decoded one by one") {
     REQUIRE(coder_kernels(isa).rans_decode(t, blocks.data(), blocks.size()));
     REQUIRE(in == out);
     for (RansBlock& b : blocks) {
+      if (b.size == 0) continue;  // a single symbol fits in its lane
       --b.size;
       REQUIRE_FALSE(coder_kernels(isa).rans_decode(t, blocks.data(), blocks.size()));
       ++b.size;
