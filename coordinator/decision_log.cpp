@@ -1,19 +1,32 @@
 #include "coordinator/decision_log.h"
 
 namespace sluice::coordinator {
+namespace {
+
+using nlohmann::json;
+
+/// What became of a leg that no node was chosen for.
+std::string_view unplaced_reason(const Session& s) { return s.error ? "refused" : "cancelled"; }
+
+json error_json(const std::optional<Error>& e) {
+  return e ? json{{"code", name(e->code)}, {"message", e->message}} : json(nullptr);
+}
+
+}  // namespace
 
 void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
-  using nlohmann::json;
+  const bool placed = s.placement > 0;
   auto ms = [](std::optional<double> v) { return v ? json(*v * 1e3) : json(nullptr); };
   json e{{"seq", next_++},
          {"time", now_unix_s},
          {"request_id", s.spec.request_id},
          {"choice_index", s.spec.choice},
-         {"prefill_node", s.prefill.value()},
-         {"decode_node", s.decode.value()},
+         {"prefill_node", placed ? json(s.prefill.value()) : json(nullptr)},
+         {"decode_node", placed ? json(s.decode.value()) : json(nullptr)},
          {"mode", s.colocated ? "colocated" : "split"},
-         {"profile", s.colocated ? "none" : s.profile},
-         {"reason", name(s.reason)},
+         {"profile", !placed ? json(nullptr) : json(s.colocated ? "none" : s.profile)},
+         {"reason", placed ? name(s.reason) : unplaced_reason(s)},
+         {"error", error_json(s.error)},
          {"considered", s.considered},
          {"prompt_tokens", s.features.prompt_tokens},
          {"output_tokens", s.emitted.size()},

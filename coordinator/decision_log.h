@@ -12,7 +12,8 @@ namespace sluice::coordinator {
 class DecisionLog {
  public:
   explicit DecisionLog(std::size_t capacity) : capacity_(capacity) {}
-  /// Records a finished (or failed) session. outcome: "stop", "length", "cancelled" or an error code's name.
+  /// Records a finished (or failed) session. outcome: "stop", "length", "cancelled" or an error code's name; a leg that
+  /// never got a place has no nodes and no profile, and reason "refused" (or "cancelled") instead of a choice's.
   void record(const Session& s, std::string_view outcome, double now_unix_s);
   /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
   [[nodiscard]] nlohmann::json since(std::uint64_t after, std::size_t limit) const;

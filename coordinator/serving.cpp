@@ -422,6 +422,7 @@ void Serving::finish(const SessionPtr& s, LegEnd how, std::string_view outcome) 
 void Serving::fail_session(const SessionPtr& s, Error e, std::optional<double> retry_after_s) {
   if (s->state == SessionState::ended) return;
   s->state = SessionState::ended;
+  s->error = e;
   end(s, name(e.code));
   std::optional<Duration> after;
   if (retry_after_s) after = from_seconds(*retry_after_s);

@@ -47,6 +47,7 @@ struct Session {
   double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0;
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   int resumes = 0;
+  std::optional<Error> error;  // why it failed
   // Set in reporting.
   std::string end_reason;
   TimePoint finished{};

@@ -33,6 +33,12 @@ std::string predicted_and_actual(const json& d, const char* predicted, const cha
   return fmt::format("{} / {}", millis_at(d, predicted), millis_at(d, actual));
 }
 
+/// Why a leg failed, in the coordinator's words; nothing for the others.
+std::string failure_of(const json& d) {
+  const json e = object_at(d, "error");
+  return e.empty() ? std::string() : word(e, "message");
+}
+
 }  // namespace
 
 json list(const json& j, const char* key) {
@@ -106,13 +112,13 @@ std::string profiles_text(const json& answer) {
 
 std::string decisions_text(const json& answer) {
   Table t({">SEQ", "REQUEST", "PAIR", "PROFILE", "REASON", ">TTFT PRED / ACTUAL", ">TPOT PRED / ACTUAL", ">KV RAW",
-           ">WIRE", "OUTCOME"});
+           ">WIRE", "OUTCOME", "WHY"});
   for (const auto& d : list(answer, "decisions"))
     t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),
            word(d, "prefill_node") + " -> " + word(d, "decode_node"), word(d, "profile"), word(d, "reason"),
            predicted_and_actual(d, "predicted_ttft_ms", "ttft_ms"),
            predicted_and_actual(d, "predicted_tpot_ms", "tpot_ms"), bytes_text(number(d, "kv_raw_bytes")),
-           bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome")});
+           bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome"), failure_of(d)});
   return t.empty() ? "no decisions yet\n" : t.text();
 }
 

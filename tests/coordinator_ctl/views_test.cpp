@@ -66,10 +66,16 @@ TEST_CASE("decisions show the pair, the profile, and prediction beside measureme
                   {"tpot_ms", 0.5},
                   {"kv_raw_bytes", 524288},
                   {"kv_wire_bytes", 1024},
-                  {"outcome", "stop"}}}}};
+                  {"outcome", "stop"},
+                  {"error", nullptr}},
+                 {{"seq", 5},
+                  {"prefill_node", nullptr},
+                  {"reason", "refused"},
+                  {"outcome", "resource_exhausted"},
+                  {"error", {{"code", "resource_exhausted"}, {"message", "every decode node is full"}}}}}}};
   const std::string text = decisions_text(j);
-  for (const char* part :
-       {"prefill-0 -> decode-1", "ll", "explore", "20.2 ms / 31.0 ms", "- / 0.50 ms", "512 KiB", "1.0 KiB"}) {
+  for (const char* part : {"prefill-0 -> decode-1", "ll", "explore", "20.2 ms / 31.0 ms", "- / 0.50 ms", "512 KiB",
+                           "1.0 KiB", "- -> -", "refused", "every decode node is full"}) {
     CAPTURE(part, text);
     CHECK(text.find(part) != std::string::npos);
   }

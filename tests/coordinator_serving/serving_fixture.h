@@ -1,0 +1,156 @@
+#pragma once
+// The serving backend with nodes that do what a test says, all on one io_context that the test runs.
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "common/control/node_link.h"
+#include "coordinator/serving.h"
+#include "tests/support/fake_model_text.h"
+
+namespace sluice::test {
+
+using namespace sluice::coordinator;
+namespace ctl = sluice::control;
+
+/// A node's introduction; tests change what they are about.
+inline ctl::RegisterRequest node_info(ctl::Role role, const std::string& name) {
+  static std::uint64_t incarnations = 0;
+  ctl::RegisterRequest r;
+  r.role = role;
+  r.node = NodeId(name);
+  r.incarnation = Incarnation(++incarnations);
+  r.model.name = "fake";
+  r.model.hash = "abc";
+  r.model.layers = 2;
+  r.model.kv_heads = 2;
+  r.model.head_dim = 16;
+  r.model.vocab_size = kFakeVocab;
+  r.model.max_context = 4096;
+  r.model.backend = "scalar";
+  r.data_address = role == ctl::Role::decode ? "127.0.0.1:9" : "";
+  r.block_size = 16;
+  r.total_blocks = 100;
+  r.max_seqs = 8;
+  r.profiles = {{"raw", 0.0, 1.0, 1e9, 1e9}, {"q8", 0.001, 2.0, 1e9, 1e9}};
+  return r;
+}
+
+/// Registers, answers every call well, and remembers what it was asked.
+class FakeNode {
+ public:
+  FakeNode(boost::asio::io_context& io, const std::string& coordinator, ctl::RegisterRequest me)
+      : link_(io, coordinator, std::move(me),
+              {.on_call = [this](const std::string& t, const nlohmann::json& b,
+                                 const ctl::Connection::Reply& r) { answer(t, b, r); },
+               .heartbeat = [] { return ctl::Heartbeat{.free_blocks = 100, .total_blocks = 100}; },
+               .on_lost = [] {},
+               .on_refused = [this](const Error& e) { refused = e; }}) {
+    link_.start();
+  }
+  ~FakeNode() { link_.stop(); }
+  FakeNode(const FakeNode&) = delete;
+
+  void vanish() { link_.stop(); }
+  void tokens(RequestId id, std::uint32_t first, const std::vector<TokenId>& ids) {
+    ctl::Tokens t;
+    for (const TokenId token : ids) t.items.push_back({id, first++, {.id = token}});
+    link_.notify(ctl::type::kTokens, to_json(t));
+  }
+  void finished(RequestId id) { link_.notify(ctl::type::kFinished, to_json(ctl::Finished{id, "length", {}, 0})); }
+  void prefill_done(RequestId id) {
+    ctl::PrefillDone d;
+    d.request = id;
+    link_.notify(ctl::type::kPrefillDone, to_json(d));
+  }
+
+  std::vector<ctl::ReserveRequest> reserves;
+  std::vector<ctl::PrefillRequest> prefills;
+  std::optional<Error> refused;
+
+ private:
+  void answer(const std::string& type, const nlohmann::json& body, const ctl::Connection::Reply& reply) {
+    if (type == ctl::type::kReserve) {
+      reserves.push_back(ctl::parse<ctl::ReserveRequest>(body).value());
+      return reply(to_json(ctl::ReserveReply{nlohmann::json::object(), "127.0.0.1:9"}));
+    }
+    if (type == ctl::type::kPrefill) prefills.push_back(ctl::parse<ctl::PrefillRequest>(body).value());
+    if (type == ctl::type::kCancel) return reply(to_json(ctl::CancelReply{true, 0}));
+    if (type == ctl::type::kProbePath) return reply(to_json(ctl::LinkReport{"127.0.0.1:9", 1e9, 1e-4, 0, 0}));
+    reply(nlohmann::json::object());
+  }
+
+  ctl::NodeLink link_;
+};
+
+/// What a leg gave its client.
+struct Heard final : LegSink {
+  void on_tokens(std::span<const TokenEvent> t) override {
+    for (const auto& e : t) tokens.push_back(e.id);
+  }
+  void on_finish(LegEnd e, const LegStats& s) override {
+    end = e;
+    stats = s;
+  }
+  void on_error(const Error& e, std::optional<Duration> after) override {
+    error = e;
+    retry_after = after;
+  }
+  [[nodiscard]] bool over() const { return end || error; }
+
+  std::vector<TokenId> tokens;
+  std::optional<LegEnd> end;
+  LegStats stats;
+  std::optional<Error> error;
+  std::optional<Duration> retry_after;
+};
+
+struct Bench {
+  boost::asio::io_context io;
+  SteadyClock clock;
+  Metrics metrics;
+  Serving serving;
+  std::map<std::string, std::unique_ptr<FakeNode>> nodes;
+
+  explicit Bench(ServingOptions o = {})
+      : serving(io, clock, o, ModelInfo{.id = "fake", .max_model_len = 256}, std::make_unique<FakeModelText>(),
+                metrics) {}
+  ~Bench() {
+    nodes.clear();
+    serving.stop();
+    io.run_for(std::chrono::milliseconds(100));
+  }
+
+  FakeNode& join(ctl::RegisterRequest info) {
+    const NodeId name = info.node;
+    auto& node = nodes[name.value()];
+    node = std::make_unique<FakeNode>(io, serving.control_address(), std::move(info));
+    REQUIRE(until([&] { return serving.view().find(name) != nullptr || node->refused; }));
+    return *node;
+  }
+  /// The node's process is gone, and the coordinator has seen it.
+  void lose(const std::string& name) {
+    nodes.at(name)->vanish();
+    REQUIRE(until([&] { return serving.view().find(NodeId(name)) == nullptr; }));
+  }
+  std::shared_ptr<Heard> start(LegSpec spec) {
+    auto sink = std::make_shared<Heard>();
+    if (!spec.prompt) spec.prompt = std::make_shared<std::vector<TokenId>>(40, 7);
+    spec.sampling.max_tokens = 20;
+    spec.received = clock.now();
+    last = serving.start(std::move(spec), sink);
+    return sink;
+  }
+  /// Runs the io_context until pred holds; false when it does not within 10 s.
+  template <class Pred>
+  [[nodiscard]] bool until(Pred pred) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!pred() && std::chrono::steady_clock::now() < end) io.run_one_for(std::chrono::milliseconds(20));
+    return pred();
+  }
+  [[nodiscard]] nlohmann::json decision() const { return serving.decisions().since(0, 1).at(0); }
+
+  RequestId last;
+};
+
+}  // namespace sluice::test
