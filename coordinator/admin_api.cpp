@@ -41,6 +41,7 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
          {"admin_address", n.info.admin_address},
          {"data_address", n.info.data_address},
          {"backend", n.info.model.backend},
+         {"precision", n.info.model.precision},
          {"requests", n.requests},
          {"heartbeat_age_ms", millis(now - n.seen)},
          {"running", n.last.running},
@@ -52,6 +53,9 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
   if (n.info.role == control::Role::prefill) {
     j["prefill_tokens_per_s"] = n.last.prefill_tokens_per_s;
     j["queued_tokens"] = n.queued_tokens;
+    j["prefill_chunk"] = n.info.prefill_chunk;
+    j["max_batch_tokens"] = n.info.max_batch_tokens;
+    j["frame_kib"] = n.info.frame_kib;
   } else {
     j["step_ms"] = n.last.step_s * 1e3;
     j["step_batch"] = n.last.step_batch;

@@ -7,6 +7,26 @@ namespace sluice::coordinator {
 using control::RegisterRequest;
 using control::Role;
 
+NodeBits bits_of(const RegisterRequest& info) {
+  // A chunk longer than the pass is cut where the pass ends.
+  return {info.model.backend, info.model.precision, std::min(info.prefill_chunk, info.max_batch_tokens),
+          info.frame_kib};
+}
+
+std::string difference(const NodeBits& a, const NodeBits& b) {
+  std::string out;
+  auto add = [&](std::string_view flag, const auto& x, const auto& y) {
+    if (x == y) return;
+    if (!out.empty()) out += ", ";
+    out += fmt::format("{} {} against {}", flag, x, y);
+  };
+  add("--isa (backend)", a.backend, b.backend);
+  add("--precision", a.precision, b.precision);
+  add("--prefill-chunk or --max-batch-tokens", a.chunk_tokens, b.chunk_tokens);
+  add("--frame-kib", a.frame_kib, b.frame_kib);
+  return out;
+}
+
 Result<> ClusterView::check_model(const RegisterRequest& info) const {
   const control::ModelIdentity& m = info.model;
   if (m.hash != model_.hash)
@@ -151,6 +171,23 @@ const ClusterSnapshot& ClusterView::snapshot() {
     }
   }
   return s;
+}
+
+const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless) {
+  (void)snapshot();
+  for (PrefillView& p : snapshot_.prefills) {
+    NodeBits b = bits_of(nodes_.at(p.id).info);
+    if (lossless) b = {b.backend, b.precision, prefill.chunk_tokens, prefill.frame_kib};
+    p.usable &= b == prefill;
+  }
+  for (DecodeView& d : snapshot_.decodes) d.usable &= bits_of(nodes_.at(d.id).info) == decode;
+  return snapshot_;
+}
+
+const NodeRecord* ClusterView::unlike(const NodeRecord& node) const {
+  for (const auto& [id, n] : nodes_)
+    if (n.info.role == node.info.role && bits_of(n.info) != bits_of(node.info)) return &n;
+  return nullptr;
 }
 
 }  // namespace sluice::coordinator

@@ -13,6 +13,18 @@
 
 namespace sluice::coordinator {
 
+/// What decides a node's bits. Nodes that agree in it compute the same values, so that one can continue the other's
+/// answer token for token. Nodes of older versions do not say all of it, and agree where they say the same.
+struct NodeBits {
+  std::string backend, precision;
+  std::uint32_t chunk_tokens = 0;  // prefill: the longest run of a prompt computed, and so encoded, at once
+  std::uint32_t frame_kib = 0;     // prefill: what is encoded at once, at most
+  friend bool operator==(const NodeBits&, const NodeBits&) = default;
+};
+[[nodiscard]] NodeBits bits_of(const control::RegisterRequest& info);
+/// The settings in which b differs from a, named by their flags; empty when the nodes agree.
+[[nodiscard]] std::string difference(const NodeBits& a, const NodeBits& b);
+
 struct NodeRecord {
   control::RegisterRequest info;
   control::Heartbeat last;
@@ -45,6 +57,11 @@ class ClusterView {
   void release(const NodeId& decode, std::uint32_t blocks);
 
   [[nodiscard]] const ClusterSnapshot& snapshot();
+  /// As snapshot(), with only those nodes usable that continue what nodes with these bits began. With lossless KV it
+  /// does not matter where the prefill node cuts.
+  [[nodiscard]] const ClusterSnapshot& snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless);
+  /// A node of the same role whose answers `node` cannot continue, if there is one.
+  [[nodiscard]] const NodeRecord* unlike(const NodeRecord& node) const;
   [[nodiscard]] const NodeRecord* find(const NodeId& node) const;
   [[nodiscard]] const std::map<NodeId, NodeRecord>& nodes() const noexcept { return nodes_; }
   [[nodiscard]] const std::vector<ProfileEntry>& profiles() const noexcept { return profiles_; }

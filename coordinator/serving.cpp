@@ -34,6 +34,14 @@ bool worth_another_try(Errc c) {
          c == Errc::data_corrupt || c == Errc::already_exists;
 }
 
+/// Why a leg whose time is up could not go on.
+Error lateness(const Session& s) {
+  if (s.state != SessionState::waiting) return {Errc::deadline_exceeded, "the request ran past its time limit", {}};
+  if (s.awaits_node)
+    return {Errc::unavailable, "no node came back that continues this answer as it was begun; start it again", {}};
+  return {Errc::resource_exhausted, "no decode node had room in time; retry later", {}};
+}
+
 }  // namespace
 
 Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
@@ -96,8 +104,15 @@ void Serving::place(const SessionPtr& s) {
   const TimePoint now = clock_.now();
   s->state = SessionState::waiting;
   s->features.waited_s = seconds(now - s->spec.received);
-  const ClusterSnapshot& c = view_.snapshot();
+  // Tokens already sent bind a leg to nodes with the bits of those that computed them.
+  const bool bound = !s->emitted.empty();
+  const ClusterSnapshot& c =
+      bound ? view_.snapshot_like(s->prefill_bits, s->decode_bits, s->kl == 0) : view_.snapshot();
+  s->awaits_node = false;
   auto refuse = [&](const Refusal& r) {
+    // A leg in mid-answer waits for a node to come back rather than lose what its client already read.
+    s->awaits_node = s->resumes > 0 && r.error.code == Errc::unavailable;
+    if (s->awaits_node) return wait(s);
     figures_.on_refused(name(r.error.code));
     fail_session(s, r.error, r.retry_after_s > 0 ? std::optional(r.retry_after_s) : std::nullopt);
   };
@@ -107,17 +122,12 @@ void Serving::place(const SessionPtr& s) {
     if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
     return wait(s);
   }
-  // A resumed leg must use the profile its sent tokens were computed with.
   RequestFeatures f = s->features;
-  if (s->resumes > 0) f.profile = s->profile;
+  if (bound) f.profile = s->profile;
   const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
   const Placed placed = placement_.decide(c, f, deadline, now);
   if (const auto* d = std::get_if<Decision>(&placed)) return launch(s, c, *d);
-  if (const auto* r = std::get_if<Refusal>(&placed)) {
-    // A resumed leg waits for a node to come back rather than lose what its client already read.
-    if (s->resumes > 0 && r->error.code == Errc::unavailable) return wait(s);
-    return refuse(*r);
-  }
+  if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
   wait(s);
 }
 
@@ -133,13 +143,15 @@ void Serving::wait(const SessionPtr& s) {
   waiting_.emplace(Key{s->spec.priority, s->id.value()}, s);
 }
 
-/// Places waiting legs in order until one does not fit; a later, smaller one must not starve it.
+/// Places waiting legs in order until one does not fit; a later, smaller one must not starve it. A leg that no node
+/// can continue now holds nobody up.
 void Serving::pump() {
-  while (!waiting_.empty()) {
-    const SessionPtr s = waiting_.begin()->second;
-    waiting_.erase(waiting_.begin());
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const auto [key, s] = *it;
+    waiting_.erase(it);
     place(s);
-    if (!waiting_.empty() && waiting_.begin()->second == s) return;
+    if (waiting_.contains(key) && !s->awaits_node) return;
+    it = waiting_.upper_bound(key);
   }
 }
 
@@ -158,7 +170,14 @@ void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decisi
   s->prefill_tokens = s->features.prompt_tokens - 1;
   s->prefill_reported = false;
   s->blocks = blocks_needed(s->features, c.decodes[k.decode].block_size);
+  remember_bits(*s);
   reserve(s);
+}
+
+void Serving::remember_bits(Session& s) const {
+  if (!s.emitted.empty()) return;  // the same as those that began it
+  if (const NodeRecord* p = view_.find(s.prefill)) s.prefill_bits = bits_of(p->info);
+  if (const NodeRecord* d = view_.find(s.decode)) s.decode_bits = bits_of(d->info);
 }
 
 void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode) {
@@ -171,6 +190,7 @@ void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, st
   s->reason = ChoiceReason::only;
   s->considered = 1;
   s->blocks = blocks_needed(s->features, c.decodes[decode].block_size);
+  remember_bits(*s);
   reserve(s);
 }
 
@@ -277,6 +297,10 @@ void Serving::cancel(RequestId id, CancelReason reason) {
 void Serving::on_node_up(const NodeId& node) {
   const NodeRecord* n = view_.find(node);
   if (n == nullptr) return;
+  if (const NodeRecord* other = view_.unlike(*n))
+    log::warn(
+        "nodes compute with other bits: neither continues the other's answers after a failure",
+        {{"node", node}, {"other", other->info.node}, {"differ", difference(bits_of(n->info), bits_of(other->info))}});
   probe_paths(node);
   pump();
 }
@@ -471,12 +495,9 @@ void Serving::sweep() {
   for (const SessionPtr& s : unreported) complete(s);
   for (const SessionPtr& s : late) {
     const bool waited = s->state == SessionState::waiting;
+    const Error why = lateness(*s);
     undo(s);
-    fail_session(s,
-                 Error{waited ? Errc::resource_exhausted : Errc::deadline_exceeded,
-                       waited ? "no decode node had room in time; retry later" : "the request ran past its time limit",
-                       {}},
-                 waited ? std::optional(1.0) : std::nullopt);
+    fail_session(s, why, waited ? std::optional(1.0) : std::nullopt);
   }
   pump();
   sweep_timer_.expires_after(kSweep);

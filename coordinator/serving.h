@@ -67,6 +67,7 @@ class Serving final : public Backend {
   void pump();
   void launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d);
   void launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode);
+  void remember_bits(Session& s) const;
   void reserve(const SessionPtr& s);
   void reserved(const SessionPtr& s, std::uint32_t placement, Result<nlohmann::json> reply);
   void prefill(const SessionPtr& s, control::ReserveReply reply);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "coordinator/backend.h"
+#include "coordinator/cluster_view.h"
 #include "coordinator/policy/placement.h"
 
 namespace sluice::coordinator {
@@ -35,8 +36,10 @@ struct Session {
   double kl = 0;
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
-  std::uint32_t blocks = 0;          // held on the decode node, in our account
-  std::uint64_t prefill_tokens = 0;  // queued on the prefill node, in our account
+  NodeBits prefill_bits, decode_bits;  // of the nodes that began it
+  bool awaits_node = false;            // waiting not for room but for a node that can continue it
+  std::uint32_t blocks = 0;            // held on the decode node, in our account
+  std::uint64_t prefill_tokens = 0;    // queued on the prefill node, in our account
   bool prefill_reported = false;
 
   std::vector<TokenId> emitted;  // tokens already given to the sink, in order

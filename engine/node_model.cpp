@@ -29,6 +29,7 @@ control::ModelIdentity identity_of(const Model& m, const control::NodeOptions& o
   id.vocab_size = c.vocab_size;
   id.max_context = c.max_position;
   id.backend = m.backend();
+  id.precision = o.precision;
   return id;
 }
 

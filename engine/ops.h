@@ -75,7 +75,8 @@ struct KvWriteArgs {
 class Ops {
  public:
   virtual ~Ops() = default;
-  [[nodiscard]] virtual std::string_view backend() const noexcept = 0;  // "scalar", "avx2", "avx512", ...
+  [[nodiscard]] virtual std::string_view backend()
+      const noexcept = 0;  // "scalar", "avx2", "avx512", "avx512_bf16"; names differ where bits do
   [[nodiscard]] virtual Precision precision() const noexcept = 0;
 
   /// Packs weights stacked along n (q,k,v or gate,up as one matrix). All parts share k.

@@ -77,6 +77,7 @@ class App final : public PrefillSink {
   engine::NodeModel m_;
   std::unique_ptr<kv::CodecRegistry> codecs_;
   kv::KvLayout layout_;
+  std::uint32_t frame_kib_;
   std::vector<kv::ProfileSpeedFigure> speeds_;
   std::mutex mutex_;
   std::map<RequestId, Request> requests_;
@@ -92,6 +93,7 @@ App::App(const AppOptions& o)
       m_(or_throw(engine::load_node_model(o.node))),
       codecs_(kv::make_registry()),
       layout_(layout_of(m_.pool->shape())),
+      frame_kib_(static_cast<std::uint32_t>(o.exporting.target_frame_bytes >> 10U)),
       speeds_(kv::calibrate(*codecs_, layout_)),
       sender_(hello(), {}, node_.clock(),
               {.on_note = [this](const std::string&, std::span<const std::byte> n) { on_note(n); },
@@ -119,6 +121,9 @@ ctl::RegisterRequest App::introduction() const {
   r.model.codec_hash = codecs_->format_hash();
   r.block_size = m_.pool->shape().block_size;
   r.total_blocks = m_.pool->shape().num_blocks;
+  r.prefill_chunk = m_.limits.prefill_chunk;
+  r.max_batch_tokens = m_.limits.max_batch_tokens;
+  r.frame_kib = frame_kib_;
   for (const auto& s : speeds_) r.profiles.push_back({s.profile, s.stated_kl, s.ratio, s.encode_bps, 0});
   return r;
 }

@@ -77,7 +77,8 @@ json model_json(const ModelIdentity& m) {
           {"vocab_size", m.vocab_size},
           {"max_context", m.max_context},
           {"codec_hash", m.codec_hash},
-          {"backend", m.backend}};
+          {"backend", m.backend},
+          {"precision", m.precision}};
 }
 
 Result<ModelIdentity> parse_model(const json& j) {
@@ -86,6 +87,7 @@ Result<ModelIdentity> parse_model(const json& j) {
   r.need("name", m.name).need("hash", m.hash).need("layers", m.layers).need("kv_heads", m.kv_heads);
   r.need("head_dim", m.head_dim).need("kv_dtype", m.kv_dtype).need("vocab_size", m.vocab_size);
   r.need("max_context", m.max_context).need("codec_hash", m.codec_hash).want("backend", m.backend);
+  r.want("precision", m.precision);
   SLUICE_TRY(r.done());
   return m;
 }
@@ -140,6 +142,9 @@ json to_json(const RegisterRequest& m) {
           {"block_size", m.block_size},
           {"total_blocks", m.total_blocks},
           {"max_seqs", m.max_seqs},
+          {"prefill_chunk", m.prefill_chunk},
+          {"max_batch_tokens", m.max_batch_tokens},
+          {"frame_kib", m.frame_kib},
           {"profiles", list_json(m.profiles)},
           {"cluster_token", m.cluster_token}};
 }
@@ -152,7 +157,8 @@ Result<RegisterRequest> parse<RegisterRequest>(const json& j) {
   r.need("protocol_min", m.protocol_min).need("protocol_max", m.protocol_max).need("role", role).need("node", m.node);
   r.need("incarnation", m.incarnation).need("model", model).want("data_address", m.data_address);
   r.want("admin_address", m.admin_address).want("block_size", m.block_size).want("total_blocks", m.total_blocks);
-  r.want("max_seqs", m.max_seqs).want("cluster_token", m.cluster_token);
+  r.want("max_seqs", m.max_seqs).want("cluster_token", m.cluster_token).want("prefill_chunk", m.prefill_chunk);
+  r.want("max_batch_tokens", m.max_batch_tokens).want("frame_kib", m.frame_kib);
   SLUICE_TRY(r.done());
   if (role != "prefill" && role != "decode")
     return fail_param("role", "register: role must be 'prefill' or 'decode', not '{}'", role);

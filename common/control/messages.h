@@ -47,6 +47,7 @@ struct ModelIdentity {
   std::uint32_t max_context = 0;  // tokens, prompt + output
   std::uint64_t codec_hash = 0;   // CodecRegistry::format_hash
   std::string backend;            // arithmetic backend; differs -> tokens may differ
+  std::string precision;          // of matrix products; empty: a node that does not say yet
 };
 
 /// A profile as one node offers it. Speeds are measured by the node at start and updated by heartbeats.
@@ -67,6 +68,8 @@ struct RegisterRequest {
   std::string data_address;   // decode: where KV is received, host:port
   std::string admin_address;  // host:port of /metrics and /health
   std::uint32_t block_size = 0, total_blocks = 0, max_seqs = 0;
+  // Prefill: where prompts are cut. Scales of lossy KV span the tokens of a cut. 0: a node that does not say yet.
+  std::uint32_t prefill_chunk = 0, max_batch_tokens = 0, frame_kib = 0;
   std::vector<ProfileInfo> profiles;
   std::string cluster_token;  // shared secret, when the coordinator demands one
 };

@@ -113,7 +113,7 @@ struct Choice {
   Kernels kernels;
 };
 
-Result<Choice> choose(std::string_view isa) {
+Result<Choice> choose(std::string_view isa, Precision precision) {
   if (isa != "auto" && isa != "scalar" && isa != "avx2" && isa != "avx512" && isa != "avx512_nobf16")
     return fail(Errc::invalid_argument,
                 "unknown instruction set '{}'; one of auto, scalar, avx2, avx512, avx512_nobf16 is meant", isa);
@@ -121,7 +121,9 @@ Result<Choice> choose(std::string_view isa) {
   const auto has = cpu::cpu_features();
   if (has.avx512 && (isa == "auto" || isa.starts_with("avx512"))) {
     Choice c{"avx512", cpu::avx512_kernels()};
-    if (has.avx512_bf16 && isa != "avx512_nobf16") c.kernels.bf16 = cpu::avx512_bf16_matmul();
+    if (precision != Precision::bf16 || !has.avx512_bf16 || isa == "avx512_nobf16") return c;
+    c.kernels.bf16 = cpu::avx512_bf16_matmul();
+    c.name = "avx512_bf16";  // its products round otherwise
     return c;
   }
   if (has.avx2 && (isa == "auto" || isa == "avx2")) return Choice{"avx2", cpu::avx2_kernels()};
@@ -133,7 +135,7 @@ Result<Choice> choose(std::string_view isa) {
 }  // namespace
 
 Result<std::unique_ptr<Ops>> make_cpu_ops(Precision precision, std::string_view isa, std::uint32_t threads) {
-  SLUICE_ASSIGN(auto choice, choose(isa));
+  SLUICE_ASSIGN(auto choice, choose(isa, precision));
   return std::make_unique<CpuOps>(precision, std::move(choice.name), choice.kernels, threads);
 }
 

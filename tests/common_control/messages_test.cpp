@@ -103,6 +103,28 @@ TEST_CASE("readers name what is wrong and never throw") {
   CHECK_FALSE(parse<Tokens>({{"items", {{1, 2, 3}}}}));
 }
 
+TEST_CASE("a registration carries what decides a node's bits, and one without is read too") {
+  RegisterRequest m;
+  m.node = NodeId("p0");
+  m.model.precision = "f32";
+  m.prefill_chunk = 256;
+  m.max_batch_tokens = 1024;
+  m.frame_kib = 64;
+  const auto r = round_trip(m);
+  CHECK(r.model.precision == "f32");
+  CHECK(r.prefill_chunk == 256);
+  CHECK(r.max_batch_tokens == 1024);
+  CHECK(r.frame_kib == 64);
+
+  json older = to_json(m);
+  for (const char* key : {"prefill_chunk", "max_batch_tokens", "frame_kib"}) older.erase(key);
+  older["model"].erase("precision");
+  const auto o = parse<RegisterRequest>(older);
+  REQUIRE(o);
+  CHECK(o->prefill_chunk == 0);
+  CHECK(o->model.precision.empty());
+}
+
 TEST_CASE("unknown fields are ignored and missing optional ones keep their defaults") {
   json j{{"waiting", 1}, {"running", 2}, {"free_blocks", 3}, {"total_blocks", 4}, {"from_the_future", {1, 2}}};
   const auto h = parse<Heartbeat>(j);
