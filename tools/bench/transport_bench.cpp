@@ -3,7 +3,7 @@
 //
 // ucx_perftest polls and so needs a core for each of its two processes; our transport sleeps and does not. On a machine
 // that is busy with other work the reference starves first and every ratio would flatter us (we saw 45). So the suite
-// measures the CPU time of other processes over the run, and when there was any to speak of it gives no ratios at all.
+// measures the CPU time of other processes over each round and throws away rounds that were disturbed.
 //
 // Two references for each of our figures, because our UCX configuration is narrower than UCX's own choice:
 //   same     the transports and settings that ours uses (eager only, segments of 65280 bytes)
@@ -11,13 +11,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
-#include <optional>
 #include <sstream>
 
 #include "tools/bench/bench_util.h"
@@ -27,7 +27,8 @@ namespace sluice::bench {
 namespace {
 
 constexpr int kReferencePatience = 15;  // seconds; a starved reference may never finish
-constexpr double kQuiet = 0.1;          // cores that others may have used for figures worth comparing
+constexpr double kQuiet = 0.1;          // cores that others may have used in a round worth keeping
+constexpr std::size_t kPatience = 6;    // rounds tried for each that is kept
 
 /// CPU seconds since boot of every process (interrupts apart: those of our own traffic are among them).
 double system_cpu_seconds() {
@@ -50,12 +51,13 @@ double own_cpu_seconds() {
   return sum;
 }
 
-/// How many cores other processes used since this was made. Ask when no child is running.
+/// How many cores other processes used since this was made.
 class OthersMeter {
  public:
-  [[nodiscard]] double cores() const {
+  /// children: CPU seconds of children that still run.
+  [[nodiscard]] double cores(double children) const {
     const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    return std::max(0.0, system_cpu_seconds() - system_ - (own_cpu_seconds() - own_)) / wall;
+    return std::max(0.0, system_cpu_seconds() - system_ - (own_cpu_seconds() - own_) - children) / wall;
   }
 
  private:
@@ -93,17 +95,17 @@ std::string size_name(std::size_t bytes) {
   return bytes >= 1U << 20 ? fmt::format("{} MiB", bytes >> 20) : fmt::format("{} KiB", bytes >> 10);
 }
 
-/// Bytes per second of ucx_perftest's ucp_am_bw; nothing when the program is missing or fails.
-std::optional<double> perftest(const Child::Environment& env, std::size_t bytes, std::size_t count) {
+/// Bytes per second of ucx_perftest's ucp_am_bw; 0 when the program is missing or fails.
+double perftest(const Child::Environment& env, std::size_t bytes, std::size_t count) {
   const int number = free_port();
   const std::string port = std::to_string(number);
   auto server = Child::start({"ucx_perftest", "-p", port}, env);
-  if (!server) return std::nullopt;
-  if (!wait_for_listener(number)) return std::nullopt;
+  if (!server) return 0;
+  if (!wait_for_listener(number)) return 0;
   auto client = Child::start({"ucx_perftest", "127.0.0.1", "-p", port, "-t", "ucp_am_bw", "-s", std::to_string(bytes),
                               "-n", std::to_string(count), "-w", "2", "-f"},
                              env);
-  if (!client) return std::nullopt;
+  if (!client) return 0;
   // The final line: iterations, three latencies, bandwidth average and overall (MiB/s), two message rates.
   std::istringstream words(client->rest(kReferencePatience));
   std::vector<double> numbers;
@@ -112,33 +114,143 @@ std::optional<double> perftest(const Child::Environment& env, std::size_t bytes,
     const double v = std::strtod(w.c_str(), &end);
     if (end != w.c_str() && *end == '\0') numbers.push_back(v);
   }
-  if (numbers.size() < 8) return std::nullopt;
+  if (numbers.size() < 8) return 0;
   return numbers[numbers.size() - 3] * 1048576.0;
 }
 
 struct Samples {
-  std::vector<double> raw, flow, same, standard;  // bytes per second
+  std::vector<double> raw, flow, same, standard;  // bytes per second, one of each per round
+};
+/// Of one size. Disturbed rounds give figures only where there is no other, and no ratios.
+struct Rounds {
+  Samples quiet, disturbed;
 };
 
-void add_figures(std::vector<Figure>& out, const LinkKind& k, std::size_t bytes, const Samples& s, bool quiet) {
-  const auto gbps = [](const std::vector<double>& v) { return median(v) * 1e-9; };
-  const std::array<std::pair<const char*, const std::vector<double>*>, 2> theirs{
-      {{"ucx_perftest, same settings", &s.same}, {"ucx_perftest, UCX defaults", &s.standard}}};
-  for (const auto& [part, ours] : {std::pair{"transport", &s.raw}, {"KvSender-KvReceiver", &s.flow}}) {
-    const Figure mine{fmt::format("{} {}, {}", k.name, part, size_name(bytes)), gbps(*ours), "GB/s", std::nullopt};
-    bool compared = false;
-    for (const auto& [what, samples] : theirs) {
-      if (!quiet || samples->empty()) continue;
-      out.push_back(mine);
-      out.back().reference = Measured{what, gbps(*samples), "GB/s"};
-      compared = true;
+/// What to measure. Arguments after "--" narrow it: tcp or shm, sizes such as 64K or 4M, rounds=N.
+struct Plan {
+  std::vector<LinkKind> links = kinds();
+  std::vector<std::size_t> sizes{64U << 10, 256U << 10, 1U << 20, 4U << 20, 16U << 20, 64U << 20};  // bytes
+  std::size_t rounds = 5;
+  std::size_t volume = 1U << 30;  // bytes per sample
+};
+
+Result<std::size_t> parse_size(const std::string& text) {
+  char* end = nullptr;
+  const std::size_t n = std::strtoul(text.c_str(), &end, 10);
+  const std::string_view unit(end);
+  if (n == 0 || n > 64U << 10 || (unit != "K" && unit != "M") || n << (unit == "K" ? 10 : 20) > 64U << 20)
+    return fail(Errc::invalid_argument, "'{}' is neither tcp, shm, rounds=N nor a size of up to 64M such as 256K",
+                text);
+  return n << (unit == "K" ? 10 : 20);
+}
+
+Result<Plan> make_plan(const BenchOptions& o) {
+  Plan p;
+  if (o.quick) p = {.sizes = {64U << 10, 4U << 20}, .rounds = 1, .volume = 256U << 20};
+  std::vector<LinkKind> links;
+  std::vector<std::size_t> sizes;
+  for (const std::string& a : o.arguments) {
+    const auto kind = std::ranges::find(p.links, a, &LinkKind::name);
+    if (kind != p.links.end()) {
+      links.push_back(*kind);
+    } else if (a.starts_with("rounds=")) {
+      p.rounds = std::max<std::size_t>(1, std::strtoul(a.c_str() + 7, nullptr, 10));
+    } else {
+      SLUICE_ASSIGN(const std::size_t bytes, parse_size(a));
+      sizes.push_back(bytes);
     }
-    if (!compared) out.push_back(mine);
   }
-  for (const auto& [what, samples] : theirs)
-    if (!quiet && !samples->empty())
-      out.push_back(
-          {fmt::format("{} {}, {} (starved)", k.name, what, size_name(bytes)), gbps(*samples), "GB/s", std::nullopt});
+  if (!links.empty()) p.links = links;
+  if (!sizes.empty()) p.sizes = sizes;
+  return p;
+}
+
+/// One kind of link with its references, measured in turns.
+class Comparison {
+ public:
+  static Result<Comparison> open(const LinkKind& kind, std::size_t volume, bool reference) {
+    Comparison c(kind, volume, reference);
+    SLUICE_ASSIGN(c.raw_, open_link("raw", kind.tls));
+    SLUICE_ASSIGN(c.flow_, open_link("flow", kind.tls));
+    return c;
+  }
+
+  /// One round of one size: ours and the references in turns.
+  Result<> round(std::size_t bytes, Rounds& into) {
+    const std::size_t count = std::max<std::size_t>(volume_ / bytes, 4);
+    const double peers = peers_cpu();
+    const OthersMeter others;
+    SLUICE_ASSIGN(const double raw_s, timed(*raw_, bytes, count));
+    SLUICE_ASSIGN(const double flow_s, timed(*flow_, bytes, count));
+    const double same = reference_ ? perftest(kind_.same, bytes, count) : 0;
+    const double standard = reference_ ? perftest(kind_.standard, bytes, count) : 0;
+    Samples& s = others.cores(peers_cpu() - peers) <= kQuiet ? into.quiet : into.disturbed;
+    const auto rate = [&](double seconds) { return static_cast<double>(bytes * count) / seconds; };
+    s.raw.push_back(rate(raw_s));
+    s.flow.push_back(rate(flow_s));
+    if (same > 0) s.same.push_back(same);
+    if (standard > 0) s.standard.push_back(standard);
+    if (reference_ && (same == 0 || standard == 0))
+      std::cerr << fmt::format("transport: ucx_perftest failed or fell silent on {} of {}\n", count, size_name(bytes));
+    return {};
+  }
+  [[nodiscard]] std::string describe() const { return raw_->describe(); }
+
+ private:
+  Comparison(LinkKind kind, std::size_t volume, bool reference)
+      : kind_(std::move(kind)), volume_(volume), reference_(reference) {}
+  [[nodiscard]] double peers_cpu() const { return raw_->peer_cpu_seconds() + flow_->peer_cpu_seconds(); }
+  /// ucx_perftest warms up before its clock starts, and so do we.
+  static Result<double> timed(Link& link, std::size_t bytes, std::size_t count) {
+    SLUICE_TRY(link.move(bytes, std::max<std::size_t>(count / 16, 2)));
+    return link.move(bytes, count);
+  }
+
+  LinkKind kind_;
+  std::size_t volume_;
+  bool reference_;
+  std::unique_ptr<Link> raw_, flow_;
+};
+
+void add_figures(std::vector<Figure>& out, const LinkKind& k, std::size_t bytes, const Rounds& rounds) {
+  const bool quiet = !rounds.quiet.raw.empty();
+  const Samples& s = quiet ? rounds.quiet : rounds.disturbed;
+  const auto gbps = [](const std::vector<double>& v) { return median(v) * 1e-9; };
+  const std::array<std::pair<const char*, const std::vector<double>*>, 2> references{
+      {{"ucx_perftest, same settings", &s.same}, {"ucx_perftest, UCX defaults", &s.standard}}};
+  const std::string note = quiet ? "" : " (disturbed)";
+  for (const auto& [part, ours] : {std::pair{"transport", &s.raw}, {"KvSender-KvReceiver", &s.flow}}) {
+    const Figure mine{fmt::format("{} {}, {}{}", k.name, part, size_name(bytes), note), gbps(*ours), "GB/s", {}};
+    if (!quiet || (s.same.empty() && s.standard.empty())) out.push_back(mine);
+    for (const auto& [what, theirs] : references) {
+      if (!quiet || theirs->empty()) continue;
+      out.push_back(mine);
+      out.back().reference = Measured{what, gbps(*theirs), "GB/s"};
+    }
+  }
+  for (const auto& [what, theirs] : references)
+    if (!quiet && !theirs->empty())
+      out.push_back({fmt::format("{} {}, {}{}", k.name, what, size_name(bytes), note), gbps(*theirs), "GB/s", {}});
+}
+
+Result<std::vector<Figure>> measure(const LinkKind& k, const Plan& plan, bool reference) {
+  SLUICE_ASSIGN(Comparison c, Comparison::open(k, plan.volume, reference));
+  std::cerr << fmt::format("{}: messages run over {}; reference 'same settings' {}; 'UCX defaults' {}\n", k.name,
+                           c.describe(), text(k.same), text(k.standard));
+  std::map<std::size_t, Rounds> rounds;
+  for (std::size_t round = 0; round < plan.rounds * kPatience; ++round)
+    for (const std::size_t bytes : plan.sizes)
+      if (rounds[bytes].quiet.raw.size() < plan.rounds) SLUICE_TRY(c.round(bytes, rounds[bytes]));
+  std::vector<Figure> figures;
+  for (const std::size_t bytes : plan.sizes) {
+    const Rounds& r = rounds[bytes];
+    add_figures(figures, k, bytes, r);
+    if (!r.disturbed.raw.empty())
+      std::cerr << fmt::format("transport: {} {}: other processes disturbed {} of {} rounds{}\n", k.name,
+                               size_name(bytes), r.disturbed.raw.size(), r.disturbed.raw.size() + r.quiet.raw.size(),
+                               r.quiet.raw.empty() ? ": no ratios, ucx_perftest starves first" : "");
+  }
+  return figures;
 }
 
 SuiteResult run(const BenchOptions& o) {
@@ -146,48 +258,15 @@ SuiteResult run(const BenchOptions& o) {
     if (run_peer(o.arguments[1], o.arguments[2]) != 0) return fail(Errc::unavailable, "the peer could not start");
     return std::vector<Figure>{};
   }
-  std::vector<std::size_t> sizes{64U << 10, 256U << 10, 1U << 20, 4U << 20, 16U << 20, 64U << 20};
-  if (o.quick) sizes = {64U << 10, 4U << 20};
-  const std::size_t rounds = o.quick ? 1 : 5;
-  const std::size_t volume = o.quick ? 64U << 20 : 512U << 20;  // bytes per sample
-  const bool have_reference = perftest(kinds()[0].standard, 65536, 10).has_value();
+  SLUICE_ASSIGN(const Plan plan, make_plan(o));
+  const bool have_reference = perftest(kinds()[0].standard, 65536, 10) > 0;
   if (!have_reference)
     std::cerr << "transport: ucx_perftest did not run; install Debian's ucx-utils for the reference figures\n";
-
-  const OthersMeter others;
-  std::map<std::string, std::map<std::size_t, Samples>> by_kind;
-  for (const LinkKind& k : kinds()) {
-    SLUICE_ASSIGN(const auto raw, open_link("raw", k.tls));
-    SLUICE_ASSIGN(const auto flow, open_link("flow", k.tls));
-    std::cerr << fmt::format("{}: messages run over {}; reference 'same settings' {}; 'UCX defaults' {}\n", k.name,
-                             raw->describe(), text(k.same), text(k.standard));
-    auto& samples = by_kind[k.name];
-    for (std::size_t round = 0; round < rounds; ++round)
-      for (const std::size_t bytes : sizes) {
-        const std::size_t count = std::max<std::size_t>(volume / bytes, 4);
-        const auto rate = [&](double seconds) { return static_cast<double>(bytes * count) / seconds; };
-        Samples& s = samples[bytes];
-        SLUICE_ASSIGN(const double raw_s, raw->move(bytes, count));
-        SLUICE_ASSIGN(const double flow_s, flow->move(bytes, count));
-        s.raw.push_back(rate(raw_s));
-        s.flow.push_back(rate(flow_s));
-        if (!have_reference) continue;
-        for (const auto& [env, into] : {std::pair{&k.same, &s.same}, {&k.standard, &s.standard}}) {
-          if (const auto r = perftest(*env, bytes, count))
-            into->push_back(*r);
-          else
-            std::cerr << fmt::format("transport: ucx_perftest failed or fell silent on {} of {} with {}\n", count,
-                                     size_name(bytes), text(*env));
-        }
-      }
-  }
-  const double busy = others.cores();
-  if (busy > kQuiet)
-    std::cerr << fmt::format("transport: other processes used {:.2f} cores: no ratios, ucx_perftest starves first\n",
-                             busy);
   std::vector<Figure> figures;
-  for (const LinkKind& k : kinds())
-    for (const std::size_t bytes : sizes) add_figures(figures, k, bytes, by_kind[k.name][bytes], busy <= kQuiet);
+  for (const LinkKind& k : plan.links) {
+    SLUICE_ASSIGN(const auto some, measure(k, plan, have_reference));
+    figures.insert(figures.end(), some.begin(), some.end());
+  }
   return figures;
 }
 

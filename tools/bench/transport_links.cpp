@@ -107,6 +107,7 @@ class RawLink final : public Link, kv::TransportHandler {
     if (!done_.wait_for(++series_) || !sent.wait_for(count)) return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
+  double peer_cpu_seconds() const override { return child_.cpu_seconds(); }
   std::string describe() const override { return transport_->describe(conn_); }
 
  private:
@@ -159,6 +160,7 @@ class FlowLink final : public Link {
       return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
+  double peer_cpu_seconds() const override { return child_.cpu_seconds(); }
   std::string describe() const override { return "KvSender"; }
 
  private:

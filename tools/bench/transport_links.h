@@ -18,6 +18,8 @@ class Link {
   virtual ~Link() = default;
   /// Sends `count` payloads of `bytes`, several at a time, and returns the seconds until the receiver had them all.
   [[nodiscard]] virtual Result<double> move(std::size_t bytes, std::size_t count) = 0;
+  /// CPU time of the receiving process so far.
+  [[nodiscard]] virtual double peer_cpu_seconds() const = 0;
   /// What carries the bytes.
   [[nodiscard]] virtual std::string describe() const = 0;
 };

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace sluice::bench {
@@ -76,6 +77,18 @@ std::string Child::line() {
   std::string s;
   for (char c = 0; readable(10) && ::read(out_, &c, 1) == 1 && c != '\n';) s += c;
   return s;
+}
+
+double Child::cpu_seconds() const {
+  std::ifstream in(fmt::format("/proc/{}/stat", pid_));
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  // Fields 14 and 15 are user and system ticks; the name before field 3 may hold spaces.
+  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+  std::string skipped;
+  double user = 0, system = 0;
+  for (int i = 3; i < 14; ++i) fields >> skipped;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 std::string Child::rest(int silence_s) {

@@ -21,6 +21,8 @@ class Child {
 
   /// The next line; empty at the end or after ten seconds of silence.
   [[nodiscard]] std::string line();
+  /// CPU time used so far, user and system.
+  [[nodiscard]] double cpu_seconds() const;
   /// Everything until the child closes its output, or until it was silent for that long.
   [[nodiscard]] std::string rest(int silence_s);
 
