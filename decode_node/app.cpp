@@ -67,7 +67,10 @@ App::App(const AppOptions& o)
       receiver_(o.receiver, ingest_),
       transport_(or_throw(kv::make_node_transport(o.node, receiver_))) {
   receiver_.attach(*transport_);
-  ingest_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) { receiver_.send_note(conn, note); });
+  ingest_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
+    if (const auto r = receiver_.send_note(conn, note); !r)
+      log::warn("note not sent", {{"conn", conn}, {"code", name(r.error().code)}, {"why", r.error().message}});
+  });
   data_address_ = or_throw(transport_->listen(o.data_listen));
 }
 

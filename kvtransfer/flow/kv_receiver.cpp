@@ -65,10 +65,14 @@ void KvReceiver::detach() {
   state_->transport = nullptr;
 }
 
-void KvReceiver::send_note(ConnId conn, std::span<const std::byte> note) {
+Result<> KvReceiver::send_note(ConnId conn, std::span<const std::byte> note) {
+  if (note.size() > kMaxMessageHeader)
+    return fail(Errc::invalid_argument, "a note of {} bytes, at most {} travel", note.size(), kMaxMessageHeader);
   const std::lock_guard lock(state_->mutex);
-  if (state_->transport != nullptr && state_->conns.contains(conn))
-    state_->transport->send(conn, {flow::kNote, note, {}}, ignore);
+  if (state_->transport == nullptr || !state_->conns.contains(conn))
+    return fail(Errc::unavailable, "connection {} is over", conn);
+  state_->transport->send(conn, {flow::kNote, note, {}}, ignore);
+  return {};
 }
 
 KvReceiver::Figures KvReceiver::figures() const {

@@ -41,7 +41,9 @@ class KvReceiver final : public TransportHandler {
   void attach(Transport& transport);
   /// The transport is about to be destroyed: buffers released from now on give no credit.
   void detach();
-  void send_note(ConnId conn, std::span<const std::byte> note);
+  /// invalid_argument when the note is longer than kMaxMessageHeader, unavailable when the connection is over. Success
+  /// is no promise: what a dying connection loses is reported by on_peer_down only.
+  [[nodiscard]] Result<> send_note(ConnId conn, std::span<const std::byte> note);
 
   struct Figures {
     std::size_t connections = 0;

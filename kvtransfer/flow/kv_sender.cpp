@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "kvtransfer/flow/fair_queue.h"
 #include "kvtransfer/flow/messages.h"
 
 namespace sluice::kv {
@@ -14,7 +15,6 @@ constexpr int kProbeBlocks = 4;
 }  // namespace
 
 struct KvSender::Frame {
-  std::uint64_t tag = 0;
   std::vector<std::byte> header;
   Buffer payload;
   SendDone done;
@@ -35,7 +35,7 @@ struct KvSender::Peer {
   bool ready = false, closed = false;
   CreditWindow credit;
   std::uint64_t max_frame = 0;
-  std::deque<Frame> queue;
+  FairQueue<Frame> queue;  // in turns by request
   std::size_t queue_bytes = 0;
   std::vector<std::shared_ptr<Probe>> probes;  // the first one is running once the peer is ready
   BandwidthMeter meter;
@@ -98,13 +98,17 @@ void KvSender::send_frame(const std::string& address, std::uint64_t tag, std::sp
   {
     const std::lock_guard lock(mutex_);
     const PeerPtr p = peer(address, later);
-    if (p->queue_bytes + payload.size() > options_.max_queue_bytes) {
+    if (header.size() > kMaxMessageHeader) {
+      later.push_back([done = std::move(done), bytes = header.size()]() mutable {
+        done(fail(Errc::invalid_argument, "a frame header of {} bytes, at most {} travel", bytes, kMaxMessageHeader));
+      });
+    } else if (p->queue_bytes + payload.size() > options_.max_queue_bytes) {
       later.push_back([done = std::move(done), address]() mutable {
         done(fail(Errc::resource_exhausted, "the queue of KV frames to {} is full", address));
       });
     } else {
       p->queue_bytes += payload.size();
-      p->queue.push_back({tag, {header.begin(), header.end()}, std::move(payload), std::move(done)});
+      p->queue.push(tag, {{header.begin(), header.end()}, std::move(payload), std::move(done)});
       pump(p, later);
     }
   }
@@ -120,32 +124,27 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
       later.push_back([done = std::move(front.done), bytes, most = p->max_frame]() mutable {
         done(fail(Errc::invalid_argument, "a KV frame of {} bytes exceeds the receiver's limit of {}", bytes, most));
       });
+      (void)p->queue.pop();
     } else if (p->credit.take(bytes)) {
       p->meter.on_send(clock_.now());
-      auto frame = std::make_shared<Frame>(std::move(front));
+      auto frame = std::make_shared<Frame>(p->queue.pop());
       transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()},
                        [frame](Result<> r) { frame->done(std::move(r)); });
     } else {
       return;
     }
     p->queue_bytes -= bytes;
-    p->queue.pop_front();
   }
 }
 
 void KvSender::cancel(const std::string& address, std::uint64_t tag) {
-  std::vector<Frame> dropped;
+  std::deque<Frame> dropped;
   {
     const std::lock_guard lock(mutex_);
     const auto it = peers_.find(address);
     if (it == peers_.end()) return;
-    auto& q = it->second->queue;
-    const auto keep = std::ranges::stable_partition(q, [&](const Frame& f) { return f.tag != tag; }).begin();
-    for (auto f = keep; f != q.end(); ++f) {
-      it->second->queue_bytes -= f->payload.size();
-      dropped.push_back(std::move(*f));
-    }
-    q.erase(keep, q.end());
+    dropped = it->second->queue.remove(tag);
+    for (const Frame& f : dropped) it->second->queue_bytes -= f.payload.size();
   }
   for (Frame& f : dropped) f.done(fail(Errc::cancelled, "the request was cancelled"));
 }
@@ -203,7 +202,12 @@ std::vector<std::pair<std::string, LinkStats>> KvSender::stats() const {
 
 void KvSender::on_connected(ConnId conn, bool) {
   const std::lock_guard lock(mutex_);
-  if (by_conn(conn)) transport_->send(conn, {flow::kHello, hello_, {}}, [](const Result<>&) {});
+  if (!by_conn(conn)) return;
+  transport_->send(conn, {flow::kHello, hello_, {}}, [this, conn](const Result<>& r) {
+    if (r) return;
+    on_closed(conn, r.error());  // without a hello nothing would ever leave
+    transport_->close(conn);
+  });
 }
 
 std::span<std::byte> KvSender::on_payload(ConnId, MessageId, std::span<const std::byte>, std::size_t) {
@@ -279,12 +283,11 @@ void KvSender::down(const PeerPtr& p, const Error& why, Later& later) {
   conns_.erase(p->conn);
   if (const auto it = peers_.find(p->address); it != peers_.end() && it->second == p) peers_.erase(it);
   const Error gone{why.code == Errc::cancelled ? Errc::unavailable : why.code, why.message, {}};
-  later.push_back([this, p, gone, frames = std::move(p->queue), probes = std::move(p->probes)]() mutable {
+  later.push_back([this, p, gone, frames = p->queue.drain(), probes = std::move(p->probes)]() mutable {
     for (Frame& f : frames) f.done(std::unexpected(gone));
     for (auto& probe : probes) probe->done(std::unexpected(gone));
     events_.on_peer_down(p->address, gone);
   });
-  p->queue.clear();
   p->queue_bytes = 0;
 }
 

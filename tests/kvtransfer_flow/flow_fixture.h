@@ -54,6 +54,7 @@ struct KeepingSink final : FrameSink, Watched {
     change([&] {
       ++frames;
       last_header = {header.begin(), header.end()};
+      order.push_back(static_cast<int>(header[0]));
       ++senders[conn];
       intact &= whole;
       (keep ? kept.emplace_back() : freed) = std::move(payload);
@@ -75,6 +76,7 @@ struct KeepingSink final : FrameSink, Watched {
   bool intact = true;
   int hellos = 0, frames = 0, downs = 0;
   std::vector<std::byte> last_header;
+  std::vector<int> order;  // first header byte of each frame
   std::map<ConnId, int> senders;
   std::vector<std::vector<std::byte>> notes;
   std::vector<StagingBuffer> kept;

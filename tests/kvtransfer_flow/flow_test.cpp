@@ -54,6 +54,23 @@ TEST_CASE("flow over every transport") {
       CHECK(r.receiver.figures().staged_bytes == 0);
     }
 
+    SECTION("requests that wait for credit take turns") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net);
+      for (int i = 0; i < 4; ++i) s.send(r.address, kFrameBytes, 1, 1);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));  // the window is full
+      for (int i = 0; i < 6; ++i) s.send(r.address, kFrameBytes, 1, 1);
+      s.send(r.address, kFrameBytes, 2, 2);
+      s.send(r.address, kFrameBytes, 3, 3);
+      r.sink.free_all();
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 8; }));  // 1, 2, 3 and 1 again
+      r.sink.keep = false;
+      r.sink.free_all();
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 12; }));
+      CHECK(std::vector(r.sink.order.begin() + 4, r.sink.order.begin() + 8) == std::vector{1, 2, 3, 1});
+    }
+
     SECTION("cancel drops the tag's queued frames and nothing else") {
       ReceivingNode r(net, kSmall);
       r.sink.keep = true;
@@ -143,6 +160,26 @@ TEST_CASE("flow over every transport") {
       CHECK(r.sink.downs == 0);
     }
 
+    SECTION("a frame header that cannot travel is refused and takes no credit") {
+      ReceivingNode r(net, kSmall);
+      SendingNode s(net);
+      s.sender.send_frame(r.address, 1, pattern(kMaxMessageHeader + 1, 1), s.pool.take(100),
+                          [&](Result<> x) { s.change([&] { s.done.push_back(std::move(x)); }); });
+      REQUIRE(s.wait([&] { return s.done.size() == 1; }));
+      CHECK(s.done[0].error().code == Errc::invalid_argument);
+      s.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 1; }));
+      CHECK(s.all_credit_back());
+    }
+
+    SECTION("a hello that cannot travel fails what was queued") {
+      ReceivingNode r(net, kSmall);
+      SendingNode s(net, std::string(kMaxMessageHeader + 1, 'x'));
+      s.send(r.address, kFrameBytes);
+      REQUIRE(s.wait([&] { return s.done.size() == 1 && s.downs.size() == 1; }));
+      CHECK(s.done[0].error().code == Errc::invalid_argument);
+    }
+
     SECTION("too large a frame, a full queue: refused, and the rest goes on") {
       ReceivingNode r(net, kSmall);
       r.sink.keep = true;
@@ -168,9 +205,16 @@ TEST_CASE("flow over every transport") {
       CHECK((*stats)->bandwidth_bytes_per_s > 0);
       s.send(r.address, kFrameBytes);
       REQUIRE(r.sink.wait([&] { return r.sink.frames == 1; }));
-      r.receiver.send_note(r.sink.senders.begin()->first, bytes_of("committed"));
+      const ConnId conn = r.sink.senders.begin()->first;
+      REQUIRE(r.receiver.send_note(conn, bytes_of("committed")));
       REQUIRE(s.wait([&] { return s.notes.size() == 1; }));
       CHECK(s.notes[0] == bytes_of("committed"));
+      // A note over the limit was dropped without a word, and its request waited until its ticket ran out.
+      CHECK(r.receiver.send_note(conn, pattern(kMaxMessageHeader + 1, 1)).error().code == Errc::invalid_argument);
+      REQUIRE(r.receiver.send_note(conn, pattern(kMaxMessageHeader, 2)));
+      REQUIRE(s.wait([&] { return s.notes.size() == 2; }));
+      CHECK(s.notes[1] == pattern(kMaxMessageHeader, 2));
+      CHECK(r.receiver.send_note(ConnId{999999}, bytes_of("hm")).error().code == Errc::unavailable);
     }
   }
 }
