@@ -65,7 +65,7 @@ App::App(const AppOptions& o)
                .on_failed = [this](RequestId id, const Error& why) { loop_.fail(id, why); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       receiver_(o.receiver, ingest_),
-      transport_(or_throw(kv::make_node_transport(o.node, receiver_))) {
+      transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), receiver_))) {
   receiver_.attach(*transport_);
   ingest_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
     if (const auto r = receiver_.send_note(conn, note); !r)

@@ -107,7 +107,7 @@ App::App(const AppOptions& o)
               {.on_end = [this](const ExportEnd& e) { on_export_end(e); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
-      transport_(or_throw(kv::make_node_transport(o.node, sender_))) {
+      transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), sender_))) {
   sender_.attach(*transport_);
 }
 

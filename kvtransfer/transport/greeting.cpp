@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -115,6 +116,19 @@ Result<std::optional<Greeting>> GreetingSocket::parse() {
   Greeting g{p.key, {in_.begin() + sizeof p, in_.end()}};
   in_ = {};
   return g;
+}
+
+std::string GreetingSocket::peer(bool with_port) const {
+  sockaddr_storage at{};
+  socklen_t n = sizeof at;
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  auto* const p = reinterpret_cast<sockaddr*>(&at);
+  if (getpeername(fd_.get(), p, &n) != 0 ||
+      getnameinfo(p, n, host.data(), host.size(), port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return "unknown";
+  if (!with_port) return host.data();
+  return Address{host.data(), static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10))}.str();
 }
 
 Result<GreetingListener> GreetingListener::create(const Address& at) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/result.h"
@@ -46,6 +47,8 @@ class GreetingSocket {
   /// connection: the peer closed it (unavailable) or is none of us (data_corrupt).
   [[nodiscard]] Result<std::optional<Greeting>> advance();
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  /// The other end's numeric host, with its port if asked for.
+  [[nodiscard]] std::string peer(bool with_port) const;
 
  private:
   [[nodiscard]] Result<> flush();

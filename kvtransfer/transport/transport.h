@@ -73,6 +73,12 @@ class Transport {
   [[nodiscard]] virtual std::string describe(ConnId conn) const = 0;
 };
 
+struct SlowPath {
+  ConnId conn;
+  std::string peer;  // the address that was dialled, or the caller's host
+  std::string lane;  // as describe() gives it
+};
+
 struct UcxOptions {
   std::string tls = "tcp,self";              // explicit list: UCX's own choice may fall back silently
   std::string net_devices{};                 // empty: all
@@ -80,9 +86,9 @@ struct UcxOptions {
   std::chrono::milliseconds connect_timeout{5000};
   /// "first-last": ports for data sockets and for listen(":0"); empty: UCX_TCP_PORT_RANGE if that is set, else any.
   std::string port_range{};
-  /// Called on the progress thread with describe()'s text when a connection runs over TCP although `tls` names a faster
-  /// transport: the caller warns loudly and counts it.
-  std::function<void(ConnId, const std::string&)> on_slow_path{};
+  /// Called on the progress thread when a connection runs over TCP although `tls` names a faster transport: the caller
+  /// warns loudly and counts it. make_node_transport() does.
+  std::function<void(const SlowPath&)> on_slow_path{};
 };
 
 /// handler must outlive the transport.

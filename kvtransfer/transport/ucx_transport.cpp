@@ -346,7 +346,7 @@ class UcxTransport final : public Transport {
     if (c.has_work()) mark_busy(c);
     handler_.on_connected(c.id(), c.inbound());
     if (options_.on_slow_path && lane.starts_with("tcp/") && names_faster_than_tcp(options_.tls))
-      options_.on_slow_path(c.id(), lane);
+      options_.on_slow_path({c.id(), c.lifeline().peer(!c.inbound()), lane});
   }
 
   Result<GreetingListener> bind(const Address& at) const {

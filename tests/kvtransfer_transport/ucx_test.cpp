@@ -10,6 +10,7 @@
 #include <set>
 
 #include "kvtransfer/transport/address.h"
+#include "kvtransfer/transport/node_transport.h"
 #include "tests/support/kv/networks.h"
 #include "tests/support/kv/recording_handler.h"
 
@@ -191,22 +192,42 @@ TEST_CASE("a transport list that UCX cannot satisfy is an error, not a fallback"
   CHECK_FALSE(t);
 }
 
-TEST_CASE("a connection that got TCP although shared memory was asked for is reported") {
+TEST_CASE("a node whose connection got TCP although shared memory was asked for counts it, by peer") {
+  // The transport reported it and no daemon listened: KV crossed the kernel for a whole day and nothing said so.
+  const std::string dialled = GENERATE(as<std::string>{}, "posix,tcp,self", "tcp,self");
+  CAPTURE(dialled);
   RecordingHandler ha, hb;
-  const auto b = make_ucx_transport(UcxOptions{.tls = "tcp,self"}, hb).value();  // a peer without shared memory
-  std::mutex mu;
-  std::string seen;
-  UcxOptions o;
-  o.tls = "posix,tcp,self";
-  o.on_slow_path = [&](ConnId, const std::string& lane) {
-    const std::lock_guard lock(mu);
-    seen = lane;
+  Metrics ma, mb;
+  const auto node = [](const std::string& tls) {
+    control::NodeOptions o;
+    o.ucx_tls = tls;
+    return o;
   };
-  const auto a = make_ucx_transport(o, ha).value();
-  const ConnId c = a->connect(b->listen("127.0.0.1:0").value()).value();
+  const bool ours_is_slow = dialled != "tcp,self";
+  const auto a = make_node_transport(node(dialled), ma, ha).value();
+  const auto b = make_node_transport(node(ours_is_slow ? "tcp,self" : "posix,tcp,self"), mb, hb).value();
+  const std::string address = b->listen("127.0.0.1:0").value();
+  const ConnId c = a->connect(address).value();
   std::vector<Result<>> done;
-  a->send(c, {1, {}, {}}, ha.done(done));
+  a->send(c, {1, bytes_of("x"), {}}, ha.done(done));
   REQUIRE(ha.wait([&] { return !done.empty(); }));
-  const std::lock_guard lock(mu);
-  CHECK(seen.starts_with("tcp/"));
+  REQUIRE(hb.wait([&] { return !hb.messages.empty(); }));
+  CHECK(a->describe(c).starts_with("tcp/"));
+  const std::string seen = fmt::format("sluice_transport_slow_path_total{{peer=\"{}\"}} 1",
+                                       ours_is_slow ? address : std::string("127.0.0.1"));
+  CHECK((ma.text().find(seen) != std::string::npos) == ours_is_slow);
+  CHECK((mb.text().find(seen) != std::string::npos) == !ours_is_slow);
+}
+
+TEST_CASE("a connection that got what was asked for is no slow path") {
+  RecordingHandler ha, hb;
+  Metrics metrics;
+  control::NodeOptions o;
+  o.ucx_tls = "posix,tcp,self";
+  const auto a = make_node_transport(o, metrics, ha).value();
+  const auto b = make_node_transport(o, metrics, hb).value();
+  (void)a->connect(b->listen("127.0.0.1:0").value()).value();
+  REQUIRE(ha.wait([&] { return !ha.connected.empty(); }));
+  REQUIRE(hb.wait([&] { return !hb.connected.empty(); }));
+  CHECK(metrics.text().find("slow_path") == std::string::npos);
 }
