@@ -40,6 +40,39 @@ class Gate {
   std::uint64_t count_ = 0;
 };
 
+/// `count` sends, so many at a time: each one's end posts the next, on the progress thread, so that handing over costs
+/// no switch to another thread (ucx_perftest has only one).
+class Series : public std::enable_shared_from_this<Series> {
+ public:
+  using Post = std::function<void(kv::SendDone)>;
+  Series(std::size_t count, std::size_t bytes, Post post)
+      : count_(count),
+        ahead_(std::min(count, std::max<std::size_t>(2, kOutstanding / bytes))),
+        post_(std::move(post)) {}
+
+  [[nodiscard]] Result<> run() {
+    for (std::size_t i = 0; i < ahead_; ++i) next();
+    if (ended_.wait_for(1) && !failed_) return {};
+    return fail(Errc::unavailable, "the peer stopped receiving");
+  }
+
+ private:
+  void next() {
+    if (posted_++ < count_) post_([self = shared_from_this()](const Result<>& r) { self->sent(r); });
+  }
+  void sent(const Result<>& r) {
+    if (!r) failed_ = true;
+    if (++done_ == count_ || failed_) return ended_.raise();
+    next();
+  }
+
+  const std::size_t count_, ahead_;
+  const Post post_;
+  std::atomic<std::size_t> posted_ = 0, done_ = 0;
+  std::atomic<bool> failed_ = false;
+  Gate ended_;
+};
+
 class RawPeer final : public kv::TransportHandler {
  public:
   kv::Transport* transport = nullptr;
@@ -65,7 +98,7 @@ class FlowPeer final : public kv::FrameSink {
   Result<> on_hello(kv::ConnId, std::span<const std::byte>) override { return {}; }
   void on_frame(kv::ConnId c, std::span<const std::byte> head, kv::StagingBuffer payload) override {
     payload = {};
-    if (head.size() > 1) receiver->send_note(c, head);
+    if (head.size() > 1) (void)receiver->send_note(c, head);
   }
   void on_note(kv::ConnId, std::span<const std::byte>) override {}
   void on_peer_down(kv::ConnId, const Error&) override {}
@@ -94,17 +127,13 @@ class RawLink final : public Link, kv::TransportHandler {
 
   Result<double> move(std::size_t bytes, std::size_t count) override {
     if (payload_.size() < bytes) payload_.assign(bytes, std::byte{7});
-    const std::size_t ahead = std::max<std::size_t>(2, kOutstanding / bytes);
-    Gate sent;
     const auto start = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (i >= ahead && !sent.wait_for(i - ahead + 1)) return fail(Errc::unavailable, "the peer stopped receiving");
-      const std::array last{std::byte{1}};
-      const std::span<const std::byte> head =
-          i + 1 == count ? std::span<const std::byte>(last) : std::span<const std::byte>{};
-      transport_->send(conn_, {kData, head, std::span(payload_).first(bytes)}, [&](const Result<>&) { sent.raise(); });
-    }
-    if (!done_.wait_for(++series_) || !sent.wait_for(count)) return fail(Errc::unavailable, "the peer did not finish");
+    SLUICE_TRY(std::make_shared<Series>(count, bytes, [this, bytes](kv::SendDone done) {
+                 transport_->send(conn_, {kData, {}, std::span(payload_).first(bytes)}, std::move(done));
+               })->run());
+    const std::array answer{std::byte{1}};
+    transport_->send(conn_, {kData, answer, {}}, [](const Result<>&) {});
+    if (!done_.wait_for(++series_)) return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   double peer_cpu_seconds() const override { return child_.cpu_seconds(); }
@@ -144,20 +173,12 @@ class FlowLink final : public Link {
     // A receiver takes frames of 16 MiB, so a larger payload goes as several, as the transfer planner would cut it.
     const std::size_t frame = std::min(bytes, kv::ReceiverOptions{}.max_frame_bytes);
     const std::size_t frames = bytes / frame * count;
-    const std::size_t ahead = std::max<std::size_t>(2, kOutstanding / frame);
-    std::atomic<std::size_t> failed = 0;
-    Gate sent;
     const auto start = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < frames; ++i) {
-      if (i >= ahead && !sent.wait_for(i - ahead + 1)) return fail(Errc::unavailable, "the peer stopped receiving");
-      sender_.send_frame(address_, 1, std::vector<std::byte>(i + 1 == frames ? 2 : 1), payloads_.take(frame),
-                         [&](const Result<>& r) {
-                           failed += !r;
-                           sent.raise();
-                         });
-    }
-    if (!notes_.wait_for(++series_) || !sent.wait_for(frames) || failed != 0)
-      return fail(Errc::unavailable, "the peer did not finish");
+    SLUICE_TRY(std::make_shared<Series>(frames, frame, [this, frame](kv::SendDone done) {
+                 sender_.send_frame(address_, 1, kData, payloads_.take(frame), std::move(done));
+               })->run());
+    sender_.send_frame(address_, 1, kLast, payloads_.take(1), [](const Result<>&) {});
+    if (!notes_.wait_for(++series_)) return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   double peer_cpu_seconds() const override { return child_.cpu_seconds(); }
@@ -170,6 +191,7 @@ class FlowLink final : public Link {
         sender_({}, {.max_queue_bytes = 4ULL << 30}, clock_,
                 {.on_note = [this](const std::string&, std::span<const std::byte>) { notes_.raise(); },
                  .on_peer_down = [](const std::string&, const Error&) {}}) {}
+  static constexpr std::array kData{std::byte{0}}, kLast{std::byte{0}, std::byte{0}};  // frame headers
   Child child_;
   std::string address_;
   SteadyClock clock_;
