@@ -72,7 +72,9 @@ Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
   n.speeds.resize(profiles_.size());
   update_speeds(n, info.profiles);
   n.info = std::move(info);
-  nodes_.emplace(n.info.node, std::move(n));
+  const NodeId id = n.info.node;
+  nodes_.emplace(id, std::move(n));
+  stale_ = true;
   return {};
 }
 
@@ -94,14 +96,20 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
   it->second.draining |= h.draining;
   it->second.last = std::move(h);
   it->second.seen = now;
+  sync_load(it->second);
+  sync_speeds(it->second);
 }
 
-void ClusterView::remove(const NodeId& node) { nodes_.erase(node); }
+void ClusterView::remove(const NodeId& node) {
+  nodes_.erase(node);
+  stale_ = true;
+}
 
 bool ClusterView::set_draining(const NodeId& node, bool draining) {
   const auto it = nodes_.find(node);
   if (it == nodes_.end()) return false;
   it->second.draining = draining;
+  sync_load(it->second);
   return true;
 }
 
@@ -116,17 +124,21 @@ void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const Node
   if (const auto p = nodes_.find(prefill); p != nodes_.end()) {
     p->second.queued_tokens += tokens;
     ++p->second.requests;
+    sync_load(p->second);
   }
   if (const auto d = nodes_.find(decode); d != nodes_.end()) {
     d->second.reserved_blocks += blocks;
     ++d->second.seqs;
     ++d->second.requests;
+    sync_load(d->second);
   }
 }
 
 void ClusterView::prefill_finished(const NodeId& prefill, std::uint64_t tokens) {
   const auto p = nodes_.find(prefill);
-  if (p != nodes_.end()) p->second.queued_tokens -= std::min(tokens, p->second.queued_tokens);
+  if (p == nodes_.end()) return;
+  p->second.queued_tokens -= std::min(tokens, p->second.queued_tokens);
+  sync_load(p->second);
 }
 
 void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
@@ -134,6 +146,7 @@ void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
   if (d == nodes_.end()) return;
   d->second.reserved_blocks -= std::min(blocks, d->second.reserved_blocks);
   d->second.seqs -= std::min(1U, d->second.seqs);
+  sync_load(d->second);
 }
 
 const NodeRecord* ClusterView::find(const NodeId& node) const {
@@ -142,6 +155,11 @@ const NodeRecord* ClusterView::find(const NodeId& node) const {
 }
 
 const ClusterSnapshot& ClusterView::snapshot() {
+  if (stale_) rebuild();
+  return snapshot_;
+}
+
+void ClusterView::rebuild() {
   ClusterSnapshot& s = snapshot_;
   s.profiles = profiles_;
   s.layers = std::max(model_.layers, 1U);
@@ -149,28 +167,60 @@ const ClusterSnapshot& ClusterView::snapshot() {
   s.kv_bytes_per_token = 2ULL * model_.layers * model_.kv_heads * model_.head_dim * width;
   s.prefills.clear();
   s.decodes.clear();
-  for (const auto& [id, n] : nodes_) {
+  ++s.topology;
+  stale_ = false;
+  for (auto& [id, n] : nodes_) {
     if (n.info.role == Role::prefill) {
-      s.prefills.push_back(
-          {id, n.info.incarnation, !n.draining, n.last.prefill_tokens_per_s, n.queued_tokens, n.speeds});
+      n.index = s.prefills.size();
+      s.prefills.push_back({.id = id, .incarnation = n.info.incarnation});
     } else {
-      const std::uint32_t held = std::min(n.reserved_blocks, n.info.total_blocks);
-      s.decodes.push_back({id, n.info.incarnation, !n.draining, n.info.block_size, n.info.total_blocks,
-                           n.info.total_blocks - held, n.info.max_seqs, n.seqs, n.last.step_s, n.last.step_batch,
-                           n.speeds});
+      n.index = s.decodes.size();
+      s.decodes.push_back({.id = id,
+                           .incarnation = n.info.incarnation,
+                           .block_size = n.info.block_size,
+                           .total_blocks = n.info.total_blocks,
+                           .max_seqs = n.info.max_seqs});
     }
   }
   s.links.assign(s.prefills.size() * s.decodes.size(), {});
-  for (std::size_t p = 0; p < s.prefills.size(); ++p) {
-    const NodeRecord& pre = nodes_.at(s.prefills[p].id);
-    for (std::size_t d = 0; d < s.decodes.size(); ++d) {
-      const std::string& address = nodes_.at(s.decodes[d].id).info.data_address;
-      const auto it = std::ranges::find(pre.last.links, address, &control::LinkReport::address);
-      if (it != pre.last.links.end())
-        s.links[p * s.decodes.size() + d] = {it->bandwidth_bps, it->rtt_s, it->bytes_in_flight + it->queue_bytes};
-    }
+  for (const auto& [id, n] : nodes_) {
+    sync_load(n);
+    sync_speeds(n);
   }
-  return s;
+}
+
+void ClusterView::sync_load(const NodeRecord& n) {
+  if (stale_) return;
+  if (n.info.role == Role::prefill) {
+    snapshot_.prefills[n.index].usable = !n.draining;
+    snapshot_.prefills[n.index].queued_tokens = n.queued_tokens;
+    return;
+  }
+  DecodeView& d = snapshot_.decodes[n.index];
+  d.usable = !n.draining;
+  d.free_blocks = n.info.total_blocks - std::min(n.reserved_blocks, n.info.total_blocks);
+  d.seqs = n.seqs;
+}
+
+void ClusterView::sync_speeds(const NodeRecord& n) {
+  if (stale_) return;
+  if (n.info.role == Role::decode) {
+    DecodeView& d = snapshot_.decodes[n.index];
+    d.step_s = n.last.step_s;
+    d.step_batch = n.last.step_batch;
+    d.profiles = n.speeds;
+    return;
+  }
+  PrefillView& p = snapshot_.prefills[n.index];
+  p.tokens_per_s = n.last.prefill_tokens_per_s;
+  p.profiles = n.speeds;
+  for (const DecodeView& d : snapshot_.decodes) {
+    const NodeRecord& to = nodes_.at(d.id);
+    const auto it = std::ranges::find(n.last.links, to.info.data_address, &control::LinkReport::address);
+    if (it != n.last.links.end())
+      snapshot_.links[n.index * snapshot_.decodes.size() + to.index] = {it->bandwidth_bps, it->rtt_s,
+                                                                        it->bytes_in_flight + it->queue_bytes};
+  }
 }
 
 const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless) {

@@ -36,6 +36,7 @@ struct NodeRecord {
   std::uint32_t seqs = 0;             // decode
   std::uint64_t requests = 0;         // ever assigned
   std::vector<ProfileSpeed> speeds;   // by profile index
+  std::size_t index = 0;              // in the snapshot's nodes of its role
 };
 
 class ClusterView {
@@ -56,6 +57,7 @@ class ClusterView {
   void prefill_finished(const NodeId& prefill, std::uint64_t tokens);
   void release(const NodeId& decode, std::uint32_t blocks);
 
+  /// Kept up to date by every call above; built anew only when a node came or went.
   [[nodiscard]] const ClusterSnapshot& snapshot();
   /// As snapshot(), with only those nodes usable that continue what nodes with these bits began. With lossless KV it
   /// does not matter where the prefill node cuts.
@@ -75,7 +77,11 @@ class ClusterView {
   std::map<NodeId, NodeRecord> nodes_;
   control::ModelIdentity model_;  // pinned by the first node while any is here
   std::vector<ProfileEntry> profiles_;
+  void rebuild();
+  void sync_load(const NodeRecord& n);
+  void sync_speeds(const NodeRecord& n);
   ClusterSnapshot snapshot_;
+  bool stale_ = true;
 };
 
 }  // namespace sluice::coordinator

@@ -40,14 +40,15 @@ int main(int argc, char** argv) {
   app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")->capture_default_str();
   app.add_option("--max-waiting", s.max_waiting, "Requests that may wait for room")->capture_default_str();
   app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")->capture_default_str();
-  app.add_option("--epsilon", s.controller.epsilon, "Share of decisions that explore")
+  app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of an arm that keeps missing its SLO")
+  app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str();
   app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str();
+  app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
   return run_main(app, argc, argv, [&] {
     log::init("coordinator", "", log_options.level, log_options.format);

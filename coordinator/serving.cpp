@@ -54,8 +54,7 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       metrics_(metrics),
       figures_(metrics, model_.id),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
-      controller_(o.controller),
-      placement_(controller_),
+      placement_(o.controller),
       sweep_timer_(io),
       registry_(io, clock, o.registry, view_,
                 {.on_up = [this](const NodeId& n) { on_node_up(n); },
@@ -160,8 +159,8 @@ void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decisi
   s->prefill = c.prefills[k.prefill].id;
   s->decode = c.decodes[k.decode].id;
   s->profile = c.profiles[k.profile].name;
-  s->arm = k.arm;
-  s->model_ttft_s = k.model_ttft_s;
+  s->chosen = k;
+  placement_.placed(s->chosen, clock_.now());
   s->predicted_ttft_s = k.predicted_ttft_s;
   s->predicted_tpot_s = k.predicted_tpot_s;
   s->kl = k.kl;
@@ -251,12 +250,18 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
 void Serving::undo(const SessionPtr& s) {
   if (!placed(*s)) return;
   if (!s->prefill_reported) {
-    view_.prefill_finished(s->prefill, s->prefill_tokens);
+    drop_prefill(s);
     tell_cancel(s->prefill, s->id);
-    s->prefill_reported = true;
   }
   view_.release(s->decode, s->blocks);
   tell_cancel(s->decode, s->id);
+}
+
+/// No report of this prefill is expected any more.
+void Serving::drop_prefill(const SessionPtr& s) {
+  view_.prefill_finished(s->prefill, s->prefill_tokens);
+  placement_.abandoned(s->chosen);
+  s->prefill_reported = true;
 }
 
 void Serving::tell_cancel(const NodeId& node, RequestId id) {
@@ -275,7 +280,7 @@ void Serving::again(const SessionPtr& s, const Error& why) {
                                  {"why", why.message}});
   undo(s);
   s->state = SessionState::waiting;
-  if (!s->colocated && why.code != Errc::resource_exhausted) controller_.observe_failure(s->arm, clock_.now());
+  if (!s->colocated && why.code != Errc::resource_exhausted) placement_.failed(s->chosen, clock_.now());
   if (!worth_another_try(why.code) || s->resumes >= kMaxResumes) return fail_session(s, why, 1.0);
   ++s->resumes;
   boost::asio::post(io_, [this, s] {
@@ -381,10 +386,11 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   const SessionPtr s = find(m->request);
   if (!s || s->prefill != node || s->prefill_reported) return;
-  view_.prefill_finished(node, s->prefill_tokens);
-  s->prefill_reported = true;
   const bool done = s->state == SessionState::reporting;
-  if (m->error && !done) return again(s, *m->error);
+  if (m->error) {
+    drop_prefill(s);
+    if (!done) return again(s, *m->error);
+  }
   s->node_queue_s = m->queue_s;
   s->prefill_s = m->compute_s;
   s->encode_s = m->encode_s;
@@ -392,6 +398,11 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   s->exposed_s = m->exposed_s;
   s->raw_bytes += m->raw_bytes;
   s->wire_bytes += m->wire_bytes;
+  if (!s->prefill_reported) {
+    s->prefill_reported = true;
+    view_.prefill_finished(node, s->prefill_tokens);
+    placement_.prefill_done(s->chosen, s->measured(), clock_.now());
+  }
   if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
   if (done) complete(s);
 }
@@ -411,6 +422,7 @@ void Serving::on_finished(const NodeId& node, const json& body) {
   if (m->reason == "cancelled") return;  // we asked for it and have moved on
   view_.release(s->decode, s->blocks);
   s->end_reason = m->reason;
+  s->first_step_s = m->first_step_s;
   s->finished = clock_.now();
   s->state = SessionState::reporting;
   // A short answer can overtake the prefill node's report; its figures are worth a moment.
@@ -418,21 +430,18 @@ void Serving::on_finished(const NodeId& node, const json& body) {
 }
 
 void Serving::complete(const SessionPtr& s) {
-  if (!s->prefill_reported) {
-    view_.prefill_finished(s->prefill, s->prefill_tokens);
-    s->prefill_reported = true;
-  }
+  if (!s->prefill_reported) drop_prefill(s);
   learn(*s);
   s->state = SessionState::ended;
   finish(s, s->end_reason == "stop" ? LegEnd::stop : LegEnd::length, s->end_reason);
 }
 
-/// Teaches the controller from a leg that ran undisturbed.
+/// Teaches the policies from a leg that ran undisturbed.
 void Serving::learn(const Session& s) {
   if (s.colocated || s.resumes > 0 || !s.first_token) return;
-  const double ttft = seconds(*s.first_token - s.decided);
-  const bool met = s.ttft_s().value_or(0) <= s.features.ttft_slo_s && s.tpot_s().value_or(0) <= s.features.tpot_slo_s;
-  controller_.observe(s.arm, s.model_ttft_s, ttft, met, clock_.now());
+  Measured m = s.measured();
+  if (const NodeRecord* d = view_.find(s.decode)) m.seqs = d->seqs + 1.0;  // it was one of them
+  placement_.finished(s.chosen, m, clock_.now());
 }
 
 void Serving::finish(const SessionPtr& s, LegEnd how, std::string_view outcome) {
@@ -504,6 +513,14 @@ void Serving::sweep() {
   sweep_timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) sweep();
   });
+}
+
+json Serving::save_state() const { return {{"policy", placement_.save()}}; }
+
+void Serving::load_state(const json& state) {
+  if (!state.contains("policy")) return;
+  if (auto r = placement_.load(state["policy"], clock_.now()); !r)
+    log::warn("learned state not used", {{"why", r.error().message}});
 }
 
 Result<> Serving::drain_node(const NodeId& node) {

@@ -49,6 +49,9 @@ class Serving final : public Backend {
   [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
   [[nodiscard]] std::size_t active() const noexcept { return sessions_.size(); }
+  /// What should outlive this process, and what an earlier one left. A part that cannot be used is logged and left out.
+  [[nodiscard]] nlohmann::json save_state() const;
+  void load_state(const nlohmann::json& state);
   /// Stops placing on a node and tells it to finish what it has.
   [[nodiscard]] Result<> drain_node(const NodeId& node);
   [[nodiscard]] std::string control_address() const { return registry_.address(); }
@@ -73,6 +76,7 @@ class Serving final : public Backend {
   void prefill(const SessionPtr& s, control::ReserveReply reply);
   void again(const SessionPtr& s, const Error& why);
   void undo(const SessionPtr& s);
+  void drop_prefill(const SessionPtr& s);
   void tell_cancel(const NodeId& node, RequestId id);
 
   void on_node_up(const NodeId& node);
@@ -100,7 +104,6 @@ class Serving final : public Backend {
   Metrics& metrics_;
   mutable ServingMetrics figures_;
   ClusterView view_;
-  ProfileController controller_;
   Placement placement_;
   DecisionLog log_{1000};
   std::unordered_map<RequestId, SessionPtr> sessions_;

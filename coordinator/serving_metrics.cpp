@@ -25,6 +25,8 @@ ServingMetrics::ServingMetrics(Metrics& m, std::string model)
       v_e2e_(m.histogram("vllm:e2e_request_latency_seconds", "Alias of sluice_e2e_seconds.", ttft_buckets(), alias_)),
       error_(m.histogram("sluice_ttft_prediction_error_ratio", "abs(actual - predicted) / actual of TTFT.",
                          kErrorBuckets)),
+      tpot_error_(m.histogram("sluice_tpot_prediction_error_ratio", "abs(actual - predicted) / actual of TPOT.",
+                              kErrorBuckets)),
       waiting_(m.gauge("sluice_requests_waiting", "Legs that wait for a place.")),
       running_(m.gauge("sluice_requests_running", "Legs placed and not ended.")),
       v_waiting_(m.gauge("vllm:num_requests_waiting", "Alias of sluice_requests_waiting.", alias_)),
@@ -90,6 +92,8 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
   if (tpot) {
     tpot_.Observe(*tpot);
     v_tpot_.Observe(*tpot);
+    if (s.predicted_tpot_s > 0 && s.resumes == 0 && *tpot > 0)
+      tpot_error_.Observe(std::abs(*tpot - s.predicted_tpot_s) / *tpot);
   }
   const bool met = s.ttft_s().value_or(1e9) <= s.features.ttft_slo_s && tpot.value_or(0) <= s.features.tpot_slo_s;
   (met ? slo_met_ : slo_missed_).Increment();

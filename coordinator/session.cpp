@@ -30,6 +30,22 @@ std::optional<double> Session::tpot_s() const {
   return seconds(last_token - *first_token) / static_cast<double>(emitted.size() - 1);
 }
 
+Measured Session::measured() const {
+  Measured m{.queue_s = node_queue_s,
+             .compute_s = prefill_s,
+             .encode_s = encode_s,
+             .wire_s = wire_s,
+             .exposed_s = exposed_s,
+             .decode_s = decode_s,
+             .first_step_s = first_step_s,
+             .raw_bytes = static_cast<double>(raw_bytes),
+             .wire_bytes = static_cast<double>(wire_bytes),
+             .tpot_s = tpot_s().value_or(0),
+             .output_tokens = static_cast<double>(emitted.size())};
+  if (first_token) m.ttft_s = seconds(*first_token - decided);
+  return m;
+}
+
 LegStats Session::stats() const {
   LegStats s;
   s.prefill_node = prefill;

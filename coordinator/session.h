@@ -31,8 +31,8 @@ struct Session {
   std::uint32_t placement = 0;
   NodeId prefill, decode;
   std::string profile;
-  std::uint64_t arm = 0;
-  double model_ttft_s = 0, predicted_ttft_s = 0, predicted_tpot_s = 0;
+  Candidate chosen;  // split legs: what was predicted, in the policies' own terms
+  double predicted_ttft_s = 0, predicted_tpot_s = 0;
   double kl = 0;
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
@@ -47,7 +47,7 @@ struct Session {
   std::optional<TimePoint> first_token;
   TimePoint last_token{};
   // Measured by the nodes.
-  double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0;
+  double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0, first_step_s = 0;
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   int resumes = 0;
   std::optional<Error> error;  // why it failed
@@ -59,6 +59,8 @@ struct Session {
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.
   [[nodiscard]] std::optional<double> tpot_s() const;
+  /// What the policies learn from. Figures of the prefill node are there once it has reported.
+  [[nodiscard]] Measured measured() const;
 };
 
 }  // namespace sluice::coordinator

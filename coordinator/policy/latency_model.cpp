@@ -1,48 +1,289 @@
 #include "coordinator/policy/latency_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sluice::coordinator {
 namespace {
 
+constexpr EstimateTuning kCodec{.prior_var = 0.09F, .report_var = 0.04F, .drift_per_s = 2e-4F, .memory_s = 600};
+constexpr EstimateTuning kBandwidth{.prior_var = 0.16F, .report_var = 0.04F, .drift_per_s = 4e-3F, .memory_s = 600};
+constexpr EstimateTuning kFixed{.prior_var = 1.0F, .drift_per_s = 1e-3F, .memory_s = 1e6F};
+constexpr EstimateTuning kFirst{.prior_var = 0.25F, .drift_per_s = 1e-3F, .memory_s = 600};
+constexpr double kDiscount = 0.99;  // of the fits, per sample
+constexpr double kFreshS = 10;      // a fit with a sample this young does not listen to reports
+constexpr double kReportFactor = 1.5;
+constexpr double kLeastWireBytes = 64 * 1024;  // below, a transfer tells latency, not bandwidth
+
 double or_default(double measured, double fallback) { return measured > 0 ? measured : fallback; }
+
+BayesLinear<3>::Vector prompt_terms(double tokens) {
+  const double k = tokens * 1e-3;
+  return {1, k, k * k};
+}
+
+bool tells_a_change(double before, double after) {
+  return std::max(before, after) > kReportFactor * std::min(before, after);
+}
+
+/// Variance of a measured time: a share of it, and what a timer and a waking thread add.
+double time_noise(double predicted_s) { return std::pow(0.1 * predicted_s + 3e-4, 2); }
+
+/// Seconds from now until t, at least 0.
+double until(TimePoint t, TimePoint now) { return std::max(0.0, seconds(t - now)); }
 
 }  // namespace
 
-StageTimes stage_times(const ClusterSnapshot& c, std::size_t p, std::size_t d, std::size_t profile,
-                       const RequestFeatures& r) {
-  const PrefillView& pre = c.prefills[p];
-  const DecodeView& dec = c.decodes[d];
-  const LinkState& link = c.link(p, d);
-  const ProfileSpeed& enc = pre.profiles[profile];
-  const ProfileSpeed& out = dec.profiles[profile];
-  const double rate = or_default(pre.tokens_per_s, kDefaultTokensPerS);
-  // The last prompt token is computed on the decode node, so its KV never travels.
-  const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
-  const double raw = tokens * static_cast<double>(c.kv_bytes_per_token);
-  StageTimes t;
-  t.queue_s = static_cast<double>(pre.queued_tokens) / rate;
-  t.prefill_s = tokens / rate;
-  t.encode_s = raw / or_default(enc.encode_bps, kDefaultCodecBps);
-  t.wire_s = (raw / std::max(enc.ratio, 0.1) + static_cast<double>(link.backlog_bytes)) /
-                 or_default(link.bandwidth_bps, kDefaultLinkBps) +
-             link.rtt_s;
-  t.decode_s = raw / or_default(out.decode_bps, kDefaultCodecBps);
-  t.step_s = predict_tpot(dec);
-  return t;
-}
-
-double pipeline_ttft(const StageTimes& t, std::uint32_t layers) {
+double pipeline_ttft(const StageTimes& t, std::uint32_t units) {
+  const double u = std::max(units, 1U);
   const double sum = t.prefill_s + t.encode_s + t.wire_s + t.decode_s;
   const double bottleneck = std::max({t.prefill_s, t.encode_s, t.wire_s, t.decode_s});
-  return t.queue_s + bottleneck + (sum - bottleneck) / std::max(layers, 1U) + t.step_s;
+  const double flow = t.queue_s + bottleneck + (sum - bottleneck) / u;
+  const double tail = std::max(t.wire_s, t.decode_s);
+  const double held = t.link_wait_s + tail + (t.wire_s + t.decode_s - tail) / u;
+  return t.fixed_s + std::max(flow, held) + t.first_s;
 }
 
-double predict_tpot(const DecodeView& d) {
-  const double step = or_default(d.step_s, kDefaultStepS);
-  const double batch = std::max(d.step_batch, 1.0);
-  const double growth = (static_cast<double>(d.seqs) + 1.0) / batch - 1.0;
-  return step * std::max(0.25, 1.0 + kBatchSlope * growth);
+void LatencyModel::size_up() {
+  const std::size_t profiles = names_.profiles.size();
+  prefills_.resize(names_.prefills.size());
+  decodes_.resize(names_.decodes.size());
+  links_.resize(prefills_.size());
+  for (auto& n : prefills_) n.encode.resize(profiles);
+  for (auto& n : decodes_) n.decode.resize(profiles);
+  for (auto& row : links_) row.resize(decodes_.size());
+}
+
+void LatencyModel::grow(const ClusterSnapshot& c) {
+  size_up();
+  for (std::size_t i = 0; i < c.prefills.size(); ++i) {
+    PrefillNode& n = prefills_[names_.prefill[i]];
+    if (n.incarnation == c.prefills[i].incarnation) continue;
+    // A new process under an old name: nothing is queued, and its speeds are a guess again.
+    n.incarnation = c.prefills[i].incarnation;
+    n.busy_until = n.last_end = {};
+    n.outstanding = 0;
+    n.pool = {};
+    n.pool_s = 0;
+    if (n.compute.ready()) n.compute.reset_covariance();
+    for (auto& e : n.encode) e.loosen(kCodec);
+    for (auto& l : links_[names_.prefill[i]]) l.outstanding = 0;
+  }
+  for (std::size_t i = 0; i < c.decodes.size(); ++i) {
+    DecodeNode& n = decodes_[names_.decode[i]];
+    if (n.incarnation == c.decodes[i].incarnation) continue;
+    n.incarnation = c.decodes[i].incarnation;
+    if (n.step.ready()) n.step.reset_covariance();
+    for (auto& e : n.decode) e.loosen(kCodec);
+  }
+}
+
+double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now) {
+  PrefillNode& n = prefills_[names_.prefill[p]];
+  const double rate = or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS);
+  if (rate != n.rate) {
+    const double slope = 1000 / rate;
+    if (!n.compute.ready() || n.learned == TimePoint{})
+      n.compute.set_prior({0, slope, 0}, {0.002 + 0.02 * slope, 0.5 * slope, 0.02 * slope});
+    else if (tells_a_change(n.rate, rate) && seconds(now - n.learned) > kFreshS)
+      n.compute.scale(n.rate / rate);
+    n.rate = rate;
+  }
+  const double least = 0.05 * tokens / rate;
+  return std::max(least, n.compute.predict(prompt_terms(tokens)));
+}
+
+double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now) {
+  const PrefillView& view = c.prefills[p];
+  if (view.queued_tokens == 0) return 0;
+  const double by_tokens = prefill_s(c, p, static_cast<double>(view.queued_tokens), now);
+  const PrefillNode& n = prefills_[names_.prefill[p]];
+  return n.outstanding == 0 ? by_tokens : std::min(by_tokens, until(n.busy_until, now));
+}
+
+const Estimate& LatencyModel::encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now) {
+  Estimate& e = prefills_[names_.prefill[p]].encode[names_.profile[f]];
+  e.report(or_default(c.prefills[p].profiles[f].encode_bps, kDefaultCodecBps), kCodec);
+  e.age(now, kCodec);
+  return e;
+}
+
+const Estimate& LatencyModel::decode(const ClusterSnapshot& c, std::size_t d, std::size_t f, TimePoint now) {
+  Estimate& e = decodes_[names_.decode[d]].decode[names_.profile[f]];
+  e.report(or_default(c.decodes[d].profiles[f].decode_bps, kDefaultCodecBps), kCodec);
+  e.age(now, kCodec);
+  return e;
+}
+
+const Estimate& LatencyModel::bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) {
+  Estimate& e = link(p, d).bandwidth;
+  e.report(or_default(c.link(p, d).bandwidth_bps, kDefaultLinkBps), kBandwidth);
+  e.age(now, kBandwidth);
+  return e;
+}
+
+double LatencyModel::link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const {
+  const Link& l = link(p, d);
+  if (l.outstanding > 0) return until(l.busy_until, now);
+  return static_cast<double>(c.link(p, d).backlog_bytes) / or_default(l.bandwidth.value(), kDefaultLinkBps);
+}
+
+double LatencyModel::fixed_s(std::size_t p, std::size_t d) const {
+  const Link& l = link(p, d);
+  if (l.fixed.count() > 0) return l.fixed.value();
+  return fixed_.known() ? fixed_.value() : kDefaultFixedS;
+}
+
+double LatencyModel::tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now) {
+  DecodeNode& n = decodes_[names_.decode[d]];
+  const DecodeView& view = c.decodes[d];
+  const double step = or_default(view.step_s, kDefaultStepS);
+  const double batch = std::max(view.step_batch, 1.0);
+  if (step != n.step_s || batch != n.step_batch) {
+    const double one = kBatchSlope * step / batch;
+    if (!n.step.ready() || n.learned == TimePoint{})
+      n.step.set_prior({(1 - kBatchSlope) * step, one, 0}, {0.5 * step, 2 * one, 0.002 * step});
+    else if (batch == n.step_batch && tells_a_change(n.step_s, step) && seconds(now - n.learned) > kFreshS)
+      n.step.scale(step / n.step_s);
+    n.step_s = step;
+    n.step_batch = batch;
+  }
+  return std::max(0.2 * step / batch, n.step.predict({1, view.seqs + 1.0, context * 1e-3}));
+}
+
+double LatencyModel::first_s(std::size_t d, double tpot_s) const {
+  const Estimate& e = decodes_[names_.decode[d]].first;
+  return e.known() ? tpot_s * e.value() : tpot_s;
+}
+
+void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k) {
+  const auto [p, d, f] = std::tuple(k.prefill, k.decode, k.profile);
+  k.prefill_slot = names_.prefill[p];
+  k.decode_slot = names_.decode[d];
+  k.profile_slot = names_.profile[f];
+  // The last prompt token is computed on the decode node, so its KV never travels.
+  k.tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  k.raw_bytes = k.tokens * static_cast<double>(c.kv_bytes_per_token);
+  k.wire_bytes = k.raw_bytes / std::max(c.prefills[p].profiles[f].ratio, 0.1);
+  const DecodeView& view = c.decodes[d];
+  k.seqs = view.seqs + 1.0;
+  k.context_tokens = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + k.tokens;
+  StageTimes& t = k.stages;
+  t.queue_s = queue_s(c, p, now);
+  t.prefill_s = prefill_s(c, p, k.tokens, now);
+  t.encode_s = k.raw_bytes / encode(c, p, f, now).value();
+  t.wire_s = k.wire_bytes / bandwidth(c, p, d, now).value() + c.link(p, d).rtt_s;
+  t.decode_s = k.raw_bytes / decode(c, d, f, now).value();
+  t.link_wait_s = link_wait_s(c, p, d, now);
+  t.fixed_s = fixed_s(p, d);
+  t.tpot_s = tpot_s(c, d, k.context_tokens, now);
+  t.first_s = first_s(d, t.tpot_s);
+  k.model_ttft_s = pipeline_ttft(t, c.layers);
+}
+
+void LatencyModel::placed(Candidate& k, TimePoint now) {
+  PrefillNode& n = prefills_[k.prefill_slot];
+  n.busy_until = std::max(n.busy_until, now) + from_seconds(k.stages.prefill_s);
+  ++n.outstanding;
+  k.prefill_end = n.busy_until;
+  k.prefill_shift = n.shift;
+  Link& l = links_[k.prefill_slot][k.decode_slot];
+  const TimePoint begin = n.busy_until - from_seconds(k.stages.prefill_s);
+  l.busy_until = std::max(l.busy_until, begin) + from_seconds(k.stages.wire_s);
+  ++l.outstanding;
+  k.link_end = std::max(l.busy_until, k.prefill_end);
+  k.link_shift = l.shift;
+}
+
+void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint now) {
+  PrefillNode& n = prefills_[k.prefill_slot];
+  const TimePoint end = now - from_seconds(m.exposed_s);
+  const double late = seconds(end - k.prefill_end) - (n.shift - k.prefill_shift);
+  if (n.outstanding > 0) --n.outstanding;
+  n.shift += late;
+  n.busy_until = n.outstanding == 0 ? TimePoint{} : n.busy_until + from_seconds(late);
+  learn_compute(n, k, m, end);
+
+  Link& l = links_[k.prefill_slot][k.decode_slot];
+  const double behind = seconds(now - k.link_end) - (l.shift - k.link_shift);
+  if (l.outstanding > 0) --l.outstanding;
+  l.shift += behind;
+  l.busy_until = l.outstanding == 0 ? TimePoint{} : l.busy_until + from_seconds(behind);
+  changes_ += learn_link(l, m, now);
+  if (m.encode_s > 0 && m.raw_bytes > 0)
+    changes_ +=
+        n.encode[k.profile_slot].observe(m.raw_bytes / m.encode_s, 0.02 + std::pow(5e-4 / m.encode_s, 2), now, kCodec);
+}
+
+/// A node computes one prompt after another, several in a pass: what one takes is the time since the one before ended,
+/// or since it came when the node was idle. Prompts that end together are one sample.
+void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end) {
+  const double stay = m.queue_s + m.compute_s;
+  if (!(stay > 0) || !n.compute.ready()) return;
+  const double gap = n.last_end == TimePoint{} ? stay : std::clamp(seconds(end - n.last_end), 0.0, stay);
+  n.last_end = std::max(n.last_end, end);
+  const auto terms = prompt_terms(k.tokens);
+  for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];
+  n.pool_s += gap;
+  const double expected = n.compute.predict(n.pool);
+  if (n.pool_s < 0.3 * expected && n.pool[0] < 16) return;
+  const double cold = n.learned == TimePoint{} ? Estimate::kColdNoise : 1;
+  changes_ += n.compute.observe(n.pool, n.pool_s, time_noise(std::max(expected, n.pool_s)) * cold, kDiscount);
+  n.learned = end;
+  n.pool = {};
+  n.pool_s = 0;
+}
+
+/// A transfer tells the bandwidth when the wire was what it waited for; any transfer tells a lower bound.
+std::uint64_t LatencyModel::learn_link(Link& l, const Measured& m, TimePoint now) {
+  const double busy = l.last_end == TimePoint{} ? m.wire_s : std::clamp(seconds(now - l.last_end), 0.0, m.wire_s);
+  l.last_end = now;
+  if (!(busy > 0) || m.wire_bytes < kLeastWireBytes) return 0;
+  const double rate = m.wire_bytes / busy;
+  const bool bound = busy > 1.3 * m.compute_s && busy > 1.3 * m.encode_s && busy > 1.3 * m.decode_s;
+  if (!bound && rate <= l.bandwidth.value()) return 0;
+  return l.bandwidth.observe(rate, 0.02, now, kBandwidth) ? 1 : 0;
+}
+
+void LatencyModel::abandoned(const Candidate& k) {
+  PrefillNode& n = prefills_[k.prefill_slot];
+  if (n.outstanding > 0) --n.outstanding;
+  n.busy_until = n.outstanding == 0 ? TimePoint{} : n.busy_until - from_seconds(k.stages.prefill_s);
+  n.shift -= k.stages.prefill_s;
+  Link& l = links_[k.prefill_slot][k.decode_slot];
+  if (l.outstanding > 0) --l.outstanding;
+  l.busy_until = l.outstanding == 0 ? TimePoint{} : l.busy_until - from_seconds(k.stages.wire_s);
+  l.shift -= k.stages.wire_s;
+}
+
+void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now) {
+  DecodeNode& n = decodes_[k.decode_slot];
+  if (m.decode_s > 0 && m.raw_bytes > 0)
+    changes_ +=
+        n.decode[k.profile_slot].observe(m.raw_bytes / m.decode_s, 0.02 + std::pow(5e-4 / m.decode_s, 2), now, kCodec);
+  if (m.tpot_s > 0 && m.output_tokens >= 4 && n.step.ready()) {
+    // A mean over the request's life; the fewer its steps, the less it says.
+    const double seqs = m.seqs > 0 ? 0.5 * (k.seqs + m.seqs) : k.seqs;
+    const double cold = n.learned == TimePoint{} ? Estimate::kColdNoise : 1;
+    const double noise = time_noise(m.tpot_s) * (1 + 8 / m.output_tokens) * cold;
+    changes_ += n.step.observe({1, seqs, k.context_tokens * 1e-3}, m.tpot_s, noise, kDiscount);
+    n.learned = now;
+  }
+  if (m.first_step_s > 0 && k.stages.tpot_s > 0) {
+    if (!n.first.known()) n.first.report(1, kFirst);
+    n.first.observe(m.first_step_s / k.stages.tpot_s, 0.1, now, kFirst);
+  }
+  if (m.ttft_s > 0 && m.compute_s > 0 && m.first_step_s > 0) {
+    // What no stage accounts for is the price of a request as such.
+    const double rest = m.ttft_s - m.queue_s - m.compute_s - m.exposed_s - m.first_step_s;
+    const double sample = std::max(rest, 1e-4);
+    // Of a long request the rest is mostly the stages' own error.
+    const double noise = 0.1 + std::pow(0.1 * m.ttft_s / sample, 2);
+    for (Estimate* e : {&fixed_, &links_[k.prefill_slot][k.decode_slot].fixed}) {
+      if (!e->known()) e->report(fixed_.known() ? fixed_.value() : kDefaultFixedS, kFixed);
+      e->observe(sample, noise, now, kFixed);
+    }
+  }
 }
 
 }  // namespace sluice::coordinator

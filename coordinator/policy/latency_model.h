@@ -1,35 +1,118 @@
 #pragma once
-// Predicted TTFT and TPOT of a candidate (prefill node, decode node, profile). Pure functions.
+// Predicted TTFT and TPOT of a candidate (prefill node, decode node, profile), with parameters learned online per node
+// and per link.
 //
 // A split request is a pipeline: chunked prefill computes layer by layer while finished layers are encoded, sent and
 // decoded. With u equal units per stage and stage totals t_i, a pipeline takes max(t) + (sum(t) - max(t)) / u: the
-// bottleneck stage in full, plus one unit of every other stage to fill and drain.
+// bottleneck stage in full, plus one unit of every other stage to fill and drain. A link that is still busy with
+// earlier requests holds the tail of the pipeline back.
+//
+// Learned: compute time of a prompt (fixed, linear and quadratic in tokens) per prefill node; time of a step (fixed,
+// per sequence, per token of context) per decode node; codec speed per node and profile; bandwidth per link; what a
+// request costs whatever its size, per pair. Reported figures (tables, probes, heartbeats) are where learning starts.
+// How busy nodes and links are is the model's own account, corrected whenever a request says when it was through.
+//
+// Pure logic, time given; not thread-safe. Nothing between bind() and placed() allocates.
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
 
+#include "common/result.h"
+#include "coordinator/policy/bayes_linear.h"
+#include "coordinator/policy/directory.h"
+#include "coordinator/policy/estimate.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
 
-struct StageTimes {
-  double queue_s = 0;    // waiting for the prefill node
-  double prefill_s = 0;  // compute
-  double encode_s = 0, wire_s = 0, decode_s = 0;
-  double step_s = 0;  // first decode step, which computes the prompt's last token
-};
-
-/// Stage totals of a request over one pair and profile, before overlap.
-[[nodiscard]] StageTimes stage_times(const ClusterSnapshot& c, std::size_t p, std::size_t d, std::size_t profile,
-                                     const RequestFeatures& r);
-
-/// TTFT with overlap; `layers` units per stage.
-[[nodiscard]] double pipeline_ttft(const StageTimes& t, std::uint32_t layers);
-
-/// TPOT on a decode node with one more sequence: the measured step scaled by how its batch grows. A step is mostly
-/// weight reads, shared by the batch, so growth is charged at kBatchSlope of proportional.
-[[nodiscard]] double predict_tpot(const DecodeView& d);
-inline constexpr double kBatchSlope = 0.25;
+/// TTFT of stage totals with overlap; `units` per stage (layers).
+[[nodiscard]] double pipeline_ttft(const StageTimes& t, std::uint32_t units);
 
 /// Assumed until a node has measured itself; only ordering before the first request depends on them.
 inline constexpr double kDefaultTokensPerS = 2000, kDefaultLinkBps = 1e9, kDefaultCodecBps = 1e9, kDefaultStepS = 0.01;
+inline constexpr double kDefaultFixedS = 0.001;
+/// A step is mostly weight reads, shared by the batch: the share of a reported step that is first taken to grow with
+/// it.
+inline constexpr double kBatchSlope = 0.25;
+
+class LatencyModel {
+ public:
+  explicit LatencyModel(Directory& names) : names_(names) {}
+
+  /// Follows the bound snapshot; call after Directory::bind said that something changed.
+  void grow(const ClusterSnapshot& c);
+
+  // Parts of a prediction, by index into the bound snapshot. Each takes over what the snapshot reports first.
+  [[nodiscard]] double queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now);
+  [[nodiscard]] double prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now);
+  [[nodiscard]] const Estimate& encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now);
+  [[nodiscard]] const Estimate& decode(const ClusterSnapshot& c, std::size_t d, std::size_t f, TimePoint now);
+  [[nodiscard]] const Estimate& bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now);
+  [[nodiscard]] double link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const;
+  [[nodiscard]] double fixed_s(std::size_t p, std::size_t d) const;
+  /// A step with one more sequence of `context` tokens, and the first step of a request in it.
+  [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now);
+  [[nodiscard]] double first_s(std::size_t d, double tpot_s) const;
+
+  /// Everything of one candidate; fills stages, bytes and model_ttft_s of `k`, whose indices are set.
+  void predict(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k);
+
+  /// The candidate was taken up: node and link are busy for its time. Fills its ends.
+  void placed(Candidate& k, TimePoint now);
+  /// Its KV has left and was confirmed just now.
+  void prefill_done(const Candidate& k, const Measured& m, TimePoint now);
+  /// It will not be computed, or was lost: its time is given back.
+  void abandoned(const Candidate& k);
+  /// It has ended well.
+  void finished(const Candidate& k, const Measured& m, TimePoint now);
+
+  [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
+  [[nodiscard]] nlohmann::json save() const;
+  void load(const nlohmann::json& j, TimePoint now);
+
+ private:
+  using Fit = BayesLinear<3>;
+  struct PrefillNode {
+    Incarnation incarnation;
+    Fit compute;  // seconds of prompts: {count, tokens / 1000, sum of (tokens / 1000)^2}
+    double rate = 0;
+    TimePoint learned{};
+    TimePoint busy_until{}, last_end{};
+    double shift = 0;  // summed corrections of busy_until
+    std::uint32_t outstanding = 0;
+    Fit::Vector pool{};  // prompts whose computation ended together
+    double pool_s = 0;
+    std::vector<Estimate> encode;  // bytes per second by profile slot
+  };
+  struct DecodeNode {
+    Incarnation incarnation;
+    Fit step;  // seconds: {1, sequences, context tokens / 1000}
+    double step_s = 0, step_batch = 0;
+    TimePoint learned{};
+    Estimate first;  // first step over a step
+    std::vector<Estimate> decode;
+  };
+  struct Link {
+    Estimate bandwidth, fixed;
+    TimePoint busy_until{}, last_end{};
+    double shift = 0;
+    std::uint32_t outstanding = 0;
+  };
+
+  [[nodiscard]] Link& link(std::size_t p, std::size_t d) { return links_[names_.prefill[p]][names_.decode[d]]; }
+  [[nodiscard]] const Link& link(std::size_t p, std::size_t d) const {
+    return links_[names_.prefill[p]][names_.decode[d]];
+  }
+  void size_up();
+  void learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end);
+  static std::uint64_t learn_link(Link& l, const Measured& m, TimePoint now);
+
+  Directory& names_;
+  std::vector<PrefillNode> prefills_;     // by slot
+  std::vector<DecodeNode> decodes_;       // by slot
+  std::vector<std::vector<Link>> links_;  // [prefill slot][decode slot]
+  Estimate fixed_;                        // of every pair, for one that has no sample yet
+  std::uint64_t changes_ = 0;
+};
 
 }  // namespace sluice::coordinator

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <optional>
 
-#include "coordinator/policy/latency_model.h"
-
 namespace sluice::coordinator {
 namespace {
 
@@ -47,6 +45,22 @@ std::optional<std::variant<Wait, Refusal>> check_room(const ClusterSnapshot& c, 
       0};
 }
 
+/// What a decode node's speed costs, in units of a TTFT as long as its objective. Near and past the TPOT objective it
+/// outweighs any faster start.
+float tpot_cost(float tpot_s, double slo_s) {
+  const auto share = static_cast<float>(tpot_s / std::max(slo_s, 1e-9));
+  return 0.25F * share + 10.0F * std::max(0.0F, share - 0.9F);
+}
+
+Refusal too_late(double soonest_s, double deadline_s) {
+  return {Error{Errc::resource_exhausted,
+                fmt::format("no pair of nodes can start answering within {:.0f} ms (the soonest would take {:.0f} ms); "
+                            "retry later",
+                            deadline_s * 1e3, soonest_s * 1e3),
+                {}},
+          std::max(1.0, std::ceil(soonest_s - deadline_s))};
+}
+
 }  // namespace
 
 std::uint32_t blocks_needed(const RequestFeatures& r, std::uint32_t block_size) {
@@ -54,62 +68,226 @@ std::uint32_t blocks_needed(const RequestFeatures& r, std::uint32_t block_size) 
   return static_cast<std::uint32_t>((tokens + block_size - 1) / std::max(block_size, 1U));
 }
 
-Result<std::vector<std::size_t>> Placement::allowed_profiles(const ClusterSnapshot& c, const RequestFeatures& r) const {
-  std::vector<std::size_t> out;
-  if (r.profile) {
-    for (std::size_t i = 0; i < c.profiles.size(); ++i)
-      if (c.profiles[i].name == *r.profile) out.push_back(i);
-    if (out.empty())
-      return std::unexpected(
-          Error{Errc::not_found, fmt::format("KV profile '{}' is not offered here", *r.profile), "sluice.profile"});
-    return out;
-  }
+Result<> Placement::allow_profiles(const ClusterSnapshot& c, const RequestFeatures& r) {
+  table_.profiles.clear();
   for (std::size_t i = 0; i < c.profiles.size(); ++i)
-    if (c.profiles[i].kl <= r.quality_budget) out.push_back(i);
-  if (out.empty())
-    return std::unexpected(Error{Errc::invalid_argument,
-                                 fmt::format("no KV profile is within the quality budget of {} nats", r.quality_budget),
-                                 "sluice.quality_budget"});
+    if (r.profile ? c.profiles[i].name == *r.profile : c.profiles[i].kl <= r.quality_budget)
+      table_.profiles.push_back(i);
+  if (!table_.profiles.empty()) return {};
+  if (r.profile)
+    return std::unexpected(
+        Error{Errc::not_found, fmt::format("KV profile '{}' is not offered here", *r.profile), "sluice.profile"});
+  return std::unexpected(Error{Errc::invalid_argument,
+                               fmt::format("no KV profile is within the quality budget of {} nats", r.quality_budget),
+                               "sluice.quality_budget"});
+}
+
+/// Keeps the cheapest three quarters of the places, and fills the rest by chance.
+void Placement::shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out) {
+  out.clear();
+  constexpr std::size_t kMost = CandidateTable::kNodes;
+  if (all.size() > kMost) {
+    constexpr std::size_t kCheapest = kMost * 3 / 4;
+    std::ranges::nth_element(all, all.begin() + kCheapest, {}, &Ranked::cost);
+    for (std::size_t i = kCheapest; i < kMost; ++i)
+      std::swap(all[i], all[i + controller_.random().next() % (all.size() - i)]);
+    all.resize(kMost);
+    std::ranges::sort(all, {}, &Ranked::index);
+  }
+  for (const Ranked& x : all) out.push_back(x.index);
+}
+
+void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
+  const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  ranked_.clear();
+  for (std::size_t p = 0; p < c.prefills.size(); ++p)
+    if (c.prefills[p].usable)
+      ranked_.push_back({static_cast<float>(latency_.queue_s(c, p, now) + latency_.prefill_s(c, p, tokens, now)), p});
+  shorten(ranked_, table_.prefills);
+  ranked_.clear();
+  for (std::size_t d = 0; d < c.decodes.size(); ++d)
+    if (room_on(c.decodes[d], r) == Room::now)
+      ranked_.push_back({static_cast<float>(latency_.tpot_s(c, d, tokens, now)), d});
+  shorten(ranked_, table_.decodes);
+}
+
+void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
+  CandidateTable& t = table_;
+  t.shape();
+  const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));
+  const std::size_t nf = t.profiles.size();
+  t.inverse_units = 1.0F / static_cast<float>(std::max(c.layers, 1U));
+  t.log_kilotokens = std::log(std::max(tokens, 1.0) * 1e-3);
+  for (std::size_t i = 0; i < t.prefills.size(); ++i) {
+    const std::size_t p = t.prefills[i];
+    t.queue[i] = static_cast<float>(latency_.queue_s(c, p, now));
+    t.prefill[i] = static_cast<float>(latency_.prefill_s(c, p, tokens, now));
+    t.load[i] = t.queue[i] > 0 ? t.queue[i] / (t.queue[i] + t.prefill[i]) : 0;
+    for (std::size_t j = 0; j < nf; ++j) {
+      const Estimate& e = latency_.encode(c, p, t.profiles[j], now);
+      t.encode[i * t.stride + j] = raw / e.value();
+      t.encode_var[i * t.stride + j] = e.var();
+      t.wire_bytes[i * t.stride + j] =
+          raw / static_cast<float>(std::max(c.prefills[p].profiles[t.profiles[j]].ratio, 0.1));
+    }
+  }
+  for (std::size_t i = 0; i < t.decodes.size(); ++i) {
+    const std::size_t d = t.decodes[i];
+    const DecodeView& view = c.decodes[d];
+    const double context = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + tokens;
+    const double tpot = latency_.tpot_s(c, d, context, now);
+    t.tpot[i] = static_cast<float>(tpot);
+    t.first[i] = static_cast<float>(latency_.first_s(d, tpot));
+    t.fill[i] = static_cast<float>(view.seqs + 1.0) / static_cast<float>(std::max(view.max_seqs, 1U));
+    for (std::size_t j = 0; j < nf; ++j) {
+      const Estimate& e = latency_.decode(c, d, t.profiles[j], now);
+      t.decode[i * t.stride + j] = raw / e.value();
+      t.decode_var[i * t.stride + j] = e.var();
+    }
+  }
+  for (std::size_t i = 0; i < t.prefills.size(); ++i)
+    for (std::size_t j = 0; j < t.decodes.size(); ++j) {
+      const std::size_t pair = i * t.decodes.size() + j;
+      const Estimate& e = latency_.bandwidth(c, t.prefills[i], t.decodes[j], now);
+      t.byte_s[pair] = 1 / e.value();
+      t.byte_var[pair] = e.var();
+      t.log_bandwidth[pair] = e.log_value() - 20.7232658F;  // log of 1e9 bytes per second
+      t.rtt[pair] = static_cast<float>(c.link(t.prefills[i], t.decodes[j]).rtt_s);
+      t.wait[pair] = static_cast<float>(latency_.link_wait_s(c, t.prefills[i], t.decodes[j], now));
+      t.fixed[pair] = static_cast<float>(latency_.fixed_s(t.prefills[i], t.decodes[j]));
+    }
+  for (std::size_t j = 0; j < nf; ++j) {
+    t.kl[j] = static_cast<float>(c.profiles[t.profiles[j]].kl);
+    t.log_wire_mb[j] = std::log(std::max(t.wire_bytes[j], 1.0F) * 1e-6F);
+  }
+}
+
+/// Costs of all candidates into cost_, and the best of those that can start within the limit.
+Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePoint now) {
+  constexpr std::size_t kLanes = CandidateTable::kLanes;
+  const CandidateTable& t = table_;
+  const std::size_t nd = t.decodes.size();
+  const auto limit = static_cast<float>(std::min(limit_s, 0.5 * CandidateTable::kNever));
+  const auto scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
+  cost_.resize(t.size());
+  Best out;
+  for (const bool fallback : {false, true}) {
+    std::size_t considered = 0;
+    float lanes[kLanes];
+    std::ranges::fill(lanes, CandidateTable::kNever);
+    for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
+      const std::size_t p = pair / nd;
+      const std::size_t d = pair % nd;
+      const bool rests =
+          !fallback && controller_.resting(names_.prefill[t.prefills[p]], names_.decode[t.decodes[d]], now);
+      const float within = rests ? -1.0F : limit;
+      const float base = tpot_cost(t.tpot[d], r.tpot_slo_s) + static_cast<float>(r.waited_s) * scale;
+      for (std::size_t block = pair * t.stride; block < (pair + 1) * t.stride; block += kLanes) {
+        std::uint32_t in_time = 0;
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          const bool ok = ttft_[block + i] <= within;
+          const float cost = ok ? ttft_[block + i] * scale + base : CandidateTable::kNever;
+          cost_[block + i] = cost;
+          lanes[i] = cost < lanes[i] ? cost : lanes[i];
+          in_time += ok ? 1U : 0U;
+        }
+        considered += in_time;
+      }
+    }
+    out = {0, *std::ranges::min_element(lanes), considered, fallback};
+    if (considered > 0) break;  // else everything that could serve rests: serving slowly beats refusing
+  }
+  if (out.considered == 0) return out;
+  const float close = out.cost * static_cast<float>(1 + kTieShare);
+  float kl = CandidateTable::kNever;
+  float least = CandidateTable::kNever;
+  for (std::size_t i = 0; i < cost_.size(); ++i) {
+    if (cost_[i] > close) continue;
+    const float own = t.kl[i % t.stride];
+    if (own > kl || (own == kl && cost_[i] >= least)) continue;
+    kl = own;
+    least = cost_[i];
+    out.index = i;
+  }
+  out.cost = least;
   return out;
 }
 
-Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
-  if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
-  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
-  auto profiles = allowed_profiles(c, r);
-  if (!profiles) return Refusal{std::move(profiles).error(), 0};
-
-  candidates_.clear();
-  double soonest = INFINITY;
-  for (std::size_t p = 0; p < c.prefills.size(); ++p) {
-    if (!c.prefills[p].usable) continue;
-    for (std::size_t d = 0; d < c.decodes.size(); ++d) {
-      if (room_on(c.decodes[d], r) != Room::now) continue;
-      for (const std::size_t f : *profiles) {
-        Candidate k{.prefill = p, .decode = d, .profile = f, .kl = c.profiles[f].kl};
-        k.arm = ProfileController::arm_key(c.prefills[p].id, c.decodes[d].id, c.profiles[f].name);
-        const StageTimes t = stage_times(c, p, d, f, r);
-        k.model_ttft_s = pipeline_ttft(t, c.layers);
-        k.predicted_ttft_s = controller_.corrected(k.arm, k.model_ttft_s);
-        k.predicted_tpot_s = t.step_s;
-        soonest = std::min(soonest, k.predicted_ttft_s);
-        if (k.predicted_ttft_s + r.waited_s <= deadline_s) candidates_.push_back(k);
-      }
+/// The best candidate of one draw from the posterior, among those expected to take limit_s at most.
+std::size_t Placement::draw(const RequestFeatures& r, float limit_s, TimePoint now) {
+  drawn_ = table_;
+  FastRandom& z = controller_.random();
+  auto shake = [&](std::vector<float>& times, const std::vector<float>& var) {
+    for (std::size_t i = 0; i < times.size(); ++i)
+      if (var[i] > 0) times[i] *= std::exp(std::sqrt(var[i]) * z.normal());
+  };
+  shake(drawn_.encode, drawn_.encode_var);
+  shake(drawn_.decode, drawn_.decode_var);
+  shake(drawn_.byte_s, drawn_.byte_var);
+  controller_.weigh(drawn_, true, now);
+  predict_all(drawn_, drawn_ttft_);
+  const auto scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
+  std::size_t index = cost_.size();
+  float least = CandidateTable::kNever;
+  for (std::size_t pair = 0; pair < drawn_.pairs(); ++pair) {
+    const float base = tpot_cost(drawn_.tpot[pair % drawn_.decodes.size()], r.tpot_slo_s);
+    for (std::size_t i = pair * drawn_.stride; i < (pair + 1) * drawn_.stride; ++i) {
+      if (cost_[i] >= CandidateTable::kNever || ttft_[i] > limit_s) continue;
+      const float cost = drawn_ttft_[i] * scale + base;
+      if (cost >= least) continue;
+      least = cost;
+      index = i;
     }
   }
-  if (candidates_.empty()) {
-    const double late = soonest + r.waited_s - deadline_s;
-    return Refusal{
-        Error{
-            Errc::resource_exhausted,
-            fmt::format(
-                "no pair of nodes can start answering within {:.0f} ms (the soonest would take {:.0f} ms); retry later",
-                deadline_s * 1e3, (soonest + r.waited_s) * 1e3),
-            {}},
-        std::max(1.0, std::ceil(late))};
+  return index;
+}
+
+Candidate Placement::candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index, TimePoint now) {
+  const std::size_t pair = index / table_.stride;
+  Candidate k{.prefill = table_.prefills[pair / table_.decodes.size()],
+              .decode = table_.decodes[pair % table_.decodes.size()],
+              .profile = table_.profiles[index % table_.stride]};
+  latency_.predict(c, r, now, k);
+  k.features = ProfileController::features(k, c.decodes[k.decode].max_seqs,
+                                           latency_.bandwidth(c, k.prefill, k.decode, now).value());
+  k.kl = c.profiles[k.profile].kl;
+  k.predicted_ttft_s = k.model_ttft_s * controller_.correction(k);
+  k.predicted_tpot_s = k.stages.tpot_s;
+  k.chance = controller_.chance(k, r);
+  return k;
+}
+
+Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
+  if (names_.bind(c)) {
+    latency_.grow(c);
+    controller_.grow();
   }
-  const Choice choice = controller_.choose(candidates_, r, now);
-  return Decision{candidates_[choice.index], choice.reason, candidates_.size()};
+  if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
+  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
+  if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
+  list_nodes(c, r, now);
+  fill(c, r, now);
+  controller_.weigh(table_, false, now);
+  predict_all(table_, ttft_);
+  const Best found = best(r, deadline_s - r.waited_s, now);
+  if (found.considered == 0) return too_late(*std::ranges::min_element(ttft_) + r.waited_s, deadline_s);
+  Decision out{candidate(c, r, found.index, now), ChoiceReason::best, found.considered};
+  if (found.fallback) out.reason = ChoiceReason::cooled_fallback;
+  if (found.considered == 1) out.reason = ChoiceReason::only;
+  if (out.reason != ChoiceReason::best || !controller_.may_probe()) return out;
+  const std::size_t probe = draw(r, ttft_[found.index] * static_cast<float>(kProbeFactor), now);
+  if (probe == cost_.size() || probe == found.index) return out;
+  const Candidate other = candidate(c, r, probe, now);
+  if (other.chance < kSafeChance && other.chance < out.chosen.chance - 0.05) return out;
+  out.chosen = other;
+  out.reason = ChoiceReason::explore;
+  return out;
+}
+
+void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
+  controller_.observe(k, m.ttft_s, now);
+  latency_.finished(k, m, now);
 }
 
 std::variant<std::size_t, Wait, Refusal> Placement::decide_colocated(const ClusterSnapshot& c,

@@ -1,12 +1,21 @@
 #pragma once
-// One decision per request over (prefill node, decode node, profile), or why there is none. Pure logic over a snapshot.
+// One decision per request over (prefill node, decode node, profile), or why there is none. Pure logic over a snapshot;
+// the daemons and the simulator run this very class. Not thread-safe.
 //
 // Outcomes: Decision (go), Wait (a decode node can hold it, but not now), Refusal (no pair can meet the deadline, the
 // quality budget leaves no profile, or no node could ever hold it).
+//
+// A request's life here: decide -> placed -> prefill_done -> finished | abandoned | failed. In a steady cluster the way
+// of decide() allocates nothing. In a large cluster each side is first cut to CandidateTable::kNodes nodes: the ones
+// that could begin soonest, and some drawn at random, so that no node is out of sight for ever.
+#include <nlohmann/json_fwd.hpp>
 #include <variant>
 #include <vector>
 
 #include "common/result.h"
+#include "coordinator/policy/candidates.h"
+#include "coordinator/policy/directory.h"
+#include "coordinator/policy/latency_model.h"
 #include "coordinator/policy/profile_controller.h"
 #include "coordinator/policy/types.h"
 
@@ -15,7 +24,7 @@ namespace sluice::coordinator {
 struct Decision {
   Candidate chosen;
   ChoiceReason reason = ChoiceReason::best;
-  std::size_t considered = 0;  // feasible candidates
+  std::size_t considered = 0;  // candidates that could start in time
 };
 
 struct Wait {};
@@ -29,18 +38,59 @@ using Placed = std::variant<Decision, Wait, Refusal>;
 
 class Placement {
  public:
-  explicit Placement(ProfileController& controller) : controller_(controller) {}
+  explicit Placement(const ControllerOptions& o) : latency_(names_), controller_(names_, o) {}
+  Placement(const Placement&) = delete;  // the parts refer to each other
+  Placement& operator=(const Placement&) = delete;
+
   /// deadline_s: the latest TTFT worth admitting, counted from when the request was received.
   [[nodiscard]] Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now);
   /// A decode node alone (colocated, or a one-token prompt): the least loaded one with room.
   [[nodiscard]] static std::variant<std::size_t, Wait, Refusal> decide_colocated(const ClusterSnapshot& c,
                                                                                  const RequestFeatures& r);
 
+  /// The decision was taken up.
+  void placed(Candidate& k, TimePoint now) { latency_.placed(k, now); }
+  void prefill_done(const Candidate& k, const Measured& m, TimePoint now) { latency_.prefill_done(k, m, now); }
+  /// Ended well: teaches model and controller.
+  void finished(const Candidate& k, const Measured& m, TimePoint now);
+  /// Its prefill will not be reported any more.
+  void abandoned(const Candidate& k) { latency_.abandoned(k); }
+  /// A node or link failed it; the pair rests.
+  void failed(const Candidate& k, TimePoint now) { controller_.observe_failure(k, now); }
+
+  /// Changes of nodes and links seen so far.
+  [[nodiscard]] std::uint64_t changes() const noexcept { return latency_.changes() + controller_.changes(); }
+  /// What was learned, for a file; and back. A state of another version, or a damaged one, is refused whole.
+  [[nodiscard]] nlohmann::json save() const;
+  [[nodiscard]] Result<> load(const nlohmann::json& j, TimePoint now);
+
  private:
-  [[nodiscard]] Result<std::vector<std::size_t>> allowed_profiles(const ClusterSnapshot& c,
-                                                                  const RequestFeatures& r) const;
-  ProfileController& controller_;
-  std::vector<Candidate> candidates_;  // scratch
+  struct Ranked {
+    float cost;
+    std::size_t index;
+  };
+  [[nodiscard]] Result<> allow_profiles(const ClusterSnapshot& c, const RequestFeatures& r);
+  void shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out);
+  void list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
+  void fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
+  struct Best {
+    std::size_t index = 0;
+    float cost = 0;
+    std::size_t considered = 0;
+    bool fallback = false;
+  };
+  [[nodiscard]] Best best(const RequestFeatures& r, double limit_s, TimePoint now);
+  [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, TimePoint now);
+  [[nodiscard]] Candidate candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index,
+                                    TimePoint now);
+
+  Directory names_;
+  LatencyModel latency_;
+  ProfileController controller_;
+  // Buffers of decide().
+  std::vector<Ranked> ranked_;
+  CandidateTable table_, drawn_;
+  std::vector<float> ttft_, cost_, drawn_ttft_;
 };
 
 /// KV blocks a request needs on a decode node, its whole output included.

@@ -2,25 +2,54 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace sluice::coordinator {
 namespace {
 
-/// How bad a candidate is: TTFT relative to its SLO, plus what TPOT overshoots. Below 1 both are met.
-double cost(const Candidate& c, const RequestFeatures& r) {
-  const double ttft = (c.predicted_ttft_s + r.waited_s) / std::max(r.ttft_slo_s, 1e-6);
-  const double tpot = c.predicted_tpot_s / std::max(r.tpot_slo_s, 1e-9);
-  return ttft + std::max(0.0, tpot - 1.0) * 10.0;
+constexpr float kNodeVar = 0.02F;  // before anything was measured, of the log
+constexpr float kPairVar = 0.04F;
+constexpr float kChangeVar = 0.5F;
+constexpr float kDriftPerS = 4e-4F;
+constexpr float kMemoryS = 120;  // an effect without samples goes back to nothing with this time constant
+constexpr double kSharedDiscount = 0.998;
+constexpr double kNoiseWeight = 0.02;
+constexpr double kMaxCredit = 4;
+const double kLogBound = std::log(kResidualBound);
+
+/// Features are kept near unit size, so that weights have one scale.
+double squeeze(double x) { return std::clamp(x, -2.0, 2.0); }
+double size_feature(double log_megabytes) { return squeeze(log_megabytes / 5); }
+double bandwidth_feature(double log_gigabytes_s) { return squeeze(log_gigabytes_s / 5); }
+double length_feature(double log_kilotokens) { return squeeze(log_kilotokens / 5); }
+
+void age(Effect& e, float prior_var, TimePoint now) {
+  if (now <= e.aged) return;
+  const bool first = e.aged == TimePoint{};
+  const auto gone = static_cast<float>(seconds(now - e.aged));
+  if (!first && gone < 0.1F) return;  // often asked, seldom worth an exponential
+  e.aged = now;
+  if (first) return;
+  e.mean *= std::exp(-gone / kMemoryS);
+  if (e.var < prior_var) e.var = std::min(prior_var, e.var + kDriftPerS * gone);
 }
 
-bool meets(const Candidate& c, const RequestFeatures& r) {
-  return c.predicted_ttft_s + r.waited_s <= r.ttft_slo_s && c.predicted_tpot_s <= r.tpot_slo_s;
+/// One Kalman step of an effect that had `e.var` of the whole variance.
+bool learn(Effect& e, double deviation, double spread) {
+  const double z = deviation / spread;
+  e.up = std::max(0.0F, e.up + static_cast<float>(z) - Estimate::kSlack);
+  e.down = std::max(0.0F, e.down - static_cast<float>(z) - Estimate::kSlack);
+  const double gain = e.var / (spread * spread);
+  e.mean += static_cast<float>(gain * deviation);
+  e.var *= static_cast<float>(1 - gain);
+  ++e.count;
+  if (std::max(e.up, e.down) <= Estimate::kThreshold) return false;
+  e.up = e.down = 0;
+  e.var = std::max(e.var, kChangeVar);
+  return true;
 }
 
-std::uint64_t fnv(std::uint64_t h, std::string_view s) {
-  for (const char ch : s) h = (h ^ static_cast<unsigned char>(ch)) * 0x100000001b3ULL;
-  return (h ^ 0xffU) * 0x100000001b3ULL;
-}
+double normal_below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
 
 }  // namespace
 
@@ -38,74 +67,126 @@ std::string_view name(ChoiceReason r) noexcept {
   return "best";
 }
 
-std::uint64_t ProfileController::arm_key(const NodeId& p, const NodeId& d, const std::string& profile) {
-  return fnv(fnv(fnv(0xcbf29ce484222325ULL, p.value()), d.value()), profile);
+ProfileController::ProfileController(Directory& names, const ControllerOptions& o)
+    : names_(names), options_(o), random_(o.seed) {
+  shared_.set_prior({}, {0.2, 0.1, 0.1, 0.2, 0.2, 0.1});
+  (void)random_.normal();  // makes the table now rather than on the way of the first decision
 }
 
-double ProfileController::corrected(std::uint64_t arm, double model_ttft_s) const {
-  const auto it = arms_.find(arm);
-  return it == arms_.end() ? model_ttft_s : model_ttft_s * std::exp(it->second.log_residual);
+void ProfileController::size_up() {
+  prefills_.resize(names_.prefills.size(), fresh(kNodeVar));
+  decodes_.resize(names_.decodes.size(), fresh(kNodeVar));
+  profiles_.resize(names_.profiles.size(), fresh(kNodeVar));
+  pairs_.resize(prefills_.size());
+  for (auto& row : pairs_) row.resize(decodes_.size(), Pair{fresh(kPairVar), {}});
 }
 
-const ProfileController::ArmState* ProfileController::arm(std::uint64_t key) const {
-  const auto it = arms_.find(key);
-  return it == arms_.end() ? nullptr : &it->second;
+void ProfileController::grow() { size_up(); }
+
+Features ProfileController::features(const Candidate& k, double max_seqs, double bandwidth_bps) {
+  const double work = k.stages.queue_s + k.stages.prefill_s;
+  return {1,
+          size_feature(std::log(std::max(k.wire_bytes, 1.0) * 1e-6)),
+          bandwidth_feature(std::log(std::max(bandwidth_bps, 1.0) * 1e-9)),
+          work > 0 ? k.stages.queue_s / work : 0,
+          k.seqs / std::max(max_seqs, 1.0),
+          length_feature(std::log(std::max(k.tokens, 1.0) * 1e-3))};
 }
 
-bool ProfileController::cooled(std::uint64_t arm, TimePoint now) const {
-  const auto it = arms_.find(arm);
-  return it != arms_.end() && it->second.cooled_until > now;
+double ProfileController::correction(const Candidate& k) const {
+  const double sum = shared_.predict(k.features) + prefills_[k.prefill_slot].mean + decodes_[k.decode_slot].mean +
+                     profiles_[k.profile_slot].mean + pairs_[k.prefill_slot][k.decode_slot].effect.mean;
+  return std::exp(std::clamp(sum, -kLogBound, kLogBound));
 }
 
-Choice ProfileController::choose(std::span<const Candidate> candidates, const RequestFeatures& r, TimePoint now) {
-  if (candidates.size() == 1) return {0, ChoiceReason::only};
-  open_.clear();
-  for (std::size_t i = 0; i < candidates.size(); ++i)
-    if (!cooled(candidates[i].arm, now)) open_.push_back(i);
-  ChoiceReason reason = ChoiceReason::best;
-  if (open_.empty()) {
-    // Everything rests: serving slowly beats refusing, so the least bad arm goes on.
-    for (std::size_t i = 0; i < candidates.size(); ++i) open_.push_back(i);
-    reason = ChoiceReason::cooled_fallback;
+double ProfileController::spread(const Candidate& k) const {
+  return std::sqrt(noise_ + shared_.variance(k.features) + prefills_[k.prefill_slot].var + decodes_[k.decode_slot].var +
+                   profiles_[k.profile_slot].var + pairs_[k.prefill_slot][k.decode_slot].effect.var);
+}
+
+double ProfileController::chance(const Candidate& k, const RequestFeatures& r) const {
+  const double left = r.ttft_slo_s - r.waited_s;
+  if (!(left > 0)) return 0;
+  const double ttft = normal_below((std::log(left) - std::log(std::max(k.predicted_ttft_s, 1e-9))) / spread(k));
+  // A step's time is steadier than a request's way; a tenth is its spread.
+  const double tpot =
+      normal_below((std::log(std::max(r.tpot_slo_s, 1e-9)) - std::log(std::max(k.predicted_tpot_s, 1e-9))) / 0.1);
+  return ttft * tpot;
+}
+
+void ProfileController::weigh(CandidateTable& t, bool drawn, TimePoint now) {
+  Features w = shared_.mean();
+  if (drawn) {
+    Features z;
+    for (double& v : z) v = random_.normal();
+    w = shared_.sample(z);
   }
-  if (reason == ChoiceReason::best && std::uniform_real_distribution<>(0, 1)(rng_) < options_.epsilon) {
-    auto safe = std::vector<std::size_t>();
-    std::ranges::copy_if(open_, std::back_inserter(safe), [&](std::size_t i) { return meets(candidates[i], r); });
-    if (safe.size() > 1) return {safe[rng_() % safe.size()], ChoiceReason::explore};
-  }
-  std::size_t best = open_.front();
-  double best_cost = cost(candidates[best], r);
-  for (const std::size_t i : open_) best_cost = std::min(best_cost, cost(candidates[i], r));
-  double best_kl = INFINITY;
-  double chosen_cost = INFINITY;
-  for (const std::size_t i : open_) {
-    const double c = cost(candidates[i], r);
-    if (c > best_cost * (1 + kTieShare)) continue;
-    if (candidates[i].kl < best_kl || (candidates[i].kl == best_kl && c < chosen_cost)) {
-      best = i;
-      best_kl = candidates[i].kl;
-      chosen_cost = c;
+  auto value = [&](Effect& e, float prior_var) {
+    age(e, prior_var, now);
+    return drawn ? e.mean + std::sqrt(e.var) * random_.normal() : e.mean;
+  };
+  const double base = w[0] + w[5] * length_feature(t.log_kilotokens);
+  float by_decode[CandidateTable::kNodes];
+  for (std::size_t d = 0; d < t.decodes.size(); ++d)
+    by_decode[d] = static_cast<float>(w[4] * t.fill[d]) + value(decodes_[names_.decode[t.decodes[d]]], kNodeVar);
+  for (std::size_t p = 0; p < t.prefills.size(); ++p) {
+    const Slot ps = names_.prefill[t.prefills[p]];
+    const auto by_prefill = static_cast<float>(base + w[3] * t.load[p]) + value(prefills_[ps], kNodeVar);
+    for (std::size_t d = 0; d < t.decodes.size(); ++d) {
+      const std::size_t pair = p * t.decodes.size() + d;
+      const auto link = static_cast<float>(w[2] * bandwidth_feature(t.log_bandwidth[pair])) +
+                        value(pairs_[ps][names_.decode[t.decodes[d]]].effect, kPairVar);
+      const auto bound = static_cast<float>(kLogBound);
+      t.factor[pair] = std::exp(std::clamp(by_prefill + by_decode[d] + link, -bound, bound));
     }
   }
-  return {best, reason};
+  for (std::size_t f = 0; f < t.profiles.size(); ++f)
+    t.profile_factor[f] = std::exp(static_cast<float>(w[1] * size_feature(t.log_wire_mb[f])) +
+                                   value(profiles_[names_.profile[t.profiles[f]]], kNodeVar));
 }
 
-void ProfileController::observe(std::uint64_t arm, double model_ttft_s, double ttft_s, bool met_slo, TimePoint now) {
-  if (!(model_ttft_s > 0) || !(ttft_s > 0)) return;
-  ArmState& a = arms_[arm];
-  // One outlier (a page fault storm, a stopped process) must not move an arm by more than a factor of e^2.
-  const double seen = std::clamp(std::log(ttft_s / model_ttft_s), a.log_residual - 2.0, a.log_residual + 2.0);
-  a.log_residual = a.count == 0 ? seen : a.log_residual + options_.eta * (seen - a.log_residual);
-  ++a.count;
-  a.misses = met_slo ? 0 : a.misses + 1;
-  if (a.misses >= kMissesToCool) {
-    a.cooled_until = now + from_seconds(options_.cooldown_s);
-    a.misses = 0;
+bool ProfileController::may_probe() {
+  credit_ = std::min(kMaxCredit, credit_ + options_.probe_share);
+  if (credit_ < 1) return false;
+  credit_ -= 1;
+  return true;
+}
+
+bool ProfileController::resting(Slot prefill, Slot decode, TimePoint now) const {
+  return pairs_[prefill][decode].rest_until > now;
+}
+
+bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now) {
+  if (!(k.model_ttft_s > 0) || !(ttft_s > 0) || !std::isfinite(ttft_s)) return false;
+  Effect* const effects[] = {&prefills_[k.prefill_slot], &decodes_[k.decode_slot], &profiles_[k.profile_slot],
+                             &pairs_[k.prefill_slot][k.decode_slot].effect};
+  double mean = shared_.predict(k.features);
+  double var = 0;
+  bool cold = seen_ == 0;
+  for (Effect* e : effects) {
+    cold |= e->count == 0;
+    age(*e, e == effects[3] ? kPairVar : kNodeVar, now);
+    mean += e->mean;
+    var += e->var;
   }
+  // An entity's first request pays for things that come once: pages, connections, caches.
+  const double noise = cold ? noise_ * Estimate::kColdNoise : noise_;
+  const double spread = std::sqrt(noise + var + shared_.variance(k.features));
+  const double seen = std::log(ttft_s / k.model_ttft_s);
+  const double deviation = std::clamp(seen - mean, -Estimate::kClip * spread, Estimate::kClip * spread);
+  if (!cold)
+    noise_ =
+        std::clamp(noise_ + kNoiseWeight * (deviation * deviation - (spread * spread - noise) - noise_), 0.0025, 0.25);
+  double means = 0;
+  for (Effect* e : effects) means += e->mean;
+  changes_ += shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount);
+  for (Effect* e : effects) changes_ += learn(*e, deviation, spread);
+  ++seen_;
+  return true;
 }
 
-void ProfileController::observe_failure(std::uint64_t arm, TimePoint now) {
-  arms_[arm].cooled_until = now + from_seconds(options_.cooldown_s);
+void ProfileController::observe_failure(const Candidate& k, TimePoint now) {
+  pairs_[k.prefill_slot][k.decode_slot].rest_until = now + from_seconds(options_.cooldown_s);
 }
 
 }  // namespace sluice::coordinator

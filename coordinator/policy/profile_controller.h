@@ -1,80 +1,102 @@
 #pragma once
-// Learns what the latency model gets wrong and picks among candidates. Pure logic: events in, a choice out; time and
-// randomness are given. Not thread-safe.
+// The bandit over candidates (prefill, decode, profile): learns what the latency model gets wrong, knows how sure it
+// is, and picks. Pure logic: events in, a choice out; time and randomness are given. Not thread-safe.
 //
-// Each arm (prefill, decode, profile) keeps an EWMA of log(actual / predicted TTFT), so a prediction is corrected by
-// exp(residual). A share epsilon of choices explores among candidates that are predicted to meet their SLO. An arm that
-// misses its SLO kMissesToCool times in a row rests for cooldown_s. Quality is a hard constraint, applied before any
-// score.
+// log(actual / modelled TTFT) of a candidate is taken to be
+//     w . x  +  a[prefill]  +  b[decode]  +  c[profile]  +  e[prefill, decode]
+// with shared weights w over features (bytes, bandwidth, load, length) and one effect per entity, all Gaussian. So what
+// one request shows of a link serves every profile over it, and a decision over thousands of arms learns from tens of
+// requests. Weights and effects discount the past; deviations that add up on an entity make it forget (its variance is
+// raised). Choices go by the posterior mean. A share of them, which a user sets, is drawn from the posterior instead
+// (Thompson sampling), and taken only where it is safe: the drawn candidate's chance to meet its SLO is high, or no
+// worse than the best one's, and its expected time is no more than kProbeFactor of the best one's.
+// Quality is a hard constraint, applied before any score. A pair of nodes on which a request failed rests for a while.
 #include <cstdint>
-#include <random>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
-#include "common/clock.h"
+#include "coordinator/policy/bayes_linear.h"
+#include "coordinator/policy/candidates.h"
+#include "coordinator/policy/directory.h"
+#include "coordinator/policy/estimate.h"
+#include "coordinator/policy/fast_random.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
 
 struct ControllerOptions {
-  double epsilon = 0.05;
-  double eta = 0.3;  // EWMA weight of the newest residual
-  double cooldown_s = 5.0;
+  double probe_share = 0.05;  // of decisions that may be drawn from the posterior
+  double cooldown_s = 5.0;    // rest of a pair after a failure
   std::uint64_t seed = 1;
 };
-inline constexpr int kMissesToCool = 3;
 /// Predictions closer than this share are equal, and the better quality wins.
 inline constexpr double kTieShare = 0.02;
-
-struct Candidate {
-  std::size_t prefill = 0, decode = 0, profile = 0;  // indices into the snapshot
-  std::uint64_t arm = 0;
-  double model_ttft_s = 0;      // from the latency model
-  double predicted_ttft_s = 0;  // corrected
-  double predicted_tpot_s = 0;
-  double kl = 0;
-};
+inline constexpr double kProbeFactor = 2.0;
+inline constexpr double kSafeChance = 0.9;
+/// The residual never multiplies a prediction by more than this, either way.
+inline constexpr double kResidualBound = 8.0;
 
 enum class ChoiceReason { best, explore, only, cooled_fallback };
 [[nodiscard]] std::string_view name(ChoiceReason r) noexcept;
 
-struct Choice {
-  std::size_t index = 0;  // into the candidates
-  ChoiceReason reason = ChoiceReason::best;
+/// One entity's share of the residual, in log.
+struct Effect {
+  float mean = 0, var = 0;
+  float up = 0, down = 0;  // CUSUM
+  std::uint32_t count = 0;
+  TimePoint aged{};
 };
 
 class ProfileController {
  public:
-  explicit ProfileController(const ControllerOptions& o) : options_(o), rng_(o.seed) {}
+  ProfileController(Directory& names, const ControllerOptions& o);
 
-  /// Stable key of an arm across snapshots.
-  [[nodiscard]] static std::uint64_t arm_key(const NodeId& p, const NodeId& d, const std::string& profile);
-  /// model_ttft corrected by what was learned of the arm.
-  [[nodiscard]] double corrected(std::uint64_t arm, double model_ttft_s) const;
+  /// Follows the bound snapshot; call after Directory::bind said that something changed.
+  void grow();
 
-  /// candidates: not empty, all within the quality budget, predictions filled in.
-  [[nodiscard]] Choice choose(std::span<const Candidate> candidates, const RequestFeatures& r, TimePoint now);
+  /// The features of a candidate whose stages are known.
+  [[nodiscard]] static Features features(const Candidate& k, double max_seqs, double bandwidth_bps);
+  /// Multiplier and standard deviation (of the log) of the model's TTFT.
+  [[nodiscard]] double correction(const Candidate& k) const;
+  [[nodiscard]] double spread(const Candidate& k) const;
+  /// Probability that a candidate with predictions filled in meets both objectives.
+  [[nodiscard]] double chance(const Candidate& k, const RequestFeatures& r) const;
 
-  /// What a finished request measured. ttft_s counts from when the decision was made.
-  void observe(std::uint64_t arm, double model_ttft_s, double ttft_s, bool met_slo, TimePoint now);
-  /// A request on the arm failed (node or link): rest it at once.
-  void observe_failure(std::uint64_t arm, TimePoint now);
+  /// Fills the table's multipliers with posterior means, or with one draw from the posterior.
+  void weigh(CandidateTable& t, bool drawn, TimePoint now);
+  /// Whether this decision may probe; takes its share of the budget.
+  [[nodiscard]] bool may_probe();
+  [[nodiscard]] FastRandom& random() noexcept { return random_; }
+  [[nodiscard]] bool resting(Slot prefill, Slot decode, TimePoint now) const;
 
-  struct ArmState {
-    double log_residual = 0;
-    std::uint64_t count = 0;
-    int misses = 0;
-    TimePoint cooled_until{};
-  };
-  [[nodiscard]] const ArmState* arm(std::uint64_t key) const;
+  /// What a finished request took. False when nothing could be learned.
+  bool observe(const Candidate& k, double ttft_s, TimePoint now);
+  /// A request on the pair failed (node or link): rest it at once.
+  void observe_failure(const Candidate& k, TimePoint now);
+
+  [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
+  [[nodiscard]] nlohmann::json save() const;
+  void load(const nlohmann::json& j, TimePoint now);
 
  private:
-  [[nodiscard]] bool cooled(std::uint64_t arm, TimePoint now) const;
+  struct Pair {
+    Effect effect;
+    TimePoint rest_until{};
+  };
+  [[nodiscard]] static Effect fresh(float var) { return {.var = var}; }
+  void size_up();
+
+  Directory& names_;
   ControllerOptions options_;
-  std::mt19937_64 rng_;
-  std::unordered_map<std::uint64_t, ArmState> arms_;
-  std::vector<std::size_t> open_;  // scratch of choose()
+  FastRandom random_;
+  BayesLinear<kFeatures> shared_;
+  std::vector<Effect> prefills_, decodes_, profiles_;  // by slot
+  std::vector<std::vector<Pair>> pairs_;               // [prefill slot][decode slot]
+  double noise_ = 0.02;                                // variance of one request's log residual
+  std::uint64_t seen_ = 0, changes_ = 0;
+  double credit_ = 0;
 };
 
 }  // namespace sluice::coordinator

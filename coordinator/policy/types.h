@@ -1,10 +1,12 @@
 #pragma once
 // What the policies see: plain values, no sockets, no clock. Times in seconds, sizes in bytes, rates per second.
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/ids.h"
 
 namespace sluice::coordinator {
@@ -60,6 +62,8 @@ struct ClusterSnapshot {
   std::vector<LinkState> links;  // [prefill * decodes.size() + decode]
   std::uint64_t kv_bytes_per_token = 0;
   std::uint32_t layers = 1;
+  // Grows when a node or profile comes or goes, so that names need not be compared; 0 = not kept.
+  std::uint64_t topology = 0;
   [[nodiscard]] const LinkState& link(std::size_t p, std::size_t d) const { return links[p * decodes.size() + d]; }
 };
 
@@ -70,6 +74,51 @@ struct RequestFeatures {
   double waited_s = 0;                 // since the request was received
   double quality_budget = 0.05;        // hard bound on KL
   std::optional<std::string> profile;  // pinned
+};
+
+/// Where the predicted time of a request goes: stage totals before overlap, in seconds.
+struct StageTimes {
+  double queue_s = 0;    // waiting for the prefill node
+  double prefill_s = 0;  // compute
+  double encode_s = 0, wire_s = 0, decode_s = 0;
+  double link_wait_s = 0;  // bytes of earlier requests on the same link
+  double fixed_s = 0;      // per request whatever its size: messages, threads waking
+  double first_s = 0;      // first decode step, which computes the prompt's last token
+  double tpot_s = 0;       // of the steps after it
+};
+
+/// What a prediction rests on besides the stages; the controller learns weights over it.
+inline constexpr std::size_t kFeatures = 6;
+using Features = std::array<double, kFeatures>;
+
+/// One (prefill, decode, profile) with everything predicted of it. Slots are lasting; indices are of one snapshot.
+struct Candidate {
+  std::size_t prefill = 0, decode = 0, profile = 0;
+  std::uint32_t prefill_slot = 0, decode_slot = 0, profile_slot = 0;
+  double model_ttft_s = 0;      // by the latency model
+  double predicted_ttft_s = 0;  // with the learned residual
+  double predicted_tpot_s = 0;
+  double chance = 1;  // predicted probability to meet both SLOs
+  double kl = 0;
+  StageTimes stages;
+  Features features{};
+  double tokens = 0, raw_bytes = 0, wire_bytes = 0;  // of the KV that travels
+  double seqs = 0, context_tokens = 0;               // on the decode node, this request included
+  // Ends in the model's account of node and link; see LatencyModel::placed.
+  TimePoint prefill_end{}, link_end{};
+  double prefill_shift = 0, link_shift = 0;
+};
+
+/// What nodes measured of one request. 0 = not measured.
+struct Measured {
+  double queue_s = 0, compute_s = 0;  // prefill node
+  double encode_s = 0, wire_s = 0, exposed_s = 0;
+  double decode_s = 0, first_step_s = 0;  // decode node
+  double raw_bytes = 0, wire_bytes = 0;
+  double ttft_s = 0;  // from the decision
+  double tpot_s = 0;
+  double output_tokens = 0;
+  double seqs = 0;  // on the decode node at the end, this request included
 };
 
 }  // namespace sluice::coordinator

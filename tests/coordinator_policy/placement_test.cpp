@@ -10,8 +10,7 @@ using namespace sluice::coordinator;
 namespace {
 
 struct Bench {
-  ProfileController controller{{.epsilon = 0}};
-  Placement placement{controller};
+  Placement placement{{.probe_share = 0}};
   TimePoint now{};
   Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline = 60) {
     return placement.decide(c, r, deadline, now);
@@ -117,6 +116,70 @@ TEST_CASE("what cannot start before its deadline is refused with a time to retry
   waited.waited_s = 4.9;
   c.prefills[0].queued_tokens = 0;
   CHECK(std::holds_alternative<Refusal>(b.decide(c, waited, 5)));
+}
+
+TEST_CASE("a pair on which a request failed rests; when all rest the best still serves") {
+  Bench b;
+  auto c = test::cluster(1, 2);
+  b.now = TimePoint{std::chrono::seconds(1000)};
+  const Decision first = decision(b.decide(c, test::request()));
+  b.placement.failed(first.chosen, b.now);
+  const Decision second = decision(b.decide(c, test::request()));
+  CHECK(second.chosen.decode != first.chosen.decode);
+  b.placement.failed(second.chosen, b.now);
+  CHECK(decision(b.decide(c, test::request())).reason == ChoiceReason::cooled_fallback);
+  b.now += std::chrono::seconds(6);
+  CHECK(decision(b.decide(c, test::request())).reason == ChoiceReason::best);
+}
+
+TEST_CASE("missing the TPOT objective outweighs a faster start") {
+  Bench b;
+  auto c = test::cluster(1, 2);
+  c.links[0].bandwidth_bps = 4e9;
+  CHECK(decision(b.decide(c, test::request())).chosen.decode == 0);
+  c.decodes[0].step_s = 0.2;
+  CHECK(decision(b.decide(c, test::request())).chosen.decode == 1);
+}
+
+TEST_CASE("equal times go to the better quality") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.prefills[0].tokens_per_s = 100;  // prefill hides every profile
+  for (auto& p : c.profiles) p.kl += 0.001;
+  c.profiles[1].kl = 0;
+  CHECK(decision(b.decide(c, test::request())).chosen.profile == 1);
+}
+
+TEST_CASE("a large cluster is cut to those that can begin soonest, and nobody is out of sight") {
+  Bench b;
+  auto c = test::cluster(60, 40);
+  for (std::size_t i = 0; i < 60; ++i) c.prefills[i].queued_tokens = i == 47 ? 0 : 50000;
+  for (std::size_t i = 0; i < 40; ++i) c.decodes[i].seqs = i == 31 ? 0 : 40;
+  const Decision d = decision(b.decide(c, test::request()));
+  CHECK(d.chosen.prefill == 47);
+  CHECK(d.chosen.decode == 31);
+  CHECK(d.considered == CandidateTable::kNodes * CandidateTable::kNodes * 3);
+}
+
+TEST_CASE("every column of the table says what the model says of one candidate") {
+  Bench b;
+  auto c = test::cluster(3, 4);
+  for (std::size_t i = 0; i < c.links.size(); ++i) c.links[i] = {1e8 * static_cast<double>(i + 1), 1e-4, 1000 * i};
+  for (std::size_t i = 0; i < 3; ++i) c.prefills[i].queued_tokens = 1000 * i;
+  // decide() predicts the winner a second time, in doubles; what it was chosen for must be the same figure.
+  Directory names;
+  LatencyModel model(names);
+  names.bind(c);
+  model.grow(c);
+  double least = 1e9;
+  for (std::size_t p = 0; p < 3; ++p)
+    for (std::size_t d = 0; d < 4; ++d)
+      for (std::size_t f = 0; f < 3; ++f) {
+        Candidate k{.prefill = p, .decode = d, .profile = f};
+        model.predict(c, test::request(), b.now, k);
+        least = std::min(least, k.model_ttft_s);
+      }
+  CHECK(decision(b.decide(c, test::request())).chosen.predicted_ttft_s == Approx(least).epsilon(kTieShare));
 }
 
 TEST_CASE("colocated legs go to the least loaded decode node with room") {

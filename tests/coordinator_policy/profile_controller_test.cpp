@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "coordinator/policy/placement.h"
 #include "tests/coordinator_policy/fixture.h"
 
 using namespace sluice;
@@ -10,109 +11,157 @@ using namespace sluice::coordinator;
 
 namespace {
 
-const TimePoint kStart{std::chrono::seconds(100)};
+/// A placement over a cluster whose truth differs from what is reported. Only TTFTs are told, no stages, so that all
+/// learning is the controller's.
+struct World {
+  ClusterSnapshot cluster;
+  Placement placement;
+  TimePoint now{std::chrono::seconds(1000)};
+  RequestFeatures r = test::request();
 
-std::vector<Candidate> three(double a, double b, double c) {
-  std::vector<Candidate> out;
-  const double times[] = {a, b, c};
-  for (std::size_t i = 0; i < 3; ++i)
-    out.push_back({.profile = i,
-                   .arm = 10 + i,
-                   .model_ttft_s = times[i],
-                   .predicted_ttft_s = times[i],
-                   .predicted_tpot_s = 0.01,
-                   .kl = 0.01 * static_cast<double>(i)});
-  return out;
-}
+  explicit World(std::size_t p, std::size_t d, double probe_share = 0, std::uint64_t seed = 1)
+      : cluster(test::cluster(p, d)), placement({.probe_share = probe_share, .seed = seed}) {}
 
-/// Predictions as placement would make them now.
-std::vector<Candidate> corrected(const ProfileController& k, std::vector<Candidate> c) {
-  for (auto& x : c) x.predicted_ttft_s = k.corrected(x.arm, x.model_ttft_s);
-  return c;
-}
+  Decision decide() {
+    const Placed placed = placement.decide(cluster, r, 1e6, now);
+    REQUIRE(std::holds_alternative<Decision>(placed));
+    return std::get<Decision>(placed);
+  }
+  void tell(const Candidate& k, double ttft_s) {
+    now += std::chrono::milliseconds(100);
+    placement.finished(k, {.ttft_s = ttft_s}, now);
+  }
+};
 
 }  // namespace
 
-TEST_CASE("the fastest candidate wins; equal ones go by quality") {
-  ProfileController k({.epsilon = 0});
-  const auto r = test::request();
-  CHECK(k.choose(three(0.3, 0.1, 0.2), r, kStart).index == 1);
-  CHECK(k.choose(three(0.201, 0.2, 0.199), r, kStart).index == 0);
-}
-
 TEST_CASE("a wrong model is corrected by what was measured") {
-  ProfileController k({.epsilon = 0});
-  const auto r = test::request();
-  // The model believes arm 2; in truth it takes five times as long.
-  for (int i = 0; i < 10; ++i) {
-    const auto c = corrected(k, three(0.3, 0.25, 0.1));
-    const auto at = k.choose(c, r, kStart).index;
-    const double truth[] = {0.3, 0.25, 0.5};
-    k.observe(c[at].arm, c[at].model_ttft_s, truth[at], true, kStart);
+  World w(1, 2);
+  w.cluster.links[0].bandwidth_bps = 3e9;
+  CHECK(w.decide().chosen.decode == 0);
+  // In truth decode node 0 takes five times as long.
+  for (int i = 0; i < 12; ++i) {
+    const Decision d = w.decide();
+    w.tell(d.chosen, d.chosen.model_ttft_s * (d.chosen.decode == 0 ? 5 : 1));
   }
-  CHECK(k.choose(corrected(k, three(0.3, 0.25, 0.1)), r, kStart).index == 1);
-  CHECK(k.corrected(12, 0.1) == Approx(0.5).epsilon(0.1));
+  CHECK(w.decide().chosen.decode == 1);
 }
 
-TEST_CASE("the residual follows a change and shrugs off one outlier") {
-  ProfileController k({.epsilon = 0});
-  for (int i = 0; i < 20; ++i) k.observe(1, 0.1, 0.1, true, kStart);
-  k.observe(1, 0.1, 1000, false, kStart);
-  CHECK(k.corrected(1, 0.1) < 0.1 * 2);
-  for (int i = 0; i < 30; ++i) k.observe(1, 0.1, 0.2, true, kStart);
-  CHECK(k.corrected(1, 0.1) == Approx(0.2).epsilon(0.05));
+TEST_CASE("what one profile shows of a link serves every profile over it") {
+  World w(1, 2);
+  const Decision first = w.decide();
+  for (int i = 0; i < 20; ++i) w.tell(first.chosen, first.chosen.model_ttft_s * 3);
+  w.r.profile = first.chosen.profile == 0 ? "q8" : "raw";
+  CHECK(w.decide().chosen.decode != first.chosen.decode);
 }
 
-TEST_CASE("an arm that keeps missing its SLO rests, then comes back") {
-  ProfileController k({.epsilon = 0, .cooldown_s = 5});
-  const auto r = test::request();
-  const auto c = three(0.1, 0.2, 0.3);
-  for (int i = 0; i < kMissesToCool; ++i) k.observe(10, 0.1, 0.1, false, kStart);
-  CHECK(k.choose(c, r, kStart).index == 1);
-  CHECK(k.choose(c, r, kStart + std::chrono::seconds(6)).index == 0);
+TEST_CASE("the first request of a pair counts little") {
+  // A cold start of 1889 ms made every prediction of its arm 1889 ms.
+  World w(1, 1);
+  const Decision d = w.decide();
+  w.tell(d.chosen, d.chosen.model_ttft_s * 100);
+  CHECK(w.decide().chosen.predicted_ttft_s < 2.5 * d.chosen.predicted_ttft_s);
+  for (int i = 0; i < 10; ++i) w.tell(w.decide().chosen, d.chosen.model_ttft_s);
+  CHECK(w.decide().chosen.predicted_ttft_s == Approx(d.chosen.model_ttft_s).epsilon(0.15));
 }
 
-TEST_CASE("a met SLO in between resets the count of misses") {
-  ProfileController k({.epsilon = 0});
-  for (int i = 0; i < 10; ++i) k.observe(10, 0.1, 0.1, i % 2 == 0, kStart);
-  CHECK(k.choose(three(0.1, 0.2, 0.3), test::request(), kStart).index == 0);
+TEST_CASE("predictions converge on a steady truth") {
+  World w(1, 1);
+  double error = 1;
+  for (int i = 0; i < 60; ++i) {
+    const Decision d = w.decide();
+    const double truth = d.chosen.model_ttft_s * 1.7;
+    error = std::abs(d.chosen.predicted_ttft_s - truth) / truth;
+    w.tell(d.chosen, truth);
+  }
+  CHECK(error < 0.03);
 }
 
-TEST_CASE("a failed arm rests at once; with all resting the best still serves") {
-  ProfileController k({.epsilon = 0});
-  const auto c = three(0.1, 0.2, 0.3);
-  k.observe_failure(10, kStart);
-  CHECK(k.choose(c, test::request(), kStart).index == 1);
-  k.observe_failure(11, kStart);
-  k.observe_failure(12, kStart);
-  const Choice last = k.choose(c, test::request(), kStart);
-  CHECK(last.index == 0);
-  CHECK(last.reason == ChoiceReason::cooled_fallback);
+TEST_CASE("a change is followed within a few requests") {
+  World w(1, 1);
+  for (int i = 0; i < 100; ++i) {
+    const Decision d = w.decide();
+    w.tell(d.chosen, d.chosen.model_ttft_s);
+  }
+  int requests = 0;
+  for (double error = 1; error > 0.2 && requests < 50; ++requests) {
+    const Decision d = w.decide();
+    const double truth = d.chosen.model_ttft_s * 4;
+    error = std::abs(d.chosen.predicted_ttft_s - truth) / truth;
+    w.tell(d.chosen, truth);
+  }
+  CHECK(requests <= 8);
+  CHECK(w.placement.changes() >= 1);
 }
 
-TEST_CASE("exploration takes its share, only among arms that should meet the SLO") {
-  ProfileController k({.epsilon = 0.2, .seed = 7});
-  auto r = test::request();
-  r.ttft_slo_s = 0.25;
-  std::map<std::size_t, int> seen;
-  constexpr int kRounds = 5000;
-  for (int i = 0; i < kRounds; ++i) ++seen[k.choose(three(0.1, 0.2, 0.3), r, kStart).index];
-  CHECK(seen[2] == 0);
-  CHECK(seen[1] > kRounds * 0.07);
-  CHECK(seen[1] < kRounds * 0.13);
+TEST_CASE("probing keeps within its share and among the safe") {
+  constexpr int kRounds = 4000;
+  World w(2, 2, 0.1, 7);
+  for (auto& d : w.cluster.decodes) d.seqs = 1;
+  int probes = 0;
+  for (int i = 0; i < kRounds; ++i) {
+    const Decision d = w.decide();
+    if (d.reason == ChoiceReason::explore) {
+      ++probes;
+      CHECK((d.chosen.chance >= kSafeChance || d.chosen.predicted_ttft_s < 10));
+    }
+    w.now += std::chrono::milliseconds(10);
+  }
+  CHECK(probes > 0);
+  CHECK(probes <= kRounds * 0.1 + 1);
+}
+
+TEST_CASE("nothing is probed that is expected to be far worse") {
+  World w(1, 2, 0.5, 7);
+  w.cluster.links[1].bandwidth_bps = 1e7;  // a hundred times slower
+  w.r.quality_budget = 0;
+  for (int i = 0; i < 500; ++i) CHECK(w.decide().chosen.decode == 0);
+}
+
+TEST_CASE("a link that recovered is found again") {
+  World w(1, 2, 0.05, 3);
+  auto truth = [&](const Candidate& k, bool healed) {
+    return k.model_ttft_s * (k.decode == 0 && !healed ? 1.8 : 1.0) * (k.decode == 1 ? 1.3 : 1.0);
+  };
+  for (int i = 0; i < 100; ++i) {
+    const Decision d = w.decide();
+    w.tell(d.chosen, truth(d.chosen, false));
+  }
+  CHECK(w.decide().chosen.decode == 1);
+  int on_first = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const Decision d = w.decide();
+    w.tell(d.chosen, truth(d.chosen, true));
+    if (i >= 2500) on_first += d.chosen.decode == 0 ? 1 : 0;
+  }
+  CHECK(on_first > 400);
 }
 
 TEST_CASE("equal seeds give equal choices") {
-  ProfileController a({.epsilon = 0.5, .seed = 3});
-  ProfileController b({.epsilon = 0.5, .seed = 3});
-  for (int i = 0; i < 200; ++i)
-    CHECK(a.choose(three(0.1, 0.2, 0.3), test::request(), kStart).index ==
-          b.choose(three(0.1, 0.2, 0.3), test::request(), kStart).index);
+  World a(3, 3, 0.5, 3);
+  World b(3, 3, 0.5, 3);
+  for (int i = 0; i < 200; ++i) {
+    const Decision x = a.decide();
+    const Decision y = b.decide();
+    CHECK(x.chosen.prefill == y.chosen.prefill);
+    CHECK(x.chosen.decode == y.chosen.decode);
+    CHECK(x.chosen.profile == y.chosen.profile);
+    a.tell(x.chosen, 1.0);
+    b.tell(y.chosen, 1.0);
+  }
 }
 
-TEST_CASE("missing the TPOT objective outweighs a faster start") {
-  ProfileController k({.epsilon = 0});
-  auto c = three(0.1, 0.2, 0.3);
-  c[0].predicted_tpot_s = 0.5;
-  CHECK(k.choose(c, test::request(), kStart).index == 1);
+TEST_CASE("the chance to meet an objective follows the prediction's spread") {
+  World w(1, 1);
+  for (int i = 0; i < 100; ++i) {
+    const Decision d = w.decide();
+    w.tell(d.chosen, d.chosen.model_ttft_s);
+  }
+  const double predicted = w.decide().chosen.predicted_ttft_s;
+  w.r.ttft_slo_s = predicted;
+  CHECK(w.decide().chosen.chance == Approx(0.5).margin(0.05));
+  w.r.ttft_slo_s = predicted * 2;
+  CHECK(w.decide().chosen.chance > 0.99);
+  w.r.ttft_slo_s = predicted / 2;
+  CHECK(w.decide().chosen.chance < 0.01);
 }
