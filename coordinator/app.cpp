@@ -2,6 +2,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include "coordinator/admin_api.h"
 #include "coordinator/api_router.h"
 #include "coordinator/model_info.h"
+#include "coordinator/state_file.h"
 #include "coordinator/text_adapter.h"
 
 namespace sluice::coordinator {
@@ -25,6 +27,36 @@ void write_ready_file(const std::string& file, std::uint16_t port, const std::st
   }
   std::filesystem::rename(partial, file);  // a reader sees all of it or nothing
 }
+
+/// Writes the lasting state now and then, and at the end.
+class StateKeeper {
+ public:
+  static constexpr std::chrono::seconds kInterval{10};
+
+  StateKeeper(boost::asio::io_context& io, const std::string& path, Serving& serving)
+      : file_(path), serving_(serving), timer_(io) {
+    if (!file_.enabled()) return;
+    serving_.load_state(or_throw(file_.load()));
+    arm();
+  }
+  void save() {
+    if (!file_.enabled()) return;
+    if (auto r = file_.save(serving_.save_state()); !r) log::warn("state not saved", {{"why", r.error().message}});
+  }
+
+ private:
+  void arm() {
+    timer_.expires_after(kInterval);
+    timer_.async_wait([this](boost::system::error_code ec) {
+      if (ec) return;
+      save();
+      arm();
+    });
+  }
+  StateFile file_;
+  Serving& serving_;
+  boost::asio::steady_timer timer_;
+};
 
 void log_exchange(const HttpExchange& x) {
   if (x.route == "/health" || x.route == "/metrics") return;
@@ -46,6 +78,8 @@ int run_app(const AppOptions& o) {
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
   Serving serving(io, clock, o.serving, std::move(model), std::move(text), metrics);
+
+  StateKeeper state(io, o.state_file, serving);
 
   HttpRoutes routes;
   ApiRouter router(serving);
@@ -74,6 +108,7 @@ int run_app(const AppOptions& o) {
     });
   });
   io.run();
+  state.save();
   log::info("coordinator stopped");
   return 0;
 }

@@ -16,6 +16,7 @@ struct AppOptions {
   HttpServerOptions http;
   ServingOptions serving;
   double drain_timeout_s = 30;
+  std::string state_file;  // what was learned and set, over restarts; empty: nothing is kept
   std::string ready_file;  // written with the addresses in use once they are bound
 };
 
