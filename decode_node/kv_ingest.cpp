@@ -94,8 +94,7 @@ Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vecto
   k.layout = me_.layout;
   k.format_hash = codecs_.format_hash();
   k.profile = r.profile;
-  k.key_codec = profile->key->id();
-  k.value_codec = profile->value->id();
+  k.codec = profile->codec->id();
   k.tokens = {0, r.kv_tokens};
   k.block_size = pool_.shape().block_size;
   const std::size_t used = (r.kv_tokens + k.block_size - 1) / k.block_size;

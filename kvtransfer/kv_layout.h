@@ -38,6 +38,8 @@ struct SegmentShape {
   KvKind kind = KvKind::key;
   std::uint32_t layer = 0;
   std::uint32_t first_token = 0;  // position of row 0 in the sequence
+  std::uint32_t layers = 0;       // of the model
+  std::uint32_t end_token = 0;    // position after the last token that will be sent of this sequence
   [[nodiscard]] std::size_t row_bytes() const noexcept { return std::size_t{kv_heads} * head_dim * size_of(dtype); }
   [[nodiscard]] std::size_t raw_bytes() const noexcept { return row_bytes() * tokens; }
 };

@@ -4,7 +4,7 @@
 
 namespace sluice::kv {
 
-SegmentShape FrameSpec::segment(const KvLayout& layout, std::uint32_t i) const noexcept {
+SegmentShape FrameSpec::segment(const KvLayout& layout, std::uint32_t end_token, std::uint32_t i) const noexcept {
   const std::uint32_t n = kind_count();
   const bool value = n == 2 ? i % 2 == 1 : kinds == kValues;
   return {.tokens = tokens.count,
@@ -13,7 +13,9 @@ SegmentShape FrameSpec::segment(const KvLayout& layout, std::uint32_t i) const n
           .dtype = layout.dtype,
           .kind = value ? KvKind::value : KvKind::key,
           .layer = layers.begin + i / n,
-          .first_token = tokens.begin};
+          .first_token = tokens.begin,
+          .layers = layout.layers,
+          .end_token = end_token};
 }
 
 TransferPlanner::TransferPlanner(const KvLayout& layout, const PlanOptions& options)

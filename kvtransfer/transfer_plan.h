@@ -22,8 +22,8 @@ struct FrameSpec {
   TokenRange tokens;
   [[nodiscard]] std::uint32_t kind_count() const noexcept { return (kinds & 1U) + ((kinds >> 1U) & 1U); }
   [[nodiscard]] std::uint32_t segments() const noexcept { return layers.count * kind_count(); }
-  /// Shape of segment i < segments().
-  [[nodiscard]] SegmentShape segment(const KvLayout& layout, std::uint32_t i) const noexcept;
+  /// Shape of segment i < segments() of a transfer that ends before position end_token.
+  [[nodiscard]] SegmentShape segment(const KvLayout& layout, std::uint32_t end_token, std::uint32_t i) const noexcept;
   friend bool operator==(const FrameSpec&, const FrameSpec&) = default;
 };
 

@@ -150,7 +150,7 @@ void KvExport::encode(const Job& job, kv::FrameScratch& scratch) {
 
 Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   const ExportPtr& e = job.owner;
-  const std::size_t most = kv::max_payload_bytes(layout_, job.spec, *e->start.profile);
+  const std::size_t most = kv::max_payload_bytes(e->start.ticket, job.spec, *e->start.profile->codec);
   wait_for_room(most);
   kv::Buffer payload = payloads_.take(most);
   if (payload.empty()) {

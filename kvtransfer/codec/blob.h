@@ -1,9 +1,9 @@
 #pragma once
-// The 16 bytes in front of every encoded segment. They name the codec, its format version and the shape, so that a blob
-// can be read without its frame; a decoder only compares them with what was agreed, and never sizes anything by them.
+// The 16 bytes in front of every encoded segment. They name the codec and the shape, so that a blob can be read without
+// its frame; a decoder only compares them with what was agreed, and never sizes anything by them.
 //
-//   0 u16 codec id   2 u8 format version   3 u8 dtype (0..3) | kind (4..7)
-//   4 u32 tokens     8 u16 kv_heads        10 u16 head_dim    12 u32 layer
+//   0 u32 codec id   4 u32 tokens   8 u16 kv_heads   10 u16 head_dim   12 u16 layer   14 u8 dtype (0..3) | kind (4..7)
+//   15 u8 zero
 #include <cstdint>
 #include <span>
 
@@ -19,11 +19,9 @@ inline constexpr std::size_t kBlobHeaderBytes = 16;
 /// header and a frame.
 [[nodiscard]] bool sane_shape(const SegmentShape& s) noexcept;
 
-void write_blob_header(std::span<std::byte> out, std::uint16_t codec, std::uint8_t version,
-                       const SegmentShape& s) noexcept;
+void write_blob_header(std::span<std::byte> out, std::uint32_t codec, const SegmentShape& s) noexcept;
 /// data_corrupt unless `in` begins with exactly the header that write_blob_header() makes.
-[[nodiscard]] Result<> check_blob_header(std::span<const std::byte> in, std::uint16_t codec, std::uint8_t version,
-                                         const SegmentShape& s);
+[[nodiscard]] Result<> check_blob_header(std::span<const std::byte> in, std::uint32_t codec, const SegmentShape& s);
 
 /// Encoders: unsupported shape or too small a buffer.
 [[nodiscard]] Result<> check_encode(const Codec& codec, const SegmentShape& s, std::span<const std::byte> out);

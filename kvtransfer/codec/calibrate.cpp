@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "kvtransfer/codec/spec.h"
+
 namespace sluice::kv {
 namespace {
 
@@ -71,12 +73,17 @@ std::vector<ProfileSpeedFigure> calibrate(const CodecRegistry& codecs, const KvL
                    .kv_heads = layout.kv_heads,
                    .head_dim = layout.head_dim,
                    .dtype = layout.dtype,
-                   .kind = KvKind::key};
+                   .kind = KvKind::key,
+                   // Neither first nor last, and far from both ends of the sequence: what most segments are.
+                   .layer = layout.layers / 2,
+                   .first_token = kMaxExactTokens,
+                   .layers = layout.layers,
+                   .end_token = 3 * kMaxExactTokens};
     SegmentShape v = k;
     v.kind = KvKind::value;
-    if (!p.key->supports(k) || !p.value->supports(v)) continue;
-    const auto mk = measure(*p.key, k);
-    const auto mv = measure(*p.value, v);
+    if (!p.codec->supports(k) || !p.codec->supports(v)) continue;
+    const auto mk = measure(*p.codec, k);
+    const auto mv = measure(*p.codec, v);
     if (!mk || !mv) continue;
     const auto raw = static_cast<double>(k.raw_bytes() + v.raw_bytes());
     out.push_back({p.name, p.stated_kl, raw / static_cast<double>(mk->bytes + mv->bytes),

@@ -19,14 +19,17 @@ namespace sluice::kv {
 
 /// Working memory reused between calls of one thread.
 struct CodecScratch {
-  std::vector<std::byte> bytes;
-  std::vector<float> floats;
+  std::vector<std::byte> bytes, packed;
+  std::vector<std::uint8_t> symbols;
+  std::vector<std::uint16_t> signs;
+  std::vector<const std::byte*> rows_in, moved;
+  std::vector<std::byte*> rows_out;
 };
 
 class Codec {
  public:
   virtual ~Codec() = default;
-  [[nodiscard]] virtual std::uint16_t id() const noexcept = 0;       // number in the wire header, stable for ever
+  [[nodiscard]] virtual std::uint32_t id() const noexcept = 0;  // number in the wire header; same number, same bytes
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "raw", "q8", ...
   [[nodiscard]] virtual bool lossless() const noexcept = 0;
   [[nodiscard]] virtual bool supports(const SegmentShape& s) const noexcept = 0;
@@ -40,11 +43,10 @@ class Codec {
                                         CodecScratch& scratch) const = 0;
 };
 
-/// A named way to send KV: which codec for keys and which for values, with its stated quality.
+/// A named way to send KV, with its stated quality.
 struct Profile {
   std::string name;
-  const Codec* key = nullptr;
-  const Codec* value = nullptr;
+  const Codec* codec = nullptr;
   double stated_kl = 0.0;      // mean KL(bf16 || profile) on the reference model and texts; 0 = exact
   double nominal_ratio = 1.0;  // raw bytes / wire bytes on bf16 KV, before anything was measured here
 };
@@ -53,13 +55,16 @@ struct Profile {
 class CodecRegistry {
  public:
   virtual ~CodecRegistry() = default;
-  [[nodiscard]] virtual const Codec* find(std::uint16_t id) const noexcept = 0;
+  [[nodiscard]] virtual const Codec* find(std::uint32_t id) const noexcept = 0;
   [[nodiscard]] virtual const Profile* profile(std::string_view name) const noexcept = 0;
   [[nodiscard]] virtual std::span<const Profile> profiles() const noexcept = 0;
   [[nodiscard]] virtual std::span<const Codec* const> codecs() const noexcept = 0;
-  /// Digest of every codec id and format version; part of the ticket, so that both ends speak the same bytes.
+  /// Digest of every profile's name and codec id; part of the ticket, so that both ends speak the same bytes.
   [[nodiscard]] virtual std::uint64_t format_hash() const noexcept = 0;
 };
+/// The profiles of this build on the fastest instruction set of this processor.
 [[nodiscard]] std::unique_ptr<CodecRegistry> make_registry();
+/// Profiles read from JSON (docs/codecs.md) instead; invalid_argument names what is wrong.
+[[nodiscard]] Result<std::unique_ptr<CodecRegistry>> make_registry(std::string_view profiles_json);
 
 }  // namespace sluice::kv

@@ -32,8 +32,19 @@ const Kernels& kernels(Isa isa) noexcept {
   switch (isa) {
     case Isa::avx2:
       return kKernelsAvx2;
-    case Isa::avx512:
-      return kKernelsAvx512;
+    case Isa::avx512: {
+      static const Kernels whole = [] {
+        Kernels k = kKernelsAvx512;
+        k.book_encode = kBookAvx512.encode;
+        k.book_decode = kBookAvx512.decode;
+        k.book_encode_packed = kBookAvx512.encode_packed;
+        k.book_decode_packed = kBookAvx512.decode_packed;
+        k.row_forward = kBookAvx512.row_forward;
+        k.row_backward = kBookAvx512.row_backward;
+        return k;
+      }();
+      return whole;
+    }
     case Isa::scalar:
       break;
   }

@@ -2,12 +2,15 @@
 // The inner loops of the codecs, one table per instruction set. All tables give the same bytes, bit for bit, in both
 // directions: sums have a fixed order (16 lanes, then halves), nothing is contracted, rounding is to nearest even.
 //
-// All pointers may be unaligned; bf16 values and scales are two little-endian bytes.
+// All pointers may be unaligned; bf16 values and scales are two little-endian bytes. A row is the values of some heads
+// of one token. head_dim is even; where symbols are packed to other than 8 or 4 bits it is a multiple of 8.
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+
+#include "kvtransfer/codec/book.h"
 
 namespace sluice::kv {
 
@@ -16,42 +19,86 @@ enum class Isa : std::uint8_t { scalar, avx2, avx512 };
 /// What this processor can run, slowest first.
 [[nodiscard]] std::span<const Isa> supported_isas() noexcept;
 
-/// Largest scale of q8: 127 of it still round to a finite bf16.
-inline constexpr std::uint16_t kQ8MaxScale = 0x7c00;
+/// Largest scale of absmax and fp8: 448 of it still round to a finite bf16.
+inline constexpr std::uint16_t kAbsmaxMaxScale = 0x7b00;
+/// minmax: values beyond +-2^110 are taken for that; so no sum of it overflows.
+inline constexpr float kMinmaxMost = 0x1p110F;
+inline constexpr std::uint16_t kMinmaxMaxLow = 0x7680, kMinmaxMaxScale = 0x7780;
 
-/// h4: one row = `heads` vectors of head_dim values, each cut into blocks of `block` values (a power of two) that are
-/// transformed on their own.
-struct H4Shape {
-  std::uint32_t heads = 0, head_dim = 0, block = 0;
+/// Vectors of head_dim values, each cut into blocks of `block` values (a power of two) that are transformed on their
+/// own; block 1: not transformed.
+struct BookShape {
+  std::uint32_t heads = 0, head_dim = 0, block = 1;
+  Scale scale = Scale::bf16;
+  const Book* book = nullptr;
 };
-/// Unit-Gaussian Lloyd-Max magnitudes, 4 bits with sign (Max 1960).
-inline constexpr std::array<float, 8> kH4Centroids = {.1284F,  .3880F,  .6568F,  .9423F,
-                                                      1.2562F, 1.6180F, 2.0690F, 2.7326F};
-/// Largest scale of h4: sums of `block` centroids times it stay finite.
-[[nodiscard]] constexpr std::uint16_t h4_max_scale(std::uint32_t block) noexcept {
+inline constexpr std::uint32_t kMaxBookHeadDim = 1024;
+/// Largest bf16 scale of a book: sums of `block` values times it stay finite. Values of lloyd are below 2^2, of uniform
+/// below 2^11.
+[[nodiscard]] constexpr std::uint16_t book_max_scale(Quantizer q, std::uint32_t block) noexcept {
   std::uint32_t log2 = 0;
   while ((1U << log2) < block) ++log2;
-  return static_cast<std::uint16_t>((127 + 125 - log2) << 7);
+  return static_cast<std::uint16_t>((127 + (q == Quantizer::lloyd ? 125U : 115U) - log2) << 7);
 }
+[[nodiscard]] constexpr std::size_t scale_bytes(Scale s) noexcept { return s == Scale::bf16 ? 2 : 1; }
 
 struct Kernels {
   Isa isa;
-  /// Keys: one scale per channel over n rows. rows: n x [channels] bf16; scales: [channels]; q: [n, channels] int8.
-  void (*q8_key_encode)(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
-                        std::byte* q);
-  void (*q8_key_decode)(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
-                        std::byte* const* rows);
-  /// Values: one row, one scale per head. scales: [heads]; q: [heads, head_dim] int8.
-  void (*q8_value_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                          std::byte* q);
-  void (*q8_value_decode)(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
-                          std::byte* row);
-  /// One row. signs: [heads, head_dim], 0 or 0x8000; scales: [heads]; codes: [heads, head_dim / 2], value i in the low
-  /// and value i + head_dim / 2 in the high four bits of byte i.
-  void (*h4_encode)(const H4Shape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
-                    std::byte* codes);
-  void (*h4_decode)(const H4Shape& s, const std::uint16_t* signs, const std::byte* scales, const std::byte* codes,
-                    std::byte* row);
+  /// One int8 scale per channel over n rows. rows: n x [channels] bf16; scales: [channels]; q: [n, channels] int8.
+  void (*absmax8_page_encode)(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
+                              std::byte* q);
+  void (*absmax8_page_decode)(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
+                              std::byte* const* rows);
+  /// One row, one scale per head. scales: [heads]; q: [heads, head_dim] int8.
+  void (*absmax8_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                             std::byte* q);
+  void (*absmax8_row_decode)(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
+                             std::byte* row);
+  /// As absmax8_row, symbols -7..7 + 8 packed to 4 bits.
+  void (*absmax4_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                             std::byte* codes);
+  void (*absmax4_row_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
+                             std::uint32_t head_dim, std::byte* row);
+  /// As absmax8_row, codes e4m3 (sign, 4 bits exponent with bias 7, 3 bits mantissa).
+  void (*fp8_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                         std::byte* codes);
+  void (*fp8_row_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
+                         std::byte* row);
+  /// minmax. params: [channels] scales, then [channels] lows; symbols: [n, channels] bytes below levels.
+  void (*minmax_page_encode)(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels,
+                             std::uint32_t levels, std::byte* params, std::uint8_t* symbols);
+  void (*minmax_page_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t n,
+                             std::uint32_t channels, std::byte* const* rows);
+  /// One row of `groups` groups of `group` values. params: [groups] scales, then [groups] lows.
+  void (*minmax_row_encode)(const std::byte* row, std::uint32_t groups, std::uint32_t group, std::uint32_t levels,
+                            std::byte* params, std::uint8_t* symbols);
+  void (*minmax_row_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
+                            std::uint32_t group, std::byte* row);
+  /// One row. signs: [heads, head_dim], 0 or 0x8000 (not read where block is 1); scales: [heads]; symbols: [heads,
+  /// head_dim], below the book's levels.
+  void (*book_encode)(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
+                      std::uint8_t* symbols);
+  void (*book_decode)(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
+                      const std::uint8_t* symbols, std::byte* row);
+  /// The same with packed symbols: codes: [heads, head_dim * bits / 8].
+  void (*book_encode_packed)(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
+                             std::byte* codes);
+  void (*book_decode_packed)(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
+                             const std::byte* codes, std::byte* row);
+  /// Vectors of dim symbols of `bits` (1..8) <-> dim * bits / 8 bytes each, as planes of 4, 2 and 1 bits of the symbol,
+  /// lowest bits first. Plane of 4: value i in the low and i + dim/2 in the high half of byte i. Plane of 2: values i,
+  /// i + dim/4, ... from the lowest bits of byte i up. Plane of 1: bit j of byte i is value 8i + j. 8 bits: as they
+  /// are.
+  void (*pack)(std::uint32_t bits, std::size_t vectors, std::uint32_t dim, const std::uint8_t* symbols,
+               std::byte* codes);
+  void (*unpack)(std::uint32_t bits, std::size_t vectors, std::uint32_t dim, const std::byte* codes,
+                 std::uint8_t* symbols);
+  /// One row, in f32 between: (x - shift) * inverse per channel (either null: not), then random signs and an
+  /// orthonormal transform of each block (block 1: not). And back: inverse transform, signs, x * scale + shift.
+  void (*row_forward)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::uint32_t block,
+                      const std::uint16_t* signs, const float* shift, const float* inverse, std::byte* out);
+  void (*row_backward)(std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::uint32_t block,
+                       const std::uint16_t* signs, const float* shift, const float* scale);
   /// n bf16 values <-> exponent bytes and (sign, mantissa) bytes.
   void (*ll_split)(const std::byte* in, std::size_t n, std::byte* exponents, std::byte* rest);
   void (*ll_join)(const std::byte* exponents, const std::byte* rest, std::size_t n, std::byte* out);

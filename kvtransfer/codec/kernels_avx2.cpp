@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kvtransfer/codec/bf16.h"
@@ -13,7 +14,7 @@
 
 namespace sluice::kv {
 namespace {
-#include "kvtransfer/codec/kernels_generic.inl"
+#include "kvtransfer/codec/kernels_book.inl"
 
 /// One stage inside a register: partner + self where the partner is above, partner - self where it is below.
 template <int kDistance>
@@ -47,12 +48,26 @@ void fwht_avx2(float* y, std::uint32_t count, std::uint32_t block) {
 }  // namespace
 
 const Kernels kKernelsAvx2 = {.isa = Isa::avx2,
-                              .q8_key_encode = q8_key_encode_generic,
-                              .q8_key_decode = q8_key_decode_generic,
-                              .q8_value_encode = q8_value_encode_generic,
-                              .q8_value_decode = q8_value_decode_generic,
-                              .h4_encode = h4_encode_with<fwht_avx2>,
-                              .h4_decode = h4_decode_with<fwht_avx2>,
+                              .absmax8_page_encode = absmax8_page_encode_generic,
+                              .absmax8_page_decode = absmax8_page_decode_generic,
+                              .absmax8_row_encode = absmax8_row_encode_generic,
+                              .absmax8_row_decode = absmax8_row_decode_generic,
+                              .absmax4_row_encode = absmax4_row_encode_generic,
+                              .absmax4_row_decode = absmax4_row_decode_generic,
+                              .fp8_row_encode = fp8_row_encode_generic,
+                              .fp8_row_decode = fp8_row_decode_generic,
+                              .minmax_page_encode = minmax_page_encode_generic,
+                              .minmax_page_decode = minmax_page_decode_generic,
+                              .minmax_row_encode = minmax_row_encode_generic,
+                              .minmax_row_decode = minmax_row_decode_generic,
+                              .book_encode = book_encode_with<fwht_avx2>,
+                              .book_decode = book_decode_with<fwht_avx2>,
+                              .book_encode_packed = book_encode_packed_with<fwht_avx2>,
+                              .book_decode_packed = book_decode_packed_with<fwht_avx2>,
+                              .pack = pack_generic,
+                              .unpack = unpack_generic,
+                              .row_forward = row_forward_with<fwht_avx2>,
+                              .row_backward = row_backward_with<fwht_avx2>,
                               .ll_split = ll_split_generic,
                               .ll_join = ll_join_generic};
 

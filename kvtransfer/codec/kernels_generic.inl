@@ -1,30 +1,36 @@
 // The kernels in plain C++, the reference for every instruction set. Included once by each kernels_*.cpp inside an
 // unnamed namespace, so that each translation unit compiles its own copy under its own flags.
 
-/// Scale for an absolute maximum given as bf16 bits. Rounded up, so that nothing but saturated input exceeds 127.
-inline std::uint16_t q8_scale(std::uint16_t absmax) {
-  const float s = bf16_to_f32(std::min(absmax, kBf16Max)) * (1.0F / 127.0F);
-  const std::uint16_t bits = std::min(f32_to_bf16_up(s), kQ8MaxScale);
+/// Scale for an absolute maximum given as bf16 bits. Rounded up, so that nothing but saturated input exceeds the top.
+inline std::uint16_t scale_under(std::uint16_t absmax, float one_over_top) {
+  const float s = bf16_to_f32(std::min(absmax, kBf16Max)) * one_over_top;
+  const std::uint16_t bits = std::min(f32_to_bf16_up(s), kAbsmaxMaxScale);
   return bits < kBf16MinNormal ? 0 : bits;
 }
+inline std::uint16_t absmax8_scale(std::uint16_t absmax) { return scale_under(absmax, 1.0F / 127.0F); }
 
-inline float q8_inverse(std::uint16_t scale) { return scale == 0 ? 0.0F : 1.0F / bf16_to_f32(scale); }
+inline float inverse_of(std::uint16_t scale) { return scale == 0 ? 0.0F : 1.0F / bf16_to_f32(scale); }
+
+/// To the nearest integer, ties to even, for |v| < 2^22: a sum of this size has no room for a fraction. Unlike lrintf,
+/// it vectorises.
+inline float round_even(float v) {
+  constexpr float kRounder = 0x1.8p23F;
+  return (v + kRounder) - kRounder;
+}
 
 /// Comparisons stand so that NaN becomes 127, as minps and maxps have it.
-inline std::int8_t q8_quantize(float x, float inverse) {
+inline std::int8_t absmax8_quantize(float x, float inverse) {
   float v = x * inverse;
   v = v < 127.0F ? v : 127.0F;
   v = v > -127.0F ? v : -127.0F;
-  // To the nearest integer, ties to even: a sum of this size has no room for a fraction. Unlike lrintf, it vectorises.
-  constexpr float kRounder = 0x1.8p23F;
-  return static_cast<std::int8_t>(static_cast<std::int32_t>((v + kRounder) - kRounder));
+  return static_cast<std::int8_t>(static_cast<std::int32_t>(round_even(v)));
 }
 
 inline std::uint16_t load_bf16(const std::byte* p, std::size_t i) { return load_le<std::uint16_t>(p + 2 * i); }
 inline void store_bf16(std::byte* p, std::size_t i, std::uint16_t v) { store_le(p + 2 * i, v); }
 
 /// Channels [from, to) of a group.
-inline void q8_key_encode_range(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::uint32_t from,
+inline void absmax8_page_encode_range(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::uint32_t from,
                          std::uint32_t to, std::byte* scales, std::byte* q) {
   constexpr std::uint32_t kTile = 256;
   std::uint16_t absmax[kTile];
@@ -38,20 +44,20 @@ inline void q8_key_encode_range(const std::byte* const* rows, std::uint32_t n, s
         absmax[c] = std::max(absmax[c], static_cast<std::uint16_t>(load_bf16(x, c) & kBf16Abs));
     }
     for (std::uint32_t c = 0; c < w; ++c) {
-      const std::uint16_t s = q8_scale(absmax[c]);
+      const std::uint16_t s = absmax8_scale(absmax[c]);
       store_bf16(scales, c0 + c, s);
-      inverse[c] = q8_inverse(s);
+      inverse[c] = inverse_of(s);
     }
     for (std::uint32_t r = 0; r < n; ++r) {
       const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
       std::byte* __restrict out = q + std::size_t{r} * channels + c0;
       for (std::uint32_t c = 0; c < w; ++c)
-        out[c] = static_cast<std::byte>(q8_quantize(bf16_to_f32(load_bf16(x, c)), inverse[c]));
+        out[c] = static_cast<std::byte>(absmax8_quantize(bf16_to_f32(load_bf16(x, c)), inverse[c]));
     }
   }
 }
 
-inline void q8_key_decode_range(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
+inline void absmax8_page_decode_range(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
                          std::uint32_t from, std::uint32_t to, std::byte* const* rows) {
   for (std::uint32_t r = 0; r < n; ++r) {
     const std::byte* __restrict in = q + std::size_t{r} * channels;
@@ -70,190 +76,319 @@ inline std::uint16_t absmax_of(const std::byte* x, std::uint32_t from, std::uint
   return m;
 }
 
-inline void q8_quantize_range(const std::byte* __restrict x, float inverse, std::uint32_t from, std::uint32_t to,
+inline void absmax8_quantize_range(const std::byte* __restrict x, float inverse, std::uint32_t from, std::uint32_t to,
  std::byte* __restrict q) {
   for (std::uint32_t i = from; i < to; ++i)
-    q[i] = static_cast<std::byte>(q8_quantize(bf16_to_f32(load_bf16(x, i)), inverse));
+    q[i] = static_cast<std::byte>(absmax8_quantize(bf16_to_f32(load_bf16(x, i)), inverse));
 }
 
-inline void q8_dequantize_range(const std::byte* __restrict q, float scale, std::uint32_t from, std::uint32_t to,
+inline void absmax8_dequantize_range(const std::byte* __restrict q, float scale, std::uint32_t from, std::uint32_t to,
  std::byte* __restrict x) {
   for (std::uint32_t i = from; i < to; ++i)
     store_bf16(x, i, f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(q[i])) * scale));
 }
 
-inline void q8_key_encode_generic(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
+inline void absmax8_page_encode_generic(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
                            std::byte* q) {
-  q8_key_encode_range(rows, n, channels, 0, channels, scales, q);
+  absmax8_page_encode_range(rows, n, channels, 0, channels, scales, q);
 }
 
-inline void q8_key_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
+inline void absmax8_page_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
                            std::byte* const* rows) {
-  q8_key_decode_range(scales, q, n, channels, 0, channels, rows);
+  absmax8_page_decode_range(scales, q, n, channels, 0, channels, rows);
 }
 
-inline void q8_value_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+inline void absmax8_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
                              std::byte* q) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const std::byte* x = row + 2 * std::size_t{h} * head_dim;
-    const std::uint16_t s = q8_scale(absmax_of(x, 0, head_dim));
+    const std::uint16_t s = absmax8_scale(absmax_of(x, 0, head_dim));
     store_bf16(scales, h, s);
-    q8_quantize_range(x, q8_inverse(s), 0, head_dim, q + std::size_t{h} * head_dim);
+    absmax8_quantize_range(x, inverse_of(s), 0, head_dim, q + std::size_t{h} * head_dim);
   }
 }
 
-inline void q8_value_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
+inline void absmax8_row_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
                              std::byte* row) {
   for (std::uint32_t h = 0; h < heads; ++h)
-    q8_dequantize_range(q + std::size_t{h} * head_dim, bf16_to_f32(load_bf16(scales, h)), 0, head_dim,
+    absmax8_dequantize_range(q + std::size_t{h} * head_dim, bf16_to_f32(load_bf16(scales, h)), 0, head_dim,
                         row + 2 * std::size_t{h} * head_dim);
 }
 
-// ---- h4 ------------------------------------------------------------------------------------------------------------
+// ---- absmax, 4 bits: -7..7, stored + 8, value i low and i + head_dim / 2 high -----------------------------------------
 
-inline constexpr std::uint32_t kLanes = 16;  // of every sum
-inline constexpr float kNever = std::numeric_limits<float>::infinity();
-/// Nearest centroid of a magnitude m (unit variance): quarter-wide bins hold at most one midpoint between centroids.
-/// Code = kH4Base[b] + (4m >= kH4Midpoint[b]) with b = floor(min(4m, 15)).
-inline constexpr float kH4Midpoint[16] = {kNever, 2 * (.1284F + .3880F),   2 * (.3880F + .6568F),  2 * (.6568F + .9423F),
-                                          2 * (.9423F + 1.2562F), 2 * (1.2562F + 1.6180F), kNever, 2 * (1.6180F + 2.0690F),
-                                          kNever, 2 * (2.0690F + 2.7326F), kNever, kNever,
-                                          kNever, kNever, kNever, kNever};
-inline constexpr std::int32_t kH4Base[16] = {0, 0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7, 7, 7, 7, 7};
-/// What a four-bit code means, before its scale.
-inline constexpr float kH4Value[16] = {.1284F,  .3880F,  .6568F,  .9423F,  1.2562F,  1.6180F,  2.0690F,  2.7326F,
-                                       -.1284F, -.3880F, -.6568F, -.9423F, -1.2562F, -1.6180F, -2.0690F, -2.7326F};
-/// Sums of squares outside these are computed on a rescaled vector.
-inline constexpr float kH4MinSum = 1e-30F, kH4MaxSum = 1e37F;
-inline constexpr std::uint32_t kMaxH4HeadDim = 1024;
-
-/// The order of every sum over a vector: 16 lanes each for its lower and its upper half, halves added, then lanes
-/// folded. What a vector kernel does without waiting for itself.
-inline float ordered_sum(const float* v, std::uint32_t count) {
-  const std::uint32_t half = count / 2;
-  float lower[kLanes] = {}, upper[kLanes] = {};
-  for (std::uint32_t i = 0; i < half; i += kLanes) {
-    const std::uint32_t n = std::min(kLanes, half - i);
-    for (std::uint32_t l = 0; l < n; ++l) lower[l] += v[i + l];
-    for (std::uint32_t l = 0; l < n; ++l) upper[l] += v[half + i + l];
-  }
-  for (std::uint32_t l = 0; l < kLanes; ++l) lower[l] += upper[l];
-  for (std::uint32_t fold = kLanes / 2; fold > 0; fold /= 2)
-    for (std::uint32_t l = 0; l < fold; ++l) lower[l] += lower[l + fold];
-  return lower[0];
+inline std::uint8_t absmax4_quantize(float x, float inverse) {
+  float v = x * inverse;
+  v = v < 7.0F ? v : 7.0F;
+  v = v > -7.0F ? v : -7.0F;
+  return static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)) + 8);
 }
 
-/// Unscaled Walsh-Hadamard transform of each block: h = 1, 2, 4, ... in this order.
-inline void fwht(float* y, std::uint32_t count, std::uint32_t block) {
-  for (std::uint32_t b = 0; b < count; b += block)
-    for (std::uint32_t h = 1; h < block; h *= 2)
-      for (std::uint32_t i = b; i < b + block; i += 2 * h)
-        for (std::uint32_t j = i; j < i + h; ++j) {
-          const float u = y[j], v = y[j + h];
-          y[j] = u + v;
-          y[j + h] = u - v;
-        }
-}
-
-inline float sum_of_squares(const float* y, std::uint32_t count) {
-  float squares[kMaxH4HeadDim];
-  for (std::uint32_t i = 0; i < count; ++i) squares[i] = y[i] * y[i];
-  return ordered_sum(squares, count);
-}
-
-/// Codes of a transformed vector with sum of squares ss; returns the best scale for them, before the block's 1 / block.
-inline float h4_quantize(const float* y, std::uint32_t count, float ss, std::uint8_t* code) {
-  const float to_bins = 4.0F / std::sqrt(ss / static_cast<float>(count));
-  float yc[kMaxH4HeadDim], cc[kMaxH4HeadDim];
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const float m = std::fabs(y[i]);
-    float v = m * to_bins;
-    v = v < 15.0F ? v : 15.0F;
-    const auto b = static_cast<std::int32_t>(v);
-    const std::int32_t k = kH4Base[b] + (v >= kH4Midpoint[b] ? 1 : 0);
-    const float c = kH4Value[k];
-    yc[i] = m * c;
-    cc[i] = c * c;
-    code[i] = static_cast<std::uint8_t>(k | (std::signbit(y[i]) ? 8 : 0));
-  }
-  return ordered_sum(yc, count) / ordered_sum(cc, count);
-}
-
-inline std::uint16_t h4_scale_bits(float scale, std::uint32_t block) {
-  const std::uint16_t max = h4_max_scale(block);
-  if (!(scale < bf16_to_f32(max))) return max;
-  const std::uint16_t bits = f32_to_bf16(scale);
-  return bits < kBf16MinNormal ? 0 : bits;
-}
-
-/// Vectors whose squares leave f32's comfortable range, and those with NaN (taken as 0) or infinity (taken as the
-/// largest bf16): scaled by a power of two first.
-inline std::uint16_t h4_encode_extreme(const H4Shape& s, const std::uint16_t* signs, const std::byte* x, std::uint8_t* code) {
-  float y[kMaxH4HeadDim];
-  float max = 0;
-  for (std::uint32_t i = 0; i < s.head_dim; ++i) {
-    std::uint16_t bits = load_bf16(x, i);
-    const auto abs = static_cast<std::uint16_t>(bits & kBf16Abs);
-    if (abs > kBf16Inf) bits = 0;
-    if (abs == kBf16Inf) bits = static_cast<std::uint16_t>((bits & kBf16Sign) | kBf16Max);
-    y[i] = bf16_to_f32(static_cast<std::uint16_t>(bits ^ signs[i]));
-    max = std::max(max, std::fabs(y[i]));
-  }
-  std::fill_n(code, s.head_dim, std::uint8_t{0});
-  if (max < 0x1p-110F) return 0;
-  const int e = std::ilogb(max);
-  for (std::uint32_t i = 0; i < s.head_dim; ++i) y[i] = std::ldexp(y[i], -e);
-  fwht(y, s.head_dim, s.block);
-  const float scale = h4_quantize(y, s.head_dim, sum_of_squares(y, s.head_dim), code);
-  return h4_scale_bits(std::ldexp(scale / static_cast<float>(s.block), e), s.block);
-}
-
-inline void h4_pack(const std::uint8_t* code, std::uint32_t head_dim, std::byte* out) {
-  for (std::uint32_t i = 0; i < head_dim / 2; ++i)
-    out[i] = static_cast<std::byte>(code[i] | (code[i + head_dim / 2] << 4));
-}
-
-/// transform: fwht() or what does the same faster.
-template <auto transform>
-void h4_encode_with(const H4Shape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
-                       std::byte* codes) {
-  float y[kMaxH4HeadDim];
-  std::uint8_t code[kMaxH4HeadDim];
-  for (std::uint32_t h = 0; h < s.heads; ++h) {
-    const std::byte* x = row + 2 * std::size_t{h} * s.head_dim;
-    const std::uint16_t* sign = signs + std::size_t{h} * s.head_dim;
-    for (std::uint32_t i = 0; i < s.head_dim; ++i)
-      y[i] = bf16_to_f32(static_cast<std::uint16_t>(load_bf16(x, i) ^ sign[i]));
-    transform(y, s.head_dim, s.block);
-    const float ss = sum_of_squares(y, s.head_dim);
-    std::uint16_t bits = 0;
-    if (ss > kH4MinSum && ss < kH4MaxSum)
-      bits = h4_scale_bits(h4_quantize(y, s.head_dim, ss, code) / static_cast<float>(s.block), s.block);
-    else
-      bits = h4_encode_extreme(s, sign, x, code);
-    store_bf16(scales, h, bits);
-    h4_pack(code, s.head_dim, codes + std::size_t{h} * (s.head_dim / 2));
+inline void absmax4_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim,
+                                       std::byte* scales, std::byte* codes) {
+  const std::uint32_t half = head_dim / 2;
+  for (std::uint32_t h = 0; h < heads; ++h) {
+    const std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
+    std::byte* __restrict out = codes + std::size_t{h} * half;
+    const std::uint16_t s = scale_under(absmax_of(x, 0, head_dim), 1.0F / 7.0F);
+    store_bf16(scales, h, s);
+    const float inverse = inverse_of(s);
+    for (std::uint32_t i = 0; i < half; ++i)
+      out[i] = static_cast<std::byte>(absmax4_quantize(bf16_to_f32(load_bf16(x, i)), inverse) |
+                                      absmax4_quantize(bf16_to_f32(load_bf16(x, i + half)), inverse) << 4);
   }
 }
 
-template <auto transform>
-void h4_decode_with(const H4Shape& s, const std::uint16_t* signs, const std::byte* scales, const std::byte* codes,
-                       std::byte* row) {
-  float y[kMaxH4HeadDim];
-  const std::uint32_t half = s.head_dim / 2;
-  for (std::uint32_t h = 0; h < s.heads; ++h) {
+inline void absmax4_row_decode_generic(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
+                                       std::uint32_t head_dim, std::byte* row) {
+  const std::uint32_t half = head_dim / 2;
+  for (std::uint32_t h = 0; h < heads; ++h) {
     const float scale = bf16_to_f32(load_bf16(scales, h));
-    const std::byte* in = codes + std::size_t{h} * half;
+    const std::byte* __restrict in = codes + std::size_t{h} * half;
+    std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
     for (std::uint32_t i = 0; i < half; ++i) {
-      const auto two = static_cast<unsigned>(in[i]);
-      y[i] = kH4Value[two & 15] * scale;
-      y[i + half] = kH4Value[two >> 4] * scale;
+      const auto two = static_cast<std::int32_t>(in[i]);
+      store_bf16(x, i, f32_to_bf16(static_cast<float>((two & 15) - 8) * scale));
+      store_bf16(x, i + half, f32_to_bf16(static_cast<float>((two >> 4) - 8) * scale));
     }
-    transform(y, s.head_dim, s.block);
-    std::byte* x = row + 2 * std::size_t{h} * s.head_dim;
-    const std::uint16_t* sign = signs + std::size_t{h} * s.head_dim;
-    for (std::uint32_t i = 0; i < s.head_dim; ++i)
-      store_bf16(x, i, static_cast<std::uint16_t>(f32_to_bf16(y[i]) ^ sign[i]));
+  }
+}
+
+// ---- fp8 e4m3 ------------------------------------------------------------------------------------------------------
+
+inline std::uint8_t fp8_quantize(float x, float inverse) {
+  const float scaled = x * inverse;
+  float v = std::fabs(scaled);
+  v = v < 448.0F ? v : 448.0F;
+  const auto bits = std::bit_cast<std::uint32_t>(v);
+  // Below 2^-6 codes count steps of 2^-9; above, the three highest mantissa bits stay.
+  const auto small = static_cast<std::uint32_t>(static_cast<std::int32_t>(round_even(v * 512.0F)));
+  const std::uint32_t large = ((bits + 0x7ffffU + ((bits >> 20) & 1U)) >> 20) - (120U << 3);
+  const std::uint32_t code = v < 0x1p-6F ? small : large;
+  return static_cast<std::uint8_t>(code | (std::bit_cast<std::uint32_t>(scaled) >> 24 & 0x80U));
+}
+
+inline float fp8_value(std::uint32_t code) {
+  const std::uint32_t magnitude = code & 0x7fU;
+  const float large = std::bit_cast<float>((magnitude + (120U << 3)) << 20);
+  const float v = magnitude < 8 ? static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-9F : large;
+  return code & 0x80U ? -v : v;
+}
+
+inline void fp8_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                                   std::byte* codes) {
+  for (std::uint32_t h = 0; h < heads; ++h) {
+    const std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
+    std::byte* __restrict out = codes + std::size_t{h} * head_dim;
+    const std::uint16_t s = scale_under(absmax_of(x, 0, head_dim), 1.0F / 448.0F);
+    store_bf16(scales, h, s);
+    const float inverse = inverse_of(s);
+    for (std::uint32_t i = 0; i < head_dim; ++i)
+      out[i] = static_cast<std::byte>(fp8_quantize(bf16_to_f32(load_bf16(x, i)), inverse));
+  }
+}
+
+inline void fp8_row_decode_generic(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
+                                   std::uint32_t head_dim, std::byte* row) {
+  for (std::uint32_t h = 0; h < heads; ++h) {
+    const float scale = bf16_to_f32(load_bf16(scales, h));
+    const std::byte* __restrict in = codes + std::size_t{h} * head_dim;
+    std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
+    for (std::uint32_t i = 0; i < head_dim; ++i)
+      store_bf16(x, i, f32_to_bf16(fp8_value(static_cast<std::uint32_t>(in[i])) * scale));
+  }
+}
+
+// ---- minmax: levels from the least value up --------------------------------------------------------------------------
+
+/// NaN becomes the most, as minps and maxps have it.
+inline float minmax_clamp(float x) {
+  const float v = x < kMinmaxMost ? x : kMinmaxMost;
+  return v > -kMinmaxMost ? v : -kMinmaxMost;
+}
+
+/// Largest bf16 <= f, for finite f.
+inline std::uint16_t f32_to_bf16_down(float f) {
+  const auto u = std::bit_cast<std::uint32_t>(f);
+  return static_cast<std::uint16_t>(f < 0 ? (u + 0xffffU) >> 16 : u >> 16);
+}
+
+struct MinmaxParams {
+  float low = 0, inverse = 0;
+};
+
+inline MinmaxParams minmax_params(float least, float most, std::uint32_t levels, std::byte* scale_at, std::byte* low_at) {
+  const std::uint16_t low = f32_to_bf16_down(least);
+  const float spread = most - bf16_to_f32(low);
+  std::uint16_t scale = f32_to_bf16_up(spread / static_cast<float>(levels - 1));
+  if (scale < kBf16MinNormal) scale = 0;
+  store_bf16(scale_at, 0, scale);
+  store_bf16(low_at, 0, low);
+  return {bf16_to_f32(low), inverse_of(scale)};
+}
+
+inline std::uint8_t minmax_quantize(float x, float low, float inverse, float top) {
+  float v = (minmax_clamp(x) - low) * inverse;
+  v = v < top ? v : top;
+  v = v > 0.0F ? v : 0.0F;
+  return static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)));
+}
+
+inline void minmax_page_encode_generic(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels,
+                                       std::uint32_t levels, std::byte* params, std::uint8_t* symbols) {
+  constexpr std::uint32_t kTile = 128;
+  float least[kTile], most[kTile], inverse[kTile];
+  const auto top = static_cast<float>(levels - 1);
+  for (std::uint32_t c0 = 0; c0 < channels; c0 += kTile) {
+    const std::uint32_t w = std::min(kTile, channels - c0);
+    std::fill_n(least, w, kMinmaxMost);
+    std::fill_n(most, w, -kMinmaxMost);
+    for (std::uint32_t r = 0; r < n; ++r) {
+      const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
+      for (std::uint32_t c = 0; c < w; ++c) {
+        const float v = minmax_clamp(bf16_to_f32(load_bf16(x, c)));
+        least[c] = v < least[c] ? v : least[c];
+        most[c] = v > most[c] ? v : most[c];
+      }
+    }
+    for (std::uint32_t c = 0; c < w; ++c) {
+      const std::size_t at = 2 * (std::size_t{c0} + c);
+      const MinmaxParams p =
+          minmax_params(least[c], most[c], levels, params + at, params + 2 * std::size_t{channels} + at);
+      least[c] = p.low;
+      inverse[c] = p.inverse;
+    }
+    for (std::uint32_t r = 0; r < n; ++r) {
+      const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
+      std::uint8_t* __restrict out = symbols + std::size_t{r} * channels + c0;
+      for (std::uint32_t c = 0; c < w; ++c)
+        out[c] = minmax_quantize(bf16_to_f32(load_bf16(x, c)), least[c], inverse[c], top);
+    }
+  }
+}
+
+inline void minmax_page_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t n,
+                                       std::uint32_t channels, std::byte* const* rows) {
+  constexpr std::uint32_t kTile = 256;
+  float scale[kTile], low[kTile];
+  for (std::uint32_t c0 = 0; c0 < channels; c0 += kTile) {
+    const std::uint32_t w = std::min(kTile, channels - c0);
+    for (std::uint32_t c = 0; c < w; ++c) {
+      scale[c] = bf16_to_f32(load_bf16(params, c0 + c));
+      low[c] = bf16_to_f32(load_bf16(params, std::size_t{channels} + c0 + c));
+    }
+    for (std::uint32_t r = 0; r < n; ++r) {
+      const std::uint8_t* __restrict in = symbols + std::size_t{r} * channels + c0;
+      std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
+      for (std::uint32_t c = 0; c < w; ++c)
+        store_bf16(x, c, f32_to_bf16(low[c] + static_cast<float>(static_cast<std::int32_t>(in[c])) * scale[c]));
+    }
+  }
+}
+
+inline void minmax_row_encode_generic(const std::byte* row, std::uint32_t groups, std::uint32_t group,
+                                      std::uint32_t levels, std::byte* params, std::uint8_t* symbols) {
+  const auto top = static_cast<float>(levels - 1);
+  for (std::uint32_t g = 0; g < groups; ++g) {
+    const std::byte* __restrict x = row + 2 * std::size_t{g} * group;
+    std::uint8_t* __restrict out = symbols + std::size_t{g} * group;
+    float least = kMinmaxMost, most = -kMinmaxMost;
+    for (std::uint32_t i = 0; i < group; ++i) {
+      const float v = minmax_clamp(bf16_to_f32(load_bf16(x, i)));
+      least = v < least ? v : least;
+      most = v > most ? v : most;
+    }
+    const MinmaxParams p =
+        minmax_params(least, most, levels, params + 2 * std::size_t{g}, params + 2 * (std::size_t{groups} + g));
+    for (std::uint32_t i = 0; i < group; ++i)
+      out[i] = minmax_quantize(bf16_to_f32(load_bf16(x, i)), p.low, p.inverse, top);
+  }
+}
+
+inline void minmax_row_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
+                                      std::uint32_t group, std::byte* row) {
+  for (std::uint32_t g = 0; g < groups; ++g) {
+    const float scale = bf16_to_f32(load_bf16(params, g)), low = bf16_to_f32(load_bf16(params, std::size_t{groups} + g));
+    const std::uint8_t* __restrict in = symbols + std::size_t{g} * group;
+    std::byte* __restrict x = row + 2 * std::size_t{g} * group;
+    for (std::uint32_t i = 0; i < group; ++i)
+      store_bf16(x, i, f32_to_bf16(low + static_cast<float>(static_cast<std::int32_t>(in[i])) * scale));
+  }
+}
+
+// ---- packing: planes of 4, 2 and 1 bits --------------------------------------------------------------------------------
+
+inline void pack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_t dim, const std::uint8_t* symbols,
+                         std::byte* codes) {
+  if (bits == 8) {
+    std::memcpy(codes, symbols, vectors * dim);
+    return;
+  }
+  const std::size_t each = std::size_t{dim} * bits / 8;
+  for (std::size_t v = 0; v < vectors; ++v) {
+    const std::uint8_t* __restrict s = symbols + v * dim;
+    std::byte* __restrict out = codes + v * each;
+    std::uint32_t shift = 0;
+    if (bits & 4U) {
+      const std::uint32_t half = dim / 2;
+      for (std::uint32_t i = 0; i < half; ++i) out[i] = static_cast<std::byte>((s[i] & 15U) | (s[i + half] & 15U) << 4);
+      out += half;
+      shift = 4;
+    }
+    if (bits & 2U) {
+      const std::uint32_t q = dim / 4;
+      for (std::uint32_t i = 0; i < q; ++i)
+        out[i] = static_cast<std::byte>((s[i] >> shift & 3U) | (s[i + q] >> shift & 3U) << 2 |
+                                        (s[i + 2 * q] >> shift & 3U) << 4 | (s[i + 3 * q] >> shift & 3U) << 6);
+      out += q;
+      shift += 2;
+    }
+    if (bits & 1U)
+      for (std::uint32_t i = 0; i < dim / 8; ++i) {
+        unsigned b = 0;
+        for (unsigned j = 0; j < 8; ++j) b |= (s[8 * i + j] >> shift & 1U) << j;
+        out[i] = static_cast<std::byte>(b);
+      }
+  }
+}
+
+inline void unpack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_t dim, const std::byte* codes,
+                           std::uint8_t* symbols) {
+  if (bits == 8) {
+    std::memcpy(symbols, codes, vectors * dim);
+    return;
+  }
+  const std::size_t each = std::size_t{dim} * bits / 8;
+  for (std::size_t v = 0; v < vectors; ++v) {
+    const std::byte* __restrict in = codes + v * each;
+    std::uint8_t* __restrict s = symbols + v * dim;
+    std::uint32_t shift = 0;
+    if (bits & 4U) {
+      const std::uint32_t half = dim / 2;
+      for (std::uint32_t i = 0; i < half; ++i) {
+        const auto b = static_cast<std::uint8_t>(in[i]);
+        s[i] = b & 15U;
+        s[i + half] = b >> 4;
+      }
+      in += half;
+      shift = 4;
+    } else {
+      std::fill_n(s, dim, std::uint8_t{0});
+    }
+    if (bits & 2U) {
+      const std::uint32_t q = dim / 4;
+      for (std::uint32_t i = 0; i < q; ++i) {
+        const auto b = static_cast<unsigned>(in[i]);
+        for (unsigned k = 0; k < 4; ++k)
+          s[i + k * q] = static_cast<std::uint8_t>(s[i + k * q] | (b >> 2 * k & 3U) << shift);
+      }
+      in += q;
+      shift += 2;
+    }
+    if (bits & 1U)
+      for (std::uint32_t i = 0; i < dim / 8; ++i)
+        for (unsigned j = 0; j < 8; ++j)
+          s[8 * i + j] = static_cast<std::uint8_t>(s[8 * i + j] | (static_cast<unsigned>(in[i]) >> j & 1U) << shift);
   }
 }
 

@@ -63,8 +63,8 @@ void join_f32(const std::byte* exponents, const std::byte* rest, std::size_t n, 
 
 class Ll final : public Codec {
  public:
-  explicit Ll(const Kernels& k) : k_(k) {}
-  std::uint16_t id() const noexcept override { return kLlId; }
+  Ll(std::uint32_t id, const Kernels& k) : id_(id), k_(k) {}
+  std::uint32_t id() const noexcept override { return id_; }
   std::string_view name() const noexcept override { return "ll"; }
   bool lossless() const noexcept override { return true; }
   bool supports(const SegmentShape& s) const noexcept override { return sane_shape(s); }
@@ -85,7 +85,7 @@ class Ll final : public Codec {
         split_f32(from, values, exponents + at, remainder + rest * at);
     });
 
-    write_blob_header(out, kLlId, kLlVersion, s);
+    write_blob_header(out, id_, s);
     std::byte* to = out.data() + kPrefix;
     // Room for less than the exponents themselves: whatever does not shrink is stored.
     std::size_t packed = ZSTD_compress2(compressor(), to, n - 1, exponents, n);
@@ -102,7 +102,7 @@ class Ll final : public Codec {
 
   Result<> decode(const SegmentShape& s, std::span<const std::byte> in, const MutRows& rows,
                   CodecScratch& scratch) const override {
-    SLUICE_TRY(check_blob_header(in, kLlId, kLlVersion, s));
+    SLUICE_TRY(check_blob_header(in, id_, s));
     const std::size_t n = values_of(s), per_row = n / s.tokens, rest = rest_bytes(s.dtype);
     if (in.size() < kPrefix + n * rest) return fail(Errc::data_corrupt, "ll segment of only {} bytes", in.size());
     const auto method = load_le<std::uint32_t>(in.data() + kBlobHeaderBytes);
@@ -131,11 +131,12 @@ class Ll final : public Codec {
   }
 
  private:
+  std::uint32_t id_;
   const Kernels& k_;
 };
 
 }  // namespace
 
-std::unique_ptr<Codec> make_ll(const Kernels& k) { return std::make_unique<Ll>(k); }
+std::unique_ptr<Codec> make_ll(std::uint32_t id, const Kernels& k) { return std::make_unique<Ll>(id, k); }
 
 }  // namespace sluice::kv

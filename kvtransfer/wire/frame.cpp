@@ -19,8 +19,7 @@ enum At : std::size_t {
   kLayerCount = 44,
   kTokenBegin = 48,
   kTokenCount = 52,
-  kKeyCodec = 56,
-  kValueCodec = 58,
+  kCodec = 56,
   kKinds = 60,
   kSeal = 61,
   kFlags = 62,
@@ -50,8 +49,7 @@ void write_frame_header(const FrameHeader& h, std::span<std::byte, kFrameHeaderB
   store_le(p + kLayerCount, h.spec.layers.count);
   store_le(p + kTokenBegin, h.spec.tokens.begin);
   store_le(p + kTokenCount, h.spec.tokens.count);
-  store_le(p + kKeyCodec, h.key_codec);
-  store_le(p + kValueCodec, h.value_codec);
+  store_le(p + kCodec, h.codec);
   store_le(p + kKinds, h.spec.kinds);
   store_le(p + kSeal, static_cast<std::uint8_t>(h.seal));
   store_le(p + kFlags, h.flags);
@@ -83,8 +81,7 @@ Result<FrameHeader> parse_frame_header(std::span<const std::byte> bytes) {
   h.spec.layers = {load_le<std::uint32_t>(p + kLayerBegin), load_le<std::uint32_t>(p + kLayerCount)};
   h.spec.tokens = {load_le<std::uint32_t>(p + kTokenBegin), load_le<std::uint32_t>(p + kTokenCount)};
   h.spec.kinds = load_le<std::uint8_t>(p + kKinds);
-  h.key_codec = load_le<std::uint16_t>(p + kKeyCodec);
-  h.value_codec = load_le<std::uint16_t>(p + kValueCodec);
+  h.codec = load_le<std::uint32_t>(p + kCodec);
   h.flags = load_le<std::uint16_t>(p + kFlags);
   h.payload_bytes = load_le<std::uint32_t>(p + kPayloadBytes);
   h.sequence = load_le<std::uint64_t>(p + kSequence);

@@ -14,7 +14,7 @@
 namespace sluice::kv {
 
 inline constexpr std::uint32_t kFrameMagic = 0x46564b53;  // "SKVF" as bytes
-inline constexpr std::uint16_t kFrameVersion = 1;
+inline constexpr std::uint16_t kFrameVersion = 2;
 inline constexpr std::size_t kFrameHeaderBytes = 128;
 inline constexpr std::size_t kSealTagBytes = 16;
 inline constexpr std::size_t kSealedHeaderBytes = kFrameHeaderBytes - kSealTagBytes;  // authenticated part
@@ -29,8 +29,7 @@ struct FrameHeader {
   Incarnation prefill_incarnation;
   Incarnation decode_incarnation;
   FrameSpec spec;
-  std::uint16_t key_codec = 0;
-  std::uint16_t value_codec = 0;
+  std::uint32_t codec = 0;
   SealMode seal = SealMode::encrypt;
   std::uint16_t flags = 0;  // none defined in version 1; must be 0
   std::uint32_t payload_bytes = 0;

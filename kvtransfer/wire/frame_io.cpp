@@ -18,19 +18,7 @@ std::uint32_t micros_since(SteadyTime t) noexcept {
 
 std::size_t table_bytes(const FrameSpec& spec) noexcept { return sizeof(std::uint32_t) * spec.segments(); }
 
-const Codec* codec_for(const SegmentShape& s, const Codec* key, const Codec* value) noexcept {
-  return s.kind == KvKind::key ? key : value;
-}
-
-std::size_t max_payload(const KvLayout& layout, const FrameSpec& spec, const Codec* key, const Codec* value) {
-  std::size_t bytes = table_bytes(spec);
-  // All layers have one shape, so one of each kind speaks for all.
-  for (std::uint32_t i = 0; i < spec.kind_count(); ++i) {
-    const SegmentShape s = spec.segment(layout, i);
-    bytes += spec.layers.count * codec_for(s, key, value)->max_encoded_size(s);
-  }
-  return bytes;
-}
+std::uint32_t end_of(const Ticket& t) noexcept { return t.tokens.begin + t.tokens.count; }
 
 bool inside(const Ticket& t, const FrameSpec& f) noexcept {
   return f.kinds != 0 && f.kinds <= kKeysAndValues && f.layers.count > 0 && f.layers.begin < t.layout.layers &&
@@ -41,15 +29,19 @@ bool inside(const Ticket& t, const FrameSpec& f) noexcept {
 
 }  // namespace
 
-std::size_t max_payload_bytes(const KvLayout& layout, const FrameSpec& spec, const Profile& profile) {
-  return max_payload(layout, spec, profile.key, profile.value);
+std::size_t max_payload_bytes(const Ticket& ticket, const FrameSpec& spec, const Codec& codec) {
+  std::size_t bytes = table_bytes(spec);
+  for (std::uint32_t i = 0; i < spec.segments(); ++i)
+    bytes += codec.max_encoded_size(spec.segment(ticket.layout, end_of(ticket), i));
+  return bytes;
 }
 
 Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, const FrameSpec& spec,
                                std::uint64_t sequence, const RowsOf& rows, std::span<std::byte> payload,
                                FrameScratch& scratch, const FrameTimes& times) {
   if (!inside(ticket, spec)) return fail(Errc::invalid_argument, "the frame is outside the ticket");
-  if (profile.key->id() != ticket.key_codec || profile.value->id() != ticket.value_codec)
+  const Codec* codec = profile.codec;
+  if (codec->id() != ticket.codec)
     return fail(Errc::invalid_argument, "profile '{}' is not the ticket's '{}'", profile.name, ticket.profile);
   if (payload.size() < table_bytes(spec))
     return fail(Errc::invalid_argument, "payload buffer of {} bytes is too small", payload.size());
@@ -57,8 +49,7 @@ Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, con
   const SteadyTime begin = std::chrono::steady_clock::now();
   std::size_t used = table_bytes(spec);
   for (std::uint32_t i = 0; i < spec.segments(); ++i) {
-    const SegmentShape s = spec.segment(ticket.layout, i);
-    const Codec* codec = codec_for(s, profile.key, profile.value);
+    const SegmentShape s = spec.segment(ticket.layout, end_of(ticket), i);
     if (codec->max_encoded_size(s) > payload.size() - used)
       return fail(Errc::invalid_argument, "payload buffer of {} bytes is too small", payload.size());
     SLUICE_ASSIGN(const std::size_t n, codec->encode(s, rows(s), payload.subspan(used), scratch.codec));
@@ -76,8 +67,7 @@ Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, con
                 .prefill_incarnation = ticket.prefill_incarnation,
                 .decode_incarnation = ticket.decode_incarnation,
                 .spec = spec,
-                .key_codec = ticket.key_codec,
-                .value_codec = ticket.value_codec,
+                .codec = ticket.codec,
                 .seal = ticket.seal,
                 .flags = 0,
                 .payload_bytes = static_cast<std::uint32_t>(used),
@@ -100,19 +90,15 @@ Result<> check_frame(const Ticket& ticket, const CodecRegistry& codecs, const Fr
   if (h.ticket != ticket.id) return fail(Errc::data_corrupt, "the frame names another ticket");
   if (h.prefill_incarnation != ticket.prefill_incarnation || h.decode_incarnation != ticket.decode_incarnation)
     return fail(Errc::stale, "the frame is from another life of a node");
-  const Codec* key = codecs.find(h.key_codec);
-  const Codec* value = codecs.find(h.value_codec);
-  if (!key || !value) return fail(Errc::unsupported, "no codec {} in this build", key ? h.value_codec : h.key_codec);
-  if (h.key_codec != ticket.key_codec || h.value_codec != ticket.value_codec)
-    return fail(Errc::data_corrupt, "codecs {}/{} were not agreed on", h.key_codec, h.value_codec);
+  const Codec* codec = codecs.find(h.codec);
+  if (codec == nullptr) return fail(Errc::unsupported, "no codec {:#x} in this node", h.codec);
+  if (h.codec != ticket.codec) return fail(Errc::data_corrupt, "codec '{}' was not agreed on", codec->name());
   if (h.seal != ticket.seal) return fail(Errc::data_corrupt, "this seal mode was not agreed on");
   if (!inside(ticket, h.spec)) return fail(Errc::data_corrupt, "the frame is outside the ticket");
-  for (std::uint32_t i = 0; i < h.spec.kind_count(); ++i) {
-    const SegmentShape s = h.spec.segment(ticket.layout, i);
-    if (const Codec* c = codec_for(s, key, value); !c->supports(s))
-      return fail(Errc::unsupported, "codec '{}' cannot carry this layout", c->name());
-  }
-  if (h.payload_bytes > max_payload(ticket.layout, h.spec, key, value))
+  for (std::uint32_t i = 0; i < h.spec.segments(); ++i)
+    if (!codec->supports(h.spec.segment(ticket.layout, end_of(ticket), i)))
+      return fail(Errc::unsupported, "codec '{}' cannot carry this layout", codec->name());
+  if (h.payload_bytes > max_payload_bytes(ticket, h.spec, *codec))
     return fail(Errc::data_corrupt, "payload of {} bytes is more than its shape can need", h.payload_bytes);
   return {};
 }
@@ -129,8 +115,7 @@ Result<> open_frame(const Ticket& ticket, const CodecRegistry& codecs, std::span
                                  make_nonce(ticket.nonce_base, Direction::prefill_to_decode, h.sequence),
                                  header.first(kSealedHeaderBytes), payload, h.tag));
 
-  const Codec* key = codecs.find(h.key_codec);
-  const Codec* value = codecs.find(h.value_codec);
+  const Codec* codec = codecs.find(h.codec);
   std::span<const std::byte> rest = payload;
   rest = rest.subspan(table_bytes(h.spec));  // parse_frame_header() saw to payload_bytes >= table
   for (std::uint32_t i = 0; i < h.spec.segments(); ++i) {
@@ -139,8 +124,7 @@ Result<> open_frame(const Ticket& ticket, const CodecRegistry& codecs, std::span
       out.segments.clear();
       return fail(Errc::data_corrupt, "segment {} of {} bytes, {} are left", i, n, rest.size());
     }
-    const SegmentShape s = h.spec.segment(ticket.layout, i);
-    out.segments.push_back({s, codec_for(s, key, value), rest.first(n)});
+    out.segments.push_back({h.spec.segment(ticket.layout, end_of(ticket), i), codec, rest.first(n)});
     rest = rest.subspan(n);
   }
   if (!rest.empty()) {

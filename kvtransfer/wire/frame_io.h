@@ -28,7 +28,7 @@ struct FrameScratch {
 using RowsOf = std::function<ConstRows(const SegmentShape&)>;
 
 /// Size of the payload buffer that build_frame() needs at most.
-[[nodiscard]] std::size_t max_payload_bytes(const KvLayout& layout, const FrameSpec& spec, const Profile& profile);
+[[nodiscard]] std::size_t max_payload_bytes(const Ticket& ticket, const FrameSpec& spec, const Codec& codec);
 
 struct FrameTimes {
   std::uint32_t queue_us = 0;  // from KV ready to the call of build_frame

@@ -113,9 +113,9 @@ Result<> draw_secrets(Ticket& t) {
 }
 
 std::uint64_t wire_budget(const KvLayout& layout, TokenRange tokens) noexcept {
-  // Worst case: every token in segments of its own, each with a header, a table entry and scales (see docs/codecs.md).
+  // Worst case: every token in segments of its own, each with headers, a table entry and up to two scales a value.
   const std::uint64_t segments = std::uint64_t{2} * layout.layers * tokens.count;
-  return 2 * std::uint64_t{layout.token_bytes()} * tokens.count + 64 * segments;
+  return 4 * std::uint64_t{layout.token_bytes()} * tokens.count + 256 * segments;
 }
 
 json to_json(const Ticket& t) {
@@ -139,8 +139,7 @@ json to_json(const Ticket& t) {
               {"kv_dtype", static_cast<unsigned>(t.layout.dtype)},
               {"format_hash", t.format_hash},
               {"profile", t.profile},
-              {"key_codec", t.key_codec},
-              {"value_codec", t.value_codec},
+              {"codec", t.codec},
               {"token_begin", t.tokens.begin},
               {"token_count", t.tokens.count},
               {"block_size", t.block_size},
@@ -171,8 +170,7 @@ Result<Ticket> ticket_from_json(const json& j) {
   t.layout.dtype = static_cast<KvDType>(r.number("kv_dtype", 0, static_cast<unsigned>(KvDType::f32)));
   t.format_hash = r.number<std::uint64_t>("format_hash");
   t.profile = r.text("profile");
-  t.key_codec = r.number<std::uint16_t>("key_codec");
-  t.value_codec = r.number<std::uint16_t>("value_codec");
+  t.codec = r.number<std::uint32_t>("codec");
   t.tokens.begin = r.number<std::uint32_t>("token_begin", 0, kMaxTicketTokens - 1);
   t.tokens.count = r.number<std::uint32_t>("token_count", 1, kMaxTicketTokens - t.tokens.begin);
   t.block_size = r.number<std::uint32_t>("block_size", 1, kMaxTicketTokens);

@@ -39,8 +39,7 @@ struct Ticket {
   KvLayout layout;
   std::uint64_t format_hash = 0;  // CodecRegistry::format_hash() of the decode node
   std::string profile;
-  std::uint16_t key_codec = 0;
-  std::uint16_t value_codec = 0;
+  std::uint32_t codec = 0;                 // Codec::id() of the profile
   TokenRange tokens;                       // KV that will be sent
   std::uint32_t block_size = 0;            // tokens per block of the decode pool
   std::vector<BlockId> blocks;             // decode pool blocks of positions 0 .. tokens.begin + tokens.count, in order

@@ -56,12 +56,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                        .kv_heads = 1U + data[3] % 3,
                        .head_dim = 2U * (1U + data[4] % 80),
                        .dtype = data[1] & 2 ? KvDType::f32 : KvDType::bf16,
-                       .kind = data[1] & 1 ? KvKind::value : KvKind::key};
+                       .kind = data[1] & 1 ? KvKind::value : KvKind::key,
+                       .first_token = data[1] & 4 ? 0U : 4096U,
+                       .layers = 8,
+                       .end_token = data[1] & 8 ? 100U : 1U << 20};
   if (!reference.supports(s)) return 0;
   std::vector<std::byte> blob(size - kPrefix);
   std::memcpy(blob.data(), data + kPrefix, blob.size());
   blob.shrink_to_fit();
-  if (data[5] & 1 && blob.size() >= kBlobHeaderBytes) write_blob_header(blob, reference.id(), 1, s);
+  if (data[5] & 1 && blob.size() >= kBlobHeaderBytes) write_blob_header(blob, reference.id(), s);
 
   const Decoded expected = decode(reference, s, blob);
   for (const auto& registry : registries) {

@@ -25,8 +25,7 @@ Ticket fixed_ticket(const Profile& p) {
   t.decode_incarnation = Incarnation(8);
   t.layout = kLayout;
   t.profile = p.name;
-  t.key_codec = p.key->id();
-  t.value_codec = p.value->id();
+  t.codec = p.codec->id();
   t.tokens = {0, kTokens};
   t.block_size = 16;
   t.max_wire_bytes = wire_budget(kLayout, t.tokens);
@@ -40,8 +39,7 @@ void put_right(const Ticket& t, FrameHeader& h, std::span<std::byte> header, std
   h.ticket = t.id;
   h.prefill_incarnation = t.prefill_incarnation;
   h.decode_incarnation = t.decode_incarnation;
-  h.key_codec = t.key_codec;
-  h.value_codec = t.value_codec;
+  h.codec = t.codec;
   h.seal = t.seal;
   h.payload_bytes = static_cast<std::uint32_t>(payload.size());
   const auto fixed = header.first<kFrameHeaderBytes>();

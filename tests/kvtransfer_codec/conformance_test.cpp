@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "kvtransfer/codec/blob.h"
 #include "kvtransfer/codec/codecs.h"
@@ -18,11 +19,10 @@ std::vector<SegmentShape> shapes() {
   std::vector<SegmentShape> all;
   for (const KvDType dtype : {KvDType::bf16, KvDType::f32})
     for (const KvKind kind : {KvKind::key, KvKind::value})
-      for (const std::uint32_t tokens : {1U, 2U, 31U, 32U, 63U, 64U, 95U, 96U, 97U, 200U})
+      for (const std::uint32_t tokens : {1U, 31U, 97U, 200U})
         for (const auto& [heads, dim] : {std::pair{1U, 2U},
                                          {3U, 6U},
                                          {2U, 16U},
-                                         {1U, 32U},
                                          {4U, 64U},
                                          {2U, 80U},
                                          {2U, 96U},
@@ -35,8 +35,39 @@ std::vector<SegmentShape> shapes() {
                          .dtype = dtype,
                          .kind = kind,
                          .layer = 7,
-                         .first_token = 100});
+                         .first_token = 100,
+                         .layers = 9,
+                         .end_token = 5000});
+  // Sinks and a tail, in the first and the last layer, of a short prompt.
+  for (const KvKind kind : {KvKind::key, KvKind::value})
+    for (const std::uint32_t layer : {0U, 8U})
+      for (const auto& [first, tokens] : {std::pair{0U, 3U}, {0U, 150U}, {2U, 140U}, {60U, 100U}, {150U, 10U}})
+        all.push_back({.tokens = tokens,
+                       .kv_heads = 2,
+                       .head_dim = 64,
+                       .kind = kind,
+                       .layer = layer,
+                       .first_token = first,
+                       .layers = 9,
+                       .end_token = 160});
   return all;
+}
+
+/// Tokens that some profile keeps exact.
+std::uint32_t exact_tokens(const SegmentShape& s) {
+  return (s.first_token < 4 ? 4 - s.first_token : 0) + (s.first_token + s.tokens + 128 > s.end_token ? 1 : 0);
+}
+
+/// Squared error over power that a profile may make on realistic().
+double error_limit(std::string_view codec) {
+  static const std::map<std::string_view, double> limits = {
+      {"fp8", 0.002}, {"q8", 0.0005},    {"k8v4", 0.05},     {"k6v4", 0.05},    {"h4", 0.05},    {"h4r", 0.05},
+      {"int4", 0.2},  {"k4v3r", 0.1},    {"h3r", 0.1},       {"mix8r", 0.25},   {"mix9r", 0.35}, {"kivi4", 0.05},
+      {"kivi2", 0.4}, {"cachegen", 0.1}, {"kvserve-q", 3.0}, {"kvserve-h", 0.5}};
+  const auto it = limits.find(codec);
+  INFO(codec);
+  REQUIRE(it != limits.end());
+  return it->second;
 }
 
 std::vector<std::byte> encode(const Codec& c, const SegmentShape& s, const Pages& p) {
@@ -99,8 +130,8 @@ TEST_CASE("every codec reads back what it wrote, within its error") {
       error += (a[i] - b[i]) * (a[i] - b[i]);
       power += a[i] * a[i];
     }
-    // q8 and h4 have tighter bounds, value by value, in their own tests.
-    REQUIRE(error <= power * (c.id() == kH4Id ? 0.05 : 0.0005));
+    // Quantizers have tighter bounds in their own tests.
+    REQUIRE(error <= power * error_limit(c.name()));
   });
 }
 
@@ -118,6 +149,7 @@ TEST_CASE("lossless codecs keep every bit pattern") {
 TEST_CASE("lossy codecs answer NaN, infinity and subnormals with finite values") {
   for_all([](const Codec& c, const SegmentShape& s) {
     if (c.lossless()) return;
+    if (exact_tokens(s) > 0) return;  // those keep what they are
     const Pages in = random_pages(s, 3);
     Pages out(s);
     CodecScratch scratch;
@@ -154,24 +186,24 @@ TEST_CASE("every instruction set encodes and decodes to the same bits") {
   });
 }
 
-TEST_CASE("decoding random codes is the same on every instruction set") {
-  // What an encoder never writes but a decoder accepts: any code, and scales at the ends of their range.
+TEST_CASE("decoding noise is the same on every instruction set") {
+  // What an encoder never writes: some is refused, the rest decodes to the same bits.
   const auto reference = make_registry(Isa::scalar);
   for_all([&](const Codec& c, const SegmentShape& s) {
-    if (c.lossless()) return;
     const Codec& ref = *reference->find(c.id());
-    auto blob = encode(ref, s, realistic_pages(s, 7));
-    const auto noise = random_bytes(blob.size(), 8);
-    const std::size_t codes = std::size_t{s.tokens} * s.kv_heads * s.head_dim / (c.id() == kH4Id ? 2 : 1);
-    std::copy(noise.end() - static_cast<std::ptrdiff_t>(codes), noise.end(),
-              blob.end() - static_cast<std::ptrdiff_t>(codes));
-    const std::uint16_t max = c.id() == kH4Id ? h4_max_scale(s.head_dim & (~s.head_dim + 1)) : kQ8MaxScale;
-    std::memcpy(blob.data() + kBlobHeaderBytes, &max, 2);
-    Pages a(s), b(s);
-    CodecScratch scratch;
-    REQUIRE(ref.decode(s, blob, a.writing(), scratch));
-    REQUIRE(c.decode(s, blob, b.writing(), scratch));
-    REQUIRE(a.bytes() == b.bytes());
+    const auto good = encode(ref, s, realistic_pages(s, 7));
+    for (std::uint32_t seed = 8; seed < 11; ++seed) {
+      auto blob = good;
+      const auto noise = random_bytes(blob.size(), seed);
+      // The last half, or single bytes all over.
+      for (std::size_t i = kBlobHeaderBytes; i < blob.size(); ++i)
+        if (seed == 8 ? i > blob.size() / 2 : i % 97 == seed) blob[i] = noise[i];
+      Pages a(s), b(s);
+      CodecScratch scratch;
+      const bool accepted = ref.decode(s, blob, a.writing(), scratch).has_value();
+      REQUIRE(c.decode(s, blob, b.writing(), scratch).has_value() == accepted);
+      if (accepted) REQUIRE(a.bytes() == b.bytes());
+    }
   });
 }
 
@@ -185,7 +217,7 @@ TEST_CASE("codecs refuse what they do not support") {
     SegmentShape f32{.tokens = 4, .kv_heads = 1, .head_dim = 8, .dtype = KvDType::f32};
     REQUIRE_FALSE(c->supports(odd));
     REQUIRE_FALSE(c->supports(none));
-    REQUIRE(c->supports(f32) == c->lossless());
+    REQUIRE(c->supports(f32) == (c->name() == "raw" || c->name() == "ll"));
     std::vector<std::byte> out(1 << 12);
     const Pages p(odd);
     const auto r = c->encode(odd, p.reading(), out, scratch);

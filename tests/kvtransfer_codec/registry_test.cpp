@@ -3,11 +3,13 @@
 
 #include "kvtransfer/codec/codecs.h"
 
+using namespace sluice;
 using namespace sluice::kv;
 
 TEST_CASE("the registry finds codecs by number and profiles by name") {
   const auto r = make_registry();
-  std::set<std::uint16_t> ids;
+  REQUIRE(r);
+  std::set<std::uint32_t> ids;
   for (const Codec* c : r->codecs()) {
     REQUIRE(ids.insert(c->id()).second);
     REQUIRE(r->find(c->id()) == c);
@@ -15,13 +17,14 @@ TEST_CASE("the registry finds codecs by number and profiles by name") {
   REQUIRE(r->find(0) == nullptr);
   REQUIRE(r->find(999) == nullptr);
   REQUIRE(r->profile("none") == nullptr);
-  for (const char* name : {"raw", "ll", "q8", "k8v4", "h4"}) {
+  for (const char* name : {"raw", "ll", "fp8", "q8", "k8v4", "k6v4", "h4", "h4r", "k4v3r", "h3r", "mix8r", "mix9r",
+                           "kivi4", "kivi2", "cachegen", "kvserve-q", "kvserve-h"}) {
+    INFO(name);
     const Profile* p = r->profile(name);
     REQUIRE(p);
-    REQUIRE(p->key);
-    REQUIRE(p->value);
+    REQUIRE(p->codec);
     // Exact profiles and only they state no loss.
-    REQUIRE((p->stated_kl == 0.0) == (p->key->lossless() && p->value->lossless()));
+    REQUIRE((p->stated_kl == 0.0) == p->codec->lossless());
   }
 }
 
@@ -31,12 +34,31 @@ TEST_CASE("every instruction set has the same format hash") {
 
 TEST_CASE("nominal ratios are what fixed-rate codecs really reach") {
   const auto r = make_registry();
-  for (const char* name : {"raw", "q8", "k8v4", "h4"}) {
+  for (const char* name : {"raw", "fp8", "q8", "k8v4", "k6v4", "int4", "h4"}) {
+    INFO(name);
     const Profile* p = r->profile(name);
-    SegmentShape s{.tokens = 512, .kv_heads = 8, .head_dim = 128};
-    std::size_t wire = p->key->max_encoded_size(s);
+    SegmentShape s{
+        .tokens = 512, .kv_heads = 8, .head_dim = 128, .layer = 3, .first_token = 512, .layers = 32, .end_token = 9999};
+    std::size_t wire = p->codec->max_encoded_size(s);
     s.kind = KvKind::value;
-    wire += p->value->max_encoded_size(s);
-    REQUIRE(2.0 * s.raw_bytes() / wire == Approx(p->nominal_ratio).epsilon(0.02));
+    wire += p->codec->max_encoded_size(s);
+    REQUIRE(2.0 * static_cast<double>(s.raw_bytes()) / static_cast<double>(wire) ==
+            Approx(p->nominal_ratio).epsilon(0.02));
   }
+}
+
+TEST_CASE("two names of one composition share a codec, and the format hash sees names and compositions") {
+  const auto json = [](std::string a, std::string levels) {
+    return R"({"profiles": [{"name": ")" + a + R"(", "stated_kl": 1, "key": "m", "value": "m",
+      "classes": {"m": {"quantizer": "absmax", "levels": )" +
+           levels + R"(}}},
+      {"name": "other", "stated_kl": 0.5, "key": "x", "value": "x", "classes": {"x": {"quantizer": "absmax"}}}]})";
+  };
+  const auto r = make_registry(json("one", "255"));
+  REQUIRE(r);
+  REQUIRE((*r)->profile("one")->codec == (*r)->profile("other")->codec);
+  REQUIRE((*r)->codecs().size() == 1);
+  const auto hash = [](const std::string& text) { return make_registry(text).value()->format_hash(); };
+  REQUIRE(hash(json("one", "255")) != hash(json("two", "255")));
+  REQUIRE(hash(json("one", "255")) != hash(json("one", "15")));
 }

@@ -14,8 +14,7 @@ FrameHeader sample() {
   h.prefill_incarnation = Incarnation(0x1122334455667788);
   h.decode_incarnation = Incarnation(0x99aabbccddeeff00);
   h.spec = {{2, 3}, kKeysAndValues, {100, 64}};
-  h.key_codec = 3;
-  h.value_codec = 4;
+  h.codec = 0x01020304;
   h.seal = SealMode::digest;
   h.payload_bytes = 4096;
   h.sequence = 77;
@@ -55,8 +54,7 @@ TEST_CASE("a frame header reads back as it was written") {
   CHECK(r->prefill_incarnation == h.prefill_incarnation);
   CHECK(r->decode_incarnation == h.decode_incarnation);
   CHECK(r->spec == h.spec);
-  CHECK(r->key_codec == 3);
-  CHECK(r->value_codec == 4);
+  CHECK(r->codec == 0x01020304);
   CHECK(r->seal == SealMode::digest);
   CHECK(r->payload_bytes == 4096);
   CHECK(r->sequence == 77);
@@ -69,13 +67,13 @@ TEST_CASE("a frame header reads back as it was written") {
 TEST_CASE("the header's bytes stay where docs/wire_format.md says") {
   const auto b = bytes_of(sample());
   CHECK(std::memcmp(b.data(), "SKVF", 4) == 0);
-  CHECK(b[4] == std::byte{1});
+  CHECK(b[4] == std::byte{2});
   CHECK(b[6] == std::byte{128});
   CHECK(b[8] == std::byte{1});
   CHECK(b[24] == std::byte{0x88});
   CHECK(b[40] == std::byte{2});
   CHECK(b[52] == std::byte{64});
-  CHECK(b[56] == std::byte{3});
+  CHECK(b[56] == std::byte{4});
   CHECK(b[60] == std::byte{3});
   CHECK(b[61] == std::byte{1});
   CHECK(b[64] == std::byte{6});
@@ -94,7 +92,7 @@ TEST_CASE("truncated and longer headers are corrupt") {
 TEST_CASE("lying headers are refused") {
   const std::uint32_t huge = 0xffffffff;
   CHECK(code_of(with(0, 'X')) == Errc::data_corrupt);
-  CHECK(code_of(with(4, std::uint16_t{2})) == Errc::unsupported);
+  CHECK(code_of(with(4, std::uint16_t{1})) == Errc::unsupported);
   CHECK(code_of(with(6, std::uint16_t{64})) == Errc::data_corrupt);
   CHECK(code_of(with(40, huge)) == Errc::data_corrupt);
   CHECK(code_of(with(44, huge)) == Errc::data_corrupt);

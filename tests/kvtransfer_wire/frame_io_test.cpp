@@ -137,9 +137,10 @@ TEST_CASE_METHOD(Fixture, "a frame that says fewer tokens than it holds is refus
 
 TEST_CASE_METHOD(Fixture, "unknown and unagreed codecs are refused") {
   const SentFrame good = sent();
-  CHECK(refusal(forged(good, [](FrameHeader& h, auto&) { h.key_codec = 999; })) == Errc::unsupported);
-  CHECK(refusal(forged(good, [](FrameHeader& h, auto&) { h.value_codec = 0; })) == Errc::unsupported);
-  CHECK(refusal(forged(good, [](FrameHeader& h, auto&) { h.key_codec = kRawId; })) == Errc::data_corrupt);
+  CHECK(refusal(forged(good, [](FrameHeader& h, auto&) { h.codec = 999; })) == Errc::unsupported);
+  CHECK(refusal(forged(good, [](FrameHeader& h, auto&) { h.codec = 0; })) == Errc::unsupported);
+  const std::uint32_t raw = registry->profile("raw")->codec->id();
+  CHECK(refusal(forged(good, [raw](FrameHeader& h, auto&) { h.codec = raw; })) == Errc::data_corrupt);
 }
 
 TEST_CASE_METHOD(Fixture, "another seal mode than the ticket's is refused") {
@@ -174,7 +175,7 @@ TEST_CASE_METHOD(Fixture, "lying segment lengths are corrupt") {
 TEST_CASE_METHOD(Fixture, "a sender's mistakes are told to it") {
   const Profile& p = *registry->profile("k8v4");
   const RowsOf rows = [&](const SegmentShape& s) { return std::as_const(kv).rows(s); };
-  std::vector<std::byte> buffer(max_payload_bytes(kLayout, kSpec, p));
+  std::vector<std::byte> buffer(max_payload_bytes(ticket, kSpec, *p.codec));
   const auto code = [&](const FrameSpec& spec, const Profile& profile, std::size_t size) {
     const auto r = build_frame(ticket, profile, spec, 0, rows, std::span(buffer).first(size), scratch);
     REQUIRE_FALSE(r);

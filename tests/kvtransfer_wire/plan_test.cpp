@@ -68,12 +68,12 @@ TEST_CASE("segments lie layer by layer, key before value") {
   const KvLayout layout{.layers = 4, .kv_heads = 1, .head_dim = 2};
   const FrameSpec both{.layers = {1, 2}, .kinds = kKeysAndValues, .tokens = {3, 5}};
   REQUIRE(both.segments() == 4);
-  REQUIRE(both.segment(layout, 2).layer == 2);
-  REQUIRE(both.segment(layout, 2).kind == KvKind::key);
-  REQUIRE(both.segment(layout, 3).kind == KvKind::value);
-  REQUIRE(both.segment(layout, 3).first_token == 3);
+  REQUIRE(both.segment(layout, 10, 2).layer == 2);
+  REQUIRE(both.segment(layout, 10, 2).kind == KvKind::key);
+  REQUIRE(both.segment(layout, 10, 3).kind == KvKind::value);
+  REQUIRE(both.segment(layout, 10, 3).first_token == 3);
   const FrameSpec values{.layers = {1, 2}, .kinds = kValues, .tokens = {3, 5}};
   REQUIRE(values.segments() == 2);
-  REQUIRE(values.segment(layout, 1).layer == 2);
-  REQUIRE(values.segment(layout, 1).kind == KvKind::value);
+  REQUIRE(values.segment(layout, 10, 1).layer == 2);
+  REQUIRE(values.segment(layout, 10, 1).kind == KvKind::value);
 }

@@ -74,7 +74,7 @@ TEST_CASE("a ticket with values out of range is refused") {
   with("kv_heads", 1ULL << 40);
   with("head_dim", 0);
   with("kv_dtype", 9);
-  with("key_codec", 65536);
+  with("codec", 1ULL << 32);
   with("token_count", 0);
   with("token_count", 1ULL << 40);
   with("token_begin", kMaxTicketTokens);

@@ -25,8 +25,7 @@ inline Ticket make_ticket(const CodecRegistry& registry, const KvLayout& layout,
   t.layout = layout;
   t.format_hash = registry.format_hash();
   t.profile = p.name;
-  t.key_codec = p.key->id();
-  t.value_codec = p.value->id();
+  t.codec = p.codec->id();
   t.tokens = tokens;
   t.block_size = 16;
   for (std::uint32_t b = 0; b < (tokens.begin + tokens.count + 15) / 16; ++b) t.blocks.emplace_back(3 * b + 1);
@@ -81,7 +80,7 @@ inline SentFrame build(const Ticket& t, const CodecRegistry& registry, const Fla
                        std::uint64_t sequence, FrameScratch& scratch) {
   const Profile& p = *registry.profile(t.profile);
   SentFrame f;
-  f.payload.resize(max_payload_bytes(t.layout, spec, p));
+  f.payload.resize(max_payload_bytes(t, spec, *p.codec));
   const auto built =
       build_frame(t, p, spec, sequence, [&](const SegmentShape& s) { return kv.rows(s); }, f.payload, scratch);
   if (!built) throw std::runtime_error(built.error().message);

@@ -121,7 +121,7 @@ struct Workload {
     for (std::uint32_t l = 0; l < layers; ++l)
       for (const FrameSpec& f : planner.layer_done({0, tokens}, l)) {
         ++frames;
-        for (std::uint32_t i = 0; i < f.segments(); ++i) segments.push_back({f.segment(layout, i)});
+        for (std::uint32_t i = 0; i < f.segments(); ++i) segments.push_back({f.segment(layout, tokens, i)});
       }
   }
   std::uint32_t tokens, layers;
@@ -135,9 +135,8 @@ struct Workload {
 Result<std::size_t> encode_all(Workload& w, const Profile& p, CodecScratch& scratch) {
   std::size_t used = 0;
   for (Encoded& e : w.segments) {
-    const Codec* c = e.shape.kind == KvKind::key ? p.key : p.value;
     e.at = used;
-    SLUICE_ASSIGN(e.size, c->encode(e.shape, w.source.rows(e.shape), std::span(w.wire).subspan(used), scratch));
+    SLUICE_ASSIGN(e.size, p.codec->encode(e.shape, w.source.rows(e.shape), std::span(w.wire).subspan(used), scratch));
     used += e.size;
   }
   return used;
@@ -145,8 +144,8 @@ Result<std::size_t> encode_all(Workload& w, const Profile& p, CodecScratch& scra
 
 Result<> decode_all(Workload& w, const Profile& p, CodecScratch& scratch) {
   for (const Encoded& e : w.segments) {
-    const Codec* c = e.shape.kind == KvKind::key ? p.key : p.value;
-    SLUICE_TRY(c->decode(e.shape, std::span(w.wire).subspan(e.at, e.size), w.target.mutable_rows(e.shape), scratch));
+    SLUICE_TRY(
+        p.codec->decode(e.shape, std::span(w.wire).subspan(e.at, e.size), w.target.mutable_rows(e.shape), scratch));
   }
   return {};
 }

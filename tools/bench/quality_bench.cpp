@@ -78,14 +78,16 @@ class Lab {
                                        .head_dim = s.head_dim,
                                        .kind = kind,
                                        .layer = layer,
-                                       .first_token = first};
+                                       .first_token = first,
+                                       .layers = s.layers,
+                                       .end_token = tokens};
           std::vector<const std::byte*> in;
           std::vector<std::byte*> out;
           for (std::uint32_t b = first / kBlock; b * kBlock < first + shape.tokens; ++b) {
             in.push_back(node.pool->block(layer, kind == kv::KvKind::value, from.blocks[b]));
             out.push_back(node.pool->block(layer, kind == kv::KvKind::value, to.blocks[b]));
           }
-          const kv::Codec& c = kind == kv::KvKind::key ? *p.key : *p.value;
+          const kv::Codec& c = *p.codec;
           blob.resize(c.max_encoded_size(shape));
           SLUICE_ASSIGN(const std::size_t n, c.encode(shape, {in, kBlock, 0, shape.row_bytes()}, blob, scratch));
           SLUICE_TRY(c.decode(shape, std::span(blob).first(n), {out, kBlock, 0, shape.row_bytes()}, scratch));

@@ -1,4 +1,4 @@
-// h4: what rotation and Lloyd-Max levels promise, and signs that are the same for ever.
+// What rotation and Lloyd-Max levels promise, and signs and scales that are the same for ever.
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -13,9 +13,10 @@ using namespace sluice::kv::test;
 namespace {
 
 /// Squared error over power of each (token, head) vector.
-std::vector<double> relative_errors(const SegmentShape& s, const std::vector<float>& values) {
+std::vector<double> relative_errors(const SegmentShape& s, const std::vector<float>& values,
+                                    const char* profile = "h4") {
   const auto registry = make_registry();
-  const Codec& c = *registry->find(kH4Id);
+  const Codec& c = *registry->profile(profile)->codec;
   Pages in(s), out(s);
   in.set_values(values);
   CodecScratch scratch;
@@ -50,6 +51,26 @@ TEST_CASE("h4 on Gaussian vectors reaches the Lloyd-Max quantizer's error") {
   std::vector<float> v(500 * 256);
   for (auto& x : v) x = normal(gen);
   REQUIRE(mean(relative_errors(s, v)) < 0.0105);  // 0.0095 for the unit Gaussian, and bf16 and the scale's own share
+  // A scale of one byte costs little, as the symbols are chosen for it.
+  REQUIRE(mean(relative_errors(s, v, "h4r")) < 0.0115);
+  REQUIRE(mean(relative_errors(s, v, "h3r")) < 0.038);  // 0.0345
+}
+
+TEST_CASE("a scale of one byte is the nearest in octaves") {
+  REQUIRE(log8::value(0) == 0.0F);
+  REQUIRE(log8::code(0.0F) == 0);
+  for (unsigned c = 1; c < 256; ++c) {
+    const auto code = static_cast<std::uint8_t>(c);
+    const double exact = std::exp2((c - 1) / 8.0 - 24);
+    REQUIRE(log8::value(code) == Approx(exact).epsilon(1e-7));
+    REQUIRE(log8::code(log8::value(code)) == code);
+    if (c < 255) {
+      REQUIRE(log8::code(static_cast<float>(exact * std::exp2(0.49 / 8))) == code);
+      REQUIRE(log8::code(static_cast<float>(exact * std::exp2(0.51 / 8))) == code + 1);
+    }
+  }
+  REQUIRE(log8::code(1e30F) == 255);
+  REQUIRE(log8::code(1e-12F) == 0);
 }
 
 TEST_CASE("h4 spreads outlier channels: its error does not grow with them") {
@@ -68,7 +89,30 @@ TEST_CASE("h4 keeps its relative error from the smallest to the largest values")
   REQUIRE(relative_errors(s, std::vector<float>(64, 0.0F))[0] == 0.0);
 }
 
-TEST_CASE("h4's signs never change") {
+TEST_CASE("a uniform step quantizer's error is that of its step") {
+  constexpr std::string_view kFine = R"({"profiles": [{"name": "u", "stated_kl": 1, "key": "m", "value": "m", "classes":
+    {"m": {"transform": "hadamard", "quantizer": "uniform", "levels": 255, "step": 0.05}}}]})";
+  const auto registry = make_registry(kFine);
+  REQUIRE(registry);
+  const SegmentShape s{.tokens = 100, .kv_heads = 2, .head_dim = 64};
+  Pages in(s), out(s);
+  in.set_values(realistic(s, 34));
+  CodecScratch scratch;
+  const Codec& c = *(*registry)->profiles()[0].codec;
+  std::vector<std::byte> blob(c.max_encoded_size(s));
+  blob.resize(c.encode(s, in.reading(), blob, scratch).value());
+  REQUIRE(c.decode(s, blob, out.writing(), scratch));
+  const auto a = in.values(), b = out.values();
+  double e = 0, p = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    e += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    p += double{a[i]} * a[i];
+  }
+  // step^2 / 12 of the power, and bf16's own.
+  REQUIRE(e / p == Approx(0.05 * 0.05 / 12).epsilon(0.1));
+}
+
+TEST_CASE("the signs never change") {
   // The stream is part of the wire format: a change here needs a new signs version and a new format version.
   std::vector<std::uint16_t> signs(128);
   const auto word = [&](std::size_t from) {

@@ -1,4 +1,4 @@
-// q8's error, value by value: half a step of the scale that covers it.
+// int8's error, value by value: half a step of the scale that covers it.
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -13,7 +13,7 @@ namespace {
 
 std::vector<float> round_trip(const SegmentShape& s, const Pages& in) {
   const auto registry = make_registry();
-  const Codec& c = *registry->find(kQ8Id);
+  const Codec& c = *registry->profile("q8")->codec;
   CodecScratch scratch;
   std::vector<std::byte> blob(c.max_encoded_size(s));
   blob.resize(c.encode(s, in.reading(), blob, scratch).value());
@@ -64,7 +64,7 @@ TEST_CASE("q8: zeros stay zeros and infinity saturates") {
   in.set_values(v);
   const auto b = round_trip(s, in);
   REQUIRE(b[0] == 0.0F);
-  REQUIRE(b[4] > 3.3e38F);
-  REQUIRE(b[5] < -3.3e38F);
+  REQUIRE(b[4] > 8e37F);
+  REQUIRE(b[5] < -8e37F);
   REQUIRE(b[8] == 0.0F);  // its scale would be subnormal
 }

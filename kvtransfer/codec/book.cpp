@@ -1,0 +1,48 @@
+#include "kvtransfer/codec/book.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+
+namespace sluice::kv {
+namespace {
+
+// Lloyd-Max magnitudes for a unit Gaussian (Max 1960).
+constexpr std::array k4 = {.4528F, 1.5104F};
+constexpr std::array k8 = {.2451F, .7560F, 1.3439F, 2.1519F};
+constexpr std::array k16 = {.1284F, .3880F, .6568F, .9423F, 1.2562F, 1.6180F, 2.0690F, 2.7326F};
+
+std::span<const float> magnitudes(std::uint32_t levels) {
+  if (levels == 4) return k4;
+  if (levels == 8) return k8;
+  return k16;
+}
+
+}  // namespace
+
+Book make_book(const ClassSpec& c) {
+  Book b;
+  b.quantizer = c.quantizer;
+  b.levels = c.levels;
+  b.bits = c.bits();
+  if (c.quantizer == Quantizer::uniform) {
+    b.inverse_step = 1.0F / c.step;
+    const int middle = static_cast<int>(c.levels / 2);
+    for (int s = 0; s < static_cast<int>(c.levels); ++s) {
+      const int q = s - middle;
+      const float magnitude = (static_cast<float>(q < 0 ? -q : q) - c.shrink) * c.step;
+      b.value[static_cast<std::size_t>(s)] = q == 0 ? 0.0F : q < 0 ? -magnitude : magnitude;
+    }
+    return b;
+  }
+  const auto m = magnitudes(c.levels);
+  b.midpoint.fill(std::numeric_limits<float>::infinity());
+  for (std::size_t k = 0; k < m.size(); ++k) {
+    b.value[k] = m[k];
+    b.value[k + m.size()] = -m[k];
+    if (k + 1 < m.size()) b.midpoint[k] = (m[k] + m[k + 1]) / 2;
+  }
+  return b;
+}
+
+}  // namespace sluice::kv
