@@ -16,9 +16,9 @@ ApiError text_error(const Error& e, std::string_view param) {
   return a;
 }
 
-ApiResult<std::vector<TokenId>> encode(const ModelText& text, std::string_view s, bool add_special,
+ApiResult<std::vector<TokenId>> encode(const ModelText& text, const PromptText& prompt, bool add_special,
                                        std::string_view param) {
-  auto ids = text.encode(s, add_special);
+  auto ids = text.encode(prompt, add_special);
   if (!ids) return std::unexpected(text_error(ids.error(), param));
   return std::move(*ids);
 }
@@ -31,7 +31,7 @@ ApiResult<std::vector<TokenId>> chat_ids(const ModelText& text, const ChatPrompt
 
 ApiResult<std::vector<TokenId>> prompt_ids(const ModelText& text, const GenerateRequest& q, const PromptInput& prompt) {
   if (const auto* ids = std::get_if<std::vector<TokenId>>(&prompt)) return *ids;
-  return encode(text, std::get<std::string>(prompt), q.add_special_tokens, "prompt");
+  return encode(text, {std::get<std::string>(prompt)}, q.add_special_tokens, "prompt");
 }
 
 std::string echo_text(const ModelText& text, const PromptInput& prompt) {
@@ -109,7 +109,7 @@ void ApiRouter::tokenize(const HttpRequest& request, Responder& out) const {
   const auto& text = backend_.text();
   auto q = parse_tokenize(request.body, backend_.model());
   if (!q) return out.respond(error_response(q.error()));
-  auto ids = q->text ? encode(text, *q->text, q->add_special_tokens, "prompt")
+  auto ids = q->text ? encode(text, {*q->text}, q->add_special_tokens, "prompt")
                      : chat_ids(text, q->chat, q->add_special_tokens);
   if (!ids) return out.respond(error_response(ids.error()));
   json body = {{"count", ids->size()}, {"max_model_len", backend_.model().max_model_len}, {"tokens", *ids}};

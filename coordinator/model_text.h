@@ -33,17 +33,24 @@ struct ChatPrompt {
   bool add_generation_prompt = true;
 };
 
+/// A prompt as text. Special tokens spelled in it become their ids, but for those with an offset of `typed` inside: a
+/// chat's client typed them, and they stay text.
+struct PromptText {
+  std::string text;
+  std::vector<std::size_t> typed{};
+};
+
 class ModelText {
  public:
   virtual ~ModelText() = default;
   /// add_special: let the tokenizer add its own BOS and the like; off for text a chat template rendered.
-  [[nodiscard]] virtual Result<std::vector<TokenId>> encode(std::string_view text, bool add_special) const = 0;
+  [[nodiscard]] virtual Result<std::vector<TokenId>> encode(const PromptText& prompt, bool add_special) const = 0;
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   /// The raw bytes of one token (possibly part of a UTF-8 character), for log-probability reports.
   [[nodiscard]] virtual std::string token_bytes(TokenId id) const = 0;
   [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const = 0;
   /// unsupported if the model has no chat template; invalid_argument if the template refuses the messages.
-  [[nodiscard]] virtual Result<std::string> render_chat(const ChatPrompt& prompt) const = 0;
+  [[nodiscard]] virtual Result<PromptText> render_chat(const ChatPrompt& prompt) const = 0;
 };
 
 }  // namespace sluice::coordinator

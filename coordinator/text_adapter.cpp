@@ -23,8 +23,8 @@ class TextAdapter final : public ModelText {
   TextAdapter(text::Tokenizer tokenizer, std::optional<text::ChatTemplate> chat, Error no_chat)
       : tokenizer_(std::move(tokenizer)), chat_(std::move(chat)), no_chat_(std::move(no_chat)) {}
 
-  Result<std::vector<TokenId>> encode(std::string_view text, bool add_special) const override {
-    return tokenizer_.encode(text, add_special, true);
+  Result<std::vector<TokenId>> encode(const PromptText& p, bool add_special) const override {
+    return tokenizer_.encode(p.text, add_special, true, p.typed);
   }
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
     return tokenizer_.decode(ids, skip_special);
@@ -33,10 +33,12 @@ class TextAdapter final : public ModelText {
   std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const override {
     return std::make_unique<StreamAdapter>(tokenizer_.stream(skip_special));
   }
-  Result<std::string> render_chat(const ChatPrompt& p) const override {
+  Result<PromptText> render_chat(const ChatPrompt& p) const override {
     if (!chat_) return std::unexpected(no_chat_);
     const nlohmann::ordered_json tools = p.tools.empty() ? nlohmann::ordered_json(nullptr) : p.tools;
-    return chat_->render(p.messages, tools, p.add_generation_prompt, p.kwargs);
+    SLUICE_ASSIGN(auto chat, chat_->render_for(p.messages, tools, p.add_generation_prompt, p.kwargs,
+                                               [this](std::string_view s) { return tokenizer_.special_starts(s); }));
+    return PromptText{std::move(chat.text), std::move(chat.typed)};
   }
 
  private:

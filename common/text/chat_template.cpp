@@ -46,16 +46,16 @@ void collect_specials(const nlohmann::json& from, nlohmann::json& into) {
 /// A message as templates expect it: no null fields (OpenAI clients send "content": null), and the reasoning under
 /// each of the names that templates read it by.
 template <class Json>
-Value message_value(const Json& message, Budget& budget) {
+Value message_value(const Json& message, Budget& budget, const FindTyped& find) {
   if (!message.is_object()) jinja::fault("chat messages must be objects, got {}", message.type_name());
   const Json* reasoning = nullptr;
   for (const char* key : {"reasoning", "thinking", "reasoning_content"})
     if (const auto it = message.find(key); it != message.end() && !it->is_null()) reasoning = &*it;
   Dict out;
-  if (reasoning != nullptr) out.set("thinking", from_json(*reasoning, budget));
+  if (reasoning != nullptr) out.set("thinking", from_json(*reasoning, budget, find));
   for (const auto& [key, value] : message.items())
-    if (!value.is_null()) out.set(key, from_json(value, budget));
-  if (reasoning != nullptr) out.set("reasoning_content", from_json(*reasoning, budget));
+    if (!value.is_null()) out.set(find ? mark_typed(key, find) : key, from_json(value, budget, find));
+  if (reasoning != nullptr) out.set("reasoning_content", from_json(*reasoning, budget, find));
   return make_dict(std::move(out), budget);
 }
 
@@ -129,24 +129,26 @@ const jinja::Body& ChatTemplate::pick(bool with_tools) const {
 
 template <class Json>
 Result<std::string> ChatTemplate::render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                             const Json& extra) const {
+                                             const Json& extra, const FindTyped& find) const {
   if (!messages.is_array() || messages.empty()) return fail_param("messages", "messages must be a non-empty array");
   if (!tools.is_null() && !tools.is_array()) return fail_param("tools", "tools must be an array");
   try {
     Budget budget(limits_);
     jinja::Variables variables;
     std::vector<Value> chat;
-    for (const auto& m : messages) chat.push_back(message_value(m, budget));
+    for (const auto& m : messages) chat.push_back(message_value(m, budget, find));
     for (const auto& [name, value] : specials_.items()) variables.emplace_back(name, from_json(value, budget));
     if (extra.is_object())
-      for (const auto& [name, value] : extra.items()) variables.emplace_back(name, from_json(value, budget));
+      for (const auto& [name, value] : extra.items()) variables.emplace_back(name, from_json(value, budget, find));
     variables.emplace_back("messages", Value::list(std::move(chat), budget));
-    variables.emplace_back("tools", from_json(tools, budget));
+    variables.emplace_back("tools", from_json(tools, budget, find));
     if (!extra.is_object() || !extra.contains("documents")) variables.emplace_back("documents", Value::none());
     variables.emplace_back("add_generation_prompt", Value::boolean(add_generation_prompt));
     return jinja::render(pick(!tools.is_null()), variables, format_now_, budget);
   } catch (const jinja::Fault& f) {
-    return std::unexpected(f.error);
+    Error e = f.error;  // may quote a message
+    std::erase(e.message, kTypedMark);
+    return std::unexpected(std::move(e));
   }
 }
 
@@ -158,6 +160,13 @@ Result<std::string> ChatTemplate::render(const nlohmann::ordered_json& messages,
 Result<std::string> ChatTemplate::render(const nlohmann::json& messages, const nlohmann::json& tools,
                                          bool add_generation_prompt, const nlohmann::json& extra) const {
   return render_any(messages, tools, add_generation_prompt, extra);
+}
+
+Result<RenderedChat> ChatTemplate::render_for(const nlohmann::ordered_json& messages,
+                                              const nlohmann::ordered_json& tools, bool add_generation_prompt,
+                                              const nlohmann::ordered_json& extra, const FindTyped& find) const {
+  SLUICE_ASSIGN(std::string marked, render_any(messages, tools, add_generation_prompt, extra, find));
+  return take_marks(std::move(marked));
 }
 
 }  // namespace sluice::text

@@ -13,6 +13,7 @@
 
 #include "common/result.h"
 #include "common/text/jinja_eval.h"
+#include "common/text/typed_specials.h"
 
 namespace sluice::text {
 
@@ -33,6 +34,12 @@ class ChatTemplate {
   [[nodiscard]] Result<std::string> render(const nlohmann::json& messages, const nlohmann::json& tools,
                                            bool add_generation_prompt, const nlohmann::json& extra) const;
 
+  /// The same text, and where the client's strings (messages, tools, extra) spell special tokens in it. `find` is
+  /// Tokenizer::special_starts of the model's tokenizer.
+  [[nodiscard]] Result<RenderedChat> render_for(const nlohmann::ordered_json& messages,
+                                                const nlohmann::ordered_json& tools, bool add_generation_prompt,
+                                                const nlohmann::ordered_json& extra, const FindTyped& find) const;
+
   /// What strftime_now() answers with; the local time unless set.
   void set_clock(jinja::FormatNow format_now) { format_now_ = std::move(format_now); }
 
@@ -44,7 +51,7 @@ class ChatTemplate {
   [[nodiscard]] const jinja::Body& pick(bool with_tools) const;
   template <class Json>
   [[nodiscard]] Result<std::string> render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                               const Json& extra) const;
+                                               const Json& extra, const FindTyped& find = {}) const;
 
   jinja::Limits limits_;
   nlohmann::json specials_;

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "common/text/typed_specials.h"
 #include "common/text/unicode.h"
 
 namespace sluice::text::jinja {
@@ -28,8 +29,10 @@ void each_character(std::string_view s, F f) {
   }
 }
 
-void append_upper(std::string& out, char32_t c) {
-  if (c == U'\u00DF')
+void append_upper(std::string& out, char32_t c, std::string_view bytes) {
+  if (bytes.front() == kTypedMark)
+    out += bytes;
+  else if (c == U'\u00DF')
     out += "SS";  // the one common letter whose upper case is longer
   else
     append_utf8(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
@@ -109,8 +112,11 @@ std::vector<std::string_view> rsplit_spaces(std::string_view s, std::int64_t max
 }  // namespace
 
 std::size_t character_count(std::string_view s) noexcept {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(s, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  // A mark belongs to the character it follows.
+  const bool alone = s.starts_with(kTypedMark);
+  return (alone ? 1 : 0) + static_cast<std::size_t>(std::ranges::count_if(s, [](char c) {
+           return (static_cast<unsigned char>(c) & 0xC0) != 0x80 && c != kTypedMark;
+         }));
 }
 
 std::vector<std::string_view> characters(std::string_view s, Budget& budget) {
@@ -118,7 +124,12 @@ std::vector<std::string_view> characters(std::string_view s, Budget& budget) {
   const std::size_t n = character_count(s);
   budget.memory(n * sizeof(std::string_view));
   out.reserve(n);
-  each_character(s, [&](char32_t, std::string_view bytes) { out.push_back(bytes); });
+  each_character(s, [&](char32_t, std::string_view bytes) {
+    if (bytes.front() == kTypedMark && !out.empty())
+      out.back() = {out.back().data(), out.back().size() + 1};
+    else
+      out.push_back(bytes);
+  });
   return out;
 }
 
@@ -219,11 +230,18 @@ std::string replace(std::string_view s, std::string_view from, std::string_view 
 
 std::string upper(std::string_view s) {
   std::string out;
-  each_character(s, [&](char32_t c, std::string_view) { append_upper(out, c); });
+  each_character(s, [&](char32_t c, std::string_view bytes) { append_upper(out, c, bytes); });
   return out;
 }
 
-std::string lower(std::string_view s) { return to_lower(s); }
+std::string lower(std::string_view s) {
+  std::string out;
+  for (std::size_t mark = s.find(kTypedMark); mark != std::string_view::npos; mark = s.find(kTypedMark)) {
+    (out += to_lower(s.substr(0, mark))) += kTypedMark;
+    s.remove_prefix(mark + 1);
+  }
+  return out += to_lower(s);
+}
 
 std::string capitalize(std::string_view s) {
   if (s.empty()) return {};
@@ -238,7 +256,7 @@ std::string title(std::string_view s) {
     if (inside)
       out += lower(bytes);
     else
-      append_upper(out, c);
+      append_upper(out, c, bytes);
     inside = is_letter(c);
   });
   return out;

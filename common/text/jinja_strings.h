@@ -1,5 +1,6 @@
 #pragma once
-// Python's str on UTF-8: characters are code points. Pure functions; inputs are well-formed UTF-8.
+// Python's str on UTF-8: characters are code points. Pure functions; inputs are well-formed UTF-8 but for the marks of
+// typed_specials.h, which every function keeps.
 #include <cstdint>
 #include <optional>
 #include <string>

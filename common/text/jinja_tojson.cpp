@@ -142,7 +142,9 @@ class Writer {
         break;
     }
     const auto u = static_cast<std::uint32_t>(c);
-    if (u < 0x20 || (ensure_ascii_ && u > 0x7F && u < 0x10000))
+    if (bytes.front() == kTypedMark)
+      out_ += bytes;
+    else if (u < 0x20 || (ensure_ascii_ && u > 0x7F && u < 0x10000))
       add(fmt::format("\\u{:04x}", u));
     else if (ensure_ascii_ && u >= 0x10000)
       add(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((u - 0x10000) >> 10), 0xDC00 + ((u - 0x10000) & 0x3FF)));

@@ -11,8 +11,10 @@ namespace {
 
 constexpr std::size_t kIndexedFrom = 9;  // below it a walk over the keys beats a hash
 
+std::string marked(const std::string& s, const FindTyped& find) { return find ? mark_typed(s, find) : s; }
+
 template <class Json>
-Value convert(const Json& j, Budget& budget, std::uint32_t depth) {
+Value convert(const Json& j, Budget& budget, const FindTyped& find, std::uint32_t depth) {
   if (depth > budget.max_depth()) fault("the request nests deeper than {} levels", budget.max_depth());
   switch (j.type()) {
     case Json::value_t::boolean:
@@ -27,16 +29,16 @@ Value convert(const Json& j, Budget& budget, std::uint32_t depth) {
     case Json::value_t::number_float:
       return Value::real(j.template get<double>());
     case Json::value_t::string:
-      return Value::string(j.template get_ref<const std::string&>(), budget);
+      return Value::string(marked(j.template get_ref<const std::string&>(), find), budget);
     case Json::value_t::array: {
       std::vector<Value> items;
       items.reserve(j.size());
-      for (const auto& e : j) items.push_back(convert(e, budget, depth + 1));
+      for (const auto& e : j) items.push_back(convert(e, budget, find, depth + 1));
       return Value::list(std::move(items), budget);
     }
     case Json::value_t::object: {
       Dict d;
-      for (const auto& [k, v] : j.items()) d.set(k, convert(v, budget, depth + 1));
+      for (const auto& [k, v] : j.items()) d.set(marked(k, find), convert(v, budget, find, depth + 1));
       return make_dict(std::move(d), budget);
     }
     default:
@@ -241,8 +243,10 @@ std::int64_t length(const Value& v, Budget& budget) {
   fault("object of type '{}' has no len()", v.type_name());
 }
 
-Value from_json(const nlohmann::json& j, Budget& budget) { return convert(j, budget, 1); }
-Value from_json(const nlohmann::ordered_json& j, Budget& budget) { return convert(j, budget, 1); }
+Value from_json(const nlohmann::json& j, Budget& budget, const FindTyped& find) { return convert(j, budget, find, 1); }
+Value from_json(const nlohmann::ordered_json& j, Budget& budget, const FindTyped& find) {
+  return convert(j, budget, find, 1);
+}
 
 std::string to_str(const Value& v, Budget& budget) {
   if (v.is_undefined()) return {};

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/text/jinja_budget.h"
+#include "common/text/typed_specials.h"
 
 namespace sluice::text::jinja {
 
@@ -136,7 +137,8 @@ struct Callable {
 /// len()
 [[nodiscard]] std::int64_t length(const Value& v, Budget& budget);
 
-[[nodiscard]] Value from_json(const nlohmann::json& j, Budget& budget);
-[[nodiscard]] Value from_json(const nlohmann::ordered_json& j, Budget& budget);
+/// With `find` set, the special tokens spelled in strings and keys get marks.
+[[nodiscard]] Value from_json(const nlohmann::json& j, Budget& budget, const FindTyped& find = {});
+[[nodiscard]] Value from_json(const nlohmann::ordered_json& j, Budget& budget, const FindTyped& find = {});
 
 }  // namespace sluice::text::jinja

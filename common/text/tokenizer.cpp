@@ -133,15 +133,19 @@ struct Tokenizer::Impl {
     return {};
   }
 
-  Result<> encode(std::string_view text, bool parse_special, std::vector<TokenId>& out) const {
+  Result<> encode(std::string_view text, bool parse_special, std::span<const std::size_t> typed,
+                  std::vector<TokenId>& out) const {
     Bpe::Scratch scratch;
-    for (const auto& raw : added.cut(text, AddedTokens::Pass::raw, parse_special)) {
+    for (const auto& raw : added.cut(text, AddedTokens::Pass::raw, parse_special, typed)) {
       if (raw.token) {
         out.push_back(*raw.token);
         continue;
       }
       SLUICE_ASSIGN(const auto normal, normalizer.apply(std::string(raw.range.of(text))));
-      for (const auto& part : added.cut(normal, AddedTokens::Pass::normalized, parse_special)) {
+      // Normalizing moves offsets: a stretch that holds one is read without special tokens.
+      const auto first_typed = std::ranges::upper_bound(typed, raw.range.begin);
+      const bool clean = first_typed == typed.end() || *first_typed >= raw.range.end;
+      for (const auto& part : added.cut(normal, AddedTokens::Pass::normalized, parse_special && clean)) {
         if (part.token) {
           out.push_back(*part.token);
           continue;
@@ -181,19 +185,26 @@ Result<Tokenizer> Tokenizer::load(const std::filesystem::path& model_dir) {
   }
 }
 
-Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_special_tokens,
-                                               bool parse_special) const {
+Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_special_tokens, bool parse_special,
+                                               std::span<const std::size_t> typed) const {
   if (text.size() > kMaxTextBytes)
     return fail(Errc::invalid_argument, "the text has {} bytes; at most {} can be tokenized", text.size(),
                 kMaxTextBytes);
   std::string repaired;
-  if (utf8_valid_prefix(text) != text.size()) text = repaired = utf8_lossy(text);
+  if (utf8_valid_prefix(text) != text.size()) {
+    text = repaired = utf8_lossy(text);
+    parse_special = parse_special && typed.empty();  // its offsets are of the text before
+  }
   std::vector<TokenId> ids;
   ids.reserve(text.size() / 3 + 4);
   if (add_special_tokens) ids = impl_->surround.before;
-  SLUICE_TRY(impl_->encode(text, parse_special, ids));
+  SLUICE_TRY(impl_->encode(text, parse_special, typed, ids));
   if (add_special_tokens) ids.insert(ids.end(), impl_->surround.after.begin(), impl_->surround.after.end());
   return ids;
+}
+
+std::vector<std::size_t> Tokenizer::special_starts(std::string_view text) const {
+  return impl_->added.special_starts(text);
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {

@@ -33,9 +33,14 @@ class Tokenizer {
   /// `text` need not be UTF-8: each maximal ill-formed part reads as one U+FFFD (Rust's String::from_utf8_lossy).
   /// `add_special_tokens`: put what the post-processor asks for around the ids (Llama's <|begin_of_text|>).
   /// `parse_special`: special tokens spelled out in `text` become their ids; without it they are ordinary text, as
-  /// text from an end user must be. Time is O(n log n) in the length of the text.
+  /// text from an end user must be. `typed`: ascending offsets; a special token with one of them inside is the end
+  /// user's and stays text among others that do not. Time is O(n log n) in the length of the text.
   [[nodiscard]] Result<std::vector<TokenId>> encode(std::string_view text, bool add_special_tokens = true,
-                                                    bool parse_special = true) const;
+                                                    bool parse_special = true,
+                                                    std::span<const std::size_t> typed = {}) const;
+  /// Where an end user's string spells a special token, or may begin one that what follows completes: offsets behind
+  /// the first byte. See common/text/typed_specials.h.
+  [[nodiscard]] std::vector<std::size_t> special_starts(std::string_view text) const;
 
   /// Equals what stream() would emit over all of `ids`. Ids without a token are passed over.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;

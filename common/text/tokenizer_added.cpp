@@ -34,6 +34,11 @@ bool touches_word(std::string_view before, std::string_view after) {
          (!after.empty() && is_word_char(utf8_step(after).code_point));
 }
 
+bool inside(std::span<const std::size_t> offsets, std::size_t begin, std::size_t end) {
+  const auto first = std::ranges::upper_bound(offsets, begin);
+  return first != offsets.end() && *first < end;
+}
+
 }  // namespace
 
 void AddedTokens::Trie::add(std::string_view content, std::size_t token) {
@@ -61,6 +66,18 @@ std::optional<std::pair<std::size_t, std::size_t>> AddedTokens::Trie::longest(st
   return found;
 }
 
+bool AddedTokens::Trie::begins_with(std::string_view s) const {
+  std::uint32_t node = 0;
+  for (const char b : s) {
+    const auto it = next_.find(static_cast<std::uint64_t>(node) << 8U | static_cast<std::uint8_t>(b));
+    if (it == next_.end()) return false;
+    node = it->second;
+  }
+  for (std::uint64_t b = 0; b < 256; ++b)
+    if (next_.contains(static_cast<std::uint64_t>(node) << 8U | b)) return true;
+  return false;
+}
+
 AddedTokens::AddedTokens(const JsonItem& list, const Bpe& vocabulary, const Normalizer& normalizer) {
   const auto count = list.array_size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -78,6 +95,7 @@ AddedTokens::AddedTokens(const JsonItem& list, const Bpe& vocabulary, const Norm
       if (!spelling) item.refuse(spelling.error().code, "{}", spelling.error().message);
       t.spelling = *std::move(spelling);
     }
+    longest_ = std::max(longest_, t.spelling.size());
     if (!t.spelling.empty()) (t.normalized ? normalized_ : raw_).add(t.spelling, index);
     tokens_.push_back(std::move(t));
   }
@@ -119,7 +137,27 @@ const AddedToken* AddedTokens::find(std::string_view content) const {
   return it == by_content_.end() ? nullptr : &tokens_[it->second];
 }
 
-std::vector<Stretch> AddedTokens::cut(std::string_view s, Pass pass, bool parse_special) const {
+bool AddedTokens::special_at(const Trie& trie, std::string_view s) const {
+  const auto match = trie.longest(s);
+  return match && tokens_[match->first].special;
+}
+
+std::vector<std::size_t> AddedTokens::special_starts(std::string_view s) const {
+  std::vector<std::size_t> out;
+  const std::size_t end = spaces_before(s);  // templates trim
+  const std::size_t tail = end - std::min(end, longest_);
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const auto rest = s.substr(i);
+    const auto last = i >= tail && i < end ? s.substr(i, end - i) : std::string_view();
+    if (special_at(raw_, rest) || special_at(normalized_, rest) ||
+        (!last.empty() && (raw_.begins_with(last) || normalized_.begins_with(last))))
+      out.push_back(i + 1);
+  }
+  return out;
+}
+
+std::vector<Stretch> AddedTokens::cut(std::string_view s, Pass pass, bool parse_special,
+                                      std::span<const std::size_t> typed) const {
   const auto& trie = pass == Pass::raw ? raw_ : normalized_;
   std::vector<Stretch> out;
   std::size_t done = 0;
@@ -134,6 +172,7 @@ std::vector<Stretch> AddedTokens::cut(std::string_view s, Pass pass, bool parse_
     auto end = at + match->second;
     at = end;  // a match that is turned down below still uses up its text, as in the reference
     if (t.special && !parse_special) continue;
+    if (t.special && inside(typed, begin, end)) continue;
     if (t.single_word && touches_word(s.substr(0, begin), s.substr(end))) continue;
     if (t.lstrip) begin = std::max(spaces_before(s.substr(0, begin)), done);
     if (t.rstrip) end += spaces_after(s.substr(end));

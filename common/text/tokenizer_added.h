@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -44,8 +45,12 @@ class AddedTokens {
   [[nodiscard]] TokenId max_id() const noexcept { return max_id_; }
 
   enum class Pass { raw, normalized };
-  /// Cuts `s` at the tokens looked for in this pass; without `parse_special`, special tokens stay text.
-  [[nodiscard]] std::vector<Stretch> cut(std::string_view s, Pass pass, bool parse_special) const;
+  /// Cuts `s` at the tokens looked for in this pass; without `parse_special`, special tokens stay text, and with it
+  /// those stay text that have an offset of `typed` (ascending) inside.
+  [[nodiscard]] std::vector<Stretch> cut(std::string_view s, Pass pass, bool parse_special,
+                                         std::span<const std::size_t> typed = {}) const;
+  /// Offsets into `s`, each behind the first byte of a special token or of what may begin one at the end of `s`.
+  [[nodiscard]] std::vector<std::size_t> special_starts(std::string_view s) const;
 
  private:
   /// Longest match of any token at a position, byte by byte.
@@ -55,6 +60,8 @@ class AddedTokens {
     [[nodiscard]] bool empty() const noexcept { return next_.empty(); }
     /// Index of the longest token that `s` begins with, and its length in bytes.
     [[nodiscard]] std::optional<std::pair<std::size_t, std::size_t>> longest(std::string_view s) const;
+    /// Whether some token, longer than `s`, begins with it.
+    [[nodiscard]] bool begins_with(std::string_view s) const;
 
    private:
     std::array<bool, 256> starts_{};
@@ -64,6 +71,7 @@ class AddedTokens {
   };
 
   [[nodiscard]] static AddedToken read(const JsonItem& item);
+  [[nodiscard]] bool special_at(const Trie& trie, std::string_view s) const;
   void check_id(const JsonItem& item, const AddedToken& t, const Bpe& vocabulary) const;
 
   std::vector<AddedToken> tokens_;
@@ -72,6 +80,7 @@ class AddedTokens {
   Trie raw_;
   Trie normalized_;
   TokenId max_id_ = -1;
+  std::size_t longest_ = 0;  // bytes of the longest token
 };
 
 }  // namespace sluice::text

@@ -37,6 +37,37 @@ TEST_CASE("decode equals the reference on the corpus") {
   }
 }
 
+TEST_CASE("special tokens marked as typed are text, and only they") {
+  const auto family = GENERATE(from_range(kFamilies));
+  const auto t = load_or_throw(golden_dir(family));
+  std::size_t marked = 0;
+  for (const auto& c : golden_cases(family)) {
+    if (c.decode_only) continue;
+    const auto typed = t.special_starts(c.text);
+    CHECK(t.encode(c.text, false, true, typed).value() == c.plain_ids);
+    if (c.plain_ids != c.ids) ++marked;
+    if (typed.empty()) CHECK(c.plain_ids == c.ids);
+  }
+  CHECK(marked > 0);
+  TokenId special = 0;
+  while (!t.is_special(special) || t.id_to_piece(special).size() < 2) ++special;
+  const std::string piece(t.id_to_piece(special));
+  const auto ids = t.encode(piece + "x" + piece, false, true, std::vector<std::size_t>{1}).value();
+  CHECK(std::ranges::count(ids, special) == 1);
+  CHECK(ids.back() == special);
+}
+
+TEST_CASE("what may begin a special token at a string's end is found, also before white space") {
+  const auto t = load_or_throw(golden_dir("llama3"));
+  const std::string bos = "<|bos|>";
+  CHECK(t.special_starts("a " + bos) == std::vector<std::size_t>{3});
+  CHECK(t.special_starts("a " + bos.substr(0, 4)) == std::vector<std::size_t>{3});
+  CHECK(t.special_starts("a " + bos.substr(0, 4) + " \n") == std::vector<std::size_t>{3});
+  CHECK(t.special_starts("a " + bos.substr(0, 4) + " b").empty());
+  CHECK(t.special_starts("").empty());
+  CHECK(t.special_starts("a < b").empty());
+}
+
 TEST_CASE("the post-processor's tokens go around the text") {
   const auto llama3 = load_or_throw(golden_dir("llama3"));
   const auto llama2 = load_or_throw(golden_dir("llama2"));

@@ -31,10 +31,10 @@ class FakeDetokenizer final : public coordinator::Detokenizer {
 
 class FakeModelText final : public coordinator::ModelText {
  public:
-  Result<std::vector<TokenId>> encode(std::string_view text, bool add_special) const override {
+  Result<std::vector<TokenId>> encode(const coordinator::PromptText& prompt, bool add_special) const override {
     std::vector<TokenId> ids;
     if (add_special) ids.push_back(kFakeBos);
-    for (char c : text) ids.push_back(static_cast<unsigned char>(c));
+    for (char c : prompt.text) ids.push_back(static_cast<unsigned char>(c));
     return ids;
   }
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
@@ -50,14 +50,14 @@ class FakeModelText final : public coordinator::ModelText {
     return std::make_unique<FakeDetokenizer>(skip_special);
   }
   /// "role:content\n" per message, "assistant:" at the end; refuses a role "tool".
-  Result<std::string> render_chat(const coordinator::ChatPrompt& p) const override {
+  Result<coordinator::PromptText> render_chat(const coordinator::ChatPrompt& p) const override {
     std::string s;
     for (const auto& t : p.tools) s += "[" + t["function"]["name"].get<std::string>() + "]";
     for (const auto& m : p.messages) {
       if (m["role"] == "tool") return fail(Errc::invalid_argument, "this template knows no tools");
       s += m["role"].get<std::string>() + ":" + m["content"].get<std::string>() + "\n";
     }
-    return p.add_generation_prompt ? s + "assistant:" : s;
+    return coordinator::PromptText{p.add_generation_prompt ? s + "assistant:" : s};
   }
 };
 
