@@ -103,7 +103,7 @@ HttpServer::HttpServer(asio::io_context& io, HttpServerOptions options, HttpRout
 
 HttpServer::~HttpServer() {
   core_->observer = nullptr;
-  core_->on_empty = nullptr;
+  core_->on_released = core_->on_empty = nullptr;
   core_->drain_timer.cancel();
   core_->stop_accepting();
   core_->cut_all();
@@ -138,34 +138,40 @@ void HttpServerCore::stop_accepting() {
   acceptor.close(ec);
 }
 
-void HttpServerCore::cut_all() {
-  // A cut can end a connection and with it its place in the set.
+std::vector<std::shared_ptr<HttpConnection>> HttpServerCore::alive() const {
   std::vector<std::shared_ptr<HttpConnection>> all;
   for (auto* c : connections)
     if (auto alive = c->weak_from_this().lock()) all.push_back(std::move(alive));
-  for (auto& c : all) c->cut(Disconnect::server_stopping);
+  return all;
+}
+
+void HttpServerCore::cut_all() {
+  // A cut can end a connection and with it its place in the set.
+  for (auto& c : alive()) c->cut(Disconnect::server_stopping);
 }
 
 void HttpServer::drain(Duration deadline, std::function<void()> done) {
   core_->draining = true;
-  core_->stop_accepting();
-  auto post_done = [core = core_.get(), done = std::move(done)] {
-    core->drain_timer.cancel();
-    asio::post(core->acceptor.get_executor(), done);
+  auto finish = [core = core_.get(), done = std::move(done)] {
+    core->stop_accepting();
+    core->on_empty = [core, done] {
+      core->drain_timer.cancel();
+      asio::post(core->acceptor.get_executor(), done);
+    };
+    for (auto& c : core->alive()) core->drain_expired ? c->cut(Disconnect::server_stopping) : c->end_soon();
+    if (core->connections.empty() && core->on_empty) std::exchange(core->on_empty, nullptr)();
   };
-  if (core_->connections.empty()) return post_done();
-  core_->on_empty = std::move(post_done);
   core_->drain_timer.expires_after(deadline);
   core_->drain_timer.async_wait([weak = std::weak_ptr(core_)](error_code ec) {
     auto core = weak.lock();
     if (ec || !core) return;
     log::warn("http drain deadline passed; cutting what is left", {{"connections", core->connections.size()}});
+    core->drain_expired = true;
     core->cut_all();
   });
-  std::vector<std::shared_ptr<HttpConnection>> all;
-  for (auto* c : core_->connections)
-    if (auto alive = c->weak_from_this().lock()) all.push_back(std::move(alive));
-  for (auto& c : all) c->drain();
+  core_->on_released = std::move(finish);
+  for (auto& c : core_->alive()) c->drain();
+  if (core_->held == 0 && core_->on_released) std::exchange(core_->on_released, nullptr)();
 }
 
 }  // namespace sluice::coordinator

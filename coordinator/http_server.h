@@ -78,8 +78,10 @@ class HttpServer {
   [[nodiscard]] std::uint16_t port() const noexcept;
   [[nodiscard]] const HttpServerStats& stats() const noexcept;
 
-  /// Stops accepting, closes idle connections, lets running answers finish, cuts the rest after `deadline`, then
-  /// calls `done` once (posted, never from inside drain()).
+  /// Closes kept-alive connections without a request and lets the others finish theirs, while new connections are still
+  /// taken and one request of each is answered (the handlers say that the service ends). Once the requests of before
+  /// the drain are over, or at `deadline`, which cuts them: stops accepting, ends what is left, and calls `done` once
+  /// (posted, never from inside drain()).
   void drain(Duration deadline, std::function<void()> done);
 
  private:

@@ -103,6 +103,7 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<Htt
 HttpConnection::~HttpConnection() {
   core_->connections.erase(this);
   core_->stats.open = core_->connections.size();
+  if (held_ && --core_->held == 0 && core_->on_released) std::exchange(core_->on_released, nullptr)();
   if (core_->connections.empty() && core_->on_empty) std::exchange(core_->on_empty, nullptr)();
 }
 
@@ -124,7 +125,16 @@ void HttpConnection::close() {
 }
 
 void HttpConnection::drain() {
-  if (idle_) close();
+  if (!idle_ && !held_) {
+    held_ = true;
+    ++core_->held;
+  }
+  // One that has said nothing yet may have its first request on the way, and gets an answer to it.
+  if (idle_ && !first_request_) close();
+}
+
+void HttpConnection::end_soon() {
+  if (!exchange_open_ && !discard_) close();
 }
 
 void HttpConnection::cut(Disconnect why) {
@@ -183,7 +193,7 @@ asio::awaitable<bool> HttpConnection::await_first_byte() {
     // RFC 9112 2.2: ignore empty lines before a request line.
     in_.erase(0, std::min(in_.find_first_not_of("\r\n"), in_.size()));
     if (!in_.empty()) co_return true;
-    if (core_->draining) co_return false;
+    if (core_->draining && !first_request_) co_return false;
     Fill f = co_await fill(deadline);
     if (f == Fill::data) continue;
     if (f == Fill::timeout) ++core_->stats.read_timeouts;

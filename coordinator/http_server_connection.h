@@ -53,8 +53,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   ~HttpConnection();
 
   void start();
-  /// Close now if idle, else after the running answer.
+  /// A drain begins: close now if kept alive without a request; one with a request holds the drain until it is over.
   void drain();
+  /// The drain is over: close unless an answer is on its way.
+  void end_soon();
   void cut(Disconnect why);
   void post(std::function<void()> f);
 
@@ -112,6 +114,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   bool keep_alive_ = true;
   bool idle_ = true;  // between requests
   bool first_request_ = true;
+  bool held_ = false;                  // counted in core_->held
   bool dispatched_ = false;            // a handler owns the exchange
   std::optional<std::string> origin_;  // CORS: the origin to allow
   std::weak_ptr<Exchange> exchange_;

@@ -22,11 +22,15 @@ struct HttpServerCore {
   HttpServerStats stats;
   std::uint16_t port = 0;
   bool draining = false;
+  bool drain_expired = false;
   std::unordered_set<HttpConnection*> connections;  // each removes itself when its coroutine ends
-  std::function<void()> on_empty;                   // set while draining
+  std::size_t held = 0;                             // connections that a drain waits for
+  std::function<void()> on_released;                // set while draining: held became 0
+  std::function<void()> on_empty;                   // set at a drain's end
 
   void stop_accepting();
   void cut_all();
+  [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> alive() const;
   [[nodiscard]] bool authorized(const HttpHeaders& headers) const;
   /// The Access-Control-Allow-Origin value for this request, if CORS is on and allows it.
   [[nodiscard]] std::optional<std::string> allowed_origin(const HttpHeaders& headers) const;

@@ -207,7 +207,7 @@ TEST_CASE("a header value from a handler cannot start another header") {
   CHECK_THAT(c.read_response(), Contains("x-note: aset-cookie: b\r\n"));
 }
 
-TEST_CASE("drain closes idle connections, lets answers finish, cuts the rest at the deadline") {
+TEST_CASE("drain closes idle connections, lets answers finish, answers new clients, cuts the rest at the deadline") {
   HttpRoutes routes = echo_routes();
   std::shared_ptr<StreamWriter> finishing, hanging;
   std::optional<Disconnect> why;
@@ -229,9 +229,12 @@ TEST_CASE("drain closes idle connections, lets answers finish, cuts the rest at 
   b.send("GET /hanging HTTP/1.1\r\nHost: x\r\n\r\n");
   b.read_until("a\r\n");
   std::promise<void> done;
-  s.on_io([&] { s.server().drain(300ms, [&] { done.set_value(); }); });
+  s.on_io([&] { s.server().drain(1500ms, [&] { done.set_value(); }); });
   CHECK(idle.read_some().empty());
-  CHECK_THROWS(RawClient(s.port()));
+  RawClient fresh(s.port());
+  fresh.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string only = fresh.read_all();
+  CHECK_THAT(only, StartsWith("HTTP/1.1 200 ") && Contains("connection: close\r\n") && EndsWith("\r\n\r\nhello"));
   s.on_io([&] {
     finishing->write("b");
     finishing->finish();
@@ -245,6 +248,47 @@ TEST_CASE("drain closes idle connections, lets answers finish, cuts the rest at 
     CHECK(hanging->closed());
     hanging.reset();
     finishing.reset();
+  });
+  CHECK_THROWS(RawClient(s.port()));
+}
+
+TEST_CASE("a drain waits for the requests of before it, not for silent or new clients") {
+  HttpRoutes routes = echo_routes();
+  std::shared_ptr<StreamWriter> running;
+  std::shared_ptr<Responder> later;
+  routes.add("GET", "/running", [&](HttpRequest, std::shared_ptr<Responder> out) {
+    running = out->begin_stream(200, {});
+    running->write("a");
+  });
+  routes.add("GET", "/later", [&](HttpRequest, std::shared_ptr<Responder> out) { later = std::move(out); });
+  ServerFixture s(std::move(routes));
+  RawClient old_silent(s.port()), asked_before(s.port());
+  asked_before.send("GET /running HTTP/1.1\r\nHost: x\r\n\r\n");
+  asked_before.read_until("a\r\n");
+  REQUIRE(s.eventually([](const HttpServerStats& st) { return st.open == 2; }));
+  std::promise<void> done;
+  auto over = done.get_future();
+  s.on_io([&] { s.server().drain(1h, [&] { done.set_value(); }); });
+  // A client that had connected and not asked yet is not thrown out.
+  old_silent.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK_THAT(old_silent.read_all(), EndsWith("hello"));
+  RawClient new_silent(s.port()), new_half(s.port()), new_waiting(s.port());
+  new_half.send("GET /hel");
+  new_waiting.send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+  REQUIRE(s.eventually([&](const HttpServerStats& st) { return st.open == 4 && later != nullptr; }));
+  CHECK(over.wait_for(0s) == std::future_status::timeout);
+  s.on_io([&] { running->finish(); });
+  CHECK_THAT(asked_before.read_until("0\r\n\r\n"), EndsWith("0\r\n\r\n"));
+  asked_before.close();
+  CHECK(new_silent.read_some().empty());
+  CHECK(new_half.read_some().empty());
+  s.on_io([&] { later->respond({200, {}, "answered"}); });
+  CHECK_THAT(new_waiting.read_all(), EndsWith("answered"));
+  new_waiting.close();
+  CHECK(over.wait_for(10s) == std::future_status::ready);
+  s.on_io([&] {
+    running.reset();
+    later.reset();
   });
 }
 
