@@ -224,14 +224,14 @@ void ClusterView::sync_speeds(const NodeRecord& n) {
 }
 
 const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless) {
-  (void)snapshot();
-  for (PrefillView& p : snapshot_.prefills) {
+  like_ = snapshot();  // a copy: the snapshot itself is kept up to date, not built for every asker
+  for (PrefillView& p : like_.prefills) {
     NodeBits b = bits_of(nodes_.at(p.id).info);
     if (lossless) b = {b.backend, b.precision, prefill.chunk_tokens, prefill.frame_kib};
     p.usable &= b == prefill;
   }
-  for (DecodeView& d : snapshot_.decodes) d.usable &= bits_of(nodes_.at(d.id).info) == decode;
-  return snapshot_;
+  for (DecodeView& d : like_.decodes) d.usable &= bits_of(nodes_.at(d.id).info) == decode;
+  return like_;
 }
 
 const NodeRecord* ClusterView::unlike(const NodeRecord& node) const {

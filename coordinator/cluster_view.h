@@ -80,7 +80,7 @@ class ClusterView {
   void rebuild();
   void sync_load(const NodeRecord& n);
   void sync_speeds(const NodeRecord& n);
-  ClusterSnapshot snapshot_;
+  ClusterSnapshot snapshot_, like_;
   bool stale_ = true;
 };
 
