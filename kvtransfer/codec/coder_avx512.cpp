@@ -342,10 +342,8 @@ std::size_t split_encode(const std::byte* values, std::size_t n, std::uint8_t ba
     Halves::split(a, b, e, r);
     const __m512i c = _mm512_min_epu8(_mm512_sub_epi8(e, low), fifteen);
     const __mmask64 escaped = _mm512_mask_cmpeq_epi8_mask(some, c, fifteen);
-    if (escaped) {
-      store(escapes, _mm512_maskz_compress_epi8(escaped, e));
-      escapes += _mm_popcnt_u64(escaped);
-    }
+    store(escapes, _mm512_maskz_compress_epi8(escaped, e));  // too rare to leave out, too frequent to predict
+    escapes += _mm_popcnt_u64(escaped);
     return _mm512_cvtepi16_epi8(_mm512_maddubs_epi16(c, pair));
   };
   each64(
