@@ -128,8 +128,10 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
     } else if (p->credit.take(bytes)) {
       p->meter.on_send(clock_.now());
       auto frame = std::make_shared<Frame>(p->queue.pop());
-      transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()},
-                       [frame](Result<> r) { frame->done(std::move(r)); });
+      transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()}, [frame](Result<> r) {
+        frame->payload = {};  // first, so that whoever hears of it finds a warm buffer
+        frame->done(std::move(r));
+      });
     } else {
       return;
     }

@@ -5,8 +5,8 @@
 // queue per peer, in order within a tag (a request) and in turns between tags; a frame leaves when the receiver's
 // window has room for its whole payload. Threading: public methods from any thread. Events and done() come from the
 // transport's progress thread (done() also from the caller's, when a frame is refused at once), without locks held.
-// Ownership: a payload belongs to the sender until done(), which is called exactly once per frame. Failure: peer loss
-// fails everything queued or in flight to it with `unavailable`.
+// Ownership: a payload belongs to the sender, which gives it back just before done(); that is called exactly once per
+// frame. Failure: peer loss fails everything queued or in flight to it with `unavailable`.
 #include <functional>
 #include <map>
 #include <memory>

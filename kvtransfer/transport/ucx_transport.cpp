@@ -158,6 +158,7 @@ class UcxTransport final : public Transport {
     {
       const std::lock_guard lock(commands_mu_);
       commands_.push_back(std::move(c));
+      has_commands_ = true;
     }
     wakeup_.wake();
   }
@@ -174,7 +175,7 @@ class UcxTransport final : public Transport {
       if (spin.keep_spinning()) continue;
       wakeup_.announce_sleep();
       const auto armed = worker_.arm();
-      if (!commands_empty() || !armed.value_or(false)) {
+      if (has_commands_ || !armed.value_or(false)) {
         wakeup_.cancel_sleep();
         std::this_thread::yield();  // UCX may have something pending, e.g. a full shared-memory queue
         continue;
@@ -205,18 +206,15 @@ class UcxTransport final : public Transport {
   }
 
   bool run_commands() {
+    if (!has_commands_) return false;
     std::vector<Command> batch;
     {
       const std::lock_guard lock(commands_mu_);
       batch.swap(commands_);
+      has_commands_ = false;
     }
     for (auto& c : batch) c(*this);
     return !batch.empty();
-  }
-
-  bool commands_empty() const {
-    const std::lock_guard lock(commands_mu_);
-    return commands_.empty();
   }
 
   void settle() {
@@ -435,7 +433,8 @@ class UcxTransport final : public Transport {
   std::atomic<std::uint64_t> last_id_ = 0;
 
   mutable std::mutex commands_mu_;
-  std::vector<Command> commands_;  // guarded by commands_mu_
+  std::vector<Command> commands_;           // guarded by commands_mu_
+  std::atomic<bool> has_commands_ = false;  // written under commands_mu_; spares an idle turn the lock
   mutable std::mutex lanes_mu_;
   std::unordered_map<ConnId, std::string> lanes_;  // guarded by lanes_mu_
   Wakeup wakeup_;

@@ -68,12 +68,14 @@ class OthersMeter {
 struct LinkKind {
   std::string name;
   std::string tls;
+  std::size_t volume = 0;  // bytes per sample: a good part of a second
   Child::Environment same, standard;
 };
 
 std::vector<LinkKind> kinds() {
   return {{"tcp",
            "tcp,self",
+           2ULL << 30,
            {{"UCX_TLS", "tcp,self"},
             {"UCX_RNDV_THRESH", "inf"},
             {"UCX_TCP_RX_SEG_SIZE", "65280"},
@@ -81,6 +83,7 @@ std::vector<LinkKind> kinds() {
            {{"UCX_TLS", "tcp,self"}}},
           {"shm",
            "posix,tcp,self",
+           8ULL << 30,
            {{"UCX_TLS", "posix,tcp,self"}, {"UCX_RNDV_THRESH", "inf"}, {"UCX_POSIX_SEG_SIZE", "65280"}},
            {{"UCX_TLS", "posix,sysv,cma,tcp,self"}}}};
 }
@@ -131,7 +134,7 @@ struct Plan {
   std::vector<LinkKind> links = kinds();
   std::vector<std::size_t> sizes{64U << 10, 256U << 10, 1U << 20, 4U << 20, 16U << 20, 64U << 20};  // bytes
   std::size_t rounds = 5;
-  std::size_t volume = 1U << 30;  // bytes per sample
+  std::size_t share = 1;  // of a link's volume: 1/share
 };
 
 Result<std::size_t> parse_size(const std::string& text) {
@@ -146,7 +149,7 @@ Result<std::size_t> parse_size(const std::string& text) {
 
 Result<Plan> make_plan(const BenchOptions& o) {
   Plan p;
-  if (o.quick) p = {.sizes = {64U << 10, 4U << 20}, .rounds = 1, .volume = 256U << 20};
+  if (o.quick) p = {.sizes = {64U << 10, 4U << 20}, .rounds = 1, .share = 8};
   std::vector<LinkKind> links;
   std::vector<std::size_t> sizes;
   for (const std::string& a : o.arguments) {
@@ -234,7 +237,7 @@ void add_figures(std::vector<Figure>& out, const LinkKind& k, std::size_t bytes,
 }
 
 Result<std::vector<Figure>> measure(const LinkKind& k, const Plan& plan, bool reference) {
-  SLUICE_ASSIGN(Comparison c, Comparison::open(k, plan.volume, reference));
+  SLUICE_ASSIGN(Comparison c, Comparison::open(k, k.volume / plan.share, reference));
   std::cerr << fmt::format("{}: messages run over {}; reference 'same settings' {}; 'UCX defaults' {}\n", k.name,
                            c.describe(), text(k.same), text(k.standard));
   std::map<std::size_t, Rounds> rounds;

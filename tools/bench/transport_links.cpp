@@ -1,5 +1,6 @@
 #include "tools/bench/transport_links.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -15,7 +16,9 @@
 namespace sluice::bench {
 namespace {
 
-constexpr std::size_t kOutstanding = 16U << 20;  // bytes handed over and not yet sent, at most (at least two payloads)
+/// Bytes handed over and not yet sent, at most, but at least one payload: ucx_perftest too sends one buffer again and
+/// again, and with more of them in turn both ends would work from memory where it works from the cache.
+constexpr std::size_t kOutstanding = 4U << 20;
 constexpr std::chrono::seconds kPatience{120};
 constexpr kv::MessageId kData = 1, kDone = 2;
 
@@ -47,7 +50,7 @@ class Series : public std::enable_shared_from_this<Series> {
   using Post = std::function<void(kv::SendDone)>;
   Series(std::size_t count, std::size_t bytes, Post post)
       : count_(count),
-        ahead_(std::min(count, std::max<std::size_t>(2, kOutstanding / bytes))),
+        ahead_(std::min(count, std::max<std::size_t>(1, kOutstanding / bytes))),
         post_(std::move(post)) {}
 
   [[nodiscard]] Result<> run() {
@@ -78,8 +81,8 @@ class RawPeer final : public kv::TransportHandler {
   kv::Transport* transport = nullptr;
   void on_connected(kv::ConnId, bool) override {}
   std::span<std::byte> on_payload(kv::ConnId, kv::MessageId, std::span<const std::byte>, std::size_t n) override {
-    if (landing_.size() < n) landing_.resize(n);
-    return std::span(landing_).first(n);
+    if (landing_.size() < n) landing_ = pool_.take(n);
+    return landing_.bytes().first(n);
   }
   /// The header says whether the sender wants to know that everything came.
   void on_message(kv::ConnId c, kv::MessageId, std::span<const std::byte> head, std::span<std::byte>) override {
@@ -88,7 +91,9 @@ class RawPeer final : public kv::TransportHandler {
   void on_closed(kv::ConnId, const Error&) override {}
 
  private:
-  std::vector<std::byte> landing_;
+  // Of the same memory as staging buffers, so that the two links differ in the flow only.
+  kv::BufferPool pool_{64U << 20};
+  kv::Buffer landing_;
 };
 
 /// Frees every frame at once and answers the last of a series with a note.
@@ -126,10 +131,13 @@ class RawLink final : public Link, kv::TransportHandler {
   ~RawLink() override { transport_.reset(); }
 
   Result<double> move(std::size_t bytes, std::size_t count) override {
-    if (payload_.size() < bytes) payload_.assign(bytes, std::byte{7});
+    if (payload_.size() < bytes) {
+      payload_ = pool_.take(bytes);
+      std::ranges::fill(payload_.bytes(), std::byte{7});
+    }
     const auto start = std::chrono::steady_clock::now();
     SLUICE_TRY(std::make_shared<Series>(count, bytes, [this, bytes](kv::SendDone done) {
-                 transport_->send(conn_, {kData, {}, std::span(payload_).first(bytes)}, std::move(done));
+                 transport_->send(conn_, {kData, {}, payload_.bytes().first(bytes)}, std::move(done));
                })->run());
     const std::array answer{std::byte{1}};
     transport_->send(conn_, {kData, answer, {}}, [](const Result<>&) {});
@@ -153,7 +161,8 @@ class RawLink final : public Link, kv::TransportHandler {
   Child child_;
   Gate connected_, done_;
   std::uint64_t series_ = 0;
-  std::vector<std::byte> payload_;
+  kv::BufferPool pool_{64U << 20};
+  kv::Buffer payload_;
   kv::ConnId conn_;
   std::unique_ptr<kv::Transport> transport_;
 };
