@@ -163,10 +163,11 @@ void KvReceiver::greet(ConnId conn, std::span<const std::byte> hello) {
                     state_->conns.size() - 1);
   std::vector<std::byte> header;
   if (!accepted) {
-    header.push_back(static_cast<std::byte>(accepted.error().code));
     const auto text =
         std::as_bytes(std::span(accepted.error().message)).first(std::min(kMaxText, accepted.error().message.size()));
-    header.insert(header.end(), text.begin(), text.end());
+    header.resize(1 + text.size());
+    header[0] = static_cast<std::byte>(accepted.error().code);
+    std::ranges::copy(text, header.begin() + 1);
     state_->transport->send(conn, {flow::kRefused, header, {}}, ignore);
     state_->transport->close(conn);
     return;

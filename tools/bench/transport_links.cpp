@@ -119,6 +119,13 @@ int serve(kv::Transport& t) {
 
 kv::UcxOptions options(const std::string& tls) { return {.tls = tls}; }
 
+/// Memory that nothing else used before.
+kv::Buffer fresh(std::size_t bytes, Source source) {
+  kv::Buffer b = kv::BufferPool(0).take(bytes);
+  if (source == Source::written) std::ranges::fill(b.bytes(), std::byte{7});
+  return b;
+}
+
 class RawLink final : public Link, kv::TransportHandler {
  public:
   static Result<std::unique_ptr<Link>> open(Child child, const std::string& address, const std::string& tls) {
@@ -130,14 +137,12 @@ class RawLink final : public Link, kv::TransportHandler {
   }
   ~RawLink() override { transport_.reset(); }
 
-  Result<double> move(std::size_t bytes, std::size_t count) override {
-    if (payload_.size() < bytes) {
-      payload_ = pool_.take(bytes);
-      std::ranges::fill(payload_.bytes(), std::byte{7});
-    }
+  Result<double> move(std::size_t bytes, std::size_t count, Source source) override {
+    kv::Buffer& payload = source == Source::written ? written_ : unwritten_;
+    if (payload.size() != bytes) payload = fresh(bytes, source);
     const auto start = std::chrono::steady_clock::now();
-    SLUICE_TRY(std::make_shared<Series>(count, bytes, [this, bytes](kv::SendDone done) {
-                 transport_->send(conn_, {kData, {}, payload_.bytes().first(bytes)}, std::move(done));
+    SLUICE_TRY(std::make_shared<Series>(count, bytes, [this, &payload](kv::SendDone done) {
+                 transport_->send(conn_, {kData, {}, payload.bytes()}, std::move(done));
                })->run());
     const std::array answer{std::byte{1}};
     transport_->send(conn_, {kData, answer, {}}, [](const Result<>&) {});
@@ -161,8 +166,7 @@ class RawLink final : public Link, kv::TransportHandler {
   Child child_;
   Gate connected_, done_;
   std::uint64_t series_ = 0;
-  kv::BufferPool pool_{64U << 20};
-  kv::Buffer payload_;
+  kv::Buffer written_, unwritten_;
   kv::ConnId conn_;
   std::unique_ptr<kv::Transport> transport_;
 };
@@ -173,20 +177,22 @@ class FlowLink final : public Link {
     auto l = std::unique_ptr<FlowLink>(new FlowLink(std::move(child), address));
     SLUICE_ASSIGN(l->transport_, kv::make_ucx_transport(options(tls), l->sender_));
     l->sender_.attach(*l->transport_);
-    SLUICE_TRY(l->move(1, 1));
+    SLUICE_TRY(l->move(1, 1, Source::unwritten));
     return l;
   }
   ~FlowLink() override { transport_.reset(); }
 
-  Result<double> move(std::size_t bytes, std::size_t count) override {
+  Result<double> move(std::size_t bytes, std::size_t count, Source source) override {
     // A receiver takes frames of 16 MiB, so a larger payload goes as several, as the transfer planner would cut it.
     const std::size_t frame = std::min(bytes, kv::ReceiverOptions{}.max_frame_bytes);
     const std::size_t frames = bytes / frame * count;
+    kv::BufferPool& payloads = source == Source::written ? written_ : unwritten_;
+    if (source == Source::written) prepare(payloads, frame);
     const auto start = std::chrono::steady_clock::now();
-    SLUICE_TRY(std::make_shared<Series>(frames, frame, [this, frame](kv::SendDone done) {
-                 sender_.send_frame(address_, 1, kData, payloads_.take(frame), std::move(done));
+    SLUICE_TRY(std::make_shared<Series>(frames, frame, [this, frame, &payloads](kv::SendDone done) {
+                 sender_.send_frame(address_, 1, kData, payloads.take(frame), std::move(done));
                })->run());
-    sender_.send_frame(address_, 1, kLast, payloads_.take(1), [](const Result<>&) {});
+    sender_.send_frame(address_, 1, kLast, payloads.take(1), [](const Result<>&) {});
     if (!notes_.wait_for(++series_)) return fail(Errc::unavailable, "the peer did not finish");
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
@@ -194,6 +200,14 @@ class FlowLink final : public Link {
   std::string describe() const override { return "KvSender"; }
 
  private:
+  /// Writes as many buffers as a series takes at once; the pool hands the same ones out again.
+  static void prepare(kv::BufferPool& pool, std::size_t bytes) {
+    std::vector<kv::Buffer> all(std::max<std::size_t>(1, kOutstanding / bytes) + 1);
+    for (kv::Buffer& b : all) {
+      b = pool.take(bytes);
+      std::ranges::fill(b.bytes(), std::byte{7});
+    }
+  }
   FlowLink(Child child, std::string address)
       : child_(std::move(child)),
         address_(std::move(address)),
@@ -205,7 +219,7 @@ class FlowLink final : public Link {
   std::string address_;
   SteadyClock clock_;
   // Recycled, as the prefill node recycles what its encoders write.
-  kv::BufferPool payloads_{64U << 20};
+  kv::BufferPool written_{64U << 20}, unwritten_{64U << 20};
   Gate notes_;
   std::uint64_t series_ = 0;
   kv::KvSender sender_;
