@@ -88,7 +88,7 @@ json profiles_json(const Serving& s) {
                    {"ratio", ratio},
                    {"encode_bps", encode},
                    {"decode_bps", decode},
-                   {"allowed", p.kl <= s.slo().quality_kl}});
+                   {"allowed", p.kl <= s.slos().defaults().quality_kl}});
   }
   return out;
 }
@@ -103,49 +103,46 @@ json status_json(const Serving& s) {
           {"waiting", s.waiting()},
           {"active", s.active()},
           {"nodes", h.detail},
-          {"slo", slo_json(s.slo())}};
+          {"slo", slo_json(s.slos().defaults())}};
+}
+
+json slo_document(const Serving& s) {
+  json out = slo_json(s.slos().defaults());
+  out["classes"] = s.slos().to_json();
+  return out;
+}
+
+/// The class a body names, taken out of it; "default" when it names none.
+Result<std::string> take_class(json& body) {
+  if (!body.is_object() || !body.contains("class")) return std::string(kDefaultClass);
+  if (!body["class"].is_string()) return fail_param("class", "'class' must be a string");
+  auto name = body["class"].get<std::string>();
+  body.erase("class");
+  return name;
 }
 
 void put_slo(Serving& s, const HttpRequest& q, Responder& r) {
-  const json body = json::parse(q.body, nullptr, false);
+  json body = json::parse(q.body, nullptr, false);
   if (body.is_discarded()) return r.respond(error_response(ApiError::invalid("the body is not valid JSON")));
-  auto slo = changed_slo(s.slo(), body);
-  if (!slo) return r.respond(error_response(ApiError::from(slo.error())));
-  s.set_slo(*slo);
-  log::info("SLO changed", {{"request_id", q.request_id}, {"peer", q.peer}, {"slo", slo_json(*slo).dump()}});
-  r.respond(json_response(slo_json(*slo)));
+  auto name = take_class(body);
+  if (!name) return r.respond(error_response(ApiError::from(name.error())));
+  if (auto slo = s.change_slo(*name, body, q.peer); !slo) return r.respond(error_response(ApiError::from(slo.error())));
+  r.respond(json_response(slo_document(s)));
+}
+
+void delete_slo(Serving& s, const HttpRequest& q, Responder& r) {
+  if (auto done = s.remove_slo(std::string(q.rest), q.peer); !done)
+    return r.respond(error_response(ApiError::from(done.error())));
+  r.respond(json_response(slo_document(s)));
+}
+
+void explain_slo(Serving& s, const HttpRequest& q, Responder& r) {
+  auto said = s.explain_slo(std::string(q.rest));
+  if (!said) return r.respond(error_response(ApiError::from(said.error())));
+  r.respond(json_response(*said));
 }
 
 }  // namespace
-
-json slo_json(const Slo& s) {
-  return {{"ttft_ms", s.ttft_s * 1e3},
-          {"tpot_ms", s.tpot_s * 1e3},
-          {"attainment", s.attainment},
-          {"quality_kl", s.quality_kl}};
-}
-
-Result<Slo> changed_slo(Slo s, const json& change) {
-  if (!change.is_object()) return fail(Errc::invalid_argument, "an SLO change must be an object");
-  struct Setting {
-    const char* key;
-    double* value;
-    double scale, low, high;
-  };
-  const Setting settings[] = {{"ttft_ms", &s.ttft_s, 1e-3, 1e-3, 1e7},
-                              {"tpot_ms", &s.tpot_s, 1e-3, 1e-3, 1e7},
-                              {"attainment", &s.attainment, 1, 0, 1},
-                              {"quality_kl", &s.quality_kl, 1, 0, 1e3}};
-  for (const auto& [key, v] : change.items()) {
-    const auto it = std::ranges::find_if(settings, [&](const Setting& t) { return key == t.key; });
-    if (it == std::end(settings))
-      return fail_param(key, "'{}' is not an SLO setting; use ttft_ms, tpot_ms, attainment or quality_kl", key);
-    if (!v.is_number() || !std::isfinite(v.get<double>()) || v.get<double>() < it->low || v.get<double>() > it->high)
-      return fail_param(key, "'{}' must be a number from {} to {}", key, it->low, it->high);
-    *it->value = v.get<double>() * it->scale;
-  }
-  return s;
-}
 
 void add_admin_routes(HttpRoutes& routes, Serving& serving) {
   using ResponderPtr = std::shared_ptr<Responder>;
@@ -157,13 +154,17 @@ void add_admin_routes(HttpRoutes& routes, Serving& serving) {
   get("/sluice/v1/status", [](const Serving& s, const HttpRequest&) { return status_json(s); });
   get("/sluice/v1/nodes", [](const Serving& s, const HttpRequest&) { return json{{"nodes", nodes_json(s)}}; });
   get("/sluice/v1/profiles", [](const Serving& s, const HttpRequest&) { return json{{"profiles", profiles_json(s)}}; });
-  get("/sluice/v1/slo", [](const Serving& s, const HttpRequest&) { return slo_json(s.slo()); });
+  get("/sluice/v1/slo", [](const Serving& s, const HttpRequest&) { return slo_document(s); });
   get("/sluice/v1/decisions", [](const Serving& s, const HttpRequest& q) {
     return json{
         {"decisions", s.decisions().since(query_number(q.query, "after", 0), query_number(q.query, "limit", 100))}};
   });
   routes.add("PUT", "/sluice/v1/slo",
              [&serving](const HttpRequest& q, const ResponderPtr& r) { put_slo(serving, q, *r); });
+  routes.add_prefix("DELETE", "/sluice/v1/slo/",
+                    [&serving](const HttpRequest& q, const ResponderPtr& r) { delete_slo(serving, q, *r); });
+  routes.add_prefix("GET", "/sluice/v1/slo/explain/",
+                    [&serving](const HttpRequest& q, const ResponderPtr& r) { explain_slo(serving, q, *r); });
   routes.add_prefix("POST", "/sluice/v1/drain/", [&serving](const HttpRequest& q, const ResponderPtr& r) {
     if (auto drained = serving.drain_node(NodeId(q.rest)); !drained)
       return r->respond(error_response(ApiError::from(drained.error())));

@@ -7,12 +7,9 @@
 namespace sluice::coordinator {
 
 /// GET  /sluice/v1/status | nodes | profiles | slo | decisions?after=SEQ&limit=N
-/// PUT  /sluice/v1/slo          {"ttft_ms", "tpot_ms", "attainment", "quality_kl"}, any subset
+/// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority"}, any subset
+/// GET  /sluice/v1/slo/explain/CLASS, DELETE /sluice/v1/slo/CLASS
 /// POST /sluice/v1/drain/NODE
 void add_admin_routes(HttpRoutes& routes, Serving& serving);
-
-/// The SLO's JSON form, and a change applied to it; invalid_argument names the field.
-[[nodiscard]] nlohmann::json slo_json(const Slo& s);
-[[nodiscard]] Result<Slo> changed_slo(Slo s, const nlohmann::json& change);
 
 }  // namespace sluice::coordinator

@@ -37,6 +37,7 @@ class StateKeeper {
       : file_(path), serving_(serving), timer_(io) {
     if (!file_.enabled()) return;
     serving_.load_state(or_throw(file_.load()));
+    serving_.on_change([this] { save(); });
     arm();
   }
   void save() {

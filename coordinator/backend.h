@@ -49,6 +49,7 @@ struct LegSpec {
   std::optional<std::string> profile;    // pinned KV profile; nullopt = the controller chooses
   std::optional<double> quality_budget;  // bound on the profile's quality loss (KL, nats per token), >= 0
   LegMode mode = LegMode::automatic;
+  std::string slo_class;             // empty = "default"
   std::optional<Duration> slo_ttft;  // this request's own targets; nullopt = the service's
   std::optional<Duration> slo_tpot;
   int priority = 0;  // smaller is sooner (vLLM's convention)

@@ -202,6 +202,7 @@ void read_common(const json& body, const HttpHeaders& headers, const ModelInfo& 
   q.cache_salt = f.string("cache_salt", kMaxLabelBytes).value_or("");
   if (auto id = f.string("request_id", kMaxLabelBytes)) q.request_id = sanitize_request_id(*id);
   q.priority = static_cast<int>(f.integer("priority", -kIntMax, kIntMax).value_or(0));
+  if (auto name = headers.find("x-slo-class")) q.slo_class = std::string(name->substr(0, kMaxLabelBytes));
   q.slo_ttft = read_slo(headers, "x-slo-ttft-ms", f);
   q.slo_tpot = read_slo(headers, "x-slo-tpot-ms", f);
   read_sluice(body, f, error, q);

@@ -56,6 +56,7 @@ struct GenerateRequest {
   std::optional<std::string> profile;
   std::optional<double> quality_budget;
   LegMode mode = LegMode::automatic;
+  std::string slo_class;
   std::optional<Duration> slo_ttft;
   std::optional<Duration> slo_tpot;
   int priority = 0;

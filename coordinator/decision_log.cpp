@@ -1,5 +1,7 @@
 #include "coordinator/decision_log.h"
 
+#include <algorithm>
+
 namespace sluice::coordinator {
 namespace {
 
@@ -37,12 +39,46 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
          {"ttft_ms", ms(s.ttft_s())},
          {"predicted_tpot_ms", s.predicted_tpot_s > 0 ? json(s.predicted_tpot_s * 1e3) : json(nullptr)},
          {"tpot_ms", ms(s.tpot_s())},
+         {"slo_class", s.slo_class},
          {"slo_ttft_ms", s.features.ttft_slo_s * 1e3},
          {"slo_tpot_ms", s.features.tpot_slo_s * 1e3},
          {"resumes", s.resumes},
          {"outcome", outcome}};
-  ring_.push_back(std::move(e));
+  push(std::move(e));
+}
+
+void DecisionLog::record_change(json change, double now_unix_s) {
+  change["seq"] = next_++;
+  change["time"] = now_unix_s;
+  push(std::move(change));
+}
+
+void DecisionLog::push(json entry) {
+  ring_.push_back(std::move(entry));
   if (ring_.size() > capacity_) ring_.pop_front();
+}
+
+RecentRequests DecisionLog::recent(const std::string& slo_class) const {
+  RecentRequests out;
+  std::vector<double> prompts;
+  std::vector<double> outputs;
+  for (const json& e : ring_) {
+    if (e.contains("event") || e["slo_class"] != slo_class || !e["ttft_ms"].is_number()) continue;
+    ++out.finished;
+    const double tpot = e["tpot_ms"].is_number() ? e["tpot_ms"].get<double>() : 0;
+    out.met += e["ttft_ms"] <= e["slo_ttft_ms"] && tpot <= e["slo_tpot_ms"].get<double>() ? 1U : 0U;
+    prompts.push_back(e["prompt_tokens"].get<double>());
+    outputs.push_back(e["output_tokens"].get<double>());
+  }
+  auto median = [](std::vector<double>& v) {
+    if (v.empty()) return 0.0;
+    const auto mid = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
+    std::nth_element(v.begin(), mid, v.end());
+    return *mid;
+  };
+  out.prompt_tokens = median(prompts);
+  out.output_tokens = median(outputs);
+  return out;
 }
 
 nlohmann::json DecisionLog::since(std::uint64_t after, std::size_t limit) const {

@@ -450,7 +450,7 @@ HttpResponse HttpConnection::options_response(const HttpRoutes::Match& match) co
   if (origin_) {
     r.headers.add("access-control-allow-methods", match.allow);
     r.headers.add("access-control-allow-headers",
-                  "authorization, content-type, x-request-id, x-slo-ttft-ms, x-slo-tpot-ms");
+                  "authorization, content-type, x-request-id, x-slo-class, x-slo-ttft-ms, x-slo-tpot-ms");
     r.headers.add("access-control-max-age", "600");
   }
   return r;

@@ -55,6 +55,7 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       figures_(metrics, model_.id),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
+      slos_(o.slo),
       sweep_timer_(io),
       registry_(io, clock, o.registry, view_,
                 {.on_up = [this](const NodeId& n) { on_node_up(n); },
@@ -82,16 +83,23 @@ RequestId Serving::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
   s->id = RequestId(next_id_++);
   s->features.prompt_tokens = static_cast<std::uint32_t>(spec.prompt->size());
   s->features.max_new_tokens = static_cast<std::uint32_t>(spec.sampling.max_tokens);
-  s->features.ttft_slo_s = spec.slo_ttft ? seconds(*spec.slo_ttft) : options_.slo.ttft_s;
-  s->features.tpot_slo_s = spec.slo_tpot ? seconds(*spec.slo_tpot) : options_.slo.tpot_s;
-  s->features.quality_budget = spec.quality_budget.value_or(options_.slo.quality_kl);
+  s->slo_class = spec.slo_class.empty() ? kDefaultClass : spec.slo_class;
+  const auto found = slos_.find(s->slo_class);
+  const Slo slo = found.value_or(slos_.defaults());
+  s->features.ttft_slo_s = spec.slo_ttft ? seconds(*spec.slo_ttft) : slo.ttft_s;
+  s->features.tpot_slo_s = spec.slo_tpot ? seconds(*spec.slo_tpot) : slo.tpot_s;
+  s->features.quality_budget = spec.quality_budget.value_or(slo.quality_kl);
+  if (spec.priority == 0) spec.priority = slo.priority;
   s->features.profile = spec.profile;
   s->colocated = spec.mode == LegMode::colocated || spec.prompt->size() == 1;
   s->spec = std::move(spec);
   s->sink = std::move(sink);
   sessions_.emplace(s->id, s);
-  boost::asio::post(io_, [this, s] {
+  std::optional<Error> unknown_class;
+  if (!found) unknown_class = Error{Errc::invalid_argument, found.error().message, "x-slo-class"};
+  boost::asio::post(io_, [this, s, unknown_class] {
     if (s->state == SessionState::ended) return;
+    if (unknown_class) return fail_session(s, *unknown_class, std::nullopt);
     if (draining_)
       return fail_session(s, Error{Errc::unavailable, "the coordinator is draining; try another one", {}}, 1.0);
     place(s);
@@ -515,9 +523,35 @@ void Serving::sweep() {
   });
 }
 
-json Serving::save_state() const { return {{"policy", placement_.save()}}; }
+Result<Slo> Serving::change_slo(const std::string& name, const json& settings, const std::string& who) {
+  SLUICE_ASSIGN(const Slo slo, slos_.change(name, settings));
+  note_slo(name, slo_json(slo), who);
+  return slo;
+}
+
+Result<> Serving::remove_slo(const std::string& name, const std::string& who) {
+  SLUICE_TRY(slos_.remove(name));
+  note_slo(name, nullptr, who);
+  return {};
+}
+
+void Serving::note_slo(const std::string& name, json now, const std::string& who) {
+  log::info("SLO changed", {{"class", name}, {"peer", who}, {"slo", now.dump()}});
+  log_.record_change({{"event", "slo_changed"}, {"slo_class", name}, {"slo", std::move(now)}, {"peer", who}},
+                     unix_now());
+  if (on_change_) on_change_();
+}
+
+Result<json> Serving::explain_slo(const std::string& name) {
+  SLUICE_ASSIGN(const Slo slo, slos_.find(name));
+  return coordinator::explain_slo(name, slo, log_.recent(name), view_.snapshot(), placement_, clock_.now());
+}
+
+json Serving::save_state() const { return {{"policy", placement_.save()}, {"slo", slos_.to_json()}}; }
 
 void Serving::load_state(const json& state) {
+  if (state.contains("slo"))
+    if (auto r = slos_.restore(state["slo"]); !r) log::warn("SLO classes not used", {{"why", r.error().message}});
   if (!state.contains("policy")) return;
   if (auto r = placement_.load(state["policy"], clock_.now()); !r)
     log::warn("learned state not used", {{"why", r.error().message}});

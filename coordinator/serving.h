@@ -6,6 +6,7 @@
 // most kMaxResumes times. Nothing here blocks.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include "coordinator/policy/placement.h"
 #include "coordinator/serving_metrics.h"
 #include "coordinator/session.h"
+#include "coordinator/slo_book.h"
 
 namespace sluice::coordinator {
 
@@ -43,8 +45,13 @@ class Serving final : public Backend {
   [[nodiscard]] std::string metrics_text() const override;
 
   // For the admin API.
-  [[nodiscard]] const Slo& slo() const noexcept { return options_.slo; }
-  void set_slo(const Slo& s) { options_.slo = s; }
+  [[nodiscard]] const SloBook& slos() const noexcept { return slos_; }
+  /// Changes or makes an SLO class; live for requests that come from now on. `who` is for the record.
+  [[nodiscard]] Result<Slo> change_slo(const std::string& name, const nlohmann::json& settings, const std::string& who);
+  [[nodiscard]] Result<> remove_slo(const std::string& name, const std::string& who);
+  [[nodiscard]] Result<nlohmann::json> explain_slo(const std::string& name);
+  /// Called after every change that should be on disk at once.
+  void on_change(std::function<void()> f) { on_change_ = std::move(f); }
   [[nodiscard]] const ClusterView& view() const noexcept { return view_; }
   [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
@@ -94,6 +101,7 @@ class Serving final : public Backend {
   void fail_session(const SessionPtr& s, Error e, std::optional<double> retry_after_s);
   void end(const SessionPtr& s, std::string_view outcome);
   void sweep();
+  void note_slo(const std::string& name, nlohmann::json now, const std::string& who);
   void probe_paths(const NodeId& node);
 
   boost::asio::io_context& io_;
@@ -105,6 +113,8 @@ class Serving final : public Backend {
   mutable ServingMetrics figures_;
   ClusterView view_;
   Placement placement_;
+  SloBook slos_;
+  std::function<void()> on_change_;
   DecisionLog log_{1000};
   std::unordered_map<RequestId, SessionPtr> sessions_;
   std::map<Key, SessionPtr> waiting_;

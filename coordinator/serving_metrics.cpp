@@ -36,10 +36,6 @@ ServingMetrics::ServingMetrics(Metrics& m, std::string model)
       output_(m.counter("sluice_output_tokens_total", "Tokens generated.")),
       v_prompt_(m.counter("vllm:prompt_tokens_total", "Alias of sluice_prompt_tokens_total.", alias_)),
       v_output_(m.counter("vllm:generation_tokens_total", "Alias of sluice_output_tokens_total.", alias_)),
-      slo_met_(m.counter("sluice_slo_requests_total", "Ended requests by whether both latency SLOs were met.",
-                         {{"met", "true"}})),
-      slo_missed_(m.counter("sluice_slo_requests_total", "Ended requests by whether both latency SLOs were met.",
-                            {{"met", "false"}})),
       resumes_(m.counter("sluice_resumes_total", "Times a request was placed again after a node failed.")) {}
 
 void ServingMetrics::on_decision(const Session& s) {
@@ -96,7 +92,10 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
       tpot_error_.Observe(std::abs(*tpot - s.predicted_tpot_s) / *tpot);
   }
   const bool met = s.ttft_s().value_or(1e9) <= s.features.ttft_slo_s && tpot.value_or(0) <= s.features.tpot_slo_s;
-  (met ? slo_met_ : slo_missed_).Increment();
+  metrics_
+      .counter("sluice_slo_requests_total", "Ended requests by class and by whether both latency SLOs were met.",
+               {{"class", s.slo_class}, {"met", met ? "true" : "false"}})
+      .Increment();
   const std::pair<const char*, double> stages[] = {{"queue", s.features.waited_s + s.node_queue_s},
                                                    {"prefill", s.prefill_s},
                                                    {"encode", s.encode_s},

@@ -24,7 +24,7 @@ class ServingMetrics {
   Labels alias_;  // model_name label of the vLLM aliases
   prometheus::Histogram &ttft_, &tpot_, &itl_, &e2e_, &v_ttft_, &v_tpot_, &v_itl_, &v_e2e_, &error_, &tpot_error_;
   prometheus::Gauge &waiting_, &running_, &v_waiting_, &v_running_, &v_cache_;
-  prometheus::Counter &prompt_, &output_, &v_prompt_, &v_output_, &slo_met_, &slo_missed_, &resumes_;
+  prometheus::Counter &prompt_, &output_, &v_prompt_, &v_output_, &resumes_;
 };
 
 }  // namespace sluice::coordinator

@@ -25,6 +25,7 @@ struct Session {
   std::shared_ptr<LegSink> sink;
   SessionState state = SessionState::waiting;
   RequestFeatures features;
+  std::string slo_class;
   bool colocated = false;
 
   // Where it runs now. `placement` counts attempts, so that a late answer to an earlier one is recognised.

@@ -125,7 +125,9 @@ void add_down(CLI::App& app, const Common& c, Body& chosen, int& drain_s) {
 }
 
 struct SloChange {
+  std::string name = "default";
   std::optional<double> ttft_ms, tpot_ms, attainment, quality_kl;
+  std::optional<int> priority;
 
   [[nodiscard]] json body() const {
     json j = json::object();
@@ -133,31 +135,47 @@ struct SloChange {
     if (tpot_ms) j["tpot_ms"] = *tpot_ms;
     if (attainment) j["attainment"] = *attainment;
     if (quality_kl) j["quality_kl"] = *quality_kl;
+    if (priority) j["priority"] = *priority;
     return j;
   }
 };
 
-Result<int> show_slo(const Common& c, const SloChange* change) {
+/// Sends or asks, and shows the answer.
+Result<int> show_slo(const Common& c, const char* method, const std::string& path, const json& body,
+                     std::string (*view)(const json&)) {
   SLUICE_ASSIGN(const auto e, c.endpoint());
-  if (change != nullptr && change->body().empty()) return fail(Errc::invalid_argument, "say what to set");
-  SLUICE_ASSIGN(const auto j,
-                change != nullptr ? send(e, "PUT", "/sluice/v1/slo", change->body()) : get(e, "/sluice/v1/slo"));
+  const std::string target = "/sluice/v1/slo" + path;
+  SLUICE_ASSIGN(const auto j, method == std::string_view("GET") ? get(e, target) : send(e, method, target, body));
   if (c.json)
     print(j);
   else
-    fmt::print("{}", slo_text(j));
+    fmt::print("{}", view(j));
   return 0;
 }
 
 void add_slo(CLI::App& app, const Common& c, Body& chosen, SloChange& change) {
-  CLI::App* s = app.add_subcommand("slo", "The service's objectives");
+  CLI::App* s = app.add_subcommand("slo", "The service's objectives, by class");
   s->require_subcommand(1)->fallthrough();
-  command(*s, chosen, "get", "Show them", [&] { return show_slo(c, nullptr); });
-  CLI::App* set = command(*s, chosen, "set", "Change some of them", [&] { return show_slo(c, &change); });
+  command(*s, chosen, "get", "Show them", [&] { return show_slo(c, "GET", "", {}, slo_classes_text); });
+  CLI::App* set = command(*s, chosen, "set", "Change a class, or make one", [&]() -> Result<int> {
+    json body = change.body();
+    if (body.empty()) return fail(Errc::invalid_argument, "say what to set");
+    body["class"] = change.name;
+    return show_slo(c, "PUT", "", body, slo_classes_text);
+  });
   set->add_option("--ttft-ms", change.ttft_ms, "Time to first token");
   set->add_option("--tpot-ms", change.tpot_ms, "Time per output token");
   set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
   set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
+  set->add_option("--priority", change.priority, "Smaller is served sooner");
+  CLI::App* remove = command(*s, chosen, "remove", "Remove a class",
+                             [&] { return show_slo(c, "DELETE", "/" + change.name, {}, slo_classes_text); });
+  CLI::App* explain =
+      command(*s, chosen, "explain", "Which objectives the nodes and links can reach, what binds, what to change",
+              [&] { return show_slo(c, "GET", "/explain/" + change.name, {}, slo_explain_text); });
+  set->add_option("class", change.name, "Its name")->capture_default_str();
+  explain->add_option("class", change.name, "Its name")->capture_default_str();
+  remove->add_option("class", change.name, "Its name")->required();
 }
 
 struct DecisionOptions {

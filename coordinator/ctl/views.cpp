@@ -39,6 +39,11 @@ std::string failure_of(const json& d) {
   return e.empty() ? std::string() : word(e, "message");
 }
 
+std::string slo_line(const json& s) {
+  return fmt::format("TTFT {}, TPOT {}, attainment {}, quality KL <= {}", millis_at(s, "ttft_ms"),
+                     millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"));
+}
+
 }  // namespace
 
 json list(const json& j, const char* key) {
@@ -97,9 +102,39 @@ std::string nodes_text(const json& answer) {
   return t.empty() ? "no nodes have joined\n" : t.text();
 }
 
-std::string slo_text(const json& s) {
-  return fmt::format("TTFT {}, TPOT {}, attainment {}, quality KL <= {}\n", millis_at(s, "ttft_ms"),
-                     millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"));
+std::string slo_text(const json& s) { return slo_line(s) + "\n"; }
+
+std::string slo_classes_text(const json& answer) {
+  Table t({"CLASS", ">TTFT", ">TPOT", ">ATTAINMENT", ">QUALITY KL", ">PRIORITY"});
+  const json classes = object_at(answer, "classes");
+  for (const auto& [name, s] : classes.items())
+    t.row({printable(name), millis_at(s, "ttft_ms"), millis_at(s, "tpot_ms"), word(s, "attainment"),
+           word(s, "quality_kl"), word(s, "priority")});
+  return t.empty() ? slo_text(answer) : t.text();
+}
+
+std::string slo_explain_text(const json& x) {
+  std::string out = fmt::format("class      {}: {}", word(x, "class"), slo_text(object_at(x, "slo")));
+  const json recent = object_at(x, "recent");
+  out += fmt::format("recent     {} of {} requests met it\n", word(recent, "met"), word(recent, "finished"));
+  out += fmt::format("reachable  {} (prompts of {} tokens)\n", word(x, "reachable"), word(x, "prompt_tokens"));
+  for (const char* when : {"idle", "now"}) {
+    const json k = object_at(x, when);
+    if (k.empty()) continue;
+    out += fmt::format("{:<9}  TTFT {}, TPOT {} over {} -> {}, profile {}; chance {}\n", when, millis_at(k, "ttft_ms"),
+                       millis_at(k, "tpot_ms"), word(k, "prefill_node"), word(k, "decode_node"), word(k, "profile"),
+                       word(k, "chance"));
+    out += "          ";
+    const json stages = object_at(k, "stages_ms");
+    for (const auto& [stage, ms] : stages.items())
+      if (ms.is_number() && ms.get<double>() > 0)
+        out += fmt::format(" {} {}", printable(stage), millis_text(ms.get<double>()));
+    out += "\n";
+  }
+  out += fmt::format("binds      {}\n", word(x, "binds"));
+  for (const auto& a : list(x, "advice"))
+    if (a.is_string()) out += fmt::format("- {}\n", printable(a.get<std::string>()));
+  return out;
 }
 
 std::string profiles_text(const json& answer) {
@@ -113,12 +148,18 @@ std::string profiles_text(const json& answer) {
 std::string decisions_text(const json& answer) {
   Table t({">SEQ", "REQUEST", "PAIR", "PROFILE", "REASON", ">TTFT PRED / ACTUAL", ">TPOT PRED / ACTUAL", ">KV RAW",
            ">WIRE", "OUTCOME", "WHY"});
-  for (const auto& d : list(answer, "decisions"))
+  for (const auto& d : list(answer, "decisions")) {
+    if (d.is_object() && d.contains("event")) {  // an operator's change between the requests
+      t.row({word(d, "seq"), word(d, "peer"), "", "", word(d, "event"), "", "", "", "", word(d, "slo_class"),
+             slo_line(object_at(d, "slo"))});
+      continue;
+    }
     t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),
            word(d, "prefill_node") + " -> " + word(d, "decode_node"), word(d, "profile"), word(d, "reason"),
            predicted_and_actual(d, "predicted_ttft_ms", "ttft_ms"),
            predicted_and_actual(d, "predicted_tpot_ms", "tpot_ms"), bytes_text(number(d, "kv_raw_bytes")),
            bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome"), failure_of(d)});
+  }
   return t.empty() ? "no decisions yet\n" : t.text();
 }
 

@@ -258,19 +258,35 @@ Candidate Placement::candidate(const ClusterSnapshot& c, const RequestFeatures& 
   return k;
 }
 
-Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
-  if (names_.bind(c)) {
-    latency_.grow(c);
-    controller_.grow();
-  }
-  if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
-  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
-  if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
+void Placement::bind(const ClusterSnapshot& c) {
+  if (!names_.bind(c)) return;
+  latency_.grow(c);
+  controller_.grow();
+}
+
+Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeatures& r, double limit_s, TimePoint now) {
   list_nodes(c, r, now);
   fill(c, r, now);
   controller_.weigh(table_, false, now);
   predict_all(table_, ttft_);
-  const Best found = best(r, deadline_s - r.waited_s, now);
+  return best(r, limit_s, now);
+}
+
+std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
+  bind(c);
+  if (std::ranges::none_of(c.prefills, &PrefillView::usable) || check_room(c, r) || !allow_profiles(c, r))
+    return std::nullopt;
+  const Best found = search(c, r, CandidateTable::kNever, now);
+  if (found.considered == 0) return std::nullopt;
+  return candidate(c, r, found.index, now);
+}
+
+Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
+  bind(c);
+  if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
+  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
+  if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
+  const Best found = search(c, r, deadline_s - r.waited_s, now);
   if (found.considered == 0) return too_late(*std::ranges::min_element(ttft_) + r.waited_s, deadline_s);
   Decision out{candidate(c, r, found.index, now), ChoiceReason::best, found.considered};
   if (found.fallback) out.reason = ChoiceReason::cooled_fallback;

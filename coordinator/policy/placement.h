@@ -9,6 +9,7 @@
 // of decide() allocates nothing. In a large cluster each side is first cut to CandidateTable::kNodes nodes: the ones
 // that could begin soonest, and some drawn at random, so that no node is out of sight for ever.
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -44,6 +45,8 @@ class Placement {
 
   /// deadline_s: the latest TTFT worth admitting, counted from when the request was received.
   [[nodiscard]] Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now);
+  /// The best candidate at any price in time, without probing or taking anything up; none without room or profile.
+  [[nodiscard]] std::optional<Candidate> preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   /// A decode node alone (colocated, or a one-token prompt): the least loaded one with room.
   [[nodiscard]] static std::variant<std::size_t, Wait, Refusal> decide_colocated(const ClusterSnapshot& c,
                                                                                  const RequestFeatures& r);
@@ -69,16 +72,19 @@ class Placement {
     float cost;
     std::size_t index;
   };
-  [[nodiscard]] Result<> allow_profiles(const ClusterSnapshot& c, const RequestFeatures& r);
-  void shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out);
-  void list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
-  void fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   struct Best {
     std::size_t index = 0;
     float cost = 0;
     std::size_t considered = 0;
     bool fallback = false;
   };
+  void bind(const ClusterSnapshot& c);
+  /// Lists and predicts all candidates; the best of those within the limit.
+  [[nodiscard]] Best search(const ClusterSnapshot& c, const RequestFeatures& r, double limit_s, TimePoint now);
+  [[nodiscard]] Result<> allow_profiles(const ClusterSnapshot& c, const RequestFeatures& r);
+  void shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out);
+  void list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
+  void fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   [[nodiscard]] Best best(const RequestFeatures& r, double limit_s, TimePoint now);
   [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, TimePoint now);
   [[nodiscard]] Candidate candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index,

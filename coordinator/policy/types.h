@@ -17,6 +17,7 @@ struct Slo {
   double tpot_s = 0.1;
   double attainment = 0.99;  // target share of requests that meet both
   double quality_kl = 0.05;  // bound on a profile's mean KL to bf16, nats per token
+  int priority = 0;          // smaller is sooner
 };
 
 /// A profile's measured behaviour at one end.

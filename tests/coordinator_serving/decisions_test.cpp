@@ -89,3 +89,26 @@ TEST_CASE("a leg whose node breaks the stream until it gives up keeps its choice
   CHECK(log["outcome"] == "data_corrupt");
   CHECK(log["error"]["message"] == "a token is missing in the node's stream");
 }
+
+TEST_CASE("an operator's change stands among the decisions and is no request") {
+  DecisionLog log(10);
+  log.record_change({{"event", "slo_changed"}, {"slo_class", "default"}, {"slo", {{"ttft_ms", 1}}}}, 5);
+  Session s;
+  s.slo_class = "default";
+  s.features.prompt_tokens = 40;
+  s.features.ttft_slo_s = 1;
+  s.features.tpot_slo_s = 1;
+  s.spec.received = TimePoint{std::chrono::seconds(10)};
+  s.first_token = s.last_token = TimePoint{std::chrono::milliseconds(10500)};
+  s.emitted = {1, 2};
+  log.record(s, "length", 6);
+  const auto entries = log.since(0, 10);
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0]["event"] == "slo_changed");
+  CHECK(entries[1]["seq"] == 2);
+  const RecentRequests recent = log.recent("default");
+  CHECK(recent.finished == 1);
+  CHECK(recent.met == 1);
+  CHECK(recent.prompt_tokens == 40);
+  CHECK(log.recent("other").finished == 0);
+}

@@ -1,0 +1,48 @@
+#include "coordinator/state_file.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+using namespace sluice;
+using namespace sluice::coordinator;
+
+namespace {
+
+struct TempDir {
+  std::filesystem::path path;
+  TempDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "sluice-state-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~TempDir() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("a state comes back as it was saved; none is an empty one") {
+  TempDir dir;
+  const StateFile file(dir.path / "state.json");
+  REQUIRE(file.load());
+  CHECK(file.load()->empty());
+  REQUIRE(file.save({{"a", 1}}));
+  REQUIRE(file.save({{"a", 2}}));
+  CHECK(*file.load() == nlohmann::json{{"a", 2}});
+  CHECK_FALSE(std::filesystem::exists(dir.path / "state.json.partial"));
+}
+
+TEST_CASE("a damaged state is refused by name, not overwritten in silence") {
+  TempDir dir;
+  const StateFile file(dir.path / "state.json");
+  std::ofstream(file.path()) << "{\"a\":";
+  const auto r = file.load();
+  REQUIRE_FALSE(r);
+  CHECK(r.error().code == Errc::data_corrupt);
+  CHECK(r.error().message.find("state.json") != std::string::npos);
+}
+
+TEST_CASE("a directory that is not there is an error, and an old state stays") {
+  const StateFile file("/nonexistent-directory/state.json");
+  CHECK_FALSE(file.save({}));
+}
