@@ -54,7 +54,7 @@ App::App(const AppOptions& o)
     : o_(o),
       node_(o.node, ctl::Role::decode),
       m_(or_throw(engine::load_node_model(o.node))),
-      codecs_(kv::make_registry()),
+      codecs_(or_throw(kv::load_registry(o.node.model_dir, o.node.kv_profiles))),
       layout_(layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
       out_(node_.metrics(), [this](const char* type, json body) { node_.notify(type, std::move(body)); }),

@@ -91,7 +91,7 @@ class App final : public PrefillSink {
 App::App(const AppOptions& o)
     : node_(o.node, ctl::Role::prefill),
       m_(or_throw(engine::load_node_model(o.node))),
-      codecs_(kv::make_registry()),
+      codecs_(or_throw(kv::load_registry(o.node.model_dir, o.node.kv_profiles))),
       layout_(layout_of(m_.pool->shape())),
       frame_kib_(static_cast<std::uint32_t>(o.exporting.target_frame_bytes >> 10U)),
       speeds_(kv::calibrate(*codecs_, layout_)),

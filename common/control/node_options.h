@@ -18,6 +18,7 @@ struct NodeOptions {
   std::string kv_dtype = "bf16";
   std::string precision = "bf16";
   std::string isa = "auto";
+  std::string kv_profiles;  // JSON file; empty: those of this build
   std::uint32_t threads = 0;
   std::uint32_t max_batch_tokens = 2048;
   std::uint32_t prefill_chunk = 512;
@@ -47,6 +48,9 @@ inline void add_node_options(CLI::App& app, NodeOptions& o) {
       ->capture_default_str()
       ->check(CLI::IsMember({"bf16", "f32"}));
   app.add_option("--isa", o.isa, "Instruction set: auto, scalar, avx2, avx512, avx512_nobf16")->capture_default_str();
+  app.add_option("--kv-profiles", o.kv_profiles,
+                 "KV profiles, a JSON file, the same on every node; default: those of this build")
+      ->check(CLI::ExistingFile);
   app.add_option("--threads", o.threads, "Compute threads; 0 takes all cores")->capture_default_str();
   app.add_option("--max-batch-tokens", o.max_batch_tokens, "Rows in one forward pass")
       ->capture_default_str()

@@ -81,7 +81,7 @@ std::vector<ProfileSpeedFigure> calibrate(const CodecRegistry& codecs, const KvL
                    .end_token = 3 * kMaxExactTokens};
     SegmentShape v = k;
     v.kind = KvKind::value;
-    if (!p.codec->supports(k) || !p.codec->supports(v)) continue;
+    if (p.comparator || !p.codec->supports(k) || !p.codec->supports(v)) continue;
     const auto mk = measure(*p.codec, k);
     const auto mv = measure(*p.codec, v);
     if (!mk || !mv) continue;

@@ -16,7 +16,8 @@ struct ProfileSpeedFigure {
   double decode_bps = 0;
 };
 
-/// Profiles that can carry `layout`, in registry order, each measured on one synthetic segment of K and of V.
+/// Profiles that can carry `layout` and are no comparators, in registry order, each measured on one synthetic segment
+/// of K and of V.
 [[nodiscard]] std::vector<ProfileSpeedFigure> calibrate(const CodecRegistry& codecs, const KvLayout& layout);
 
 }  // namespace sluice::kv

@@ -49,6 +49,7 @@ struct Profile {
   const Codec* codec = nullptr;
   double stated_kl = 0.0;      // mean KL(bf16 || profile) on the reference model and texts; 0 = exact
   double nominal_ratio = 1.0;  // raw bytes / wire bytes on bf16 KV, before anything was measured here
+  bool comparator = false;     // to be measured beside the others, not offered to requests
 };
 
 /// All codecs and profiles of this build; immutable after start, owned by the caller of make_registry().
@@ -64,7 +65,10 @@ class CodecRegistry {
 };
 /// The profiles of this build on the fastest instruction set of this processor.
 [[nodiscard]] std::unique_ptr<CodecRegistry> make_registry();
-/// Profiles read from JSON (docs/codecs.md) instead; invalid_argument names what is wrong.
-[[nodiscard]] Result<std::unique_ptr<CodecRegistry>> make_registry(std::string_view profiles_json);
+/// As a node loads them: profiles from a JSON file (docs/codecs.md), or those of this build where it is empty, and the
+/// model's calibration from model_dir/kv_calibration.json where there is one; without it, profiles that need it are
+/// left out. Fails if a file cannot be read or what is in it is wrong.
+[[nodiscard]] Result<std::unique_ptr<CodecRegistry>> load_registry(const std::string& model_dir,
+                                                                   const std::string& profiles_file);
 
 }  // namespace sluice::kv

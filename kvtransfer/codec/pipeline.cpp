@@ -12,19 +12,22 @@
 #include "kvtransfer/codec/codecs.h"
 #include "kvtransfer/codec/quant_part.h"
 #include "kvtransfer/codec/raw_part.h"
+#include "kvtransfer/codec/split_part.h"
 
 namespace sluice::kv {
 namespace {
 
-std::unique_ptr<PartCodec> make_part(const ClassSpec& c, Isa isa) {
+std::unique_ptr<PartCodec> make_part(const ClassSpec& c, Isa isa, const CalibrationPtr& calibration) {
   if (c.coder == Coder::raw) return make_raw_part();
-  return make_quant_part(c, isa);
+  if (c.coder == Coder::split4) return make_split4_part(isa);
+  if (c.coder == Coder::exp_rans) return make_exp_rans_part(isa);
+  return make_quant_part(c, isa, calibration);
 }
 
 class Pipeline final : public Codec {
  public:
-  Pipeline(const ProfileSpec& p, Isa isa) : spec_(p), id_(codec_id(p)) {
-    for (const ClassSpec& c : spec_.classes) parts_.push_back(make_part(c, isa));
+  Pipeline(std::uint32_t id, const ProfileSpec& p, Isa isa, const CalibrationPtr& calibration) : spec_(p), id_(id) {
+    for (const ClassSpec& c : spec_.classes) parts_.push_back(make_part(c, isa, calibration));
   }
 
   std::uint32_t id() const noexcept override { return id_; }
@@ -137,6 +140,9 @@ class Pipeline final : public Codec {
 
 }  // namespace
 
-std::unique_ptr<Codec> make_pipeline(const ProfileSpec& p, Isa isa) { return std::make_unique<Pipeline>(p, isa); }
+std::unique_ptr<Codec> make_pipeline(std::uint32_t id, const ProfileSpec& p, Isa isa,
+                                     const CalibrationPtr& calibration) {
+  return std::make_unique<Pipeline>(id, p, isa, calibration);
+}
 
 }  // namespace sluice::kv

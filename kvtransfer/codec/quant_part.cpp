@@ -18,7 +18,8 @@ struct Sizes {
 
 class QuantPart final : public PartCodec {
  public:
-  QuantPart(const ClassSpec& c, Isa isa) : c_(c), k_(kernels(isa)), coder_(make_plane_coder(c, isa)) {
+  QuantPart(const ClassSpec& c, Isa isa, std::shared_ptr<const Calibration> calibration)
+      : c_(c), k_(kernels(isa)), coder_(make_plane_coder(c, isa)), calibration_(std::move(calibration)) {
     if (is_book()) book_ = make_book(c);
   }
 
@@ -29,6 +30,7 @@ class QuantPart final : public PartCodec {
       if (p.head_dim > kMaxBookHeadDim) return false;
     if (c_.bits() != 8 && p.head_dim % 8 != 0) return false;
     if (c_.group != 0 && p.head_dim % c_.group != 0) return false;
+    if (c_.calibrated && !calibrates(p)) return false;
     return coder_ == nullptr || coder_->supports(p.width());
   }
 
@@ -80,9 +82,7 @@ class QuantPart final : public PartCodec {
       SLUICE_TRY(failed);
       SLUICE_TRY(reader->finish());
     }
-    if (moves_rows())
-      for (std::byte* row : rows)
-        k_.row_backward(row, p.heads, p.head_dim, hadamard_block(p.head_dim), scratch.signs.data(), nullptr, nullptr);
+    if (moves_rows()) move_back(p, rows, scratch);
     return {};
   }
 
@@ -90,8 +90,24 @@ class QuantPart final : public PartCodec {
   [[nodiscard]] bool is_book() const noexcept {
     return c_.quantizer == Quantizer::lloyd || c_.quantizer == Quantizer::uniform;
   }
-  /// A transform that the quantizer does not do itself.
-  [[nodiscard]] bool moves_rows() const noexcept { return !is_book() && c_.transform == Transform::hadamard; }
+  /// Something happens to the rows that the quantizer does not do itself.
+  [[nodiscard]] bool moves_rows() const noexcept {
+    return c_.calibrated || (!is_book() && c_.transform == Transform::hadamard);
+  }
+  /// Block of the transform that is done to the rows; 1: none.
+  [[nodiscard]] std::uint32_t moving_block(const PartShape& p) const noexcept {
+    return !is_book() && c_.transform == Transform::hadamard ? hadamard_block(p.head_dim) : 1;
+  }
+  [[nodiscard]] bool calibrates(const PartShape& p) const noexcept {
+    return calibration_ != nullptr && p.layer < calibration_->layers && p.head_dim == calibration_->head_dim &&
+           p.first_head < calibration_->kv_heads && p.heads <= calibration_->kv_heads - p.first_head;
+  }
+  /// A part's channels in one of the calibration's tables.
+  [[nodiscard]] const float* channels(const std::array<std::vector<float>, 2>& table,
+                                      const PartShape& p) const noexcept {
+    return table[static_cast<std::size_t>(p.kind)].data() +
+           (std::size_t{p.layer} * calibration_->kv_heads + p.first_head) * p.head_dim;
+  }
   [[nodiscard]] bool by_channel() const noexcept { return c_.axis == Axis::channel; }
   [[nodiscard]] std::uint32_t group_of(const PartShape& p) const noexcept {
     return c_.group != 0 ? c_.group : p.head_dim;
@@ -140,18 +156,25 @@ class QuantPart final : public PartCodec {
                  std::span(scratch.signs).subspan(std::size_t{h} * p.head_dim, p.head_dim));
   }
 
-  /// The rows, transformed, in scratch.
+  /// The rows as they are quantized, in scratch.
   [[nodiscard]] PartRowsIn moved(const PartShape& p, PartRowsIn rows, CodecScratch& scratch) const {
     const std::size_t row_bytes = 2 * p.width();
     scratch.bytes.resize(std::max(scratch.bytes.size(), row_bytes * p.tokens));
     scratch.moved.clear();
+    const float* shift = c_.calibrated ? channels(calibration_->shift, p) : nullptr;
+    const float* inverse = c_.calibrated ? channels(calibration_->inverse, p) : nullptr;
     for (std::uint32_t r = 0; r < p.tokens; ++r) {
       std::byte* to = scratch.bytes.data() + r * row_bytes;
-      k_.row_forward(rows[r], p.heads, p.head_dim, hadamard_block(p.head_dim), scratch.signs.data(), nullptr, nullptr,
-                     to);
+      k_.row_forward(rows[r], p.heads, p.head_dim, moving_block(p), scratch.signs.data(), shift, inverse, to);
       scratch.moved.push_back(to);
     }
     return scratch.moved;
+  }
+  void move_back(const PartShape& p, PartRowsOut rows, CodecScratch& scratch) const {
+    const float* shift = c_.calibrated ? channels(calibration_->shift, p) : nullptr;
+    const float* scale = c_.calibrated ? channels(calibration_->scale, p) : nullptr;
+    for (std::byte* row : rows)
+      k_.row_backward(row, p.heads, p.head_dim, moving_block(p), scratch.signs.data(), shift, scale);
   }
 
   void encode_packed(const PartShape& p, PartRowsIn rows, std::byte* scales, std::byte* codes,
@@ -298,11 +321,15 @@ class QuantPart final : public PartCodec {
   ClassSpec c_;
   const Kernels& k_;
   std::unique_ptr<PlaneCoder> coder_;  // null: packed in place
+  std::shared_ptr<const Calibration> calibration_;
   Book book_;
 };
 
 }  // namespace
 
-std::unique_ptr<PartCodec> make_quant_part(const ClassSpec& c, Isa isa) { return std::make_unique<QuantPart>(c, isa); }
+std::unique_ptr<PartCodec> make_quant_part(const ClassSpec& c, Isa isa,
+                                           std::shared_ptr<const Calibration> calibration) {
+  return std::make_unique<QuantPart>(c, isa, std::move(calibration));
+}
 
 }  // namespace sluice::kv

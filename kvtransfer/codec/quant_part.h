@@ -3,14 +3,16 @@
 // first: scales (docs/wire_format.md has their order) | symbols, packed or coded.
 #include <memory>
 
+#include "kvtransfer/codec/calibration.h"
 #include "kvtransfer/codec/kernels.h"
 #include "kvtransfer/codec/part.h"
 #include "kvtransfer/codec/spec.h"
 
 namespace sluice::kv {
 
-/// c has a quantizer.
-[[nodiscard]] std::unique_ptr<PartCodec> make_quant_part(const ClassSpec& c, Isa isa);
+/// c has a quantizer; calibration may be null where c is not calibrated.
+[[nodiscard]] std::unique_ptr<PartCodec> make_quant_part(const ClassSpec& c, Isa isa,
+                                                         std::shared_ptr<const Calibration> calibration);
 
 /// Pages of `page` tokens; the last takes what is left, from half to one and a half pages, so that no scale serves only
 /// a few tokens of a long part.

@@ -30,6 +30,8 @@ bool ProfileSpec::lossless() const noexcept {
   return !builtin.empty() || std::ranges::all_of(classes, &ClassSpec::lossless);
 }
 
+bool ProfileSpec::calibrated() const noexcept { return std::ranges::any_of(classes, &ClassSpec::calibrated); }
+
 std::string canonical(const ProfileSpec& p) {
   if (!p.builtin.empty()) return fmt::format("{}/1", p.builtin);
   std::string text =

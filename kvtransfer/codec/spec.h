@@ -25,7 +25,7 @@ enum class Scale : std::uint8_t {
   bf16,  // 16 bits, for lloyd and uniform corrected after quantizing so that the error is least
   log8,  // 8 bits, eight steps per octave, chosen before quantizing; lloyd and uniform only
 };
-enum class Coder : std::uint8_t { pack, rans, zstd, lz4, raw };
+enum class Coder : std::uint8_t { pack, rans, zstd, lz4, raw, split4, exp_rans };
 
 struct ClassSpec {
   std::string name;
@@ -61,9 +61,11 @@ struct ProfileSpec {
   std::vector<ClassSpec> classes;
   std::size_t key = 0, value = 0;  // classes where no rule fits
   std::vector<ClassRule> rules;
+  bool comparator = false;  // to be measured beside the others, not offered to requests
   std::uint32_t sinks = 0;  // first tokens of the sequence, kept exact
   std::uint32_t tail = 0;   // last tokens of the sequence, kept exact
   [[nodiscard]] bool lossless() const noexcept;
+  [[nodiscard]] bool calibrated() const noexcept;
 };
 
 inline constexpr std::uint32_t kMaxPage = 4096, kMaxExactTokens = 4096;

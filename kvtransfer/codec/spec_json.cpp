@@ -27,8 +27,9 @@ constexpr Word<Quantizer> kQuantizers[] = {{"none", Quantizer::none},       {"ab
                                            {"uniform", Quantizer::uniform}, {"minmax", Quantizer::minmax}};
 constexpr Word<Axis> kAxes[] = {{"token", Axis::token}, {"channel", Axis::channel}};
 constexpr Word<Scale> kScales[] = {{"bf16", Scale::bf16}, {"log8", Scale::log8}};
-constexpr Word<Coder> kCoders[] = {
-    {"pack", Coder::pack}, {"rans", Coder::rans}, {"zstd", Coder::zstd}, {"lz4", Coder::lz4}, {"raw", Coder::raw}};
+constexpr Word<Coder> kCoders[] = {{"pack", Coder::pack},        {"rans", Coder::rans}, {"zstd", Coder::zstd},
+                                   {"lz4", Coder::lz4},          {"raw", Coder::raw},   {"split4", Coder::split4},
+                                   {"exp_rans", Coder::exp_rans}};
 
 /// Reads the fields of one object; the first mistake is kept and everything after it is default.
 class Fields {
@@ -115,12 +116,12 @@ bool one_of(std::uint32_t v, std::initializer_list<std::uint32_t> all) {
   return std::ranges::find(all, v) != all.end();
 }
 
-bool is_lossless(Coder c) { return c == Coder::raw; }
+bool is_lossless(Coder c) { return c == Coder::raw || c == Coder::split4 || c == Coder::exp_rans; }
 
 /// What the quantizers and coders can be combined to.
 void check_class(const ClassSpec& c, Fields& f) {
   if (c.quantizer == Quantizer::none) {
-    if (!is_lossless(c.coder)) f.wrong("without a quantizer needs coder raw");
+    if (!is_lossless(c.coder)) f.wrong("without a quantizer needs coder raw, split4 or exp_rans");
     if (c.transform != Transform::none || c.calibrated) f.wrong("without a quantizer cannot be transformed");
     return;
   }
@@ -218,6 +219,7 @@ Result<ProfileSpec> read_profile(const json& j, std::size_t index) {
   if (!p.builtin.empty() && p.builtin != "raw" && p.builtin != "ll") f.wrong("has a 'codec' other than raw or ll");
   p.stated_kl = f.number("stated_kl", 0, 0, 100);
   p.nominal_ratio = f.number("nominal_ratio", 1, 0.5, 64);
+  p.comparator = f.flag("comparator");
   p.sinks = f.count("sinks", 0, 0, kMaxExactTokens);
   p.tail = f.count("tail", 0, 0, kMaxExactTokens);
   const json* classes = f.find("classes");

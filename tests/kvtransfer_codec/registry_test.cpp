@@ -17,8 +17,8 @@ TEST_CASE("the registry finds codecs by number and profiles by name") {
   REQUIRE(r->find(0) == nullptr);
   REQUIRE(r->find(999) == nullptr);
   REQUIRE(r->profile("none") == nullptr);
-  for (const char* name : {"raw", "ll", "fp8", "q8", "k8v4", "k6v4", "h4", "h4r", "k4v3r", "h3r", "mix8r", "mix9r",
-                           "kivi4", "kivi2", "cachegen", "kvserve-q", "kvserve-h"}) {
+  for (const char* name : {"raw", "ll", "ll-fast", "ll-max", "fp8", "q8", "k8v4", "k6v4", "h4", "h4r", "k4v3r", "h3r",
+                           "mix8r", "mix9r", "kivi4", "kivi2", "cachegen", "kvserve-q", "kvserve-h"}) {
     INFO(name);
     const Profile* p = r->profile(name);
     REQUIRE(p);
@@ -54,11 +54,11 @@ TEST_CASE("two names of one composition share a codec, and the format hash sees 
            levels + R"(}}},
       {"name": "other", "stated_kl": 0.5, "key": "x", "value": "x", "classes": {"x": {"quantizer": "absmax"}}}]})";
   };
-  const auto r = make_registry(json("one", "255"));
+  const auto r = make_registry(json("one", "255"), Isa::scalar);
   REQUIRE(r);
   REQUIRE((*r)->profile("one")->codec == (*r)->profile("other")->codec);
   REQUIRE((*r)->codecs().size() == 1);
-  const auto hash = [](const std::string& text) { return make_registry(text).value()->format_hash(); };
+  const auto hash = [](const std::string& text) { return make_registry(text, Isa::scalar).value()->format_hash(); };
   REQUIRE(hash(json("one", "255")) != hash(json("two", "255")));
   REQUIRE(hash(json("one", "255")) != hash(json("one", "15")));
 }

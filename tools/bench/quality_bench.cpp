@@ -3,7 +3,6 @@
 // (default models/sluice-tiny, bf16, the profiles of this build; texts are read from MODEL_DIR/eval). Definitions are
 // at the head of tools/quality/score.h.
 #include <cstdio>
-#include <fstream>
 
 #include "tools/bench/bench_util.h"
 #include "tools/quality/channels.h"
@@ -20,14 +19,9 @@ struct Profiles {
   std::vector<const kv::Codec*> codecs;
 };
 
-Result<Profiles> load_profiles(const Lab& lab, const std::string& file) {
-  Profiles p{.registry = kv::make_registry()};
-  if (!file.empty()) {
-    std::ifstream in(file, std::ios::binary);
-    if (!in) return fail(Errc::not_found, "cannot read {}", file);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    SLUICE_ASSIGN(p.registry, kv::make_registry(std::string_view(text)));
-  }
+Result<Profiles> load_profiles(const Lab& lab, const std::string& model_dir, const std::string& file) {
+  Profiles p;
+  SLUICE_ASSIGN(p.registry, kv::load_registry(model_dir, file));
   const auto& s = lab.shape();
   for (const kv::Profile& profile : p.registry->profiles()) {
     const kv::SegmentShape shape{.tokens = lab.segment_tokens(),
@@ -87,7 +81,7 @@ SuiteResult run_quality_suite(const BenchOptions& options) {
   quality::LabOptions lab_options{.threads = options.threads};
   lab_options.precision = argument(1, "bf16");
   SLUICE_ASSIGN(Lab lab, Lab::open(dir, lab_options));
-  SLUICE_ASSIGN(const Profiles profiles, load_profiles(lab, argument(2, "")));
+  SLUICE_ASSIGN(const Profiles profiles, load_profiles(lab, dir, argument(2, "")));
   const std::filesystem::path eval = std::filesystem::path(dir) / "eval";
   quality::ScoreOptions o;
   if (options.quick) o.windows = 2;

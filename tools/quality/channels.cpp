@@ -62,6 +62,30 @@ void add(ChannelFigures& f, const Channels& c, double share) {
 
 }  // namespace
 
+ChannelMoments channel_moments(Lab& lab, std::span<const Row> rows, std::uint32_t tokens) {
+  const auto& s = lab.shape();
+  ChannelMoments m;
+  for (auto* table : {&m.mean, &m.deviation})
+    for (auto& kind : *table) kind.resize(std::size_t{s.layers} * s.kv_heads * s.head_dim);
+  for (const Row& r : rows)
+    lab.each_vector(r, tokens,
+                    [&](std::uint32_t layer, bool value, std::uint32_t head, std::uint32_t, const std::byte* v) {
+                      const std::size_t at = (std::size_t{layer} * s.kv_heads + head) * s.head_dim;
+                      for (std::size_t i = 0; i < s.head_dim; ++i) {
+                        const double x = kv::bf16_to_f32(kv::load_le<std::uint16_t>(v + 2 * i));
+                        m.mean[value][at + i] += x;
+                        m.deviation[value][at + i] += x * x;
+                      }
+                    });
+  const double n = static_cast<double>(rows.size()) * tokens;
+  for (const std::size_t kind : {0U, 1U})
+    for (std::size_t i = 0; i < m.mean[kind].size(); ++i) {
+      const double mean = m.mean[kind][i] /= n;
+      m.deviation[kind][i] = std::sqrt(std::max(m.deviation[kind][i] / n - mean * mean, 1e-12));
+    }
+  return m;
+}
+
 std::vector<ChannelFigures> channel_figures(Lab& lab, std::span<const Row> rows, std::uint32_t tokens) {
   const auto& s = lab.shape();
   const std::size_t dim = s.head_dim, block = dim & (~dim + 1);

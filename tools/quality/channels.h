@@ -17,6 +17,12 @@ struct ChannelFigures {
   double crest = 0, rotated_crest = 0;  // mean over vectors of largest magnitude over norm: what absmax scales pay for
 };
 
+/// Mean and standard deviation of every channel: by kind, [layers, kv_heads, head_dim].
+struct ChannelMoments {
+  std::array<std::vector<double>, 2> mean, deviation;
+};
+[[nodiscard]] ChannelMoments channel_moments(Lab& lab, std::span<const Row> rows, std::uint32_t tokens);
+
 /// From the first `tokens` positions of each row's KV.
 [[nodiscard]] std::vector<ChannelFigures> channel_figures(Lab& lab, std::span<const Row> rows, std::uint32_t tokens);
 
