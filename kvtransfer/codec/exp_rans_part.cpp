@@ -46,7 +46,8 @@ SymbolMap map_for(std::span<const std::uint8_t> exponents) {
 std::array<std::uint8_t, 15> most_frequent(const Histogram& h) {
   std::array<std::uint8_t, 256> order;
   std::iota(order.begin(), order.end(), std::uint8_t{0});
-  std::ranges::stable_sort(order, [&](std::uint8_t a, std::uint8_t b) { return h[a] > h[b]; });
+  // Ties go to the lower byte: every build makes the same table.
+  std::ranges::sort(order, [&](std::uint8_t a, std::uint8_t b) { return h[a] != h[b] ? h[a] > h[b] : a < b; });
   std::array<std::uint8_t, 15> top;
   std::copy_n(order.begin(), 15, top.begin());
   std::ranges::sort(top);

@@ -47,6 +47,31 @@ TEST_CASE("nominal ratios are what fixed-rate codecs really reach") {
   }
 }
 
+TEST_CASE("scales and headers are at most a twenty-fifth of the wire bytes from 256 tokens on") {
+  const auto r = make_registry();
+  for (const char* name : {"fp8", "q8", "k8v4", "k6v4", "h4"}) {
+    INFO(name);
+    const Codec& c = *r->profile(name)->codec;
+    for (const std::uint32_t tokens : {256U, 1024U})
+      for (const auto& [kind, bits] :
+           {std::pair{KvKind::key, name == std::string("h4")     ? 4U
+                                   : name == std::string("k6v4") ? 6U
+                                                                 : 8U},
+            {KvKind::value, name == std::string("q8") || name == std::string("fp8") ? 8U : 4U}}) {
+        const SegmentShape s{.tokens = tokens,
+                             .kv_heads = 8,
+                             .head_dim = 128,
+                             .kind = kind,
+                             .layer = 3,
+                             .first_token = 512,
+                             .layers = 32,
+                             .end_token = 9999};
+        const auto wire = static_cast<double>(c.max_encoded_size(s));
+        REQUIRE(wire - static_cast<double>(tokens) * 8 * 128 * bits / 8 <= 0.04 * wire);
+      }
+  }
+}
+
 TEST_CASE("two names of one composition share a codec, and the format hash sees names and compositions") {
   const auto json = [](std::string a, std::string levels) {
     return R"({"profiles": [{"name": ")" + a + R"(", "stated_kl": 1, "key": "m", "value": "m",
