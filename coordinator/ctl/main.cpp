@@ -8,6 +8,7 @@
 #include "coordinator/ctl/bench.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/simulate.h"
 #include "coordinator/ctl/up.h"
 #include "coordinator/ctl/views.h"
 
@@ -269,6 +270,38 @@ void add_bench(CLI::App& app, const Common& c, Body& chosen, BenchOptions& o) {
   s->add_flag("--progress", o.progress, "Count along on standard error");
 }
 
+void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions& o) {
+  CLI::App* s = command(app, chosen, "simulate", "Run the policies over a simulated cluster", [&] {
+    o.json = c.json;
+    return simulate(o);
+  });
+  s->add_option("--experiment", o.experiment, "Registered scenarios with comparators and seeds (JSON)")
+      ->check(CLI::ExistingFile);
+  s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")->check(CLI::ExistingFile);
+  s->add_option("--policy", o.policy, "sluice, static:PROFILE, break-even, kvserve or ucb1")->capture_default_str();
+  s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(CLI::ExistingFile);
+  s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  s->add_option("--model", o.model, "llama-3.1-8b, or a JSON file");
+  s->add_option("--prefill-hardware", o.prefill_hardware, "a100, h100, h200, rtx5090, or a JSON file");
+  s->add_option("--decode-hardware", o.decode_hardware, "As --prefill-hardware");
+  s->add_option("--prefill", o.prefill, "Prefill nodes")->check(CLI::Range(1, 10000));
+  s->add_option("--decode", o.decode, "Decode nodes")->check(CLI::Range(1, 10000));
+  s->add_option("--link-gbps", o.link_gbps, "Each link's rate, Gb/s")->check(CLI::PositiveNumber);
+  s->add_option("--requests", o.requests, "How many; a trace is repeated as needed")->check(CLI::Range(1, 100'000'000));
+  s->add_option("--rate", o.rate, "Arrivals per second")->check(CLI::PositiveNumber);
+  s->add_option("--burstiness", o.burstiness, "Variation of the gaps; 1 is Poisson, above it a gamma process")
+      ->check(CLI::PositiveNumber);
+  s->add_option("--input-len", o.input_len, "Mean prompt tokens")->check(CLI::PositiveNumber);
+  s->add_option("--output-len", o.output_len, "Mean output tokens")->check(CLI::PositiveNumber);
+  s->add_option("--slo-ttft-ms", o.slo_ttft_ms, "TTFT objective")->check(CLI::PositiveNumber);
+  s->add_option("--slo-tpot-ms", o.slo_tpot_ms, "TPOT objective")->check(CLI::PositiveNumber);
+  s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(CLI::NonNegativeNumber);
+  s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
+  s->add_option("--out", o.out, "Directory for result.json and plots");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -280,6 +313,7 @@ int main(int argc, char** argv) {
   std::string node;
   ChatOptions chat_options;
   BenchOptions bench_options;
+  SimulateOptions simulate_options;
   Body chosen;
   CLI::App app("Runs and inspects Sluice clusters", "sluicectl");
   app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
@@ -299,6 +333,7 @@ int main(int argc, char** argv) {
   add_drain(app, common, chosen, node);
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
+  add_simulate(app, common, chosen, simulate_options);
   return run_main(app, argc, argv, [&] {
     const auto code = chosen();
     if (code) return *code;

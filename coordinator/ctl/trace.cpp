@@ -60,6 +60,21 @@ std::optional<PlannedRequest> parse_azure_line(std::string_view line) {
   return PlannedRequest{*at, *in, *out};
 }
 
+std::optional<PlannedRequest> parse_burstgpt_line(std::string_view line) {
+  std::array<std::string_view, 4> part;  // Timestamp, Model, Request tokens, Response tokens
+  for (auto& p : part) {
+    const auto comma = line.find(',');
+    if (comma == std::string_view::npos) return std::nullopt;
+    p = line.substr(0, comma);
+    line = line.substr(comma + 1);
+  }
+  const auto at = parse_number<double>(part[0]);
+  const auto in = parse_tokens(part[2]);
+  const auto out = parse_tokens(part[3]);
+  if (!at || !(*at >= 0) || !in || !out) return std::nullopt;
+  return PlannedRequest{*at, *in, *out};
+}
+
 std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
   const auto j = nlohmann::json::parse(line, nullptr, false);
   if (!j.is_object()) return std::nullopt;
@@ -100,9 +115,18 @@ Result<Plan> parse_lines(std::string_view text, std::size_t skip, ParseLine pars
 }  // namespace
 
 Result<Plan> parse_azure_csv(std::string_view text) { return parse_lines(text, 1, parse_azure_line); }
+Result<Plan> parse_burstgpt_csv(std::string_view text) {
+  SLUICE_ASSIGN(Plan plan, parse_lines(text, 1, parse_burstgpt_line));
+  std::erase_if(plan, [](const PlannedRequest& q) { return q.output_tokens == 0; });
+  if (plan.empty()) return fail(Errc::data_corrupt, "the trace holds no request that was answered");
+  const double start = plan.front().at_s;
+  for (auto& q : plan) q.at_s -= start;
+  return plan;
+}
 Result<Plan> parse_mooncake_jsonl(std::string_view text) { return parse_lines(text, 0, parse_mooncake_line); }
 Result<Plan> parse_trace(std::string_view text) {
-  return text.starts_with('{') ? parse_mooncake_jsonl(text) : parse_azure_csv(text);
+  if (text.starts_with('{')) return parse_mooncake_jsonl(text);
+  return text.starts_with("Timestamp,Model") ? parse_burstgpt_csv(text) : parse_azure_csv(text);
 }
 
 Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_tokens, std::uint64_t output_tokens,

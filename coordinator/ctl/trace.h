@@ -21,7 +21,10 @@ using Plan = std::vector<PlannedRequest>;
 [[nodiscard]] Result<Plan> parse_azure_csv(std::string_view text);
 /// Mooncake's: one object a line with timestamp (ms), input_length and output_length.
 [[nodiscard]] Result<Plan> parse_mooncake_jsonl(std::string_view text);
-/// Either, told apart by the first character. Times count from the first request; the order is that of time.
+/// BurstGPT's: "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type", times in seconds. Requests that
+/// failed there (no response tokens) are left out.
+[[nodiscard]] Result<Plan> parse_burstgpt_csv(std::string_view text);
+/// Any of them, told apart by how they begin. Times count from the first request; the order is that of time.
 [[nodiscard]] Result<Plan> parse_trace(std::string_view text);
 
 /// rate 0: everything at once (concurrency bounds it); otherwise Poisson arrivals per second.

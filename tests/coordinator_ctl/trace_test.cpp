@@ -67,3 +67,14 @@ TEST_CASE("requests are cut to the context, the prompt before the answer") {
   CHECK(p[2] == PlannedRequest{0, 1, 4095});
   CHECK(p[3] == PlannedRequest{0, 1, 1});
 }
+
+TEST_CASE("BurstGPT's columns are read, and requests that failed there are left out") {
+  const auto plan = parse_trace(
+      "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+      "5,ChatGPT,472,18,490,Conversation log\n"
+      "45,ChatGPT,1087,0,1087,Conversation log\n"
+      "118.5,GPT-4,417,276,693,API log\n");
+  REQUIRE(plan);
+  CHECK(*plan == Plan{{0, 472, 18}, {113.5, 417, 276}});
+  CHECK_FALSE(parse_trace("Timestamp,Model,Request tokens,Response tokens\nx,y,1,2\n"));
+}

@@ -1,0 +1,180 @@
+#include "coordinator/ctl/simulate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/ctl/table.h"
+#include "coordinator/ctl/trace.h"
+#include "coordinator/sim/experiment.h"
+
+namespace sluice::ctl {
+namespace {
+
+using nlohmann::json;
+
+Result<std::string> read_text(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(Errc::not_found, "cannot read {}", file);
+  return std::string{std::istreambuf_iterator<char>(in), {}};
+}
+
+Result<json> read_object(const std::string& file) {
+  SLUICE_ASSIGN(const std::string text, read_text(file));
+  auto j = json::parse(text, nullptr, false);
+  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object", file);
+  return j;
+}
+
+/// The flags that were given, as a scenario's fields.
+json changes_of(const SimulateOptions& o) {
+  json j = json::object();
+  auto text = [&](const char* key, const std::string& v) {
+    if (!v.empty()) j[key] = v;
+  };
+  auto number = [&](const char* key, double v) {
+    if (v > 0) j[key] = v;
+  };
+  text("model", o.model);
+  text("prefill_hardware", o.prefill_hardware);
+  text("decode_hardware", o.decode_hardware);
+  number("prefill_nodes", static_cast<double>(o.prefill));
+  number("decode_nodes", static_cast<double>(o.decode));
+  number("requests", static_cast<double>(o.requests));
+  number("link_gbps", o.link_gbps);
+  number("rate", o.rate);
+  number("burstiness", o.burstiness);
+  number("prompt_mean", o.input_len);
+  number("output_mean", o.output_len);
+  number("slo_ttft_ms", o.slo_ttft_ms);
+  number("slo_tpot_ms", o.slo_tpot_ms);
+  if (o.quality_kl >= 0) j["quality_kl"] = o.quality_kl;
+  return j;
+}
+
+/// A trace's requests; it is repeated until there are as many as asked for.
+Result<sim::Load> load_of_trace(const SimulateOptions& o) {
+  SLUICE_ASSIGN(const std::string text, read_text(o.trace));
+  SLUICE_ASSIGN(const Plan plan, parse_trace(text));
+  const std::size_t wanted = o.requests > 0 ? o.requests : plan.size();
+  const double length = plan.back().at_s + plan.back().at_s / static_cast<double>(plan.size()) + 1e-9;
+  sim::Load load;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    const PlannedRequest& q = plan[i % plan.size()];
+    const double at = q.at_s + length * static_cast<double>(i / plan.size());
+    load.push_back({at * o.time_scale,
+                    static_cast<std::uint32_t>(std::clamp<std::uint64_t>(q.input_tokens, 2, 1U << 20U)),
+                    static_cast<std::uint32_t>(std::clamp<std::uint64_t>(q.output_tokens, 1, 1U << 20U))});
+  }
+  return load;
+}
+
+std::string summary_text(const json& r) {
+  auto ms = [](const json& j, const char* key) { return millis_text(j[key].get<double>()); };
+  const json& s = r["summary"];
+  std::string out = fmt::format("policy      {}, {} requests, {} refused\n", r["policy"].get<std::string>(),
+                                s["requests"].get<std::size_t>(), s["refused"].get<std::size_t>());
+  out += fmt::format("TTFT        mean {}, p50 {}, p90 {}, p99 {}\n", ms(s["ttft_ms"], "mean"), ms(s["ttft_ms"], "p50"),
+                     ms(s["ttft_ms"], "p90"), ms(s["ttft_ms"], "p99"));
+  out += fmt::format("TPOT        p50 {}, p99 {}\n", ms(s["tpot_ms"], "p50"), ms(s["tpot_ms"], "p99"));
+  out += fmt::format("E2E         p50 {}, p99 {}\n", ms(s["e2e_ms"], "p50"), ms(s["e2e_ms"], "p99"));
+  out += fmt::format("SLO         {:.2f}% met both; goodput {:.3g} requests/s, {:.3g} per node\n",
+                     s["slo_attainment"].get<double>() * 100, s["goodput_per_s"].get<double>(),
+                     s["goodput_per_node_s"].get<double>());
+  out += fmt::format("KV          {:.1f}% of its bytes saved; profiles", s["kv_bytes_saved"].get<double>() * 100);
+  for (const auto& [name, share] : r["profiles"].items())
+    out += fmt::format(" {} {:.1f}%", name, share.get<double>() * 100);
+  out += fmt::format("\nprediction  median error {:.1f}%; {:.2f}% of decisions probed, {} changes seen\n",
+                     s["prediction_error_median"].get<double>() * 100, s["probe_share"].get<double>() * 100,
+                     r["changes"].get<std::uint64_t>());
+  return out + fmt::format("simulated   {:.1f} s, {} events, in {:.2f} s\n", r["simulated_s"].get<double>(),
+                           r["events"].get<std::uint64_t>(), r["wall_s"].get<double>());
+}
+
+Result<> write_run(const std::string& dir, const json& result, const sim::SimResult& r) {
+  std::error_code failed;
+  std::filesystem::create_directories(dir, failed);
+  SLUICE_TRY(sim::write_file(dir + "/result.json", result.dump(2) + "\n"));
+  const double width = std::max(r.requests.empty() ? 1.0 : r.requests.back().at_s / 100, 0.1);
+  sim::Chart time{"Mean TTFT by time of arrival", "seconds", "seconds", {{"TTFT", {}}}};
+  const auto means = sim::by_interval(r, width, NAN);
+  for (std::size_t i = 0; i < means.size(); ++i)
+    time.lines[0].points.emplace_back((static_cast<double>(i) + 0.5) * width, means[i]);
+  SLUICE_TRY(sim::write_file(dir + "/ttft_by_time.svg", sim::to_svg(time)));
+  std::vector<double> sorted;
+  for (const auto& o : r.requests)
+    if (o.ttft_s >= 0) sorted.push_back(o.ttft_s);
+  std::ranges::sort(sorted);
+  sim::Chart share{"Share of requests with a TTFT up to", "seconds", "share", {{"TTFT", {}}}, true};
+  for (std::size_t i = 0; i < 200 && !sorted.empty(); ++i)
+    share.lines[0].points.emplace_back(sorted[(sorted.size() - 1) * i / 199], static_cast<double>(i) / 199);
+  return sim::write_file(dir + "/ttft_share.svg", sim::to_svg(share));
+}
+
+Result<int> run_one(const SimulateOptions& o) {
+  json base = json::object();
+  if (!o.scenario.empty()) {
+    SLUICE_ASSIGN(base, read_object(o.scenario));
+  }
+  SLUICE_ASSIGN(const sim::Scenario s, sim::make_scenario(base, changes_of(o), o.seed));
+  SLUICE_ASSIGN(const sim::Load load, o.trace.empty() ? Result<sim::Load>(sim::make_load(s.load)) : load_of_trace(o));
+  SLUICE_ASSIGN(const auto policy, sim::make_policy(o.policy, {.seed = o.seed}));
+  const auto start = std::chrono::steady_clock::now();
+  SLUICE_ASSIGN(const sim::SimResult r, sim::simulate(s.cluster, load, *policy));
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const json result{{"policy", o.policy},
+                    {"summary", sim::to_json(sim::summarize(r, s.cluster.prefills.size() + s.cluster.decodes.size()))},
+                    {"profiles", sim::profile_shares(r, s.cluster.profiles)},
+                    {"simulated_s", r.end_s},
+                    {"events", r.events},
+                    {"changes", r.changes},
+                    {"seed", o.seed},
+                    {"wall_s", wall}};
+  if (!o.out.empty()) SLUICE_TRY(write_run(o.out, result, r));
+  fmt::print("{}", o.json ? result.dump(2) + "\n" : summary_text(result));
+  return 0;
+}
+
+std::string with_spread(const json& s, int digits, double scale = 1) {
+  return fmt::format("{:.{}f} ± {:.{}f}", s["mean"].get<double>() * scale, digits, s["ci95"].get<double>() * scale,
+                     digits);
+}
+
+std::string experiment_text(const json& result) {
+  std::string out;
+  for (const auto& s : result["scenarios"]) {
+    out += fmt::format("\n{}\n", s["name"].get<std::string>());
+    Table t({"POLICY", ">MEAN TTFT ms", ">P99 TTFT ms", ">SLO MET %", ">GOODPUT /s", ">REGRET TO ORACLE %",
+             ">OVER BEST STATIC %"});
+    for (const auto& [name, p] : s["policies"].items())
+      t.row({name, with_spread(p["ttft_mean_ms"], 1), with_spread(p["ttft_p99_ms"], 1),
+             with_spread(p["slo_attainment"], 2, 100), with_spread(p["goodput_per_s"], 2),
+             with_spread(p["regret_to_oracle"], 1, 100), with_spread(p["over_best_static"], 1, 100)});
+    out += t.text();
+  }
+  return out;
+}
+
+Result<int> run_registered(const SimulateOptions& o) {
+  SLUICE_ASSIGN(const json j, read_object(o.experiment));
+  SLUICE_ASSIGN(const sim::Experiment e, sim::parse_experiment(j));
+  SLUICE_ASSIGN(const json result,
+                sim::run_experiment(e, [](const std::string& what) { fmt::print(stderr, "{}\n", what); }));
+  if (!o.out.empty()) {
+    std::error_code failed;
+    std::filesystem::create_directories(o.out, failed);
+    SLUICE_TRY(sim::write_file(o.out + "/result.json", result.dump(1) + "\n"));
+  }
+  fmt::print("{}", o.json ? result.dump(2) + "\n" : experiment_text(result));
+  return 0;
+}
+
+}  // namespace
+
+Result<int> simulate(const SimulateOptions& o) { return o.experiment.empty() ? run_one(o) : run_registered(o); }
+
+}  // namespace sluice::ctl

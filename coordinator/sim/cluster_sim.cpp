@@ -1,0 +1,486 @@
+#include "coordinator/sim/cluster_sim.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <queue>
+
+#include "engine/policy/scheduler.h"
+
+namespace sluice::sim {
+namespace {
+
+using namespace coordinator;
+
+const TimePoint kEpoch{std::chrono::hours(1)};
+TimePoint at(double s) { return kEpoch + from_seconds(s); }
+
+constexpr double kMeter = 0.3;  // EWMA weight of what nodes measure of themselves
+
+void meter(double& figure, double sample) { figure = figure > 0 ? figure + kMeter * (sample - figure) : sample; }
+
+enum class What : std::uint8_t { submit, prefill_pass, arrived, decode_step, report_prefill, report_decode };
+
+struct Event {
+  double at_s;
+  std::uint64_t order;
+  What what;
+  std::uint32_t who;
+  bool operator>(const Event& o) const { return at_s != o.at_s ? at_s > o.at_s : order > o.order; }
+};
+
+/// A request under way.
+struct Active {
+  std::uint32_t row = 0;  // in the load
+  bool used = false;
+  Candidate k;
+  Measured m;
+  ChoiceReason reason = ChoiceReason::best;
+  double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
+  std::uint32_t output = 0;
+};
+
+struct PrefillSim {
+  engine::BlockAllocator blocks;
+  engine::Scheduler scheduler;
+  std::deque<std::uint32_t> waiting;  // no blocks yet
+  std::vector<engine::Work> running;
+  double pass_from_s = 0, slow = 1, encoder_free_s = 0, rate = 0;
+  std::vector<double> encode_bps;   // measured, by profile
+  std::vector<double> link_free_s;  // by decode node
+  std::vector<double> link_bps;     // measured since the last report; 0 = nothing new
+  std::vector<std::uint32_t> links_to_tell;
+  PrefillSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
+};
+
+struct DecodeSim {
+  engine::BlockAllocator blocks;
+  engine::Scheduler scheduler;
+  std::vector<engine::Work> running;
+  double step_from_s = 0, decoder_free_s = 0, step_s = 0, batch = 0;
+  std::vector<double> decode_bps;
+  DecodeSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
+};
+
+class Sim {
+ public:
+  Sim(const ClusterSpec& spec, const Load& load, Policy& policy)
+      : spec_(spec), load_(load), policy_(policy), random_(spec.seed * 77 + 5) {}
+
+  Result<SimResult> run();
+
+ private:
+  Result<> build();
+  void push(double at_s, What what, std::size_t who) {
+    events_.push({at_s, order_++, what, static_cast<std::uint32_t>(who)});
+  }
+  double vary(double s, double spread) { return spread > 0 ? s * std::exp(spread * random_.normal()) : s; }
+  double told(double measured) { return vary(measured, spec_.measurement_spread); }
+
+  void arrive(std::uint32_t row);
+  bool place(std::uint32_t row);
+  void launch(std::uint32_t row, Decision d);
+  void pump();
+  void submit(std::uint32_t id);
+  void admit_waiting(PrefillSim& n);
+  void kick_prefill(std::size_t p);
+  void prefill_pass(std::size_t p);
+  void ship(std::size_t p, Active& a, double tokens, double pass_s);
+  void arrived(std::uint32_t id);
+  void kick_decode(std::size_t d);
+  void decode_step(std::size_t d);
+  void finish(std::uint32_t id);
+  void report_prefill(std::size_t p);
+  void report_decode(std::size_t d);
+  double slow(std::size_t p) const;
+
+  const ClusterSpec& spec_;
+  const Load& load_;
+  Policy& policy_;
+  FastRandom random_;
+  ClusterSnapshot view_;
+  std::deque<PrefillSim> prefills_;  // deque: the schedulers keep references into their node
+  std::deque<DecodeSim> decodes_;
+  std::vector<std::vector<double>> encode_truth_, decode_truth_;  // [node][profile]
+  std::vector<Active> active_;
+  std::vector<std::uint32_t> free_;
+  std::deque<std::uint32_t> waiting_;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::uint64_t order_ = 0;
+  std::size_t unfinished_ = 0;
+  double now_ = 0;
+  SimResult result_;
+};
+
+Result<> Sim::build() {
+  const auto check = [&](const std::vector<Hardware>& nodes) -> Result<> {
+    if (nodes.empty()) return fail(Errc::invalid_argument, "a cluster needs prefill and decode nodes");
+    for (const Hardware& h : nodes)
+      for (const ProfileSpec& f : spec_.profiles)
+        if (std::ranges::find(h.codecs, f.name, &CodecSpeed::profile) == h.codecs.end())
+          return fail(Errc::invalid_argument, "hardware '{}' has no speed for profile '{}'", h.name, f.name);
+    return {};
+  };
+  SLUICE_TRY(check(spec_.prefills));
+  SLUICE_TRY(check(spec_.decodes));
+  if (spec_.profiles.empty()) return fail(Errc::invalid_argument, "a cluster needs profiles");
+  view_.topology = 1;
+  view_.layers = spec_.model.layers;
+  view_.kv_bytes_per_token = static_cast<std::uint64_t>(spec_.model.kv_bytes_per_token);
+  for (const auto& f : spec_.profiles) view_.profiles.push_back({f.name, f.kl});
+  auto blocks = [&](const Hardware& h) {
+    return static_cast<std::uint32_t>(
+        std::clamp(h.kv_bytes / (spec_.model.kv_bytes_per_token * spec_.block_size), 1.0, 4e6));
+  };
+  auto speeds = [&](const Hardware& h, std::vector<std::vector<double>>& truth, double CodecSpeed::* way) {
+    std::vector<ProfileSpeed> out;
+    truth.emplace_back();
+    for (const auto& f : spec_.profiles) {
+      const CodecSpeed& s = *std::ranges::find(h.codecs, f.name, &CodecSpeed::profile);
+      out.push_back({s.encode_bps, s.decode_bps, f.ratio});
+      truth.back().push_back(s.*way * (f.name == spec_.liar ? spec_.liar_factor : 1));
+    }
+    return out;
+  };
+  for (std::size_t i = 0; i < spec_.prefills.size(); ++i) {
+    const Hardware& h = spec_.prefills[i];
+    PrefillSim& n = prefills_.emplace_back(blocks(h), spec_.block_size);
+    const double chunk = spec_.prefill_chunk;
+    n.rate = chunk / pass_seconds(h, spec_.model, chunk, chunk * chunk / 2, 0);  // as a node measures itself at start
+    n.encode_bps.resize(spec_.profiles.size());
+    n.link_free_s.resize(spec_.decodes.size());
+    n.link_bps.resize(spec_.decodes.size());
+    view_.prefills.push_back({NodeId(fmt::format("p{}", i)), Incarnation(1), true, n.rate, 0,
+                              speeds(h, encode_truth_, &CodecSpeed::encode_bps)});
+    push(spec_.telemetry_s * (static_cast<double>(i) + 1) / static_cast<double>(spec_.prefills.size()),
+         What::report_prefill, i);
+  }
+  for (std::size_t i = 0; i < spec_.decodes.size(); ++i) {
+    const Hardware& h = spec_.decodes[i];
+    DecodeSim& n = decodes_.emplace_back(blocks(h), spec_.block_size);
+    n.decode_bps.resize(spec_.profiles.size());
+    view_.decodes.push_back({NodeId(fmt::format("d{}", i)), Incarnation(1), true, spec_.block_size, blocks(h),
+                             blocks(h), spec_.max_seqs, 0, pass_seconds(h, spec_.model, 1, 0, 0), 1,
+                             speeds(h, decode_truth_, &CodecSpeed::decode_bps)});
+    push(spec_.telemetry_s * (static_cast<double>(i) + 1) / static_cast<double>(spec_.decodes.size()),
+         What::report_decode, i);
+  }
+  view_.links.assign(spec_.prefills.size() * spec_.decodes.size(), {spec_.link_bps, spec_.rtt_s, 0});
+  result_.requests.resize(load_.size());
+  return {};
+}
+
+double Sim::slow(std::size_t p) const {
+  double factor = 1;
+  for (const Slowdown& s : spec_.slow)
+    if (now_ >= s.at_s && (s.node < 0 || static_cast<std::size_t>(s.node) == p)) factor = s.factor;
+  return factor;
+}
+
+void Sim::arrive(std::uint32_t row) {
+  result_.requests[row].at_s = static_cast<float>(load_[row].at_s);
+  if (!waiting_.empty() || !place(row)) waiting_.push_back(row);
+}
+
+/// Places a request or refuses it; false: it has to wait.
+bool Sim::place(std::uint32_t row) {
+  const SimRequest& q = load_[row];
+  const double waited = now_ - q.at_s;
+  RequestFeatures r{.prompt_tokens = q.prompt_tokens,
+                    .max_new_tokens = q.output_tokens,
+                    .ttft_slo_s = spec_.slo.ttft_s,
+                    .tpot_slo_s = spec_.slo.tpot_s,
+                    .waited_s = waited,
+                    .quality_budget = spec_.slo.quality_kl};
+  if (waited > spec_.max_wait_s) return true;
+  Placed placed = policy_.decide(view_, r, spec_.max_wait_s, at(now_));
+  if (std::holds_alternative<Wait>(placed)) return false;
+  if (auto* d = std::get_if<Decision>(&placed)) launch(row, std::move(*d));
+  return true;
+}
+
+void Sim::pump() {
+  while (!waiting_.empty() && place(waiting_.front())) waiting_.pop_front();
+}
+
+void Sim::launch(std::uint32_t row, Decision d) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(active_.size()));
+    active_.emplace_back();
+  }
+  const std::uint32_t id = free_.back();
+  free_.pop_back();
+  Active& a = active_[id];
+  a = {.row = row, .used = true, .k = d.chosen, .reason = d.reason, .decided_s = now_};
+  policy_.placement().placed(a.k, at(now_));
+  const SimRequest& q = load_[row];
+  const std::uint32_t total = q.prompt_tokens + q.output_tokens;
+  view_.prefills[a.k.prefill].queued_tokens += q.prompt_tokens - 1;
+  DecodeView& dec = view_.decodes[a.k.decode];
+  dec.free_blocks -= std::min(dec.free_blocks, (total + spec_.block_size - 1) / spec_.block_size);
+  ++dec.seqs;
+  Outcome& o = result_.requests[row];
+  o.profile = static_cast<std::uint16_t>(a.k.profile);
+  o.prefill = static_cast<std::uint16_t>(a.k.prefill);
+  o.decode = static_cast<std::uint16_t>(a.k.decode);
+  o.predicted_ttft_s = static_cast<float>(a.k.predicted_ttft_s + now_ - q.at_s);
+  o.probe = d.reason == ChoiceReason::explore;
+  ++unfinished_;
+  (void)decodes_[a.k.decode].scheduler.admit({.id = RequestId(id),
+                                              .tokens = std::vector<TokenId>(q.prompt_tokens),
+                                              .computed = q.prompt_tokens - 1,
+                                              .max_total = total,
+                                              .arrival = at(q.at_s),
+                                              .ready = false});
+  push(now_ + 3 * vary(spec_.message_s, spec_.spread), What::submit, id);  // reserve, its answer, prefill
+}
+
+void Sim::submit(std::uint32_t id) {
+  Active& a = active_[id];
+  a.submitted_s = now_;
+  PrefillSim& n = prefills_[a.k.prefill];
+  n.waiting.push_back(id);
+  admit_waiting(n);
+  kick_prefill(a.k.prefill);
+}
+
+void Sim::admit_waiting(PrefillSim& n) {
+  while (!n.waiting.empty()) {
+    const std::uint32_t id = n.waiting.front();
+    const std::uint32_t tokens = load_[active_[id].row].prompt_tokens - 1;
+    const auto ok = n.scheduler.admit({.id = RequestId(id),
+                                       .tokens = std::vector<TokenId>(tokens),
+                                       .max_total = tokens,
+                                       .fill_to = tokens,
+                                       .arrival = at(active_[id].submitted_s)});
+    if (!ok) return;
+    n.waiting.pop_front();
+  }
+}
+
+void Sim::kick_prefill(std::size_t p) {
+  PrefillSim& n = prefills_[p];
+  if (!n.running.empty()) return;
+  n.running = n.scheduler.plan({spec_.max_batch_tokens, spec_.max_seqs, spec_.prefill_chunk, true});
+  if (n.running.empty()) return;
+  double rows = 0;
+  double pairs = 0;
+  double context = 0;
+  for (const auto& w : n.running) {
+    Active& a = active_[w.id.value()];
+    if (w.first == 0) a.m.queue_s = now_ - a.submitted_s;
+    rows += w.count;
+    pairs += w.count * (w.first + 0.5 * w.count);
+    context += w.first;
+  }
+  n.pass_from_s = now_;
+  const double s = vary(pass_seconds(spec_.prefills[p], spec_.model, rows, pairs, context) * slow(p), spec_.spread);
+  meter(n.rate, rows / s);
+  push(now_ + s, What::prefill_pass, p);
+}
+
+void Sim::prefill_pass(std::size_t p) {
+  PrefillSim& n = prefills_[p];
+  const double pass_s = now_ - n.pass_from_s;
+  std::vector<engine::Work> works;
+  works.swap(n.running);
+  for (const auto& w : works) {
+    (void)n.scheduler.commit(w);
+    const auto id = static_cast<std::uint32_t>(w.id.value());
+    Active& a = active_[id];
+    a.m.compute_s += pass_s;
+    ship(p, a, w.count, pass_s);
+    if (w.first + w.count != load_[a.row].prompt_tokens - 1) continue;
+    a.computed_s = now_;
+    push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, id);
+  }
+  kick_prefill(p);
+}
+
+/// A chunk's KV through encoder, link and decoder, layer by layer behind the pass that just ended.
+void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
+  PrefillSim& n = prefills_[p];
+  DecodeSim& to = decodes_[a.k.decode];
+  const std::size_t d = a.k.decode;
+  const std::size_t f = a.k.profile;
+  const double layer = 1.0 / spec_.model.layers;
+  const double raw = tokens * spec_.model.kv_bytes_per_token;
+  const double bytes = raw / spec_.profiles[f].ratio;
+  const double encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
+  const double decode_s = vary(raw / decode_truth_[d][f], spec_.spread);
+  const double encode_from = std::max(n.encoder_free_s, n.pass_from_s + pass_s * layer);
+  n.encoder_free_s = std::max(encode_from + encode_s, now_ + encode_s * layer);
+  const double wire_from = std::max(n.link_free_s[d], encode_from + encode_s * layer);
+  const double bps = spec_.link_bps * (d == 0 ? spec_.flapping.at(wire_from) : 1);
+  const double sent = spec_.links.finish(wire_from, vary(bytes, spec_.spread), bps);
+  n.link_free_s[d] = std::max(sent, n.encoder_free_s + (sent - wire_from) * layer);
+  // The decoder serves many links; it is busy for what comes, whenever that is.
+  to.decoder_free_s = std::max(to.decoder_free_s, now_) + decode_s;
+  a.ready_s = std::max(
+      {a.ready_s, n.link_free_s[d] + decode_s * layer, std::min(to.decoder_free_s, n.link_free_s[d] + decode_s)});
+  if (a.wire_from_s < 0) a.wire_from_s = wire_from;
+  a.wire_to_s = n.link_free_s[d];
+  a.m.encode_s += encode_s;
+  a.m.decode_s += decode_s;
+  a.m.raw_bytes += raw;
+  a.m.wire_bytes += bytes;
+  meter(n.encode_bps[f], raw / encode_s);
+  meter(to.decode_bps[f], raw / decode_s);
+  if (n.link_bps[d] == 0) n.links_to_tell.push_back(static_cast<std::uint32_t>(d));
+  meter(n.link_bps[d], bytes / std::max(sent - wire_from, 1e-9));
+}
+
+void Sim::arrived(std::uint32_t id) {
+  Active& a = active_[id];
+  a.ready_s = now_;
+  a.m.exposed_s = now_ - a.computed_s;
+  a.m.wire_s = a.wire_to_s - a.wire_from_s;
+  for (double* t : {&a.m.queue_s, &a.m.compute_s, &a.m.encode_s, &a.m.wire_s, &a.m.exposed_s, &a.m.decode_s})
+    *t = told(*t);
+  view_.prefills[a.k.prefill].queued_tokens -= load_[a.row].prompt_tokens - 1;
+  PrefillSim& n = prefills_[a.k.prefill];
+  (void)n.scheduler.finish(RequestId(id));
+  admit_waiting(n);
+  kick_prefill(a.k.prefill);
+  policy_.placement().prefill_done(a.k, a.m, at(now_));
+  (void)decodes_[a.k.decode].scheduler.mark_ready(RequestId(id));
+  kick_decode(a.k.decode);
+}
+
+void Sim::kick_decode(std::size_t d) {
+  DecodeSim& n = decodes_[d];
+  if (!n.running.empty()) return;
+  n.running = n.scheduler.plan({spec_.max_batch_tokens, spec_.max_seqs, spec_.prefill_chunk, false});
+  if (n.running.empty()) return;
+  double context = 0;
+  for (const auto& w : n.running) context += w.first + 1;
+  n.step_from_s = now_;
+  const auto rows = static_cast<double>(n.running.size());
+  const double s = vary(pass_seconds(spec_.decodes[d], spec_.model, rows, context, context), spec_.spread);
+  meter(n.step_s, s);
+  meter(n.batch, rows);
+  push(now_ + s, What::decode_step, d);
+}
+
+void Sim::decode_step(std::size_t d) {
+  DecodeSim& n = decodes_[d];
+  std::vector<engine::Work> works;
+  works.swap(n.running);
+  for (const auto& w : works) {
+    (void)n.scheduler.commit(w);
+    const auto id = static_cast<std::uint32_t>(w.id.value());
+    Active& a = active_[id];
+    if (a.output++ == 0) {
+      a.first_s = now_;
+      a.m.first_step_s = told(now_ - a.ready_s);
+    }
+    if (a.output >= load_[a.row].output_tokens)
+      finish(id);
+    else
+      (void)n.scheduler.append(w.id, 0);
+  }
+  kick_decode(d);
+}
+
+void Sim::finish(std::uint32_t id) {
+  Active& a = active_[id];
+  const SimRequest& q = load_[a.row];
+  (void)decodes_[a.k.decode].scheduler.finish(RequestId(id));
+  Outcome& o = result_.requests[a.row];
+  const double first = a.first_s + spec_.message_s;
+  o.ttft_s = static_cast<float>(first - q.at_s);
+  o.e2e_s = static_cast<float>(now_ + spec_.message_s - q.at_s);
+  o.tpot_s = a.output > 1 ? static_cast<float>((now_ - a.first_s) / (a.output - 1)) : 0;
+  o.met = o.ttft_s <= spec_.slo.ttft_s && o.tpot_s <= spec_.slo.tpot_s;
+  o.raw_bytes = a.m.raw_bytes;
+  o.wire_bytes = a.m.wire_bytes;
+  a.m.ttft_s = first - a.decided_s;
+  a.m.tpot_s = told(o.tpot_s);
+  a.m.output_tokens = a.output;
+  DecodeView& dec = view_.decodes[a.k.decode];
+  a.m.seqs = dec.seqs;
+  policy_.finished(a.k, a.m, o.met, at(now_));
+  const std::uint32_t total = q.prompt_tokens + q.output_tokens;
+  dec.free_blocks = std::min(dec.total_blocks, dec.free_blocks + (total + spec_.block_size - 1) / spec_.block_size);
+  --dec.seqs;
+  a.used = false;
+  free_.push_back(id);
+  --unfinished_;
+  result_.end_s = now_;
+  pump();
+}
+
+void Sim::report_prefill(std::size_t p) {
+  PrefillSim& n = prefills_[p];
+  PrefillView& v = view_.prefills[p];
+  v.tokens_per_s = told(n.rate);
+  for (std::size_t f = 0; f < n.encode_bps.size(); ++f)
+    if (n.encode_bps[f] > 0) v.profiles[f].encode_bps = told(n.encode_bps[f]);
+  for (const std::uint32_t d : n.links_to_tell) {
+    LinkState& l = view_.links[p * decodes_.size() + d];
+    l.bandwidth_bps = told(n.link_bps[d]);
+    l.backlog_bytes = static_cast<std::uint64_t>(std::max(0.0, n.link_free_s[d] - now_) * n.link_bps[d]);
+    n.link_bps[d] = 0;
+  }
+  n.links_to_tell.clear();
+  push(now_ + spec_.telemetry_s, What::report_prefill, p);
+}
+
+void Sim::report_decode(std::size_t d) {
+  DecodeSim& n = decodes_[d];
+  DecodeView& v = view_.decodes[d];
+  if (n.step_s > 0) {
+    v.step_s = told(n.step_s);
+    v.step_batch = n.batch;
+  }
+  for (std::size_t f = 0; f < n.decode_bps.size(); ++f)
+    if (n.decode_bps[f] > 0) v.profiles[f].decode_bps = told(n.decode_bps[f]);
+  push(now_ + spec_.telemetry_s, What::report_decode, d);
+}
+
+Result<SimResult> Sim::run() {
+  SLUICE_TRY(build());
+  std::size_t next = 0;
+  while (next < load_.size() || unfinished_ > 0 || !waiting_.empty()) {
+    ++result_.events;
+    if (next < load_.size() && load_[next].at_s <= events_.top().at_s) {
+      now_ = load_[next].at_s;
+      arrive(static_cast<std::uint32_t>(next++));
+      continue;
+    }
+    const Event e = events_.top();
+    events_.pop();
+    now_ = e.at_s;
+    switch (e.what) {
+      case What::submit:
+        submit(e.who);
+        break;
+      case What::prefill_pass:
+        prefill_pass(e.who);
+        break;
+      case What::arrived:
+        arrived(e.who);
+        break;
+      case What::decode_step:
+        decode_step(e.who);
+        break;
+      case What::report_prefill:
+        report_prefill(e.who);
+        break;
+      case What::report_decode:
+        report_decode(e.who);
+        if (unfinished_ == 0 && !waiting_.empty()) pump();  // nothing will end and call: those left may be too late
+        break;
+    }
+  }
+  result_.changes = policy_.placement().changes();
+  return std::move(result_);
+}
+
+}  // namespace
+
+Result<SimResult> simulate(const ClusterSpec& spec, const Load& load, Policy& policy) {
+  return Sim(spec, load, policy).run();
+}
+
+}  // namespace sluice::sim

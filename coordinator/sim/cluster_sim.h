@@ -1,0 +1,66 @@
+#pragma once
+// Discrete-event simulation of a cluster that serves a load: the daemons' own placement, controller and batch scheduler
+// decide; computation, codecs and links take the time their descriptions say. Single-threaded and deterministic: the
+// same load, cluster, policy and seed give the same result.
+//
+// A prompt is computed in chunks by its prefill node's scheduler. A chunk's KV goes layer by layer through encoder,
+// link and decoder, each busy with one chunk after another. The decode node's scheduler batches steps. Nodes report
+// what they measure at intervals, so that the policy sees the past. Not simulated: loss, failures, the share of one
+// network card between links, and messages beyond a fixed time each way.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/sim/hardware.h"
+#include "coordinator/sim/link.h"
+#include "coordinator/sim/policies.h"
+#include "coordinator/sim/workload.h"
+
+namespace sluice::sim {
+
+/// From `at_s` on, a prefill node takes `factor` times as long. node < 0: all.
+struct Slowdown {
+  double at_s = 0;
+  int node = -1;
+  double factor = 1;
+};
+
+struct ClusterSpec {
+  ModelShape model;
+  std::vector<Hardware> prefills, decodes;
+  std::vector<ProfileSpec> profiles;
+  double link_bps = 1.25e9, rtt_s = 1e-4;
+  Timeline links;                 // of every link
+  Timeline flapping;              // of the links to decode node 0, besides
+  std::vector<Slowdown> slow;     // prefill nodes
+  std::string liar;               // this profile's real speed ...
+  double liar_factor = 1;         // ... is this share of its table
+  double telemetry_s = 0.25;      // interval of reports
+  double message_s = 3e-4;        // between coordinator and node, each
+  double spread = 0.03;           // sigma of the log of every duration
+  double measurement_spread = 0;  // of what nodes say they measured, besides
+  std::uint32_t block_size = 16, max_seqs = 256, max_batch_tokens = 2048, prefill_chunk = 512;
+  double max_wait_s = 30;
+  coordinator::Slo slo;
+  std::uint64_t seed = 1;
+};
+
+/// One request's outcome. Times in seconds; ttft < 0: refused.
+struct Outcome {
+  float at_s = 0, ttft_s = -1, tpot_s = 0, e2e_s = 0, predicted_ttft_s = 0;
+  std::uint16_t profile = 0, prefill = 0, decode = 0;
+  bool met = false, probe = false;
+  double raw_bytes = 0, wire_bytes = 0;
+};
+
+struct SimResult {
+  std::vector<Outcome> requests;  // in order of arrival
+  double end_s = 0;               // of the last request
+  std::uint64_t events = 0, changes = 0;
+};
+
+/// invalid_argument: a cluster without nodes or profiles, or hardware without a speed for a profile.
+[[nodiscard]] Result<SimResult> simulate(const ClusterSpec& spec, const Load& load, Policy& policy);
+
+}  // namespace sluice::sim

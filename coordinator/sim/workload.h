@@ -1,0 +1,31 @@
+#pragma once
+// Loads for the simulator: Poisson or gamma arrivals with lengths from a distribution. Pure; the same seed gives the
+// same load on every machine (own transforms; the standard library's distributions differ between implementations).
+#include <cstdint>
+#include <vector>
+
+namespace sluice::sim {
+
+struct SimRequest {
+  double at_s = 0;
+  std::uint32_t prompt_tokens = 0, output_tokens = 0;
+};
+using Load = std::vector<SimRequest>;
+
+struct LoadSpec {
+  std::size_t requests = 1000;
+  double rate = 1;        // per second
+  double burstiness = 1;  // coefficient of variation of the gaps; 1 is Poisson, above it a gamma process
+  double prompt_mean = 2048;
+  double prompt_spread = 0.6;  // sigma of the log
+  double output_mean = 128;
+  double output_spread = 0.6;
+  std::uint32_t max_tokens = 32768;  // of either
+  // From this share of the load on, prompts are so many times longer.
+  double shift_at = 1, shift_factor = 1;
+  std::uint64_t seed = 1;
+};
+
+[[nodiscard]] Load make_load(const LoadSpec& s);
+
+}  // namespace sluice::sim

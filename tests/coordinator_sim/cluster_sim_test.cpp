@@ -1,0 +1,125 @@
+#include "coordinator/sim/cluster_sim.h"
+
+#include <catch2/catch.hpp>
+
+#include "coordinator/sim/experiment.h"
+
+using namespace sluice;
+using namespace sluice::sim;
+using nlohmann::json;
+
+namespace {
+
+SimResult run(const json& changes, const std::string& policy = "sluice", std::uint64_t seed = 1) {
+  const auto s = make_scenario(json::object(), changes, seed);
+  REQUIRE(s);
+  auto p = make_policy(policy, {.seed = seed});
+  REQUIRE(p);
+  auto r = simulate(s->cluster, make_load(s->load), **p);
+  REQUIRE(r);
+  return std::move(*r);
+}
+
+const json kLight{{"requests", 400}, {"rate", 2}, {"prompt_mean", 2000}, {"spread", 0}};
+
+}  // namespace
+
+TEST_CASE("every request ends, and none before its work could be done") {
+  const SimResult r = run(kLight);
+  REQUIRE(r.requests.size() == 400);
+  for (const Outcome& o : r.requests) {
+    REQUIRE(o.ttft_s > 0);
+    CHECK(o.e2e_s >= o.ttft_s);
+    CHECK(o.raw_bytes > 0);
+    CHECK(o.wire_bytes <= o.raw_bytes);
+  }
+}
+
+TEST_CASE("one request alone takes what its stages take, overlapped") {
+  const auto s = make_scenario(
+      json::object(),
+      {{"requests", 1}, {"prompt_spread", 0}, {"prompt_mean", 512 + 1}, {"spread", 0}, {"link_gbps", 1}}, 1);
+  REQUIRE(s);
+  auto p = make_policy("static:raw", {});
+  const Load load{{0, 513, 4}};
+  const auto r = simulate(s->cluster, load, **p);
+  REQUIRE(r);
+  const auto& h = s->cluster.prefills[0];
+  const auto& m = s->cluster.model;
+  const double compute = pass_seconds(h, m, 512, 512 * 256, 0);
+  const double wire = 512 * m.kv_bytes_per_token / (1e9 / 8);
+  const double step = pass_seconds(h, m, 1, 513, 513);
+  // The wire begins when the first layer is there; the last layer is decoded in no time at all.
+  CHECK(r->requests[0].ttft_s == Approx(compute / 32 + wire + step).epsilon(0.01));
+  CHECK(r->requests[0].tpot_s == Approx(step).epsilon(0.01));
+}
+
+TEST_CASE("the same seed gives the same result, another one another") {
+  const SimResult a = run(kLight);
+  const SimResult b = run(kLight);
+  const SimResult c = run(kLight, "sluice", 2);
+  CHECK(a.events == b.events);
+  CHECK(a.end_s == b.end_s);
+  CHECK(a.end_s != c.end_s);
+}
+
+TEST_CASE("a slow link is answered with compression; on a fast one, where all are equal, raw is common") {
+  auto raw_share = [](double gbps) {
+    json j = kLight;
+    j["link_gbps"] = gbps;
+    const SimResult r = run(j);
+    double raw = 0;
+    for (const Outcome& o : r.requests) raw += o.profile == 0 ? 1 : 0;
+    return raw / 400;
+  };
+  CHECK(raw_share(1) < 0.1);
+  CHECK(raw_share(10000) > 0.25);
+}
+
+TEST_CASE("the quality budget holds in every decision, probes included") {
+  json j = kLight;
+  j["quality_kl"] = 0.001;
+  j["link_gbps"] = 1;
+  for (const Outcome& o : run(j).requests) CHECK(o.profile <= 1);  // raw and int8
+}
+
+TEST_CASE("an overloaded cluster refuses or delays, and still ends") {
+  json j = kLight;
+  j["rate"] = 200;
+  j["requests"] = 3000;
+  j["prompt_mean"] = 8000;
+  j["max_wait_s"] = 2;
+  const SimResult r = run(j);
+  std::size_t refused = 0;
+  for (const Outcome& o : r.requests) refused += o.ttft_s < 0 ? 1 : 0;
+  CHECK(refused > 0);
+  CHECK(refused < r.requests.size());
+}
+
+TEST_CASE("predictions are near what happens in a steady state") {
+  json j = kLight;
+  j["spread"] = 0.03;
+  j["requests"] = 1000;
+  const SimResult r = run(j);
+  std::vector<double> error;
+  for (std::size_t i = 500; i < r.requests.size(); ++i)
+    error.push_back(std::abs(r.requests[i].ttft_s - r.requests[i].predicted_ttft_s) / r.requests[i].ttft_s);
+  std::ranges::nth_element(error, error.begin() + 250);
+  CHECK(error[250] < 0.1);
+}
+
+TEST_CASE("every policy runs, and an unknown one is named") {
+  for (const char* name : {"sluice", "static:int4", "break-even", "kvserve", "ucb1"}) {
+    const SimResult r = run(kLight, name);
+    CHECK(r.requests.size() == 400);
+  }
+  CHECK_FALSE(make_policy("oracle", {}));
+}
+
+TEST_CASE("hardware without a speed for a profile is refused") {
+  auto s = make_scenario(json::object(), kLight, 1);
+  REQUIRE(s);
+  s->cluster.profiles.push_back({"unheard-of", 0, 2});
+  auto p = make_policy("sluice", {});
+  CHECK_FALSE(simulate(s->cluster, make_load(s->load), **p));
+}

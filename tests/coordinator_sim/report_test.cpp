@@ -1,0 +1,55 @@
+#include "coordinator/sim/report.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+using namespace sluice::sim;
+
+TEST_CASE("a summary counts refused requests against attainment") {
+  SimResult r;
+  r.end_s = 10;
+  for (int i = 0; i < 10; ++i)
+    r.requests.push_back({.at_s = static_cast<float>(i),
+                          .ttft_s = i == 0 ? -1.0F : 0.1F * static_cast<float>(i),
+                          .tpot_s = 0.01F,
+                          .e2e_s = 1,
+                          .predicted_ttft_s = 0.1F * static_cast<float>(i),
+                          .met = i > 0 && i < 6,
+                          .raw_bytes = 100,
+                          .wire_bytes = 25});
+  const Summary s = summarize(r, 5);
+  CHECK(s.refused == 1);
+  CHECK(s.attainment == Approx(0.5));
+  CHECK(s.goodput_per_s == Approx(0.5));
+  CHECK(s.goodput_per_node_s == Approx(0.1));
+  CHECK(s.ttft_p50_s == Approx(0.5));
+  CHECK(s.bytes_saved == Approx(0.75));
+  CHECK(s.prediction_error == Approx(0));
+}
+
+TEST_CASE("regret is to the best of the others in each interval") {
+  const double none = NAN;
+  CHECK(regret({1, 1}, {{1, 4}, {4, 1}}) == Approx(0));
+  CHECK(regret({1, 4}, {{1, 4}, {4, 1}}) == Approx(1.5));
+  CHECK(regret({2, none, 2}, {{1, 1, none}, {none, 1, 1}}) == Approx(1));
+  CHECK(regret({}, {}) == 0);
+}
+
+TEST_CASE("intervals without requests are not numbers") {
+  SimResult r;
+  r.requests.push_back({.at_s = 0.5F, .ttft_s = 1});
+  r.requests.push_back({.at_s = 2.5F, .ttft_s = -1});
+  const auto v = by_interval(r, 1, 30);
+  REQUIRE(v.size() == 3);
+  CHECK(v[0] == 1);
+  CHECK(std::isnan(v[1]));
+  CHECK(v[2] == 30);
+}
+
+TEST_CASE("a chart is an SVG whatever its points are") {
+  Chart c{"t", "x", "y", {{"a", {{1, 1}, {2, NAN}, {3, 2}}}, {"b", {}}}, true, true};
+  const std::string svg = to_svg(c);
+  CHECK(svg.starts_with("<svg"));
+  CHECK(svg.find("nan") == std::string::npos);
+  CHECK(to_svg({}).ends_with("</svg>\n"));
+}
