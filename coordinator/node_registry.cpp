@@ -28,8 +28,7 @@ struct NodeRegistry::Peer {
 
 NodeRegistry::NodeRegistry(boost::asio::io_context& io, const Clock& clock, const RegistryOptions& o, ClusterView& view,
                            Events events)
-    : io_(io),
-      clock_(clock),
+    : clock_(clock),
       options_(o),
       view_(view),
       events_(std::move(events)),

@@ -45,7 +45,6 @@ class NodeRegistry {
   void lost(const std::shared_ptr<Peer>& peer, const Error& why);
   void check_leases();
 
-  boost::asio::io_context& io_;
   const Clock& clock_;
   RegistryOptions options_;
   ClusterView& view_;

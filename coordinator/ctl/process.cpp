@@ -1,6 +1,7 @@
 #include "coordinator/ctl/process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -69,7 +70,7 @@ class SpawnPlan {
           c.env, [&](const auto& v) { return entry.starts_with(v.first) && entry.substr(v.first.size(), 1) == "="; });
       if (!replaced) all.emplace_back(entry);
     }
-    for (const auto& [key, value] : c.env) all.push_back(key + "=" + value);
+    for (const auto& [key, value] : c.env) all.push_back(fmt::format("{}={}", key, value));
     return all;
   }
   static std::vector<char*> pointers(std::vector<std::string>& strings) {

@@ -25,7 +25,8 @@ class LoopbackTransport;
 /// Work for one transport's progress thread; after shut() posts are refused.
 class Mailbox {
  public:
-  using Task = std::move_only_function<void(LoopbackTransport&)>;
+  // By pointer: libstdc++ takes the size of what a reference refers to, and the class is not complete here.
+  using Task = std::move_only_function<void(LoopbackTransport*)>;
 
   /// False, leaving t to the caller, once shut.
   bool post(Task& t) {
@@ -119,18 +120,18 @@ class LoopbackTransport final : public Transport {
   Result<ConnId> connect(const std::string& address) override {
     if (address.empty()) return fail(Errc::invalid_argument, "an empty loopback address");
     const ConnId id = next_id();
-    mailbox_->post([id, address](LoopbackTransport& t) { t.open(id, address); });
+    mailbox_->post([id, address](LoopbackTransport* t) { t->open(id, address); });
     return id;
   }
 
   void send(ConnId conn, const Message& m, SendDone done) override {
     Mailbox::Task task = [o = Outgoing{conn, m.id, {m.header.begin(), m.header.end()}, m.payload, std::move(done)}](
-                             LoopbackTransport& t) mutable { t.submit(std::move(o)); };
-    if (!mailbox_->post(task)) task(*this);  // a send from a handler while we stop
+                             LoopbackTransport* t) mutable { t->submit(std::move(o)); };
+    if (!mailbox_->post(task)) task(this);  // a send from a handler while we stop
   }
 
   void close(ConnId conn) override {
-    mailbox_->post([conn](LoopbackTransport& t) { t.close_here(conn); });
+    mailbox_->post([conn](LoopbackTransport* t) { t->close_here(conn); });
   }
 
   std::string describe(ConnId) const override { return "loopback/memory"; }
@@ -146,7 +147,7 @@ class LoopbackTransport final : public Transport {
 
   void run() {
     for (auto batch = mailbox_->take(); !batch.empty(); batch = mailbox_->take())
-      for (auto& task : batch) task(*this);
+      for (auto& task : batch) task(this);
     while (!conns_.empty())
       drop(conns_.begin()->first, Error{Errc::cancelled, "the transport was destroyed", {}}, "the peer went away");
   }
@@ -157,21 +158,21 @@ class LoopbackTransport final : public Transport {
     if (stopping_) return handler_.on_closed(id, Error{Errc::cancelled, "the transport was destroyed", {}});
     const auto peer = hub_->find(address);
     conns_.emplace(id, Conn{{peer, {}}, Assembler(id, handler_)});
-    if (!peer || !peer->post([self = PeerEnd{mailbox_, id}](LoopbackTransport& t) { t.accept(self); }))
+    if (!peer || !peer->post([self = PeerEnd{mailbox_, id}](LoopbackTransport* t) { t->accept(self); }))
       drop(id, Error{Errc::unavailable, fmt::format("nobody listens at '{}'", address), {}}, {});
   }
 
   void accept(const PeerEnd& from) {
     if (stopping_) {
-      from.mailbox->post([to = from.conn](LoopbackTransport& t) {
-        t.drop(to, Error{Errc::unavailable, "the peer went away", {}}, {});
+      from.mailbox->post([to = from.conn](LoopbackTransport* t) {
+        t->drop(to, Error{Errc::unavailable, "the peer went away", {}}, {});
       });
       return;
     }
     const ConnId id = next_id();
     conns_.emplace(id, Conn{from, Assembler(id, handler_), true});
     const bool alive = from.mailbox->post(
-        [to = from.conn, self = PeerEnd{mailbox_, id}](LoopbackTransport& t) { t.accepted(to, self); });
+        [to = from.conn, self = PeerEnd{mailbox_, id}](LoopbackTransport* t) { t->accepted(to, self); });
     handler_.on_connected(id, true);
     if (!alive) drop(id, Error{Errc::unavailable, "the peer went away", {}}, {});
   }
@@ -179,8 +180,8 @@ class LoopbackTransport final : public Transport {
   void accepted(ConnId id, const PeerEnd& peer) {
     const auto it = conns_.find(id);
     if (it == conns_.end()) {  // closed here meanwhile
-      peer.mailbox->post([to = peer.conn](LoopbackTransport& t) {
-        t.drop(to, Error{Errc::unavailable, "the peer closed the connection", {}}, {});
+      peer.mailbox->post([to = peer.conn](LoopbackTransport* t) {
+        t->drop(to, Error{Errc::unavailable, "the peer closed the connection", {}}, {});
       });
       return;
     }
@@ -205,8 +206,8 @@ class LoopbackTransport final : public Transport {
                   o.header.size(), o.payload.size());
     if (!conn) return fail(Errc::unavailable, "connection {} is closed", o.conn);
     if (!conn->peer.mailbox->post([to = conn->peer.conn, id = o.id, header = std::move(o.header),
-                                   bytes = std::vector(o.payload.begin(), o.payload.end())](LoopbackTransport& t) {
-          t.receive(to, id, header, bytes);
+                                   bytes = std::vector(o.payload.begin(), o.payload.end())](LoopbackTransport* t) {
+          t->receive(to, id, header, bytes);
         }))
       return fail(Errc::unavailable, "the peer went away");
     return {};
@@ -234,8 +235,8 @@ class LoopbackTransport final : public Transport {
     if (node.empty()) return;
     const PeerEnd& peer = node.mapped().peer;
     if (peer.mailbox && node.mapped().open)
-      peer.mailbox->post([to = peer.conn, peer_message](LoopbackTransport& t) {
-        t.drop(to, Error{Errc::unavailable, peer_message, {}}, {});
+      peer.mailbox->post([to = peer.conn, peer_message](LoopbackTransport* t) {
+        t->drop(to, Error{Errc::unavailable, peer_message, {}}, {});
       });
     for (auto& o : node.mapped().held) o.done(std::unexpected(why));
     handler_.on_closed(id, why);
