@@ -1,6 +1,7 @@
 #include "kvtransfer/codec/book.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <span>
 
@@ -40,7 +41,10 @@ Book make_book(const ClassSpec& c) {
   for (std::size_t k = 0; k < m.size(); ++k) {
     b.value[k] = m[k];
     b.value[k + m.size()] = -m[k];
-    if (k + 1 < m.size()) b.midpoint[k] = (m[k] + m[k + 1]) / 2;
+    b.mean[k] = static_cast<std::int16_t>(std::lround(256 * m[k]));
+    if (k + 1 == m.size()) break;
+    b.midpoint[k] = (m[k] + m[k + 1]) / 2;
+    b.cut[k] = static_cast<std::uint8_t>(std::lround(64 * b.midpoint[k] + 0.5F));
   }
   return b;
 }

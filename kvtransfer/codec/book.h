@@ -16,6 +16,10 @@ struct Book {
   alignas(64) std::array<float, 256> value{};
   std::array<float, 7> midpoint{};  // lloyd: levels / 2 - 1 of them, ascending; the rest infinite
   float inverse_step = 0;           // uniform
+  /// lloyd: midpoints in 1/64, such that the nearest of these is no less than them exactly from the midpoint on; and
+  /// the magnitudes in 1/256.
+  std::array<std::uint8_t, 7> cut{};
+  std::array<std::int16_t, 8> mean{};
   /// What stands for 0: the middle level, or +k with the least magnitude.
   [[nodiscard]] std::uint8_t zero() const noexcept {
     return quantizer == Quantizer::uniform ? static_cast<std::uint8_t>(levels / 2) : std::uint8_t{0};

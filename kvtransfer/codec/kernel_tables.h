@@ -15,6 +15,6 @@ struct BookKernels {
   decltype(Kernels::row_forward) row_forward;
   decltype(Kernels::row_backward) row_backward;
 };
-extern const BookKernels kBookAvx512;
+extern const BookKernels kBookAvx2, kBookAvx512;
 
 }  // namespace sluice::kv

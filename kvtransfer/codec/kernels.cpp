@@ -1,5 +1,8 @@
 #include "kvtransfer/codec/kernels.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "kvtransfer/codec/kernel_tables.h"
 
 namespace sluice::kv {
@@ -28,22 +31,46 @@ std::span<const Isa> supported_isas() noexcept {
   return std::span(all).first(count);
 }
 
+BookShape make_book_shape(std::uint32_t heads, std::uint32_t head_dim, std::uint32_t block, Scale scale,
+                          const Book& book) noexcept {
+  // A vector of unit power times `gain` has no sum of a block's values beyond sqrt(head_dim * block) * gain. That is
+  // kMost at most; rounding and a scale from a coarse grid may add a twelfth.
+  constexpr float kMost = 30'000.0F;
+  const float units = book.quantizer == Quantizer::lloyd ? 64.0F : book.inverse_step;  // of the result, per norm
+  const float root = std::sqrt(static_cast<float>(block));
+  const float largest = kMost / std::sqrt(static_cast<float>(head_dim));  // norm of the transform
+  const float weight = std::clamp(std::ceil(units * 32768.0F / largest), 1.0F, 32767.0F);
+  return {.heads = heads,
+          .head_dim = head_dim,
+          .block = block,
+          .scale = scale,
+          .book = &book,
+          .gain = std::min(units * 32768.0F / weight, largest) / root,
+          .weight = static_cast<std::int16_t>(weight),
+          .root = root};
+}
+
+namespace {
+Kernels whole(Kernels k, const BookKernels& book) noexcept {
+  k.book_encode = book.encode;
+  k.book_decode = book.decode;
+  k.book_encode_packed = book.encode_packed;
+  k.book_decode_packed = book.decode_packed;
+  k.row_forward = book.row_forward;
+  k.row_backward = book.row_backward;
+  return k;
+}
+}  // namespace
+
 const Kernels& kernels(Isa isa) noexcept {
   switch (isa) {
-    case Isa::avx2:
-      return kKernelsAvx2;
+    case Isa::avx2: {
+      static const Kernels k = whole(kKernelsAvx2, kBookAvx2);
+      return k;
+    }
     case Isa::avx512: {
-      static const Kernels whole = [] {
-        Kernels k = kKernelsAvx512;
-        k.book_encode = kBookAvx512.encode;
-        k.book_decode = kBookAvx512.decode;
-        k.book_encode_packed = kBookAvx512.encode_packed;
-        k.book_decode_packed = kBookAvx512.decode_packed;
-        k.row_forward = kBookAvx512.row_forward;
-        k.row_backward = kBookAvx512.row_backward;
-        return k;
-      }();
-      return whole;
+      static const Kernels k = whole(kKernelsAvx512, kBookAvx512);
+      return k;
     }
     case Isa::scalar:
       break;

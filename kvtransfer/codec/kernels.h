@@ -25,13 +25,33 @@ inline constexpr std::uint16_t kAbsmaxMaxScale = 0x7b00;
 inline constexpr float kMinmaxMost = 0x1p110F;
 inline constexpr std::uint16_t kMinmaxMaxLow = 0x7680, kMinmaxMaxScale = 0x7780;
 
+/// Rows to read: n of them, and after them `ahead` more that will be read next, so that they can be fetched in time.
+struct RowsIn {
+  const std::byte* const* at = nullptr;
+  std::uint32_t n = 0, ahead = 0;
+};
+/// Rows to write. stream: they will not be read soon; kernels may write past the caches.
+struct RowsOut {
+  std::byte* const* at = nullptr;
+  std::uint32_t n = 0;
+  bool stream = false;
+};
+
 /// Vectors of head_dim values, each cut into blocks of `block` values (a power of two) that are transformed on their
-/// own; block 1: not transformed.
+/// own; block 1: not transformed. Encoders transform 16-bit integers, which is exact in any order.
 struct BookShape {
   std::uint32_t heads = 0, head_dim = 0, block = 1;
   Scale scale = Scale::bf16;
   const Book* book = nullptr;
+  /// Values of unit power become integers times `gain`, such that their transform cannot overflow. The transform times
+  /// weight / 2^15, rounded, counts 1/64 of a norm (lloyd) or steps (uniform).
+  float gain = 0;
+  std::int16_t weight = 0;
+  float root = 1;  // of block
 };
+/// With gain, weight and root filled in.
+[[nodiscard]] BookShape make_book_shape(std::uint32_t heads, std::uint32_t head_dim, std::uint32_t block, Scale scale,
+                                        const Book& book) noexcept;
 inline constexpr std::uint32_t kMaxBookHeadDim = 1024;
 /// Largest bf16 scale of a book: sums of `block` values times it stay finite. Values of lloyd are below 2^2, of uniform
 /// below 2^11.
@@ -44,47 +64,42 @@ inline constexpr std::uint32_t kMaxBookHeadDim = 1024;
 
 struct Kernels {
   Isa isa;
-  /// One int8 scale per channel over n rows. rows: n x [channels] bf16; scales: [channels]; q: [n, channels] int8.
-  void (*absmax8_page_encode)(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
-                              std::byte* q);
-  void (*absmax8_page_decode)(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
-                              std::byte* const* rows);
-  /// One row, one scale per head. scales: [heads]; q: [heads, head_dim] int8.
-  void (*absmax8_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                             std::byte* q);
-  void (*absmax8_row_decode)(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
-                             std::byte* row);
-  /// As absmax8_row, symbols -7..7 + 8 packed to 4 bits.
-  void (*absmax4_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                             std::byte* codes);
-  void (*absmax4_row_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
-                             std::uint32_t head_dim, std::byte* row);
-  /// As absmax8_row, codes e4m3 (sign, 4 bits exponent with bias 7, 3 bits mantissa).
-  void (*fp8_row_encode)(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                         std::byte* codes);
-  void (*fp8_row_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
-                         std::byte* row);
-  /// minmax. params: [channels] scales, then [channels] lows; symbols: [n, channels] bytes below levels.
-  void (*minmax_page_encode)(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels,
-                             std::uint32_t levels, std::byte* params, std::uint8_t* symbols);
-  void (*minmax_page_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t n,
-                             std::uint32_t channels, std::byte* const* rows);
-  /// One row of `groups` groups of `group` values. params: [groups] scales, then [groups] lows.
-  void (*minmax_row_encode)(const std::byte* row, std::uint32_t groups, std::uint32_t group, std::uint32_t levels,
-                            std::byte* params, std::uint8_t* symbols);
-  void (*minmax_row_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
-                            std::uint32_t group, std::byte* row);
-  /// One row. signs: [heads, head_dim], 0 or 0x8000 (not read where block is 1); scales: [heads]; symbols: [heads,
+  /// One int8 scale per channel over all rows. rows: [channels] bf16; scales: [channels]; q: [rows, channels] int8.
+  void (*absmax8_page_encode)(RowsIn rows, std::uint32_t channels, std::byte* scales, std::byte* q);
+  void (*absmax8_page_decode)(const std::byte* scales, const std::byte* q, std::uint32_t channels, RowsOut rows);
+  /// One scale per row and head. scales: [rows, heads]; q: [rows, heads, head_dim] int8.
+  void (*absmax8_encode)(RowsIn rows, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales, std::byte* q);
+  void (*absmax8_decode)(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
+                         RowsOut rows);
+  /// As absmax8, symbols -7..7 + 8 packed to 4 bits.
+  void (*absmax4_encode)(RowsIn rows, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales, std::byte* codes);
+  void (*absmax4_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
+                         RowsOut rows);
+  /// As absmax8, codes e4m3 (sign, 4 bits exponent with bias 7, 3 bits mantissa).
+  void (*fp8_encode)(RowsIn rows, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales, std::byte* codes);
+  void (*fp8_decode)(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
+                     RowsOut rows);
+  /// minmax. params: [channels] scales, then [channels] lows; symbols: [rows, channels] bytes below levels.
+  void (*minmax_page_encode)(RowsIn rows, std::uint32_t channels, std::uint32_t levels, std::byte* params,
+                             std::uint8_t* symbols);
+  void (*minmax_page_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t channels,
+                             RowsOut rows);
+  /// Rows of `groups` groups of `group` values. params: for each row [groups] scales, then [groups] lows.
+  void (*minmax_encode)(RowsIn rows, std::uint32_t groups, std::uint32_t group, std::uint32_t levels, std::byte* params,
+                        std::uint8_t* symbols);
+  void (*minmax_decode)(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups, std::uint32_t group,
+                        RowsOut rows);
+  /// signs: [heads, head_dim], 0 or 0x8000 (not read where block is 1); scales: [rows, heads]; symbols: [rows, heads,
   /// head_dim], below the book's levels.
-  void (*book_encode)(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
+  void (*book_encode)(const BookShape& s, const std::uint16_t* signs, RowsIn rows, std::byte* scales,
                       std::uint8_t* symbols);
   void (*book_decode)(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
-                      const std::uint8_t* symbols, std::byte* row);
-  /// The same with packed symbols: codes: [heads, head_dim * bits / 8].
-  void (*book_encode_packed)(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
+                      const std::uint8_t* symbols, RowsOut rows);
+  /// The same with packed symbols: codes: [rows, heads, head_dim * bits / 8].
+  void (*book_encode_packed)(const BookShape& s, const std::uint16_t* signs, RowsIn rows, std::byte* scales,
                              std::byte* codes);
   void (*book_decode_packed)(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
-                             const std::byte* codes, std::byte* row);
+                             const std::byte* codes, RowsOut rows);
   /// Vectors of dim symbols of `bits` (1..8) <-> dim * bits / 8 bytes each, as planes of 4, 2 and 1 bits of the symbol,
   /// lowest bits first. Plane of 4: value i in the low and i + dim/2 in the high half of byte i. Plane of 2: values i,
   /// i + dim/4, ... from the lowest bits of byte i up. Plane of 1: bit j of byte i is value 8i + j. 8 bits: as they

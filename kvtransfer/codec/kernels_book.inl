@@ -33,46 +33,72 @@ inline void fwht(float* y, std::uint32_t count, std::uint32_t block) {
         }
 }
 
-inline float sum_of_squares(const float* y, std::uint32_t count) {
-  float squares[kMaxBookHeadDim];
-  for (std::uint32_t i = 0; i < count; ++i) squares[i] = y[i] * y[i];
-  return ordered_sum(squares, count);
+/// Sum of squares: 16 lanes each for the values at even and odd places, added, then folded.
+inline float sum_of_squares(const float* x, std::uint32_t count) {
+  float lane[2][kLanes] = {};
+  for (std::uint32_t i = 0; i < count; ++i) lane[i % 2][i / 2 % kLanes] += x[i] * x[i];
+  for (std::uint32_t l = 0; l < kLanes; ++l) lane[0][l] += lane[1][l];
+  for (std::uint32_t fold = kLanes / 2; fold > 0; fold /= 2)
+    for (std::uint32_t l = 0; l < fold; ++l) lane[0][l] += lane[0][l + fold];
+  return lane[0][0];
 }
 
-/// Symbols of y * inverse, and what they mean.
-inline void book_symbols(const Book& b, const float* y, std::uint32_t count, float inverse, std::uint8_t* symbol,
-                         float* means) {
+/// As fwht(), of integers that cannot overflow.
+inline void fwht16(std::int16_t* z, std::uint32_t count, std::uint32_t block) {
+  for (std::uint32_t h = 1; h < block; h *= 2)
+    for (std::uint32_t i = 0; i < count; i += 2 * h)
+      for (std::uint32_t j = i; j < i + h; ++j) {
+        const std::int16_t u = z[j], v = z[j + h];
+        z[j] = static_cast<std::int16_t>(u + v);
+        z[j + h] = static_cast<std::int16_t>(u - v);
+      }
+}
+
+/// a * b / 2^15, to nearest, ties up: what pmulhrsw does.
+inline std::int32_t multiply_high(std::int32_t a, std::int32_t b) { return (a * b + 0x4000) >> 15; }
+
+inline void book_symbols(const BookShape& s, const std::int16_t* z, std::uint8_t* symbol) {
+  const Book& b = *s.book;
+  const std::int32_t weight = s.weight;
   if (b.quantizer == Quantizer::uniform) {
-    const float to_steps = inverse * b.inverse_step;
-    const auto middle = static_cast<float>(b.levels / 2);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      float v = y[i] * to_steps;
-      v = v < middle ? v : middle;
-      v = v > -middle ? v : -middle;
-      symbol[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)) +
-                                            static_cast<std::int32_t>(b.levels / 2));
+    const auto middle = static_cast<std::int32_t>(b.levels / 2);
+    for (std::uint32_t i = 0; i < s.head_dim; ++i) {
+      std::int32_t q = multiply_high(z[i], weight);
+      q = q < middle ? q : middle;
+      q = q > -middle ? q : -middle;
+      symbol[i] = static_cast<std::uint8_t>(q + middle);
     }
-  } else {
-    const std::uint32_t sign = b.bits - 1;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const float m = std::fabs(y[i]) * inverse;
-      std::uint32_t k = 0;
-      for (const float mid : b.midpoint) k += m >= mid ? 1U : 0U;
-      symbol[i] = static_cast<std::uint8_t>(k | (std::bit_cast<std::uint32_t>(y[i]) >> 31) << sign);
-    }
+    return;
   }
-  for (std::uint32_t i = 0; i < count; ++i) means[i] = b.value[symbol[i]];
+  const std::uint32_t sign = b.bits - 1, cuts = b.levels / 2 - 1;
+  for (std::uint32_t i = 0; i < s.head_dim; ++i) {
+    const std::int32_t magnitude = z[i] < 0 ? -z[i] : z[i];
+    const std::int32_t m = std::min(multiply_high(magnitude, weight), 255);
+    std::uint32_t k = 0;
+    for (std::uint32_t c = 0; c < cuts; ++c) k += m >= b.cut[c] ? 1U : 0U;
+    symbol[i] = static_cast<std::uint8_t>(k | (z[i] < 0 ? 1U : 0U) << sign);
+  }
 }
 
-/// Scale with the least squared error for given symbols.
-inline float best_scale(const float* y, const float* means, std::uint32_t count) {
-  float yc[kMaxBookHeadDim], cc[kMaxBookHeadDim];
-  for (std::uint32_t i = 0; i < count; ++i) {
-    yc[i] = y[i] * means[i];
-    cc[i] = means[i] * means[i];
+/// Scale with the least squared error for given symbols, in units of z; lloyd in integers, so that order is free.
+inline float best_scale(const BookShape& s, const std::int16_t* z, const std::uint8_t* symbol) {
+  if (s.book->quantizer == Quantizer::lloyd) {
+    std::int32_t zc = 0, cc = 0;
+    for (std::uint32_t i = 0; i < s.head_dim; ++i) {
+      const std::int32_t c = s.book->mean[symbol[i] & (s.book->levels / 2 - 1)];
+      zc += std::abs(std::int32_t{z[i]}) * c;
+      cc += c * c;
+    }
+    return static_cast<float>(zc) / static_cast<float>(cc) * 256.0F;
   }
-  const float power = ordered_sum(cc, count);
-  return power > 0.0F ? ordered_sum(yc, count) / power : 0.0F;
+  float zc[kMaxBookHeadDim], cc[kMaxBookHeadDim];
+  for (std::uint32_t i = 0; i < s.head_dim; ++i) {
+    const float c = s.book->value[symbol[i]];
+    zc[i] = static_cast<float>(z[i]) * c;
+    cc[i] = c * c;
+  }
+  const float power = ordered_sum(cc, s.head_dim);
+  return power > 0.0F ? ordered_sum(zc, s.head_dim) / power : 0.0F;
 }
 
 inline std::uint16_t book_scale_bits(Quantizer q, float scale, std::uint32_t block) {
@@ -82,30 +108,37 @@ inline std::uint16_t book_scale_bits(Quantizer q, float scale, std::uint32_t blo
   return bits < kBf16MinNormal ? 0 : bits;
 }
 
-/// Quantizes a transformed vector with sum of squares ss in the comfortable range, times 2^exponent.
-inline void book_quantize(const BookShape& s, const float* y, float ss, int exponent, std::byte* scale,
+/// Quantizes a vector, signs applied, with sum of squares ss in the comfortable range, times 2^exponent.
+inline void book_quantize(const BookShape& s, const float* x, float ss, int exponent, std::byte* scale,
                           std::uint8_t* symbol) {
-  float means[kMaxBookHeadDim];
-  const float norm = std::sqrt(ss / static_cast<float>(s.head_dim));
-  const auto block = static_cast<float>(s.block);
+  // The transform keeps the norm.
+  const float rms = std::sqrt(ss / static_cast<float>(s.head_dim));
+  float gain = s.gain / rms;
+  if (s.scale == Scale::log8) {
+    float wanted = rms / s.root;
+    if (exponent != 0) wanted = std::ldexp(wanted, exponent);
+    const std::uint8_t code = log8::code(wanted);
+    *scale = static_cast<std::byte>(code);
+    if (code == 0) {  // zero stands for zero
+      std::fill_n(symbol, s.head_dim, s.book->zero());
+      return;
+    }
+    // Symbols for the scale as it will be read; beyond its end only their proportions.
+    if (code < 255) {
+      gain = s.gain / (log8::value(code) * s.root);
+      if (exponent != 0) gain = std::ldexp(gain, exponent);
+    }
+  }
+  std::int16_t z[kMaxBookHeadDim];
+  for (std::uint32_t i = 0; i < s.head_dim; ++i)
+    z[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(round_even(x[i] * gain)));
+  fwht16(z, s.head_dim, s.block);
+  book_symbols(s, z, symbol);
   if (s.scale == Scale::bf16) {
-    book_symbols(*s.book, y, s.head_dim, 1.0F / norm, symbol, means);
-    float best = best_scale(y, means, s.head_dim) / block;
+    float best = best_scale(s, z, symbol) * (rms / (s.gain * static_cast<float>(s.block)));
     if (exponent != 0) best = std::ldexp(best, exponent);
     store_bf16(scale, 0, book_scale_bits(s.book->quantizer, best, s.block));
-    return;
   }
-  float rms = norm / block;
-  if (exponent != 0) rms = std::ldexp(rms, exponent);
-  const std::uint8_t code = log8::code(rms);
-  *scale = static_cast<std::byte>(code);
-  // For the scale as it will be read. Zero stands for zero.
-  float inverse = 1.0F / (log8::value(code) * block);
-  if (exponent != 0) inverse = std::ldexp(inverse, exponent);
-  if (code == 0)
-    std::fill_n(symbol, s.head_dim, s.book->zero());
-  else
-    book_symbols(*s.book, y, s.head_dim, inverse, symbol, means);
 }
 
 /// Vectors whose squares leave f32's comfortable range, and those with NaN (taken as 0) or infinity (taken as the
@@ -129,22 +162,18 @@ inline void book_encode_extreme(const BookShape& s, const std::uint16_t* signs, 
   }
   const int e = std::ilogb(max);
   for (std::uint32_t i = 0; i < s.head_dim; ++i) y[i] = std::ldexp(y[i], -e);
-  if (s.block > 1) fwht(y, s.head_dim, s.block);
   book_quantize(s, y, sum_of_squares(y, s.head_dim), e, scale, symbol);
 }
 
-/// transform: fwht() or what does the same faster. One head.
-template <auto transform>
+/// One head.
 inline void book_encode_vector(const BookShape& s, const std::uint16_t* sign, const std::byte* x, std::byte* scale,
                                std::uint8_t* symbol) {
-  float y[kMaxBookHeadDim];
-  if (s.block > 1) {
+  float y[kMaxBookHeadDim] = {};
+  if (s.block > 1)
     for (std::uint32_t i = 0; i < s.head_dim; ++i)
       y[i] = bf16_to_f32(static_cast<std::uint16_t>(load_bf16(x, i) ^ sign[i]));
-    transform(y, s.head_dim, s.block);
-  } else {
+  else
     for (std::uint32_t i = 0; i < s.head_dim; ++i) y[i] = bf16_to_f32(load_bf16(x, i));
-  }
   const float ss = sum_of_squares(y, s.head_dim);
   if (ss > kMinSum && ss < kMaxSum)
     book_quantize(s, y, ss, 0, scale, symbol);
@@ -152,18 +181,17 @@ inline void book_encode_vector(const BookShape& s, const std::uint16_t* sign, co
     book_encode_extreme(s, sign, x, scale, symbol);
 }
 
-inline float book_scale(const BookShape& s, const std::byte* scales, std::uint32_t head) {
-  return s.scale == Scale::bf16 ? bf16_to_f32(load_bf16(scales, head))
-                                : log8::value(static_cast<std::uint8_t>(scales[head]));
+inline float book_scale(const BookShape& s, const std::byte* scales, std::size_t at) {
+  return s.scale == Scale::bf16 ? bf16_to_f32(load_bf16(scales, at))
+                                : log8::value(static_cast<std::uint8_t>(scales[at]));
 }
 
-template <auto transform>
 inline void book_decode_vector(const BookShape& s, const std::uint16_t* sign, float scale, const std::uint8_t* symbol,
                                std::byte* x) {
   float y[kMaxBookHeadDim];
   for (std::uint32_t i = 0; i < s.head_dim; ++i) y[i] = s.book->value[symbol[i]] * scale;
   if (s.block > 1) {
-    transform(y, s.head_dim, s.block);
+    fwht(y, s.head_dim, s.block);
     for (std::uint32_t i = 0; i < s.head_dim; ++i)
       store_bf16(x, i, static_cast<std::uint16_t>(f32_to_bf16(y[i]) ^ sign[i]));
   } else {
@@ -175,44 +203,44 @@ inline const std::uint16_t* signs_at(const BookShape& s, const std::uint16_t* si
   return s.block > 1 ? signs + std::size_t{head} * s.head_dim : nullptr;
 }
 
-template <auto transform>
-void book_encode_with(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
-                      std::uint8_t* symbols) {
-  for (std::uint32_t h = 0; h < s.heads; ++h)
-    book_encode_vector<transform>(s, signs_at(s, signs, h), row + 2 * std::size_t{h} * s.head_dim,
-                                  scales + h * scale_bytes(s.scale), symbols + std::size_t{h} * s.head_dim);
+inline void book_encode_generic(const BookShape& s, const std::uint16_t* signs, RowsIn rows, std::byte* scales,
+                                std::uint8_t* symbols) {
+  const std::size_t unit = scale_bytes(s.scale);
+  for (std::uint32_t r = 0; r < rows.n; ++r)
+    for (std::uint32_t h = 0; h < s.heads; ++h, scales += unit, symbols += s.head_dim)
+      book_encode_vector(s, signs_at(s, signs, h), rows.at[r] + 2 * std::size_t{h} * s.head_dim, scales, symbols);
 }
 
-template <auto transform>
-void book_decode_with(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
-                      const std::uint8_t* symbols, std::byte* row) {
-  for (std::uint32_t h = 0; h < s.heads; ++h)
-    book_decode_vector<transform>(s, signs_at(s, signs, h), book_scale(s, scales, h),
-                                  symbols + std::size_t{h} * s.head_dim, row + 2 * std::size_t{h} * s.head_dim);
+inline void book_decode_generic(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
+                                const std::uint8_t* symbols, RowsOut rows) {
+  const std::size_t unit = scale_bytes(s.scale);
+  for (std::uint32_t r = 0; r < rows.n; ++r)
+    for (std::uint32_t h = 0; h < s.heads; ++h, scales += unit, symbols += s.head_dim)
+      book_decode_vector(s, signs_at(s, signs, h), book_scale(s, scales, 0), symbols,
+                         rows.at[r] + 2 * std::size_t{h} * s.head_dim);
 }
 
-template <auto transform>
-void book_encode_packed_with(const BookShape& s, const std::uint16_t* signs, const std::byte* row, std::byte* scales,
-                             std::byte* codes) {
+inline void book_encode_packed_generic(const BookShape& s, const std::uint16_t* signs, RowsIn rows, std::byte* scales,
+                                       std::byte* codes) {
   std::uint8_t symbols[kMaxBookHeadDim];
-  const std::size_t each = std::size_t{s.head_dim} * s.book->bits / 8;
-  for (std::uint32_t h = 0; h < s.heads; ++h) {
-    book_encode_vector<transform>(s, signs_at(s, signs, h), row + 2 * std::size_t{h} * s.head_dim,
-                                  scales + h * scale_bytes(s.scale), symbols);
-    pack_generic(s.book->bits, 1, s.head_dim, symbols, codes + h * each);
-  }
+  const std::size_t each = std::size_t{s.head_dim} * s.book->bits / 8, unit = scale_bytes(s.scale);
+  for (std::uint32_t r = 0; r < rows.n; ++r)
+    for (std::uint32_t h = 0; h < s.heads; ++h, scales += unit, codes += each) {
+      book_encode_vector(s, signs_at(s, signs, h), rows.at[r] + 2 * std::size_t{h} * s.head_dim, scales, symbols);
+      pack_generic(s.book->bits, 1, s.head_dim, symbols, codes);
+    }
 }
 
-template <auto transform>
-void book_decode_packed_with(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
-                             const std::byte* codes, std::byte* row) {
+inline void book_decode_packed_generic(const BookShape& s, const std::uint16_t* signs, const std::byte* scales,
+                                       const std::byte* codes, RowsOut rows) {
   std::uint8_t symbols[kMaxBookHeadDim];
-  const std::size_t each = std::size_t{s.head_dim} * s.book->bits / 8;
-  for (std::uint32_t h = 0; h < s.heads; ++h) {
-    unpack_generic(s.book->bits, 1, s.head_dim, codes + h * each, symbols);
-    book_decode_vector<transform>(s, signs_at(s, signs, h), book_scale(s, scales, h), symbols,
-                                  row + 2 * std::size_t{h} * s.head_dim);
-  }
+  const std::size_t each = std::size_t{s.head_dim} * s.book->bits / 8, unit = scale_bytes(s.scale);
+  for (std::uint32_t r = 0; r < rows.n; ++r)
+    for (std::uint32_t h = 0; h < s.heads; ++h, scales += unit, codes += each) {
+      unpack_generic(s.book->bits, 1, s.head_dim, codes, symbols);
+      book_decode_vector(s, signs_at(s, signs, h), book_scale(s, scales, 0), symbols,
+                         rows.at[r] + 2 * std::size_t{h} * s.head_dim);
+    }
 }
 
 // ---- transforms in front of other quantizers -------------------------------------------------------------------------

@@ -88,18 +88,17 @@ inline void absmax8_dequantize_range(const std::byte* __restrict q, float scale,
     store_bf16(x, i, f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(q[i])) * scale));
 }
 
-inline void absmax8_page_encode_generic(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::byte* scales,
-                           std::byte* q) {
-  absmax8_page_encode_range(rows, n, channels, 0, channels, scales, q);
+inline void absmax8_page_encode_generic(RowsIn rows, std::uint32_t channels, std::byte* scales, std::byte* q) {
+  absmax8_page_encode_range(rows.at, rows.n, channels, 0, channels, scales, q);
 }
 
-inline void absmax8_page_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
-                           std::byte* const* rows) {
-  absmax8_page_decode_range(scales, q, n, channels, 0, channels, rows);
+inline void absmax8_page_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t channels,
+                                        RowsOut rows) {
+  absmax8_page_decode_range(scales, q, rows.n, channels, 0, channels, rows.at);
 }
 
-inline void absmax8_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                             std::byte* q) {
+inline void absmax8_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                               std::byte* q) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const std::byte* x = row + 2 * std::size_t{h} * head_dim;
     const std::uint16_t s = absmax8_scale(absmax_of(x, 0, head_dim));
@@ -108,11 +107,27 @@ inline void absmax8_row_encode_generic(const std::byte* row, std::uint32_t heads
   }
 }
 
-inline void absmax8_row_decode_generic(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
-                             std::byte* row) {
+inline void absmax8_row_decode(const std::byte* scales, const std::byte* q, std::uint32_t heads, std::uint32_t head_dim,
+                               std::byte* row) {
   for (std::uint32_t h = 0; h < heads; ++h)
     absmax8_dequantize_range(q + std::size_t{h} * head_dim, bf16_to_f32(load_bf16(scales, h)), 0, head_dim,
-                        row + 2 * std::size_t{h} * head_dim);
+                             row + 2 * std::size_t{h} * head_dim);
+}
+
+/// Row by row, for kernels with a scale per head and Bits bits per value.
+template <auto row_kernel, std::uint32_t kBits>
+void encode_rows(RowsIn rows, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales, std::byte* codes) {
+  const std::size_t each = std::size_t{heads} * head_dim * kBits / 8;
+  for (std::size_t r = 0; r < rows.n; ++r)
+    row_kernel(rows.at[r], heads, head_dim, scales + 2 * r * heads, codes + r * each);
+}
+
+template <auto row_kernel, std::uint32_t kBits>
+void decode_rows(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
+                 RowsOut rows) {
+  const std::size_t each = std::size_t{heads} * head_dim * kBits / 8;
+  for (std::size_t r = 0; r < rows.n; ++r)
+    row_kernel(scales + 2 * r * heads, codes + r * each, heads, head_dim, rows.at[r]);
 }
 
 // ---- absmax, 4 bits: -7..7, stored + 8, value i low and i + head_dim / 2 high -----------------------------------------
@@ -124,7 +139,7 @@ inline std::uint8_t absmax4_quantize(float x, float inverse) {
   return static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)) + 8);
 }
 
-inline void absmax4_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim,
+inline void absmax4_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim,
                                        std::byte* scales, std::byte* codes) {
   const std::uint32_t half = head_dim / 2;
   for (std::uint32_t h = 0; h < heads; ++h) {
@@ -139,7 +154,7 @@ inline void absmax4_row_encode_generic(const std::byte* row, std::uint32_t heads
   }
 }
 
-inline void absmax4_row_decode_generic(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
+inline void absmax4_row_decode(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
                                        std::uint32_t head_dim, std::byte* row) {
   const std::uint32_t half = head_dim / 2;
   for (std::uint32_t h = 0; h < heads; ++h) {
@@ -175,7 +190,7 @@ inline float fp8_value(std::uint32_t code) {
   return code & 0x80U ? -v : v;
 }
 
-inline void fp8_row_encode_generic(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+inline void fp8_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
                                    std::byte* codes) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
@@ -188,7 +203,7 @@ inline void fp8_row_encode_generic(const std::byte* row, std::uint32_t heads, st
   }
 }
 
-inline void fp8_row_decode_generic(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
+inline void fp8_row_decode(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
                                    std::uint32_t head_dim, std::byte* row) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const float scale = bf16_to_f32(load_bf16(scales, h));
@@ -201,25 +216,25 @@ inline void fp8_row_decode_generic(const std::byte* scales, const std::byte* cod
 
 // ---- minmax: levels from the least value up --------------------------------------------------------------------------
 
-/// NaN becomes the most, as minps and maxps have it.
-inline float minmax_clamp(float x) {
-  const float v = x < kMinmaxMost ? x : kMinmaxMost;
-  return v > -kMinmaxMost ? v : -kMinmaxMost;
-}
-
-/// Largest bf16 <= f, for finite f.
-inline std::uint16_t f32_to_bf16_down(float f) {
-  const auto u = std::bit_cast<std::uint32_t>(f);
-  return static_cast<std::uint16_t>(f < 0 ? (u + 0xffffU) >> 16 : u >> 16);
+/// bf16 bits <-> integers in the order of the values, -0 below 0 and NaN at both ends.
+inline std::int16_t bf16_order(std::uint16_t bits) {
+  const auto v = static_cast<std::int16_t>(bits);
+  return static_cast<std::int16_t>(v ^ (v < 0 ? 0x7fff : 0));
 }
 
 struct MinmaxParams {
   float low = 0, inverse = 0;
 };
 
-inline MinmaxParams minmax_params(float least, float most, std::uint32_t levels, std::byte* scale_at, std::byte* low_at) {
-  const std::uint16_t low = f32_to_bf16_down(least);
-  const float spread = most - bf16_to_f32(low);
+/// least and most in order; what is not finite, or beyond kMinmaxMost, is taken for that.
+inline MinmaxParams minmax_params(std::int16_t least, std::int16_t most, std::uint32_t levels, std::byte* scale_at,
+                                  std::byte* low_at) {
+  const auto bits = [](std::int16_t v) {
+    constexpr auto kMost = static_cast<std::int16_t>(kMinmaxMaxLow), kLeast = static_cast<std::int16_t>(~kMinmaxMaxLow);
+    return static_cast<std::uint16_t>(bf16_order(static_cast<std::uint16_t>(std::clamp(v, kLeast, kMost))));
+  };
+  const std::uint16_t low = bits(least);
+  const float spread = bf16_to_f32(bits(most)) - bf16_to_f32(low);
   std::uint16_t scale = f32_to_bf16_up(spread / static_cast<float>(levels - 1));
   if (scale < kBf16MinNormal) scale = 0;
   store_bf16(scale_at, 0, scale);
@@ -227,26 +242,30 @@ inline MinmaxParams minmax_params(float least, float most, std::uint32_t levels,
   return {bf16_to_f32(low), inverse_of(scale)};
 }
 
+/// Comparisons stand so that NaN becomes the top level, as minps and maxps have it.
 inline std::uint8_t minmax_quantize(float x, float low, float inverse, float top) {
-  float v = (minmax_clamp(x) - low) * inverse;
+  float v = (x - low) * inverse;
   v = v < top ? v : top;
   v = v > 0.0F ? v : 0.0F;
   return static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)));
 }
 
-inline void minmax_page_encode_generic(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels,
-                                       std::uint32_t levels, std::byte* params, std::uint8_t* symbols) {
+inline void minmax_page_encode_generic(RowsIn in, std::uint32_t channels, std::uint32_t levels, std::byte* params,
+                                       std::uint8_t* symbols) {
+  const std::byte* const* rows = in.at;
+  const std::uint32_t n = in.n;
   constexpr std::uint32_t kTile = 128;
-  float least[kTile], most[kTile], inverse[kTile];
+  std::int16_t least[kTile], most[kTile];
+  float low[kTile], inverse[kTile];
   const auto top = static_cast<float>(levels - 1);
   for (std::uint32_t c0 = 0; c0 < channels; c0 += kTile) {
     const std::uint32_t w = std::min(kTile, channels - c0);
-    std::fill_n(least, w, kMinmaxMost);
-    std::fill_n(most, w, -kMinmaxMost);
+    std::fill_n(least, w, std::int16_t{0x7fff});
+    std::fill_n(most, w, std::int16_t{-0x8000});
     for (std::uint32_t r = 0; r < n; ++r) {
       const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
       for (std::uint32_t c = 0; c < w; ++c) {
-        const float v = minmax_clamp(bf16_to_f32(load_bf16(x, c)));
+        const std::int16_t v = bf16_order(load_bf16(x, c));
         least[c] = v < least[c] ? v : least[c];
         most[c] = v > most[c] ? v : most[c];
       }
@@ -255,20 +274,22 @@ inline void minmax_page_encode_generic(const std::byte* const* rows, std::uint32
       const std::size_t at = 2 * (std::size_t{c0} + c);
       const MinmaxParams p =
           minmax_params(least[c], most[c], levels, params + at, params + 2 * std::size_t{channels} + at);
-      least[c] = p.low;
+      low[c] = p.low;
       inverse[c] = p.inverse;
     }
     for (std::uint32_t r = 0; r < n; ++r) {
       const std::byte* __restrict x = rows[r] + 2 * std::size_t{c0};
       std::uint8_t* __restrict out = symbols + std::size_t{r} * channels + c0;
       for (std::uint32_t c = 0; c < w; ++c)
-        out[c] = minmax_quantize(bf16_to_f32(load_bf16(x, c)), least[c], inverse[c], top);
+        out[c] = minmax_quantize(bf16_to_f32(load_bf16(x, c)), low[c], inverse[c], top);
     }
   }
 }
 
-inline void minmax_page_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t n,
-                                       std::uint32_t channels, std::byte* const* rows) {
+inline void minmax_page_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t channels,
+                                       RowsOut to) {
+  std::byte* const* rows = to.at;
+  const std::uint32_t n = to.n;
   constexpr std::uint32_t kTile = 256;
   float scale[kTile], low[kTile];
   for (std::uint32_t c0 = 0; c0 < channels; c0 += kTile) {
@@ -286,15 +307,15 @@ inline void minmax_page_decode_generic(const std::byte* params, const std::uint8
   }
 }
 
-inline void minmax_row_encode_generic(const std::byte* row, std::uint32_t groups, std::uint32_t group,
+inline void minmax_row_encode(const std::byte* row, std::uint32_t groups, std::uint32_t group,
                                       std::uint32_t levels, std::byte* params, std::uint8_t* symbols) {
   const auto top = static_cast<float>(levels - 1);
   for (std::uint32_t g = 0; g < groups; ++g) {
     const std::byte* __restrict x = row + 2 * std::size_t{g} * group;
     std::uint8_t* __restrict out = symbols + std::size_t{g} * group;
-    float least = kMinmaxMost, most = -kMinmaxMost;
+    std::int16_t least = 0x7fff, most = -0x8000;
     for (std::uint32_t i = 0; i < group; ++i) {
-      const float v = minmax_clamp(bf16_to_f32(load_bf16(x, i)));
+      const std::int16_t v = bf16_order(load_bf16(x, i));
       least = v < least ? v : least;
       most = v > most ? v : most;
     }
@@ -305,7 +326,7 @@ inline void minmax_row_encode_generic(const std::byte* row, std::uint32_t groups
   }
 }
 
-inline void minmax_row_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
+inline void minmax_row_decode(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
                                       std::uint32_t group, std::byte* row) {
   for (std::uint32_t g = 0; g < groups; ++g) {
     const float scale = bf16_to_f32(load_bf16(params, g)), low = bf16_to_f32(load_bf16(params, std::size_t{groups} + g));
@@ -314,6 +335,20 @@ inline void minmax_row_decode_generic(const std::byte* params, const std::uint8_
     for (std::uint32_t i = 0; i < group; ++i)
       store_bf16(x, i, f32_to_bf16(low + static_cast<float>(static_cast<std::int32_t>(in[i])) * scale));
   }
+}
+
+inline void minmax_encode_generic(RowsIn rows, std::uint32_t groups, std::uint32_t group, std::uint32_t levels,
+                                  std::byte* params, std::uint8_t* symbols) {
+  for (std::size_t r = 0; r < rows.n; ++r)
+    minmax_row_encode(rows.at[r], groups, group, levels, params + 4 * r * groups,
+                      symbols + r * groups * group);
+}
+
+inline void minmax_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
+                                  std::uint32_t group, RowsOut rows) {
+  for (std::size_t r = 0; r < rows.n; ++r)
+    minmax_row_decode(params + 4 * r * groups, symbols + r * groups * group, groups, group,
+                      rows.at[r]);
 }
 
 // ---- packing: planes of 4, 2 and 1 bits --------------------------------------------------------------------------------

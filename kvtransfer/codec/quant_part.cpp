@@ -10,6 +10,9 @@
 namespace sluice::kv {
 namespace {
 
+/// Parts of at least so many rows are written past the caches: whoever reads them comes later.
+constexpr std::size_t kStreamRows = 64;
+
 struct Sizes {
   std::size_t scales = 0;  // bytes of the first plane
   std::size_t packed = 0;  // bytes of the symbols, packed
@@ -113,11 +116,8 @@ class QuantPart final : public PartCodec {
     return c_.group != 0 ? c_.group : p.head_dim;
   }
   [[nodiscard]] BookShape book_shape(const PartShape& p) const noexcept {
-    return {.heads = p.heads,
-            .head_dim = p.head_dim,
-            .block = c_.transform == Transform::hadamard ? hadamard_block(p.head_dim) : 1,
-            .scale = c_.scale,
-            .book = &book_};
+    const std::uint32_t block = c_.transform == Transform::hadamard ? hadamard_block(p.head_dim) : 1;
+    return make_book_shape(p.heads, p.head_dim, block, c_.scale, book_);
   }
 
   /// Bytes of the scales of one row (token axis) or one page (channel axis).
@@ -129,6 +129,15 @@ class QuantPart final : public PartCodec {
   [[nodiscard]] Sizes sizes_of(const PartShape& p) const noexcept {
     const std::size_t units = by_channel() ? pages_of(p.tokens, c_.page) : p.tokens;
     return {units * unit_bytes(p), p.values() * c_.bits() / 8};
+  }
+
+  /// Rows [first, first + n) of all of a part's.
+  static RowsIn rows_in(PartRowsIn rows, std::uint32_t first, std::uint32_t n) noexcept {
+    return {rows.data() + first, n, static_cast<std::uint32_t>(rows.size()) - first - n};
+  }
+  RowsOut rows_out(PartRowsOut rows, std::uint32_t first, std::uint32_t n) const noexcept {
+    // Rows that are transformed after this are read again soon.
+    return {rows.data() + first, n, !moves_rows() && rows.size() >= kStreamRows};
   }
 
   /// Calls fn(page, first row, rows).
@@ -190,24 +199,20 @@ class QuantPart final : public PartCodec {
     }
     if (by_channel()) {
       each_page(p, [&](std::uint32_t g, std::uint32_t first, std::uint32_t n) {
-        k_.absmax8_page_encode(rows.data() + first, n, static_cast<std::uint32_t>(p.width()), scales + g * unit,
+        k_.absmax8_page_encode(rows_in(rows, first, n), static_cast<std::uint32_t>(p.width()), scales + g * unit,
                                codes + first * row);
       });
       return;
     }
-    const BookShape shape = book_shape(p);
-    for (std::size_t r = 0; r < p.tokens; ++r) {
-      std::byte* s = scales + r * unit;
-      std::byte* to = codes + r * row;
-      if (is_book())
-        k_.book_encode_packed(shape, scratch.signs.data(), rows[r], s, to);
-      else if (c_.quantizer == Quantizer::fp8)
-        k_.fp8_row_encode(rows[r], p.heads, p.head_dim, s, to);
-      else if (c_.levels == 15)
-        k_.absmax4_row_encode(rows[r], p.heads, p.head_dim, s, to);
-      else
-        k_.absmax8_row_encode(rows[r], p.heads, p.head_dim, s, to);
-    }
+    const RowsIn in = rows_in(rows, 0, p.tokens);
+    if (is_book())
+      k_.book_encode_packed(book_shape(p), scratch.signs.data(), in, scales, codes);
+    else if (c_.quantizer == Quantizer::fp8)
+      k_.fp8_encode(in, p.heads, p.head_dim, scales, codes);
+    else if (c_.levels == 15)
+      k_.absmax4_encode(in, p.heads, p.head_dim, scales, codes);
+    else
+      k_.absmax8_encode(in, p.heads, p.head_dim, scales, codes);
   }
 
   Result<> decode_packed(const PartShape& p, const std::byte* scales, const std::byte* codes, PartRowsOut rows,
@@ -218,8 +223,10 @@ class QuantPart final : public PartCodec {
       each_batch(p, [&](std::uint32_t first, std::uint32_t n) {
         scratch.symbols.resize(std::max(scratch.symbols.size(), n * p.width()));
         k_.unpack(c_.bits(), std::size_t{n} * p.heads, p.head_dim, codes + first * row, scratch.symbols.data());
-        const std::span symbols(scratch.symbols.data(), n * p.width());
-        good = good && *std::ranges::max_element(symbols) < c_.levels;
+        if (c_.levels < 1U << c_.bits()) {
+          const std::span symbols(scratch.symbols.data(), n * p.width());
+          good = good && *std::ranges::max_element(symbols) < c_.levels;
+        }
         decode_symbols(p, scales, first, n, scratch.symbols.data(), rows, scratch);
       });
       if (!good) return fail(Errc::data_corrupt, "a part of class '{}' with a symbol beyond its levels", c_.name);
@@ -227,24 +234,20 @@ class QuantPart final : public PartCodec {
     }
     if (by_channel()) {
       each_page(p, [&](std::uint32_t g, std::uint32_t first, std::uint32_t n) {
-        k_.absmax8_page_decode(scales + g * unit, codes + first * row, n, static_cast<std::uint32_t>(p.width()),
-                               rows.data() + first);
+        k_.absmax8_page_decode(scales + g * unit, codes + first * row, static_cast<std::uint32_t>(p.width()),
+                               rows_out(rows, first, n));
       });
       return {};
     }
-    const BookShape shape = book_shape(p);
-    for (std::size_t r = 0; r < p.tokens; ++r) {
-      const std::byte* s = scales + r * unit;
-      const std::byte* from = codes + r * row;
-      if (is_book())
-        k_.book_decode_packed(shape, scratch.signs.data(), s, from, rows[r]);
-      else if (c_.quantizer == Quantizer::fp8)
-        k_.fp8_row_decode(s, from, p.heads, p.head_dim, rows[r]);
-      else if (c_.levels == 15)
-        k_.absmax4_row_decode(s, from, p.heads, p.head_dim, rows[r]);
-      else
-        k_.absmax8_row_decode(s, from, p.heads, p.head_dim, rows[r]);
-    }
+    const RowsOut out = rows_out(rows, 0, p.tokens);
+    if (is_book())
+      k_.book_decode_packed(book_shape(p), scratch.signs.data(), scales, codes, out);
+    else if (c_.quantizer == Quantizer::fp8)
+      k_.fp8_decode(scales, codes, p.heads, p.head_dim, out);
+    else if (c_.levels == 15)
+      k_.absmax4_decode(scales, codes, p.heads, p.head_dim, out);
+    else
+      k_.absmax8_decode(scales, codes, p.heads, p.head_dim, out);
     return {};
   }
 
@@ -253,54 +256,50 @@ class QuantPart final : public PartCodec {
                       std::uint8_t* symbols, CodecScratch& scratch) const {
     const auto width = static_cast<std::uint32_t>(p.width());
     const std::size_t unit = unit_bytes(p);
+    const RowsIn in = rows_in(rows, first, n);
+    auto* bytes = reinterpret_cast<std::byte*>(symbols);
     if (by_channel()) {
       std::byte* at = scales + first / c_.page * unit;
       if (c_.quantizer == Quantizer::minmax)
-        k_.minmax_page_encode(rows.data() + first, n, width, c_.levels, at, symbols);
+        k_.minmax_page_encode(in, width, c_.levels, at, symbols);
       else
-        k_.absmax8_page_encode(rows.data() + first, n, width, at, reinterpret_cast<std::byte*>(symbols));
+        k_.absmax8_page_encode(in, width, at, bytes);
       return;
     }
-    const BookShape shape = book_shape(p);
-    for (std::size_t r = first; r < first + n; ++r, symbols += width) {
-      std::byte* at = scales + r * unit;
-      auto* bytes = reinterpret_cast<std::byte*>(symbols);
-      if (is_book())
-        k_.book_encode(shape, scratch.signs.data(), rows[r], at, symbols);
-      else if (c_.quantizer == Quantizer::minmax)
-        k_.minmax_row_encode(rows[r], width / group_of(p), group_of(p), c_.levels, at, symbols);
-      else if (c_.quantizer == Quantizer::fp8)
-        k_.fp8_row_encode(rows[r], p.heads, p.head_dim, at, bytes);
-      else
-        k_.absmax8_row_encode(rows[r], p.heads, p.head_dim, at, bytes);
-    }
+    std::byte* at = scales + first * unit;
+    if (is_book())
+      k_.book_encode(book_shape(p), scratch.signs.data(), in, at, symbols);
+    else if (c_.quantizer == Quantizer::minmax)
+      k_.minmax_encode(in, width / group_of(p), group_of(p), c_.levels, at, symbols);
+    else if (c_.quantizer == Quantizer::fp8)
+      k_.fp8_encode(in, p.heads, p.head_dim, at, bytes);
+    else
+      k_.absmax8_encode(in, p.heads, p.head_dim, at, bytes);
   }
 
   void decode_symbols(const PartShape& p, const std::byte* scales, std::uint32_t first, std::uint32_t n,
                       const std::uint8_t* symbols, PartRowsOut rows, CodecScratch& scratch) const {
     const auto width = static_cast<std::uint32_t>(p.width());
     const std::size_t unit = unit_bytes(p);
+    const RowsOut out = rows_out(rows, first, n);
+    const auto* bytes = reinterpret_cast<const std::byte*>(symbols);
     if (by_channel()) {
       const std::byte* at = scales + first / c_.page * unit;
       if (c_.quantizer == Quantizer::minmax)
-        k_.minmax_page_decode(at, symbols, n, width, rows.data() + first);
+        k_.minmax_page_decode(at, symbols, width, out);
       else
-        k_.absmax8_page_decode(at, reinterpret_cast<const std::byte*>(symbols), n, width, rows.data() + first);
+        k_.absmax8_page_decode(at, bytes, width, out);
       return;
     }
-    const BookShape shape = book_shape(p);
-    for (std::size_t r = first; r < first + n; ++r, symbols += width) {
-      const std::byte* at = scales + r * unit;
-      const auto* bytes = reinterpret_cast<const std::byte*>(symbols);
-      if (is_book())
-        k_.book_decode(shape, scratch.signs.data(), at, symbols, rows[r]);
-      else if (c_.quantizer == Quantizer::minmax)
-        k_.minmax_row_decode(at, symbols, width / group_of(p), group_of(p), rows[r]);
-      else if (c_.quantizer == Quantizer::fp8)
-        k_.fp8_row_decode(at, bytes, p.heads, p.head_dim, rows[r]);
-      else
-        k_.absmax8_row_decode(at, bytes, p.heads, p.head_dim, rows[r]);
-    }
+    const std::byte* at = scales + first * unit;
+    if (is_book())
+      k_.book_decode(book_shape(p), scratch.signs.data(), at, symbols, out);
+    else if (c_.quantizer == Quantizer::minmax)
+      k_.minmax_decode(at, symbols, width / group_of(p), group_of(p), out);
+    else if (c_.quantizer == Quantizer::fp8)
+      k_.fp8_decode(at, bytes, p.heads, p.head_dim, out);
+    else
+      k_.absmax8_decode(at, bytes, p.heads, p.head_dim, out);
   }
 
   /// Every scale is one that an encoder writes: then no decoded value is NaN and no sum overflows.

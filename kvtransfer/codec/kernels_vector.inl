@@ -1,0 +1,50 @@
+// What kernels share over the vectors of vector_avx512.h or vector_avx2.h, one of which is in scope, after
+// kernels_generic.inl; in an unnamed namespace, as that.
+
+inline constexpr std::uint32_t kLine = 64;
+inline constexpr std::uint32_t kAheadRows = 4;
+
+/// Rows lie in pages in random order, where the hardware does not see what comes next.
+inline void fetch(const std::byte* p, std::uint32_t bytes) {
+  for (std::uint32_t i = 0; i < bytes; i += kLine) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
+}
+inline void fetch_far(const std::byte* p, std::uint32_t bytes) {
+  for (std::uint32_t i = 0; i < bytes; i += kLine) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
+}
+/// The row to fetch while row r is at work; the last one again where there is none.
+inline const std::byte* row_ahead(RowsIn rows, std::uint32_t r) {
+  return rows.at[std::min(r + kAheadRows, rows.n + rows.ahead - 1)];
+}
+
+template <bool kStream>
+inline void put(std::byte* p, I v) {
+  if constexpr (kStream)
+    stream(p, v);
+  else
+    store(p, v);
+}
+
+/// Calls fn(r, row, std::bool_constant<past the caches>) for each row.
+template <class Fn>
+inline void write_rows(RowsOut rows, Fn&& fn) {
+  for (std::uint32_t r = 0; r < rows.n; ++r) {
+    std::byte* row = rows.at[r];
+    if (rows.stream && reinterpret_cast<std::uintptr_t>(row) % kLine == 0)
+      fn(r, row, std::true_type{});
+    else
+      fn(r, row, std::false_type{});
+  }
+  if (rows.stream) _mm_sfence();  // before anybody is told of them
+}
+
+// ---- bf16 by twos: values at even and odd places of a vector
+// ---------------------------------------------------------
+
+inline F even(I v) { return as_f(shl32<16>(v)); }
+inline F odd(I v) { return as_f(and_i(v, set32(static_cast<int>(0xffff0000U)))); }
+
+/// kBytes bytes made by pack32(even, odd) and packing two of these, in order.
+inline I order_bytes(I v) {
+  alignas(16) static constexpr std::uint8_t at[16] = {0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15};
+  return order_packed(shuffle8(v, lanes(at)));
+}
