@@ -44,7 +44,7 @@ sanitize:
 	@ctest --test-dir build-dev --output-on-failure --no-tests=error -j $(JOBS) -LE 'system|slow'
 fuzz:
 	@tools/install_deps.sh ci
-	@cmake --preset fuzz >/dev/null && cmake --build build-fuzz -j $(JOBS) --target sluice_fuzz_all && tools/fuzz.sh build-fuzz
+	@cmake --preset fuzz >/dev/null && cmake --build build-fuzz -j $(JOBS) --target sluice_fuzz_all && tools/fuzz.sh build-fuzz $(SECONDS_EACH)
 
 clean:
 	@rm -rf build build-dev build-tsan build-fuzz build-cuda
