@@ -116,8 +116,8 @@ struct Bench {
       : serving(io, clock, o, ModelInfo{.id = "fake", .max_model_len = 256}, std::make_unique<FakeModelText>(),
                 metrics) {}
   ~Bench() {
-    nodes.clear();
-    serving.stop();
+    for (auto& [name, node] : nodes) node->vanish();
+    serving.stop();  // the closing runs below, while the links are still there
     io.run_for(std::chrono::milliseconds(100));
   }
 
