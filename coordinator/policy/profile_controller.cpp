@@ -9,6 +9,9 @@ namespace {
 
 constexpr float kNodeVar = 0.02F;  // before anything was measured, of the log
 constexpr float kPairVar = 0.04F;
+// Codec speeds and bytes are the model's to learn, per node and link. What is left to a profile as such is small; a
+// wider prior would let it take the blame for a full link, and send the next requests to profiles that fill it further.
+constexpr float kProfileVar = 0.0025F;
 constexpr float kChangeVar = 0.5F;
 constexpr float kDriftPerS = 4e-4F;
 constexpr float kMemoryS = 120;  // an effect without samples goes back to nothing with this time constant
@@ -35,7 +38,7 @@ void age(Effect& e, float prior_var, TimePoint now) {
 }
 
 /// One Kalman step of an effect that had `e.var` of the whole variance.
-bool learn(Effect& e, double deviation, double spread) {
+bool learn(Effect& e, double deviation, double spread, float change_var) {
   const double z = deviation / spread;
   e.up = std::max(0.0F, e.up + static_cast<float>(z) - Estimate::kSlack);
   e.down = std::max(0.0F, e.down - static_cast<float>(z) - Estimate::kSlack);
@@ -45,7 +48,7 @@ bool learn(Effect& e, double deviation, double spread) {
   ++e.count;
   if (std::max(e.up, e.down) <= Estimate::kThreshold) return false;
   e.up = e.down = 0;
-  e.var = std::max(e.var, kChangeVar);
+  e.var = std::max(e.var, change_var);
   return true;
 }
 
@@ -69,14 +72,14 @@ std::string_view name(ChoiceReason r) noexcept {
 
 ProfileController::ProfileController(Directory& names, const ControllerOptions& o)
     : names_(names), options_(o), random_(o.seed) {
-  shared_.set_prior({}, {0.2, 0.1, 0.1, 0.2, 0.2, 0.1});
+  shared_.set_prior({}, {0.2, 0.05, 0.1, 0.2, 0.2, 0.1});
   (void)random_.normal();  // makes the table now rather than on the way of the first decision
 }
 
 void ProfileController::size_up() {
   prefills_.resize(names_.prefills.size(), fresh(kNodeVar));
   decodes_.resize(names_.decodes.size(), fresh(kNodeVar));
-  profiles_.resize(names_.profiles.size(), fresh(kNodeVar));
+  profiles_.resize(names_.profiles.size(), fresh(kProfileVar));
   pairs_.resize(prefills_.size());
   for (auto& row : pairs_) row.resize(decodes_.size(), Pair{fresh(kPairVar), {}});
 }
@@ -142,7 +145,7 @@ void ProfileController::weigh(CandidateTable& t, bool drawn, TimePoint now) {
   }
   for (std::size_t f = 0; f < t.profiles.size(); ++f)
     t.profile_factor[f] = std::exp(static_cast<float>(w[1] * size_feature(t.log_wire_mb[f])) +
-                                   value(profiles_[names_.profile[t.profiles[f]]], kNodeVar));
+                                   value(profiles_[names_.profile[t.profiles[f]]], kProfileVar));
 }
 
 bool ProfileController::may_probe() {
@@ -160,12 +163,15 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
   if (!(k.model_ttft_s > 0) || !(ttft_s > 0) || !std::isfinite(ttft_s)) return false;
   Effect* const effects[] = {&prefills_[k.prefill_slot], &decodes_[k.decode_slot], &profiles_[k.profile_slot],
                              &pairs_[k.prefill_slot][k.decode_slot].effect};
+  const auto prior_var = [&](const Effect* e) {
+    return e == effects[2] ? kProfileVar : e == effects[3] ? kPairVar : kNodeVar;
+  };
   double mean = shared_.predict(k.features);
   double var = 0;
   bool cold = seen_ == 0;
   for (Effect* e : effects) {
     cold |= e->count == 0;
-    age(*e, e == effects[3] ? kPairVar : kNodeVar, now);
+    age(*e, prior_var(e), now);
     mean += e->mean;
     var += e->var;
   }
@@ -180,7 +186,7 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
   double means = 0;
   for (Effect* e : effects) means += e->mean;
   changes_ += shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount);
-  for (Effect* e : effects) changes_ += learn(*e, deviation, spread);
+  for (Effect* e : effects) changes_ += learn(*e, deviation, spread, e == effects[2] ? kProfileVar : kChangeVar);
   ++seen_;
   return true;
 }
