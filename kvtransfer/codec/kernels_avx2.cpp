@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "kvtransfer/codec/bf16.h"
 #include "kvtransfer/codec/bytes.h"
 #include "kvtransfer/codec/kernel_tables.h"
+#include "kvtransfer/codec/prefetch.h"
 #include "kvtransfer/codec/vector_avx2.h"
 
 namespace sluice::kv {

@@ -101,8 +101,8 @@ inline float best_scale(const BookShape& s, const std::int16_t* z, const std::ui
   return power > 0.0F ? ordered_sum(zc, s.head_dim) / power : 0.0F;
 }
 
-inline std::uint16_t book_scale_bits(Quantizer q, float scale, std::uint32_t block) {
-  const std::uint16_t max = book_max_scale(q, block);
+/// max: book_max_scale().
+inline std::uint16_t book_scale_bits(float scale, std::uint16_t max) {
   if (!(scale < bf16_to_f32(max))) return max;
   const std::uint16_t bits = f32_to_bf16(scale);
   return bits < kBf16MinNormal ? 0 : bits;
@@ -137,7 +137,7 @@ inline void book_quantize(const BookShape& s, const float* x, float ss, int expo
   if (s.scale == Scale::bf16) {
     float best = best_scale(s, z, symbol) * (rms / (s.gain * static_cast<float>(s.block)));
     if (exponent != 0) best = std::ldexp(best, exponent);
-    store_bf16(scale, 0, book_scale_bits(s.book->quantizer, best, s.block));
+    store_bf16(scale, 0, book_scale_bits(best, book_max_scale(s.book->quantizer, s.block)));
   }
 }
 
@@ -243,7 +243,8 @@ inline void book_decode_packed_generic(const BookShape& s, const std::uint16_t* 
     }
 }
 
-// ---- transforms in front of other quantizers -------------------------------------------------------------------------
+// ---- transforms in front of other quantizers
+// -------------------------------------------------------------------------
 
 inline float clamp_finite(float x) {
   const float v = x < kMinmaxMost ? x : kMinmaxMost;

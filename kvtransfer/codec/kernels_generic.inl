@@ -30,8 +30,8 @@ inline std::uint16_t load_bf16(const std::byte* p, std::size_t i) { return load_
 inline void store_bf16(std::byte* p, std::size_t i, std::uint16_t v) { store_le(p + 2 * i, v); }
 
 /// Channels [from, to) of a group.
-inline void absmax8_page_encode_range(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels, std::uint32_t from,
-                         std::uint32_t to, std::byte* scales, std::byte* q) {
+inline void absmax8_page_encode_range(const std::byte* const* rows, std::uint32_t n, std::uint32_t channels,
+                                      std::uint32_t from, std::uint32_t to, std::byte* scales, std::byte* q) {
   constexpr std::uint32_t kTile = 256;
   std::uint16_t absmax[kTile];
   float inverse[kTile];
@@ -57,8 +57,9 @@ inline void absmax8_page_encode_range(const std::byte* const* rows, std::uint32_
   }
 }
 
-inline void absmax8_page_decode_range(const std::byte* scales, const std::byte* q, std::uint32_t n, std::uint32_t channels,
-                         std::uint32_t from, std::uint32_t to, std::byte* const* rows) {
+inline void absmax8_page_decode_range(const std::byte* scales, const std::byte* q, std::uint32_t n,
+                                      std::uint32_t channels, std::uint32_t from, std::uint32_t to,
+                                      std::byte* const* rows) {
   for (std::uint32_t r = 0; r < n; ++r) {
     const std::byte* __restrict in = q + std::size_t{r} * channels;
     const std::byte* __restrict scale = scales;
@@ -77,13 +78,13 @@ inline std::uint16_t absmax_of(const std::byte* x, std::uint32_t from, std::uint
 }
 
 inline void absmax8_quantize_range(const std::byte* __restrict x, float inverse, std::uint32_t from, std::uint32_t to,
- std::byte* __restrict q) {
+                                   std::byte* __restrict q) {
   for (std::uint32_t i = from; i < to; ++i)
     q[i] = static_cast<std::byte>(absmax8_quantize(bf16_to_f32(load_bf16(x, i)), inverse));
 }
 
 inline void absmax8_dequantize_range(const std::byte* __restrict q, float scale, std::uint32_t from, std::uint32_t to,
- std::byte* __restrict x) {
+                                     std::byte* __restrict x) {
   for (std::uint32_t i = from; i < to; ++i)
     store_bf16(x, i, f32_to_bf16(static_cast<float>(static_cast<std::int8_t>(q[i])) * scale));
 }
@@ -130,7 +131,8 @@ void decode_rows(const std::byte* scales, const std::byte* codes, std::uint32_t 
     row_kernel(scales + 2 * r * heads, codes + r * each, heads, head_dim, rows.at[r]);
 }
 
-// ---- absmax, 4 bits: -7..7, stored + 8, value i low and i + head_dim / 2 high -----------------------------------------
+// ---- absmax, 4 bits: -7..7, stored + 8, value i low and i + head_dim / 2 high
+// -----------------------------------------
 
 inline std::uint8_t absmax4_quantize(float x, float inverse) {
   float v = x * inverse;
@@ -139,8 +141,8 @@ inline std::uint8_t absmax4_quantize(float x, float inverse) {
   return static_cast<std::uint8_t>(static_cast<std::int32_t>(round_even(v)) + 8);
 }
 
-inline void absmax4_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim,
-                                       std::byte* scales, std::byte* codes) {
+inline void absmax4_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
+                               std::byte* codes) {
   const std::uint32_t half = head_dim / 2;
   for (std::uint32_t h = 0; h < heads; ++h) {
     const std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
@@ -155,7 +157,7 @@ inline void absmax4_row_encode(const std::byte* row, std::uint32_t heads, std::u
 }
 
 inline void absmax4_row_decode(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
-                                       std::uint32_t head_dim, std::byte* row) {
+                               std::uint32_t head_dim, std::byte* row) {
   const std::uint32_t half = head_dim / 2;
   for (std::uint32_t h = 0; h < heads; ++h) {
     const float scale = bf16_to_f32(load_bf16(scales, h));
@@ -191,7 +193,7 @@ inline float fp8_value(std::uint32_t code) {
 }
 
 inline void fp8_row_encode(const std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::byte* scales,
-                                   std::byte* codes) {
+                           std::byte* codes) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const std::byte* __restrict x = row + 2 * std::size_t{h} * head_dim;
     std::byte* __restrict out = codes + std::size_t{h} * head_dim;
@@ -203,8 +205,8 @@ inline void fp8_row_encode(const std::byte* row, std::uint32_t heads, std::uint3
   }
 }
 
-inline void fp8_row_decode(const std::byte* scales, const std::byte* codes, std::uint32_t heads,
-                                   std::uint32_t head_dim, std::byte* row) {
+inline void fp8_row_decode(const std::byte* scales, const std::byte* codes, std::uint32_t heads, std::uint32_t head_dim,
+                           std::byte* row) {
   for (std::uint32_t h = 0; h < heads; ++h) {
     const float scale = bf16_to_f32(load_bf16(scales, h));
     const std::byte* __restrict in = codes + std::size_t{h} * head_dim;
@@ -214,7 +216,8 @@ inline void fp8_row_decode(const std::byte* scales, const std::byte* codes, std:
   }
 }
 
-// ---- minmax: levels from the least value up --------------------------------------------------------------------------
+// ---- minmax: levels from the least value up
+// --------------------------------------------------------------------------
 
 /// bf16 bits <-> integers in the order of the values, -0 below 0 and NaN at both ends.
 inline std::int16_t bf16_order(std::uint16_t bits) {
@@ -307,8 +310,8 @@ inline void minmax_page_decode_generic(const std::byte* params, const std::uint8
   }
 }
 
-inline void minmax_row_encode(const std::byte* row, std::uint32_t groups, std::uint32_t group,
-                                      std::uint32_t levels, std::byte* params, std::uint8_t* symbols) {
+inline void minmax_row_encode(const std::byte* row, std::uint32_t groups, std::uint32_t group, std::uint32_t levels,
+                              std::byte* params, std::uint8_t* symbols) {
   const auto top = static_cast<float>(levels - 1);
   for (std::uint32_t g = 0; g < groups; ++g) {
     const std::byte* __restrict x = row + 2 * std::size_t{g} * group;
@@ -327,9 +330,10 @@ inline void minmax_row_encode(const std::byte* row, std::uint32_t groups, std::u
 }
 
 inline void minmax_row_decode(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
-                                      std::uint32_t group, std::byte* row) {
+                              std::uint32_t group, std::byte* row) {
   for (std::uint32_t g = 0; g < groups; ++g) {
-    const float scale = bf16_to_f32(load_bf16(params, g)), low = bf16_to_f32(load_bf16(params, std::size_t{groups} + g));
+    const float scale = bf16_to_f32(load_bf16(params, g)),
+                low = bf16_to_f32(load_bf16(params, std::size_t{groups} + g));
     const std::uint8_t* __restrict in = symbols + std::size_t{g} * group;
     std::byte* __restrict x = row + 2 * std::size_t{g} * group;
     for (std::uint32_t i = 0; i < group; ++i)
@@ -340,18 +344,17 @@ inline void minmax_row_decode(const std::byte* params, const std::uint8_t* symbo
 inline void minmax_encode_generic(RowsIn rows, std::uint32_t groups, std::uint32_t group, std::uint32_t levels,
                                   std::byte* params, std::uint8_t* symbols) {
   for (std::size_t r = 0; r < rows.n; ++r)
-    minmax_row_encode(rows.at[r], groups, group, levels, params + 4 * r * groups,
-                      symbols + r * groups * group);
+    minmax_row_encode(rows.at[r], groups, group, levels, params + 4 * r * groups, symbols + r * groups * group);
 }
 
 inline void minmax_decode_generic(const std::byte* params, const std::uint8_t* symbols, std::uint32_t groups,
                                   std::uint32_t group, RowsOut rows) {
   for (std::size_t r = 0; r < rows.n; ++r)
-    minmax_row_decode(params + 4 * r * groups, symbols + r * groups * group, groups, group,
-                      rows.at[r]);
+    minmax_row_decode(params + 4 * r * groups, symbols + r * groups * group, groups, group, rows.at[r]);
 }
 
-// ---- packing: planes of 4, 2 and 1 bits --------------------------------------------------------------------------------
+// ---- packing: planes of 4, 2 and 1 bits
+// --------------------------------------------------------------------------------
 
 inline void pack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_t dim, const std::uint8_t* symbols,
                          std::byte* codes) {
@@ -412,11 +415,10 @@ inline void unpack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_
     }
     if (bits & 2U) {
       const std::uint32_t q = dim / 4;
-      for (std::uint32_t i = 0; i < q; ++i) {
-        const auto b = static_cast<unsigned>(in[i]);
-        for (unsigned k = 0; k < 4; ++k)
-          s[i + k * q] = static_cast<std::uint8_t>(s[i + k * q] | (b >> 2 * k & 3U) << shift);
-      }
+      for (unsigned k = 0; k < 4; ++k)
+        for (std::uint32_t i = 0; i < q; ++i)
+          s[i + k * q] =
+              static_cast<std::uint8_t>(s[i + k * q] | (static_cast<unsigned>(in[i]) >> 2 * k & 3U) << shift);
       in += q;
       shift += 2;
     }
@@ -429,7 +431,8 @@ inline void unpack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_
 
 // ---- ll ------------------------------------------------------------------------------------------------------------
 
-inline void ll_split_range(const std::byte* in, std::size_t from, std::size_t to, std::byte* exponents, std::byte* rest) {
+inline void ll_split_range(const std::byte* in, std::size_t from, std::size_t to, std::byte* exponents,
+                           std::byte* rest) {
   for (std::size_t i = from; i < to; ++i) {
     const unsigned v = load_bf16(in, i);
     exponents[i] = static_cast<std::byte>(v >> 7);
@@ -438,7 +441,7 @@ inline void ll_split_range(const std::byte* in, std::size_t from, std::size_t to
 }
 
 inline void ll_join_range(const std::byte* exponents, const std::byte* rest, std::size_t from, std::size_t to,
-                   std::byte* out) {
+                          std::byte* out) {
   for (std::size_t i = from; i < to; ++i) {
     const auto e = static_cast<unsigned>(exponents[i]), r = static_cast<unsigned>(rest[i]);
     store_bf16(out, i, static_cast<std::uint16_t>((r & 0x80U) << 8 | e << 7 | (r & 0x7fU)));

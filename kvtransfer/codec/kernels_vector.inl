@@ -4,14 +4,12 @@
 inline constexpr std::uint32_t kLine = 64;
 inline constexpr std::uint32_t kAheadRows = 4;
 
-/// Rows lie in pages in random order, where the hardware does not see what comes next.
-inline void fetch(const std::byte* p, std::uint32_t bytes) {
-  for (std::uint32_t i = 0; i < bytes; i += kLine) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
-}
-inline void fetch_far(const std::byte* p, std::uint32_t bytes) {
+/// As prefetch(), into the second-level cache.
+inline void prefetch_far(const std::byte* p, std::uint32_t bytes) {
   for (std::uint32_t i = 0; i < bytes; i += kLine) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
 }
-/// The row to fetch while row r is at work; the last one again where there is none.
+/// Rows lie in pages in random order, where the hardware does not see what comes next. The row to fetch while row r is
+/// at work; the last one again where there is none.
 inline const std::byte* row_ahead(RowsIn rows, std::uint32_t r) {
   return rows.at[std::min(r + kAheadRows, rows.n + rows.ahead - 1)];
 }
@@ -47,4 +45,13 @@ inline F odd(I v) { return as_f(and_i(v, set32(static_cast<int>(0xffff0000U))));
 inline I order_bytes(I v) {
   alignas(16) static constexpr std::uint8_t at[16] = {0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15};
   return order_packed(shuffle8(v, lanes(at)));
+}
+
+/// fn(0) to fn(n - 1), each in place with its number known: what they index stays in registers, where a loop would put
+/// it in memory.
+template <std::uint32_t n, class Fn>
+[[gnu::always_inline]] inline void unrolled(Fn&& fn) {
+  [&]<std::uint32_t... i>(std::integer_sequence<std::uint32_t, i...>) __attribute__((always_inline)) {
+    (fn(std::integral_constant<std::uint32_t, i>{}), ...);
+  }(std::make_integer_sequence<std::uint32_t, n>{});
 }

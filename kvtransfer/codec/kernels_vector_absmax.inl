@@ -46,7 +46,7 @@ void absmax8_page_encode(RowsIn rows, std::uint32_t channels, std::byte* scales,
       }
       for (std::uint32_t c = 0; c < w; c += kWords) {
         const std::size_t i = 2 * std::size_t{c};
-        for (const std::byte* row : next) fetch(row + i, kBytes);
+        for (const std::byte* row : next) prefetch(row + i, kBytes);
         const I ab = max_u16(and_i(load(x[0] + i), abs), and_i(load(x[1] + i), abs));
         const I cd = max_u16(and_i(load(x[2] + i), abs), and_i(load(x[3] + i), abs));
         store(absmax + c, max_u16(load(absmax + c), max_u16(ab, cd)));
@@ -60,7 +60,7 @@ void absmax8_page_encode(RowsIn rows, std::uint32_t channels, std::byte* scales,
       for (std::uint32_t c = 0; c < w; c += kBytes) {
         const F by[4] = {load_f(inverse + c), load_f(inverse + c + kFloats), load_f(inverse + c + 2 * kFloats),
                          load_f(inverse + c + 3 * kFloats)};
-        fetch_far(next + 2 * c, 2 * kBytes);
+        prefetch_far(next + 2 * c, 2 * kBytes);
         store(out + c, quantize8(x + 2 * std::size_t{c}, by));
       }
     }
@@ -113,7 +113,7 @@ inline void absmax_rows(RowsIn rows, std::uint32_t heads, std::uint32_t head_dim
       }
       for (std::uint32_t h = 0; h < n; ++h) {
         const std::size_t from = std::size_t{first + h} * head_bytes;
-        fetch(next + from, head_bytes);
+        prefetch(next + from, head_bytes);
         fn(rows.at[r] + from, inverse[h], at + h);
       }
     }

@@ -11,7 +11,7 @@ inline constexpr std::uint32_t kGroup = 8;
 struct Norms {
   alignas(32) float rms[kGroup], gain[kGroup];
   std::uint8_t code[kGroup] = {};  // log8
-  std::uint32_t slow = 0;     // bit per head: the generic code's
+  std::uint32_t slow = 0;          // bit per head: the generic code's
 };
 
 /// Sums of squares of n heads; as sum_of_squares().
@@ -23,12 +23,12 @@ inline __m256 group_squares(const std::byte* x, std::uint32_t n) {
   for (std::uint32_t h = 0; h < n; ++h) {
     F e[kSumRegs], o[kSumRegs];
     for (std::uint32_t k = 0; k < kSumRegs; ++k) e[k] = o[k] = zero_f();
-    for (std::uint32_t i = 0; i < kDim / kWords; ++i) {
+    unrolled<kDim / kWords>([&](auto i) {
       const I v = load(x + 2 * std::size_t{h} * kDim + i * kBytes);
       const F a = even(v), b = odd(v);
       e[i % kSumRegs] = add(e[i % kSumRegs], mul(a, a));
       o[i % kSumRegs] = add(o[i % kSumRegs], mul(b, b));
-    }
+    });
     for (std::uint32_t k = 0; k < kSumRegs; ++k) sums[h][k] = add(e[k], o[k]);
   }
   return fold(sums);
@@ -81,26 +81,35 @@ inline Norms group_norms(const BookShape& s, const std::byte* x, std::uint32_t n
 // ---- the transform of integers
 // ---------------------------------------------------------------------------------------
 
+/// The stages between registers, from kHalf registers apart.
+template <std::uint32_t kHalf, std::uint32_t R>
+[[gnu::always_inline]] inline void words_across(I (&z)[R]) {
+  if constexpr (kHalf < R) {
+    unrolled<R / 2>([&](auto k) {
+      constexpr std::uint32_t j = k.value / kHalf * 2 * kHalf + k.value % kHalf;
+      const I u = z[j], v = z[j + kHalf];
+      z[j] = add16(u, v), z[j + kHalf] = sub16(u, v);
+    });
+    words_across<2 * kHalf>(z);
+  }
+}
+
 /// Places in their order: a register's bits, then (r l1 l0 | w2 w1 w0) of a pair of registers, where pack32(even, odd)
 /// made w2 the lowest bit of the value's place, and w1 w0 the next two.
 template <std::uint32_t R>
-inline void fwht_words(I (&z)[R]) {
-  for (std::uint32_t h = 1; h < R; h *= 2)
-    for (std::uint32_t i = 0; i < R; i += 2 * h)
-      for (std::uint32_t j = i; j < i + h; ++j) {
-        const I u = z[j], v = z[j + h];
-        z[j] = add16(u, v), z[j + h] = sub16(u, v);
-      }
-  for (std::uint32_t j = 0; j < R; j += 2) {
+[[gnu::always_inline]] inline void fwht_words(I (&z)[R]) {
+  words_across<1>(z);
+  unrolled<R / 2>([&](auto pair) {
+    constexpr std::uint32_t j = 2 * pair.value;
     I a = z[j], b = z[j + 1];
     lane_stages(a, b);
     // Interleaving turns the highest bit of a word's place into the register's, and that into the lowest.
-    for (int k = 0; k < 3; ++k) {
+    unrolled<3>([&](auto) {
       const I u = low16(a, b), v = high16(a, b);
       a = add16(u, v), b = sub16(u, v);
-    }
+    });
     z[j] = a, z[j + 1] = b;
-  }
+  });
 }
 
 /// Bytes of a pair of registers after fwht_words(), in order. Bits of a place within a lane are 1 3 0 2 of the value's.
@@ -121,13 +130,13 @@ inline I order_symbols(I v) {
 
 /// One head as integers, transformed.
 template <bool kRotated, std::uint32_t R>
-inline void integers(const std::byte* x, const std::uint16_t* sign, float gain, I (&z)[R]) {
+[[gnu::always_inline]] inline void integers(const std::byte* x, const std::uint16_t* sign, float gain, I (&z)[R]) {
   const F by = set(gain);
-  for (std::uint32_t i = 0; i < R; ++i) {
+  unrolled<R>([&](auto i) {
     I v = load(x + i * kBytes);
     if constexpr (kRotated) v = xor_i(v, load(sign + i * kWords));
     z[i] = pack32(to_int(mul(even(v), by)), to_int(mul(odd(v), by)));
-  }
+  });
   if constexpr (kRotated) fwht_words(z);
 }
 
@@ -150,9 +159,20 @@ template <std::uint32_t kLevels>
 struct LloydQuantizer {
   static constexpr std::uint32_t kCuts = kLevels / 2 - 1;
   static constexpr int kSignBit = kLevels == 16 ? 3 : kLevels == 8 ? 2 : 1;
-  I weight, cut[kCuts], mean_low, mean_high;
+  I weight, cut[kCuts], base, next, mean_low, mean_high;
   explicit LloydQuantizer(const BookShape& s) : weight(set16(s.weight)) {
     for (std::uint32_t c = 0; c < kCuts; ++c) cut[c] = set8(s.book->cut[c]);
+    // By the magnitude's upper 4 bits: the cuts below and the one among these magnitudes, of which there is at most
+    // one. Where there is none, the last one below, with one less below; or, before the first, one that is never
+    // reached.
+    alignas(16) std::uint8_t below[16] = {}, among[16] = {};
+    for (std::uint32_t b = 0; b < 16; ++b) {
+      std::uint32_t c = 0;
+      while (c < kCuts && s.book->cut[c] < 16 * (b + 1)) ++c;
+      below[b] = static_cast<std::uint8_t>(c == 0 ? 0 : c - 1);
+      among[b] = c == 0 ? std::uint8_t{255} : s.book->cut[c - 1];
+    }
+    base = lanes(below), next = lanes(among);
     alignas(16) std::uint8_t low[16] = {}, high[16] = {};
     for (std::uint32_t k = 0; k < 8; ++k) {
       low[k] = static_cast<std::uint8_t>(s.book->mean[k] & 0xff);
@@ -162,6 +182,10 @@ struct LloydQuantizer {
   }
   [[nodiscard]] I magnitude(I abs_a, I abs_b) const {
     const I m = pack_u16(multiply_high16(abs_a, weight), multiply_high16(abs_b, weight));
+    if constexpr (kLevels == 16) {
+      const I bin = and_i(shr16<4>(m), set8(15));
+      return count_if_not_below(shuffle8(base, bin), m, shuffle8(next, bin));
+    }
     I k = zero();
     for (const I& c : cut) k = count_if_not_below(k, m, c);
     return k;
@@ -195,7 +219,7 @@ inline void each_vector(const BookShape& s, const std::uint16_t* signs, RowsIn r
       for (std::uint32_t h = 0; h < n; ++h) {
         const std::size_t from = std::size_t{first + h} * kDim, number = std::size_t{r} * s.heads + first + h;
         const std::uint16_t* sign = signs_at(s, signs, first + h);
-        fetch(next + 2 * from, 2 * kDim);
+        prefetch(next + 2 * from, 2 * kDim);
         if (norms.slow >> h & 1U) [[unlikely]]
           slow(rows.at[r] + 2 * from, sign, number);
         else
@@ -216,8 +240,9 @@ void encode_symbols(const BookShape& s, const std::uint16_t* signs, RowsIn rows,
         I z[kDim / kWords];
         integers<kRotated>(x, sign, norms.gain[h], z);
         scales[number] = static_cast<std::byte>(norms.code[h]);
-        for (std::uint32_t i = 0; i < kDim / kBytes; ++i)
+        unrolled<kDim / kBytes>([&](auto i) {
           store(symbols + number * kDim + i * kBytes, order_symbols<kRotated>(choose(z[2 * i], z[2 * i + 1])));
+        });
       },
       [&](const std::byte* x, const std::uint16_t* sign, std::size_t number) {
         book_encode_vector(s, sign, x, scales + number, symbols + number * kDim);
@@ -230,22 +255,24 @@ void encode_packed4(const BookShape& s, const std::uint16_t* signs, RowsIn rows,
   constexpr std::uint32_t kRegs = kDim / kBytes;  // of symbols
   const LloydQuantizer<16> quantizer(s);
   const float unit = s.gain * static_cast<float>(s.block);
+  const std::uint16_t most = book_max_scale(Quantizer::lloyd, s.block);
   each_vector<kDim>(
       s, signs, rows,
       [&](const Norms& norms, std::uint32_t h, const std::byte* x, const std::uint16_t* sign, std::size_t number) {
         I z[kDim / kWords], symbol[kRegs], zc = zero(), cc = zero();
         integers<kRotated>(x, sign, norms.gain[h], z);
-        for (std::uint32_t i = 0; i < kRegs; ++i) symbol[i] = quantizer(z[2 * i], z[2 * i + 1], zc, cc);
+        unrolled<kRegs>([&](auto i) { symbol[i] = quantizer(z[2 * i], z[2 * i + 1], zc, cc); });
         std::byte* out = codes + number * (kDim / 2);
         if constexpr (kRegs == 1) {
           const I v = order_symbols<kRotated>(symbol[0]);
           store_half(out, combine4(lower_half(v), upper_half(v)));
         } else {
-          for (std::uint32_t i = 0; i < kRegs / 2; ++i)
+          unrolled<kRegs / 2>([&](auto i) {
             store(out + i * kBytes, order_symbols<kRotated>(or_i(symbol[i], shl16<4>(symbol[i + kRegs / 2]))));
+          });
         }
         const float best = static_cast<float>(sum32(zc)) / static_cast<float>(sum32(cc)) * 256.0F;
-        store_bf16(scales, number, book_scale_bits(Quantizer::lloyd, best * (norms.rms[h] / unit), s.block));
+        store_bf16(scales, number, book_scale_bits(best * (norms.rms[h] / unit), most));
       },
       [&](const std::byte* x, const std::uint16_t* sign, std::size_t number) {
         std::uint8_t symbols[kDim];
@@ -268,16 +295,23 @@ inline float vector_scale(const BookShape& s, const std::byte* scales, std::size
                                 : kLog8Values[static_cast<std::uint8_t>(scales[at])];
 }
 
+template <std::uint32_t kHalf, std::uint32_t R>
+[[gnu::always_inline]] inline void floats_across(F (&y)[R]) {
+  if constexpr (kHalf < R) {
+    unrolled<R / 2>([&](auto k) {
+      constexpr std::uint32_t j = k.value / kHalf * 2 * kHalf + k.value % kHalf;
+      const F u = y[j], v = y[j + kHalf];
+      y[j] = add(u, v), y[j + kHalf] = sub(u, v);
+    });
+    floats_across<2 * kHalf>(y);
+  }
+}
+
 /// As fwht() of one block.
 template <std::uint32_t R>
-inline void fwht_floats(F (&y)[R]) {
-  for (F& v : y) v = stages_within(v);
-  for (std::uint32_t h = 1; h < R; h *= 2)
-    for (std::uint32_t i = 0; i < R; i += 2 * h)
-      for (std::uint32_t j = i; j < i + h; ++j) {
-        const F u = y[j], v = y[j + h];
-        y[j] = add(u, v), y[j + h] = sub(u, v);
-      }
+[[gnu::always_inline]] inline void fwht_floats(F (&y)[R]) {
+  unrolled<R>([&](auto i) { y[i] = stages_within(y[i]); });
+  floats_across<1>(y);
 }
 
 template <std::uint32_t kBlock>
@@ -313,20 +347,20 @@ void decode_book(const BookShape& s, const std::uint16_t* signs, const std::byte
       F y[R];
       const auto* in = static_cast<const std::byte*>(codes) + number * (kPacked ? kDim / 2 : kDim);
       if constexpr (kPacked)
-        for (std::uint32_t i = 0; i < R / 2; ++i) {
+        unrolled<R / 2>([&](auto i) {
           const I two = extend_u8(in + i * kFloats);
           y[i] = value[two];
           y[i + R / 2] = value[shr32<4>(two)];
-        }
+        });
       else
-        for (std::uint32_t i = 0; i < R; ++i) y[i] = value[extend_u8(in + i * kFloats)];
+        unrolled<R>([&](auto i) { y[i] = value[extend_u8(in + i * kFloats)]; });
       if constexpr (kRotated) fwht_floats(y);
       std::byte* x = row + 2 * std::size_t{h} * kDim;
-      for (std::uint32_t i = 0; i < R; i += 2) {
-        I v = narrow(y[i], y[i + 1]);
-        if constexpr (kRotated) v = xor_i(v, load(signs + std::size_t{h} * kDim + i * kFloats));
-        put<streaming.value>(x + 2 * i * kFloats, v);
-      }
+      unrolled<R / 2>([&](auto i) {
+        I v = narrow(y[2 * i], y[2 * i + 1]);
+        if constexpr (kRotated) v = xor_i(v, load(signs + std::size_t{h} * kDim + i * kWords));
+        put<streaming.value>(x + i * kBytes, v);
+      });
     }
   });
 }

@@ -102,7 +102,7 @@ void minmax_page_encode(RowsIn rows, std::uint32_t channels, std::uint32_t level
       const std::byte* x = rows.at[r] + at;
       const std::byte* next = row_ahead(rows, r) + at;
       for (std::uint32_t c = 0; c < w; c += kWords) {
-        fetch(next + 2 * c, kBytes);
+        prefetch(next + 2 * c, kBytes);
         const I v = order_of(load(x + 2 * c));
         store(least + c, min16(load(least + c), v));
         store(most + c, max16(load(most + c), v));
@@ -172,7 +172,7 @@ void minmax_encode(RowsIn rows, std::uint32_t groups, std::uint32_t group, std::
         for (std::size_t j = 0; j < group_words; ++j) {
           const I v = order_of(load(x + j * kBytes));
           least = min16(least, v), most = max16(most, v);
-          fetch(next + (i + j) * kBytes, kBytes);
+          prefetch(next + (i + j) * kBytes, kBytes);
         }
         const std::size_t g = i / group_words;
         p = minmax_params(min_of_16(least), max_of_16(most), levels, at + 2 * g, at + 2 * (groups + g));
