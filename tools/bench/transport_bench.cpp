@@ -8,8 +8,8 @@
 // Two references for each of our figures, because our UCX configuration is narrower than UCX's own choice:
 //   same     the transports and settings that ours uses (eager only, segments of 65280 bytes)
 //   default  the same kind of link with every other setting left to UCX (rendezvous; over shared memory also CMA)
-// Over TCP ucx_perftest sends memory it never wrote (its resident size stays 0): one page of zeros, always in the cache.
-// There ours is measured from such memory too, beside the figure from memory that was written.
+// Over TCP ucx_perftest sends memory it never wrote (its resident size stays 0): one page of zeros, always in the
+// cache. There ours is measured from such memory too, beside the figure from memory that was written.
 #include <sys/resource.h>
 #include <unistd.h>
 
