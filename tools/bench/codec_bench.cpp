@@ -15,6 +15,7 @@
 #include "kvtransfer/wire/frame.h"
 #include "kvtransfer/wire/seal.h"
 #include "tools/bench/bench_util.h"
+#include "tools/bench/codec_cuda.h"
 
 namespace sluice::bench {
 namespace {
@@ -283,6 +284,7 @@ SuiteResult run_codec_suite(const BenchOptions& options) {
         SLUICE_TRY(add_profiles(out, w, isa, options.quick ? 1 : 3));
   }
   if (core_count() > 1) SLUICE_TRY(add_two_cores(out, rounds));
+  SLUICE_TRY(add_cuda_figures(out, options));
   SLUICE_TRY(add_seals(out, rounds));
   return out;
 }
