@@ -65,7 +65,8 @@ Result<sim::Load> load_of_trace(const SimulateOptions& o) {
   sim::Load load;
   for (std::size_t i = 0; i < wanted; ++i) {
     const PlannedRequest& q = plan[i % plan.size()];
-    const double at = q.at_s + length * static_cast<double>(i / plan.size());
+    const std::size_t round = i / plan.size();
+    const double at = q.at_s + length * static_cast<double>(round);
     load.push_back({at * o.time_scale,
                     static_cast<std::uint32_t>(std::clamp<std::uint64_t>(q.input_tokens, 2, 1U << 20U)),
                     static_cast<std::uint32_t>(std::clamp<std::uint64_t>(q.output_tokens, 1, 1U << 20U))});

@@ -195,7 +195,7 @@ bool Sim::place(std::uint32_t row) {
   if (waited > spec_.max_wait_s) return true;
   Placed placed = policy_.decide(view_, r, spec_.max_wait_s, at(now_));
   if (std::holds_alternative<Wait>(placed)) return false;
-  if (auto* d = std::get_if<Decision>(&placed)) launch(row, std::move(*d));
+  if (auto* d = std::get_if<Decision>(&placed)) launch(row, *d);
   return true;
 }
 

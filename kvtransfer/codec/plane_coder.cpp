@@ -58,7 +58,7 @@ class RansWriter final : public PlaneWriter {
 
 class RansReader final : public PlaneReader {
  public:
-  RansReader(SymbolReader r, const PlaneSpec& s) : reader_(std::move(r)), block_(s.block_symbols), left_(s.total) {}
+  RansReader(const SymbolReader& r, const PlaneSpec& s) : reader_(r), block_(s.block_symbols), left_(s.total) {}
   Result<> rows(std::span<std::uint8_t> symbols) override {
     while (!symbols.empty()) {
       if (at_ == held_.size()) {
@@ -107,7 +107,7 @@ class RansCoder final : public PlaneCoder {
                                               CodecScratch&) const override {
     const PlaneSpec s = plane(p);
     SLUICE_ASSIGN(SymbolReader r, SymbolReader::open(k_, s, in));
-    return std::make_unique<RansReader>(std::move(r), s);
+    return std::make_unique<RansReader>(r, s);
   }
 
  private:
