@@ -5,6 +5,7 @@
 
 #include "kvtransfer/codec/calibration.h"
 #include "kvtransfer/codec/codec.h"
+#include "kvtransfer/codec/coder_kernels.h"
 #include "kvtransfer/codec/kernels.h"
 #include "kvtransfer/codec/spec.h"
 
@@ -18,7 +19,7 @@ using CalibrationPtr = std::shared_ptr<const Calibration>;
 [[nodiscard]] std::uint32_t codec_id(std::string_view composition);
 
 [[nodiscard]] std::unique_ptr<Codec> make_raw(std::uint32_t id);
-[[nodiscard]] std::unique_ptr<Codec> make_ll(std::uint32_t id, const Kernels& k);
+[[nodiscard]] std::unique_ptr<Codec> make_ll(std::uint32_t id, const CoderKernels& k);
 /// What p is composed of; p.builtin is empty, and there is a calibration if p uses it.
 [[nodiscard]] std::unique_ptr<Codec> make_pipeline(std::uint32_t id, const ProfileSpec& p, Isa isa,
                                                    const CalibrationPtr& calibration);

@@ -114,9 +114,6 @@ struct Kernels {
                       const std::uint16_t* signs, const float* shift, const float* inverse, std::byte* out);
   void (*row_backward)(std::byte* row, std::uint32_t heads, std::uint32_t head_dim, std::uint32_t block,
                        const std::uint16_t* signs, const float* shift, const float* scale);
-  /// n bf16 values <-> exponent bytes and (sign, mantissa) bytes.
-  void (*ll_split)(const std::byte* in, std::size_t n, std::byte* exponents, std::byte* rest);
-  void (*ll_join)(const std::byte* exponents, const std::byte* rest, std::size_t n, std::byte* out);
 };
 
 /// isa must be supported.

@@ -39,8 +39,6 @@ const Kernels kKernelsAvx2 = {.isa = Isa::avx2,
                               .minmax_encode = minmax_encode,
                               .minmax_decode = minmax_decode,
                               .pack = pack_generic,
-                              .unpack = unpack_generic,
-                              .ll_split = ll_split_generic,
-                              .ll_join = ll_join_generic};
+                              .unpack = unpack_generic};
 
 }  // namespace sluice::kv

@@ -22,30 +22,6 @@ using namespace avx512;
 #include "kvtransfer/codec/kernels_vector_absmax.inl"
 #include "kvtransfer/codec/kernels_vector_minmax.inl"
 
-void ll_split(const std::byte* in, std::size_t n, std::byte* exponents, std::byte* rest) {
-  const std::size_t whole = n / 32 * 32;
-  for (std::size_t i = 0; i < whole; i += 32) {
-    const __m512i v = load(in + 2 * i);
-    const __m512i r = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(v, 8), _mm512_set1_epi16(0x80)),
-                                      _mm512_and_si512(v, _mm512_set1_epi16(0x7f)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(exponents + i), _mm512_cvtepi16_epi8(_mm512_srli_epi16(v, 7)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(rest + i), _mm512_cvtepi16_epi8(r));
-  }
-  ll_split_range(in, whole, n, exponents, rest);
-}
-
-void ll_join(const std::byte* exponents, const std::byte* rest, std::size_t n, std::byte* out) {
-  const std::size_t whole = n / 32 * 32;
-  for (std::size_t i = 0; i < whole; i += 32) {
-    const __m512i e = _mm512_slli_epi16(_mm512_cvtepu8_epi16(load_half(exponents + i)), 7);
-    // Sign-extending moves the sign where it belongs and leaves bits to clear between.
-    const __m512i r =
-        _mm512_and_si512(_mm512_cvtepi8_epi16(load_half(rest + i)), _mm512_set1_epi16(static_cast<short>(0x807f)));
-    _mm512_storeu_si512(out + 2 * i, _mm512_or_si512(e, r));
-  }
-  ll_join_range(exponents, rest, whole, n, out);
-}
-
 }  // namespace
 
 /// Without the book quantizers, which have a file of their own.
@@ -63,8 +39,6 @@ const Kernels kKernelsAvx512 = {.isa = Isa::avx512,
                                 .minmax_encode = minmax_encode,
                                 .minmax_decode = minmax_decode,
                                 .pack = pack_generic,
-                                .unpack = unpack_generic,
-                                .ll_split = ll_split,
-                                .ll_join = ll_join};
+                                .unpack = unpack_generic};
 
 }  // namespace sluice::kv

@@ -428,30 +428,3 @@ inline void unpack_generic(std::uint32_t bits, std::size_t vectors, std::uint32_
           s[8 * i + j] = static_cast<std::uint8_t>(s[8 * i + j] | (static_cast<unsigned>(in[i]) >> j & 1U) << shift);
   }
 }
-
-// ---- ll ------------------------------------------------------------------------------------------------------------
-
-inline void ll_split_range(const std::byte* in, std::size_t from, std::size_t to, std::byte* exponents,
-                           std::byte* rest) {
-  for (std::size_t i = from; i < to; ++i) {
-    const unsigned v = load_bf16(in, i);
-    exponents[i] = static_cast<std::byte>(v >> 7);
-    rest[i] = static_cast<std::byte>(((v >> 8) & 0x80U) | (v & 0x7fU));
-  }
-}
-
-inline void ll_join_range(const std::byte* exponents, const std::byte* rest, std::size_t from, std::size_t to,
-                          std::byte* out) {
-  for (std::size_t i = from; i < to; ++i) {
-    const auto e = static_cast<unsigned>(exponents[i]), r = static_cast<unsigned>(rest[i]);
-    store_bf16(out, i, static_cast<std::uint16_t>((r & 0x80U) << 8 | e << 7 | (r & 0x7fU)));
-  }
-}
-
-inline void ll_split_generic(const std::byte* in, std::size_t n, std::byte* exponents, std::byte* rest) {
-  ll_split_range(in, 0, n, exponents, rest);
-}
-
-inline void ll_join_generic(const std::byte* exponents, const std::byte* rest, std::size_t n, std::byte* out) {
-  ll_join_range(exponents, rest, 0, n, out);
-}

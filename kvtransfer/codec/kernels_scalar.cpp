@@ -33,8 +33,6 @@ const Kernels kKernelsScalar = {.isa = Isa::scalar,
                                 .pack = pack_generic,
                                 .unpack = unpack_generic,
                                 .row_forward = row_forward_with<fwht>,
-                                .row_backward = row_backward_with<fwht>,
-                                .ll_split = ll_split_generic,
-                                .ll_join = ll_join_generic};
+                                .row_backward = row_backward_with<fwht>};
 
 }  // namespace sluice::kv

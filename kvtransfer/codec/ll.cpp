@@ -63,7 +63,7 @@ void join_f32(const std::byte* exponents, const std::byte* rest, std::size_t n, 
 
 class Ll final : public Codec {
  public:
-  Ll(std::uint32_t id, const Kernels& k) : id_(id), k_(k) {}
+  Ll(std::uint32_t id, const CoderKernels& k) : id_(id), k_(k) {}
   std::uint32_t id() const noexcept override { return id_; }
   std::string_view name() const noexcept override { return "ll"; }
   bool lossless() const noexcept override { return true; }
@@ -80,7 +80,7 @@ class Ll final : public Codec {
     each_run(rows, s.tokens, [&](std::uint32_t r, std::uint32_t count, const std::byte* from) {
       const std::size_t at = r * per_row, values = count * per_row;
       if (s.dtype == KvDType::bf16)
-        k_.ll_split(from, values, exponents + at, remainder + at);
+        k_.exponent_split(from, values, reinterpret_cast<std::uint8_t*>(exponents + at), remainder + at);
       else
         split_f32(from, values, exponents + at, remainder + rest * at);
     });
@@ -123,7 +123,7 @@ class Ll final : public Codec {
     each_run(rows, s.tokens, [&](std::uint32_t r, std::uint32_t count, std::byte* to) {
       const std::size_t at = r * per_row, values = count * per_row;
       if (s.dtype == KvDType::bf16)
-        k_.ll_join(exponents + at, remainder + at, values, to);
+        k_.exponent_join(reinterpret_cast<const std::uint8_t*>(exponents + at), remainder + at, values, to);
       else
         join_f32(exponents + at, remainder + rest * at, values, to);
     });
@@ -132,11 +132,11 @@ class Ll final : public Codec {
 
  private:
   std::uint32_t id_;
-  const Kernels& k_;
+  const CoderKernels& k_;
 };
 
 }  // namespace
 
-std::unique_ptr<Codec> make_ll(std::uint32_t id, const Kernels& k) { return std::make_unique<Ll>(id, k); }
+std::unique_ptr<Codec> make_ll(std::uint32_t id, const CoderKernels& k) { return std::make_unique<Ll>(id, k); }
 
 }  // namespace sluice::kv
