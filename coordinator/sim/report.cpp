@@ -123,66 +123,6 @@ double regret(const std::vector<double>& own, const std::vector<std::vector<doub
   return best_sum > 0 ? own_sum / best_sum - 1 : 0;
 }
 
-std::string to_svg(const Chart& c) {
-  constexpr double kWidth = 720;
-  constexpr double kHeight = 360;
-  constexpr double kLeft = 70;
-  constexpr double kRight = 190;
-  constexpr double kTop = 36;
-  constexpr double kBottom = 48;
-  static const char* const kColours[] = {"#0b6", "#c33", "#36c", "#b80", "#839",
-                                         "#077", "#777", "#d5a", "#490", "#024"};
-  auto fits = [&](const std::pair<double, double>& p) {
-    return std::isfinite(p.first) && std::isfinite(p.second) && (!c.log_x || p.first > 0) && (!c.log_y || p.second > 0);
-  };
-  auto u = [&](double x) { return c.log_x ? std::log10(x) : x; };
-  auto v = [&](double y) { return c.log_y ? std::log10(y) : y; };
-  double x0 = INFINITY;
-  double x1 = -INFINITY;
-  double y0 = c.log_y ? INFINITY : 0;
-  double y1 = -INFINITY;
-  for (const Line& l : c.lines)
-    for (const auto& p : l.points) {
-      if (!fits(p)) continue;
-      x0 = std::min(x0, u(p.first));
-      x1 = std::max(x1, u(p.first));
-      y0 = std::min(y0, v(p.second));
-      y1 = std::max(y1, v(p.second));
-    }
-  if (!(x1 > x0)) x1 = x0 + 1;
-  if (!(y1 > y0)) y1 = y0 + 1;
-  auto px = [&](double x) { return kLeft + (u(x) - x0) / (x1 - x0) * (kWidth - kLeft - kRight); };
-  auto py = [&](double y) { return kHeight - kBottom - (v(y) - y0) / (y1 - y0) * (kHeight - kTop - kBottom); };
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"20\" font-size=\"14\">{}</text>\n",
-      kWidth, kHeight, kLeft, c.title);
-  for (int i = 0; i <= 4; ++i) {
-    const double fx = x0 + (x1 - x0) * i / 4;
-    const double fy = y0 + (y1 - y0) * i / 4;
-    const double x = kLeft + (kWidth - kLeft - kRight) * i / 4;
-    const double y = kHeight - kBottom - (kHeight - kTop - kBottom) * i / 4;
-    out += fmt::format(
-        "<line x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{2:.1f}\" y2=\"{1:.1f}\" stroke=\"#ddd\"/>"
-        "<text x=\"{3:.1f}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.3g}</text>"
-        "<text x=\"{6:.1f}\" y=\"{7:.1f}\" text-anchor=\"middle\">{8:.3g}</text>\n",
-        kLeft, y, kWidth - kRight, kLeft - 6, y + 4, c.log_y ? std::pow(10, fy) : fy, x, kHeight - kBottom + 16,
-        c.log_x ? std::pow(10, fx) : fx);
-  }
-  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text><text x=\"14\" y=\"{}\">{}</text>\n",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 10, c.x, kTop - 4, c.y);
-  for (std::size_t i = 0; i < c.lines.size(); ++i) {
-    const char* colour = kColours[i % std::size(kColours)];
-    out += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" points=\"", colour);
-    for (const auto& p : c.lines[i].points)
-      if (fits(p)) out += fmt::format("{:.1f},{:.1f} ", px(p.first), py(p.second));
-    const double y = kTop + 16.0 * static_cast<double>(i);
-    out += fmt::format("\"/>\n<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kWidth - kRight + 10, y, colour,
-                       c.lines[i].name);
-  }
-  return out + "</svg>\n";
-}
-
 Result<> write_file(const std::string& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary);
   out << text;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/svg/chart.h"
 #include "coordinator/sim/cluster_sim.h"
 
 namespace sluice::sim {
@@ -33,17 +34,9 @@ struct Summary {
 /// Mean over intervals (weighted by nothing) of own / best - 1, where best is the least of `others` in each interval.
 [[nodiscard]] double regret(const std::vector<double>& own, const std::vector<std::vector<double>>& others);
 
-struct Line {
-  std::string name;
-  std::vector<std::pair<double, double>> points;
-};
-/// A line chart; y from 0. Log scale of x or y where asked for (points at or below 0 are left out there).
-struct Chart {
-  std::string title, x, y;
-  std::vector<Line> lines;
-  bool log_x = false, log_y = false;
-};
-[[nodiscard]] std::string to_svg(const Chart& c);
+using svg::Chart;
+using svg::Line;
+using svg::to_svg;
 [[nodiscard]] Result<> write_file(const std::string& path, const std::string& text);
 
 }  // namespace sluice::sim

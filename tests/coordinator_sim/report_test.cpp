@@ -53,3 +53,16 @@ TEST_CASE("a chart is an SVG whatever its points are") {
   CHECK(svg.find("nan") == std::string::npos);
   CHECK(to_svg({}).ends_with("</svg>\n"));
 }
+
+TEST_CASE("dots stand where both axes take them, with their labels and the notes") {
+  Chart c{.title = "t", .x = "x", .y = "y", .log_y = true};
+  c.dots = {{1, 1, "#123456", "one"}, {2, 10, "#654321", ""}, {3, 0, "#ffffff", "left out"}};
+  c.notes = {{"#abcdef", "a note"}};
+  const std::string svg = to_svg(c);
+  CHECK(svg.find("fill=\"#123456\"/><text") != std::string::npos);
+  CHECK(svg.find("one</text>") != std::string::npos);
+  CHECK(svg.find("left out") == std::string::npos);
+  CHECK(svg.find("a note") != std::string::npos);
+  CHECK(sluice::svg::heat(0) == "#440154");
+  CHECK(sluice::svg::heat(2) == sluice::svg::heat(1));
+}

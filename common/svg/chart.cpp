@@ -1,0 +1,126 @@
+#include "common/svg/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+namespace sluice::svg {
+namespace {
+
+constexpr double kWidth = 720;
+constexpr double kHeight = 360;
+constexpr double kLeft = 70;
+constexpr double kRight = 190;
+constexpr double kTop = 36;
+constexpr double kBottom = 48;
+constexpr const char* kColours[] = {"#0b6", "#c33", "#36c", "#b80", "#839", "#077", "#777", "#d5a", "#490", "#024"};
+
+/// One axis: values to positions.
+struct Axis {
+  bool log = false;
+  double from = INFINITY, to = -INFINITY;  // on the axis' scale
+  [[nodiscard]] bool takes(double v) const { return std::isfinite(v) && (!log || v > 0); }
+  [[nodiscard]] double scaled(double v) const { return log ? std::log10(v) : v; }
+  void grow(double v) {
+    from = std::min(from, scaled(v));
+    to = std::max(to, scaled(v));
+  }
+  void close() {
+    if (!std::isfinite(from)) from = 0;
+    if (!(to > from)) to = from + 1;
+  }
+  [[nodiscard]] double share(double v) const { return (scaled(v) - from) / (to - from); }
+  [[nodiscard]] double value(double s) const {
+    const double v = from + (to - from) * s;
+    return log ? std::pow(10, v) : v;
+  }
+};
+
+class Plot {
+ public:
+  explicit Plot(const Chart& c) : c_(c), x_{c.log_x}, y_{c.log_y} {
+    if (!c.log_y) y_.from = 0;
+    for (const Line& l : c.lines)
+      for (const auto& p : l.points) grow(p.first, p.second);
+    for (const Dot& d : c.dots) grow(d.x, d.y);
+    x_.close();
+    y_.close();
+  }
+
+  std::string draw() {
+    frame();
+    for (std::size_t i = 0; i < c_.lines.size(); ++i) line(c_.lines[i], kColours[i % std::size(kColours)]);
+    for (const Dot& d : c_.dots) dot(d);
+    for (const Note& n : c_.notes) note(n.text, n.colour);
+    return std::move(out_) + "</svg>\n";
+  }
+
+ private:
+  [[nodiscard]] bool takes(double x, double y) const { return x_.takes(x) && y_.takes(y); }
+  void grow(double x, double y) {
+    if (takes(x, y)) x_.grow(x), y_.grow(y);
+  }
+  [[nodiscard]] double px(double x) const { return kLeft + x_.share(x) * (kWidth - kLeft - kRight); }
+  [[nodiscard]] double py(double y) const { return kHeight - kBottom - y_.share(y) * (kHeight - kTop - kBottom); }
+
+  void frame() {
+    out_ = fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+        "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"20\" font-size=\"14\">{}</text>\n",
+        kWidth, kHeight, kLeft, c_.title);
+    for (int i = 0; i <= 4; ++i) {
+      const double x = kLeft + (kWidth - kLeft - kRight) * i / 4;
+      const double y = kHeight - kBottom - (kHeight - kTop - kBottom) * i / 4;
+      out_ += fmt::format(
+          "<line x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{2:.1f}\" y2=\"{1:.1f}\" stroke=\"#ddd\"/>"
+          "<text x=\"{3:.1f}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.3g}</text>"
+          "<text x=\"{6:.1f}\" y=\"{7:.1f}\" text-anchor=\"middle\">{8:.3g}</text>\n",
+          kLeft, y, kWidth - kRight, kLeft - 6, y + 4, y_.value(i / 4.0), x, kHeight - kBottom + 16, x_.value(i / 4.0));
+    }
+    out_ += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text><text x=\"14\" y=\"{}\">{}</text>\n",
+                        (kLeft + kWidth - kRight) / 2, kHeight - 10, c_.x, kTop - 4, c_.y);
+  }
+  void line(const Line& l, const char* colour) {
+    out_ += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" points=\"", colour);
+    for (const auto& p : l.points)
+      if (takes(p.first, p.second)) out_ += fmt::format("{:.1f},{:.1f} ", px(p.first), py(p.second));
+    out_ += "\"/>\n";
+    note(l.name, colour);
+  }
+  void dot(const Dot& d) {
+    if (!takes(d.x, d.y)) return;
+    out_ += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="3.5" fill="{}"/>)", px(d.x), py(d.y), d.colour);
+    if (!d.label.empty())
+      out_ += fmt::format(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", px(d.x) + 6, py(d.y) + 4, d.label);
+    out_ += '\n';
+  }
+  void note(const std::string& text, const std::string& colour) {
+    out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kWidth - kRight + 10,
+                        kTop + 16.0 * notes_++, colour, text);
+  }
+
+  const Chart& c_;
+  Axis x_, y_;
+  std::string out_;
+  int notes_ = 0;
+};
+
+}  // namespace
+
+std::string to_svg(const Chart& c) { return Plot(c).draw(); }
+
+std::string heat(double share) {
+  static constexpr std::array<std::array<double, 3>, 5> kStops{
+      {{68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {230, 200, 20}}};
+  const double at = std::clamp(share, 0.0, 1.0) * (kStops.size() - 1);
+  const auto i = std::min(static_cast<std::size_t>(at), kStops.size() - 2);
+  std::array<int, 3> c{};
+  for (std::size_t k = 0; k < 3; ++k)
+    c[k] = static_cast<int>(kStops[i][k] + (kStops[i + 1][k] - kStops[i][k]) * (at - static_cast<double>(i)));
+  return fmt::format("#{:02x}{:02x}{:02x}", c[0], c[1], c[2]);
+}
+
+}  // namespace sluice::svg

@@ -1,0 +1,35 @@
+#pragma once
+// Charts as SVG text, for reports that are read in a browser or beside a Markdown page. Pure.
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::svg {
+
+struct Line {
+  std::string name;
+  std::vector<std::pair<double, double>> points;
+};
+struct Dot {
+  double x = 0, y = 0;
+  std::string colour = "#36c";
+  std::string label;  // beside it; may be empty
+};
+struct Note {
+  std::string colour, text;
+};
+/// Lines and dots over one pair of axes; a linear y begins at 0. Log scale of x or y where asked for (points at or
+/// below 0 are left out there). Lines are named at the right, then the notes stand.
+struct Chart {
+  std::string title, x, y;
+  std::vector<Line> lines;
+  bool log_x = false, log_y = false;
+  std::vector<Dot> dots;
+  std::vector<Note> notes;
+};
+[[nodiscard]] std::string to_svg(const Chart& c);
+
+/// Dark blue at 0 over green to yellow at 1.
+[[nodiscard]] std::string heat(double share);
+
+}  // namespace sluice::svg
