@@ -10,6 +10,20 @@ using nlohmann::json;
 /// What became of a leg that no node was chosen for.
 std::string_view unplaced_reason(const Session& s) { return s.error ? "refused" : "cancelled"; }
 
+/// What the model said each stage would take; stages overlap.
+json predicted_stages(const StageTimes& t) {
+  return {{"queue", t.queue_s * 1e3},         {"prefill", t.prefill_s * 1e3}, {"encode", t.encode_s * 1e3},
+          {"wire", t.wire_s * 1e3},           {"decode", t.decode_s * 1e3},   {"first_step", t.first_s * 1e3},
+          {"link_wait", t.link_wait_s * 1e3}, {"fixed", t.fixed_s * 1e3}};
+}
+
+/// What the nodes measured of them; `exposed` is what of the transfer came after the computation.
+json measured_stages(const Session& s) {
+  return {{"queue", s.node_queue_s * 1e3}, {"prefill", s.prefill_s * 1e3}, {"encode", s.encode_s * 1e3},
+          {"wire", s.wire_s * 1e3},        {"decode", s.decode_s * 1e3},   {"first_step", s.first_step_s * 1e3},
+          {"exposed", s.exposed_s * 1e3}};
+}
+
 json error_json(const std::optional<Error>& e) {
   return e ? json{{"code", name(e->code)}, {"message", e->message}} : json(nullptr);
 }
@@ -44,6 +58,10 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
          {"slo_tpot_ms", s.features.tpot_slo_s * 1e3},
          {"resumes", s.resumes},
          {"outcome", outcome}};
+  if (placed && !s.colocated) {
+    e["predicted_stages_ms"] = predicted_stages(s.chosen.stages);
+    e["stages_ms"] = measured_stages(s);
+  }
   push(std::move(e));
 }
 

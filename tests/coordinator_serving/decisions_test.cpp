@@ -61,6 +61,12 @@ TEST_CASE("a leg that ran is logged with its choice and no error") {
   CHECK(log["prefill_node"] == "p0");
   CHECK(log["decode_node"] == "d0");
   CHECK(log["considered"] == 2);
+  for (const char* stage : {"queue", "prefill", "encode", "wire", "decode", "first_step"}) {
+    CHECK(log["predicted_stages_ms"][stage].is_number());
+    CHECK(log["stages_ms"][stage].is_number());
+  }
+  CHECK(log["predicted_stages_ms"]["wire"] > 0.0);
+  CHECK(log["stages_ms"]["prefill"] == 12.0);
 }
 
 TEST_CASE("a leg cancelled before it had a place is not called refused") {

@@ -61,6 +61,7 @@ class FakeNode {
   void prefill_done(RequestId id) {
     ctl::PrefillDone d;
     d.request = id;
+    d.compute_s = 0.012;
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }
 
