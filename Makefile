@@ -3,13 +3,14 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps build demo test bench format format-check tidy sanitize fuzz clean
+.PHONY: help deps build demo test bench shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
 	@echo 'make test      build and run every test that needs no GPU'
 	@echo 'make build     build/bin/sluice-*, sluicectl   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
+	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 10 minutes)'
 	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
 
 deps:
@@ -28,6 +29,9 @@ test: build
 
 bench: build
 	@for s in codec transport engine; do $(BUILD)/bin/sluice-bench $$s || exit 1; done
+
+shaped-link: build
+	@tools/shaped_link.sh --bin $(BUILD)/bin
 
 SOURCES = git ls-files '*.h' '*.cpp' '*.cu' '*.cuh'
 format:

@@ -72,27 +72,29 @@ in_c() { ip netns exec "$C" "$@"; }
 in_p() { ip netns exec "$P" "$@"; }
 in_d() { ip netns exec "$D" "$@"; }
 
-pids=()
 stopped=0
+# Everything we start runs in our namespaces, which know it.
+running() { for ns in "$C" "$P" "$D"; do ip netns pids "$ns" 2>/dev/null || true; done; }
 cleanup() {
   local code=$?
   ((stopped)) && return
   stopped=1
   trap '' INT TERM HUP
-  ((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null || true
+  running | xargs -r kill 2>/dev/null || true
   for _ in $(seq 50); do
-    kill -0 "${pids[@]}" 2>/dev/null || break
+    [ -z "$(running)" ] && break
     sleep 0.1
   done
-  ((${#pids[@]})) && kill -9 "${pids[@]}" 2>/dev/null || true
+  running | xargs -r kill -9 2>/dev/null || true
   wait 2>/dev/null || true
   for ns in "$C" "$P" "$D"; do ip netns del "$ns" 2>/dev/null || true; done
-  if ((code != 0 && code != 77)) && [ -n "$work" ] && ls "$work"/*.log >/dev/null 2>&1; then
+  if ((code == 130)); then
+    echo "shaped_link: stopped" >&2
+  elif ((code != 0 && code != 77)) && [ -n "$work" ] && ls "$work"/*.log >/dev/null 2>&1; then
     tail -n 8 "$work"/*.log >&2
     echo "shaped_link: failed; logs are in $work" >&2
-  elif ((!keep)) && [ -n "$work" ]; then
-    rm -rf "$work"
   fi
+  if ((!keep && (code == 0 || code == 130))) && [ -n "$work" ]; then rm -rf "$work"; fi
   exit "$code"
 }
 
@@ -143,13 +145,10 @@ start() {
   local name=$1 port=$2 control=$(($2 + 1))
   in_c "$bin/sluice-coordinator" --model "$model" --port "$port" --control-listen "0.0.0.0:$control" \
     --slo-ttft-ms "$slo_ttft" --quality-kl "$quality_kl" --max-wait-s 60 >"$work/$name-coordinator.log" 2>&1 &
-  pids+=($!)
   in_p "$bin/sluice-prefill" --name "$name-p" --coordinator "10.99.1.1:$control" --model "$model" --threads 1 \
     --ucx-net-devices kv-p >"$work/$name-prefill.log" 2>&1 &
-  pids+=($!)
   in_d "$bin/sluice-decode" --name "$name-d" --coordinator "10.99.2.1:$control" --model "$model" --threads 1 \
     --ucx-net-devices kv-d --data-listen 10.99.3.2:0 >"$work/$name-decode.log" 2>&1 &
-  pids+=($!)
 }
 
 load() { in_c python3 tools/shaped_link_load.py --out "$work/requests.jsonl" --interval "$interval" --prompts "$prompts" --output "$output" "$@"; }

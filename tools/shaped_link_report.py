@@ -2,7 +2,8 @@
 """Says what tools/shaped_link.sh measured; with --write also docs/evidence/shaped_link.md and its figure.
 
 Usage: tools/shaped_link_report.py --requests FILE [--slo-ttft-ms MS] [--write] [--out DIR]
-FILE holds a line of JSON per request: the controller's in steps, statics' in two passes.
+FILE holds a line of JSON per request: the controller's in steps, statics' in two passes. Fails when a request failed, or
+was faster than its KV can cross the link: then it went another way.
 """
 import argparse
 import json
@@ -10,6 +11,7 @@ import math
 import os
 import pathlib
 import platform
+import sys
 from statistics import median
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -28,6 +30,15 @@ def profile(r: dict) -> str:
 
 def met(rows: list[dict], slo_ms: float) -> float:
     return sum(ttft(r) <= slo_ms for r in rows) / len(rows) if rows else math.nan
+
+
+def too_fast(r: dict) -> bool:
+    """A tbf may pass a burst at once; two leave room for one that had just begun."""
+    bytes_per_s = r["rate_mbps"] * 125000
+    if bytes_per_s == 0:
+        return False
+    wire = (r.get("decision") or {}).get("kv_wire_bytes", 0)
+    return ttft(r) * 1e-3 < 0.9 * (wire - 2 * max(65536, bytes_per_s * 1e-3)) / bytes_per_s
 
 
 def geometric(values: list[float]) -> float:
@@ -260,9 +271,10 @@ def main() -> None:
         visits.append(Visit(here, statics.get(here[0]["rate_mbps"], [None])[0]))
     table_of_steps = steps_table(visits, a.slo_ttft_ms)
     print(summarise(visits) + "\n\n" + table_of_steps)
-    failed = [r for r in rows if r.get("error")]
-    if failed:
-        print(f"\n{len(failed)} requests failed, the first with: {failed[0]['error']}")
+    if failed := [r for r in rows if r.get("error") or not r.get("decision")]:
+        sys.exit(f"{len(failed)} requests failed, the first with: {failed[0].get('error', 'no decision was logged')}")
+    if fast := [r for r in rows if too_fast(r)]:
+        sys.exit(f"{len(fast)} requests were faster than the link; the first: {fast[0]}")
     if not a.write:
         return
     sent = sorted(r["sent"] for r in visits[0].rows)
