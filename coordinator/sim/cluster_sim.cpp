@@ -18,8 +18,12 @@ TimePoint at(double s) { return kEpoch + from_seconds(s); }
 constexpr double kMeter = 0.3;  // EWMA weight of what nodes measure of themselves
 
 void meter(double& figure, double sample) { figure = figure > 0 ? figure + kMeter * (sample - figure) : sample; }
+void meter(double& figure, double sample, std::uint32_t times) {
+  const double weight = times == 1 ? kMeter : 1 - std::pow(1 - kMeter, times);
+  figure = figure > 0 ? figure + weight * (sample - figure) : sample;
+}
 
-enum class What : std::uint8_t { submit, prefill_pass, arrived, decode_step, report_prefill, report_decode };
+enum class What : std::uint8_t { submit, prefill_pass, arrived, decode_run, report_prefill, report_decode };
 
 struct Event {
   double at_s;
@@ -53,11 +57,37 @@ struct PrefillSim {
   PrefillSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
 };
 
+/// Decode steps of one batch, one after another until a sequence ends or another joins: one event for all of them.
+/// A step reads one token more of each sequence than the one before, so their times grow evenly.
+struct StepRun {
+  std::uint32_t steps = 0;
+  double from_s = 0, first_s = 0, growth_s = 0;
+  std::uint64_t event = 0;  // the one that ends it; others of this node are outdated
+  [[nodiscard]] double end_of(std::uint32_t step) const {
+    const double n = step;
+    return from_s + n * first_s + 0.5 * n * (n - 1) * growth_s;
+  }
+  /// How many steps have begun at t, at least one.
+  [[nodiscard]] std::uint32_t begun(double t) const {
+    std::uint32_t low = 1;
+    for (std::uint32_t high = steps; low < high;) {
+      const std::uint32_t middle = low + (high - low) / 2;
+      if (end_of(middle) > t)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
+};
+
 struct DecodeSim {
   engine::BlockAllocator blocks;
   engine::Scheduler scheduler;
   std::vector<engine::Work> running;
-  double step_from_s = 0, decoder_free_s = 0, step_s = 0, batch = 0;
+  StepRun run;
+  std::size_t ready = 0;  // sequences whose KV is here
+  double decoder_free_s = 0, step_s = 0, batch = 0;
   std::vector<double> decode_bps;
   DecodeSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
 };
@@ -88,7 +118,8 @@ class Sim {
   void ship(std::size_t p, Active& a, double tokens, double pass_s);
   void arrived(std::uint32_t id);
   void kick_decode(std::size_t d);
-  void decode_step(std::size_t d);
+  void end_run_at(std::size_t d, std::uint32_t steps);
+  void decode_run(std::size_t d);
   void finish(std::uint32_t id);
   void report_prefill(std::size_t p);
   void report_decode(std::size_t d);
@@ -343,8 +374,13 @@ void Sim::arrived(std::uint32_t id) {
   admit_waiting(n);
   kick_prefill(a.k.prefill);
   policy_.placement().prefill_done(a.k, a.m, at(now_));
-  (void)decodes_[a.k.decode].scheduler.mark_ready(RequestId(id));
-  kick_decode(a.k.decode);
+  DecodeSim& to = decodes_[a.k.decode];
+  (void)to.scheduler.mark_ready(RequestId(id));
+  ++to.ready;
+  if (to.running.empty())
+    kick_decode(a.k.decode);
+  else if (const std::uint32_t steps = to.run.begun(now_); steps < to.run.steps)
+    end_run_at(a.k.decode, steps);  // it joins the next step
 }
 
 void Sim::kick_decode(std::size_t d) {
@@ -353,27 +389,46 @@ void Sim::kick_decode(std::size_t d) {
   n.running = n.scheduler.plan({spec_.max_batch_tokens, spec_.max_seqs, spec_.prefill_chunk, false});
   if (n.running.empty()) return;
   double context = 0;
-  for (const auto& w : n.running) context += w.first + 1;
-  n.step_from_s = now_;
+  std::uint32_t steps = UINT32_MAX;
+  for (const auto& w : n.running) {
+    context += w.first + 1;
+    const Active& a = active_[w.id.value()];
+    steps = std::min(steps, std::max(load_[a.row].output_tokens, a.output + 1) - a.output);
+  }
+  if (n.running.size() < n.ready) steps = 1;  // the next plan takes others
   const auto rows = static_cast<double>(n.running.size());
-  const double s = vary(pass_seconds(spec_.decodes[d], spec_.model, rows, context, context), spec_.spread);
-  meter(n.step_s, s);
-  meter(n.batch, rows);
-  push(now_ + s, What::decode_step, d);
+  const double factor = vary(1, spec_.spread / std::sqrt(steps));
+  const double last = context + rows * (steps - 1);
+  const double first_s = factor * pass_seconds(spec_.decodes[d], spec_.model, rows, context, context);
+  const double last_s = factor * pass_seconds(spec_.decodes[d], spec_.model, rows, last, last);
+  n.run = {.from_s = now_, .first_s = first_s, .growth_s = steps > 1 ? (last_s - first_s) / (steps - 1) : 0};
+  end_run_at(d, steps);
 }
 
-void Sim::decode_step(std::size_t d) {
+void Sim::end_run_at(std::size_t d, std::uint32_t steps) {
+  StepRun& run = decodes_[d].run;
+  run.steps = steps;
+  run.event = order_;
+  push(run.end_of(steps), What::decode_run, d);
+}
+
+void Sim::decode_run(std::size_t d) {
   DecodeSim& n = decodes_[d];
   std::vector<engine::Work> works;
   works.swap(n.running);
+  const std::uint32_t steps = n.run.steps;
+  const double first_s = n.run.end_of(1);
+  meter(n.step_s, (now_ - n.run.from_s) / steps, steps);
+  meter(n.batch, static_cast<double>(works.size()), steps);
   for (const auto& w : works) {
-    (void)n.scheduler.commit(w);
+    (void)n.scheduler.commit_run(w, steps, 0);
     const auto id = static_cast<std::uint32_t>(w.id.value());
     Active& a = active_[id];
-    if (a.output++ == 0) {
-      a.first_s = now_;
-      a.m.first_step_s = told(now_ - a.ready_s);
+    if (a.output == 0) {
+      a.first_s = first_s;
+      a.m.first_step_s = told(first_s - a.ready_s);
     }
+    a.output += steps;
     if (a.output >= load_[a.row].output_tokens)
       finish(id);
     else
@@ -386,6 +441,7 @@ void Sim::finish(std::uint32_t id) {
   Active& a = active_[id];
   const SimRequest& q = load_[a.row];
   (void)decodes_[a.k.decode].scheduler.finish(RequestId(id));
+  --decodes_[a.k.decode].ready;
   Outcome& o = result_.requests[a.row];
   const double first = a.first_s + spec_.message_s;
   o.ttft_s = static_cast<float>(first - q.at_s);
@@ -461,8 +517,8 @@ Result<SimResult> Sim::run() {
       case What::arrived:
         arrived(e.who);
         break;
-      case What::decode_step:
-        decode_step(e.who);
+      case What::decode_run:
+        if (e.order == decodes_[e.who].run.event) decode_run(e.who);
         break;
       case What::report_prefill:
         report_prefill(e.who);

@@ -141,6 +141,19 @@ Result<> Scheduler::commit(const Work& work) {
   return settle(*s);
 }
 
+Result<> Scheduler::commit_run(const Work& work, std::uint32_t steps, TokenId token) {
+  SLUICE_ASSIGN(Sequence * s, in_flight(work));
+  if (s->spec.fill_to || work.count != 1 || steps == 0)
+    return fail(Errc::invalid_argument, "request {}: {} steps of {} rows are no run of decode steps", work.id, steps,
+                work.count);
+  if (steps - 1 > s->spec.max_total - s->spec.tokens.size())
+    return fail(Errc::resource_exhausted, "request {}: {} steps exceed its {} declared positions", work.id, steps,
+                s->spec.max_total);
+  s->spec.tokens.resize(s->spec.tokens.size() + steps - 1, token);
+  s->spec.computed = work.first + steps;
+  return settle(*s);
+}
+
 Result<> Scheduler::abandon(const Work& work) {
   SLUICE_ASSIGN(Sequence * s, in_flight(work));
   return settle(*s);

@@ -91,6 +91,11 @@ class Scheduler {
   /// The pass ran: its positions count as computed. Frees the blocks of a sequence that ended meanwhile.
   [[nodiscard]] Result<> commit(const Work& work);
 
+  /// A decode row's pass and the `steps` - 1 after it ran, each on the token sampled before: what commit and append in
+  /// turn would have left, the last append aside. For whoever knows that those plans would have been the same (the
+  /// simulator). resource_exhausted beyond max_total; invalid_argument: no decode row, or no step.
+  [[nodiscard]] Result<> commit_run(const Work& work, std::uint32_t steps, TokenId token);
+
   /// The pass failed or never ran: its rows are planned again.
   [[nodiscard]] Result<> abandon(const Work& work);
 

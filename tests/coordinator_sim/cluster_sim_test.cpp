@@ -54,6 +54,36 @@ TEST_CASE("one request alone takes what its stages take, overlapped") {
   CHECK(r->requests[0].tpot_s == Approx(step).epsilon(0.01));
 }
 
+TEST_CASE("decode steps add up one by one, and who comes in the middle joins the next") {
+  const auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 100}, {"decode_nodes", 1}}, 1);
+  REQUIRE(s);
+  const auto& h = s->cluster.decodes[0];
+  const auto& m = s->cluster.model;
+  auto step = [&](double rows, double context) { return pass_seconds(h, m, rows, context, context); };
+  SECTION("alone") {
+    double sum = 0;
+    for (int i = 1; i < 2000; ++i) sum += step(1, 513.0 + i);
+    auto p = make_policy("static:raw", {});
+    const auto r = simulate(s->cluster, {{0, 513, 2000}}, **p);
+    REQUIRE(r);
+    CHECK(r->requests[0].tpot_s * 1999 == Approx(sum).epsilon(1e-4));
+    CHECK(r->events < 40 + r->end_s / s->cluster.telemetry_s * 3);  // no event per step
+  }
+  SECTION("two") {
+    auto p = make_policy("static:raw", {});
+    const auto r = simulate(s->cluster, {{0, 513, 400}, {1, 513, 5}}, **p);
+    REQUIRE(r);
+    const Outcome& late = r->requests[1];
+    const double context = 513 + 1 / step(1, 513);
+    CHECK(late.tpot_s == Approx(step(2, 513 + context)).epsilon(0.01));
+    // It waited for the step under way, and took part in the next: between one and two steps after its KV came.
+    const double compute = pass_seconds(s->cluster.prefills[0], m, 512, 512 * 256, 0);
+    CHECK(late.ttft_s > compute + step(2, 1026));
+    CHECK(late.ttft_s < compute + step(2, 1026) + step(1, 700) + 0.01);
+    CHECK(r->requests[0].tpot_s == Approx(step(1, 713)).epsilon(0.02));
+  }
+}
+
 TEST_CASE("the same seed gives the same result, another one another") {
   const SimResult a = run(kLight);
   const SimResult b = run(kLight);

@@ -219,3 +219,31 @@ TEST_CASE_METHOD(Fixture, "no budget, no work") {
   limits.prefill_chunk = 0;
   CHECK(step() == std::vector{work(1, 0, 1, false)});
 }
+
+TEST_CASE_METHOD(Fixture, "a run of decode steps leaves what its steps one by one would have left") {
+  Scheduler other(pool, 16);
+  for (Scheduler* x : {&s, &other}) REQUIRE(x->admit(generate(1, 20, 26, 19)));
+  const auto plan = s.plan(limits);
+  REQUIRE(plan == std::vector{work(1, 19, 1, true)});
+  REQUIRE(s.commit_run(plan[0], 4, 7));
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(other.commit(other.plan(limits).at(0)));
+    if (i < 3) REQUIRE(other.append(RequestId(1), 7));
+  }
+  for (Scheduler* x : {&s, &other}) {
+    CHECK(x->view(RequestId(1))->computed == 23);
+    CHECK(x->view(RequestId(1))->tokens.size() == 23);
+    REQUIRE(x->append(RequestId(1), 7));
+    CHECK(x->plan(limits) == std::vector{work(1, 23, 1, true)});
+  }
+  const Work last = work(1, 23, 1, true);
+  CHECK(s.commit_run(last, 0, 7).error().code == Errc::invalid_argument);
+  CHECK(s.commit_run(last, 4, 7).error().code == Errc::resource_exhausted);
+  REQUIRE(s.commit_run(last, 3, 7));
+  CHECK(s.commit_run(last, 1, 7).error().code == Errc::stale);
+}
+
+TEST_CASE_METHOD(Fixture, "rows that only fill are no run of decode steps") {
+  REQUIRE(s.admit(fill(1, 41, 40)));
+  CHECK(s.commit_run(s.plan(limits).at(0), 2, 0).error().code == Errc::invalid_argument);
+}
