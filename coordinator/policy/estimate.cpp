@@ -60,6 +60,7 @@ void Estimate::age(TimePoint now, const EstimateTuning& t) {
   if (now <= aged_) return;
   const auto gone = static_cast<float>(seconds(now - aged_));
   const bool first = aged_ == TimePoint{};
+  if (!first && gone < kAgeStepS) return;  // often asked, seldom worth an exponential
   aged_ = now;
   if (first || count_ == 0) return;
   if (var_ < t.prior_var) var_ = std::min(t.prior_var, var_ + t.drift_per_s * gone);

@@ -20,9 +20,10 @@ struct EstimateTuning {
 class Estimate {
  public:
   static constexpr float kClip = 3.0F;
-  static constexpr float kColdNoise = 9.0F;   // the first sample's variance is so many times larger
-  static constexpr float kSlack = 0.75F;      // deviations below this (in standard deviations) are noise
-  static constexpr float kThreshold = 4.0F;   // summed deviations beyond the slack that make a change
+  static constexpr float kColdNoise = 9.0F;  // the first sample's variance is so many times larger
+  static constexpr float kSlack = 0.75F;     // deviations below this (in standard deviations) are noise
+  static constexpr float kThreshold = 4.0F;  // summed deviations beyond the slack that make a change
+  static constexpr float kAgeStepS = 0.05F;
   static constexpr float kReportStep = 0.2F;  // a report that moves by more in log is news, not noise
 
   /// What a node or table states now; <= 0 says nothing. Repeating a figure changes nothing.

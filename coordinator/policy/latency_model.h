@@ -54,6 +54,14 @@ class LatencyModel {
   [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now);
   [[nodiscard]] double first_s(std::size_t d, double tpot_s) const;
 
+  /// Reads a pair's figures ahead of their use: of a large cluster's pairs few are in cache.
+  void touch(const ClusterSnapshot& c, std::size_t p, std::size_t d) const noexcept {
+    const auto* l = reinterpret_cast<const volatile char*>(&link(p, d));
+    (void)*reinterpret_cast<const volatile char*>(&c.link(p, d));
+    (void)*l;
+    (void)*(l + 64);
+  }
+
   /// Everything of one candidate; fills stages, bytes and model_ttft_s of `k`, whose indices are set.
   void predict(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k);
 

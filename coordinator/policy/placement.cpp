@@ -88,7 +88,15 @@ void Placement::shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out)
   constexpr std::size_t kMost = CandidateTable::kNodes;
   if (all.size() > kMost) {
     constexpr std::size_t kCheapest = kMost * 3 / 4;
-    std::ranges::nth_element(all, all.begin() + kCheapest, {}, &Ranked::cost);
+    // The cheapest so far as a heap, the dearest of them at its top: of hundreds of nodes few get in.
+    const std::ranges::subrange heap(all.begin(), all.begin() + kCheapest);
+    std::ranges::make_heap(heap, {}, &Ranked::cost);
+    for (std::size_t i = kCheapest; i < all.size(); ++i) {
+      if (all[i].cost >= all[0].cost) continue;
+      std::ranges::pop_heap(heap, {}, &Ranked::cost);
+      std::swap(all[i], all[kCheapest - 1]);
+      std::ranges::push_heap(heap, {}, &Ranked::cost);
+    }
     for (std::size_t i = kCheapest; i < kMost; ++i)
       std::swap(all[i], all[i + controller_.random().next() % (all.size() - i)]);
     all.resize(kMost);
@@ -266,6 +274,12 @@ void Placement::bind(const ClusterSnapshot& c) {
 
 Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeatures& r, double limit_s, TimePoint now) {
   list_nodes(c, r, now);
+  if (c.links.size() > CandidateTable::kNodes * CandidateTable::kNodes)
+    for (const std::size_t p : table_.prefills)
+      for (const std::size_t d : table_.decodes) {
+        latency_.touch(c, p, d);
+        controller_.touch(names_.prefill[p], names_.decode[d]);
+      }
   fill(c, r, now);
   controller_.weigh(table_, false, now);
   predict_all(table_, ttft_);

@@ -71,6 +71,11 @@ class ProfileController {
   [[nodiscard]] FastRandom& random() noexcept { return random_; }
   [[nodiscard]] bool resting(Slot prefill, Slot decode, TimePoint now) const;
 
+  /// As LatencyModel::touch.
+  void touch(Slot prefill, Slot decode) const noexcept {
+    (void)*reinterpret_cast<const volatile char*>(&pairs_[prefill][decode]);
+  }
+
   /// What a finished request took. False when nothing could be learned.
   bool observe(const Candidate& k, double ttft_s, TimePoint now);
   /// A request on the pair failed (node or link): rest it at once.

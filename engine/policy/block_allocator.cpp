@@ -28,9 +28,10 @@ Result<> BlockAllocator::retain(BlockHandle h) {
 }
 
 Result<> BlockAllocator::release(BlockHandle h) {
-  SLUICE_ASSIGN(Slot * s, slot(h));
-  if (--s->references == 0) {
-    if (++s->generation == 0) s->generation = 1;
+  if (!valid(h)) return std::unexpected(std::move(slot(h)).error());
+  Slot& s = slots_[h.id.value()];
+  if (--s.references == 0) {
+    if (++s.generation == 0) s.generation = 1;
     free_.push_back(h.id.value());
   }
   return {};
