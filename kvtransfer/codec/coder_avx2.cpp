@@ -246,8 +246,15 @@ std::size_t split_encode(const std::byte* values, std::size_t n, std::uint8_t ba
   return count + split_encode_generic(values + 2 * i, n - i, base, nibbles + i / 2, rest + i, escapes + count);
 }
 
-std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
-                         const std::byte* escapes, std::size_t count, std::byte* values) {
+template <bool kStream>
+std::size_t split_decode_to(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
+                            const std::byte* escapes, std::size_t count, std::byte* values) {
+  const auto put = [](std::byte* p, __m256i v) {
+    if constexpr (kStream)
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(p), v);
+    else
+      store(p, v);
+  };
   const __m256i low = bytes_of(base), fifteen = bytes_of(15), sign = bytes_of(0x80);
   std::size_t i = 0, used = 0;
   for (; i + 32 <= n; i += 32) {
@@ -267,13 +274,26 @@ std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::s
     const __m256i mantissa = _mm256_andnot_si256(sign, r);
     const __m256i down = _mm256_or_si256(mantissa, _mm256_and_si256(sign, _mm256_slli_epi16(e, 7)));
     const __m256i a = _mm256_unpacklo_epi8(down, high), b = _mm256_unpackhi_epi8(down, high);
-    store(values + 2 * i, _mm256_permute2x128_si256(a, b, 0x20));
-    store(values + 2 * i + 32, _mm256_permute2x128_si256(a, b, 0x31));
+    put(values + 2 * i, _mm256_permute2x128_si256(a, b, 0x20));
+    put(values + 2 * i + 32, _mm256_permute2x128_si256(a, b, 0x31));
   }
   const std::size_t more =
-      split_decode_generic(nibbles + i / 2, rest + i, n - i, base, escapes + used, count - used, values + 2 * i);
+      split_decode_generic(nibbles + i / 2, rest + i, n - i, base, escapes + used, count - used, values + 2 * i, false);
   return used + more;
 }
+
+std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
+                         const std::byte* escapes, std::size_t count, std::byte* values, bool stream) {
+  const bool past = stream && reinterpret_cast<std::uintptr_t>(values) % kStreamLine == 0;
+  return past ? split_decode_to<true>(nibbles, rest, n, base, escapes, count, values)
+              : split_decode_to<false>(nibbles, rest, n, base, escapes, count, values);
+}
+
+void stream_lines(std::byte* to, const std::byte* from, std::size_t n) {
+  for (std::size_t i = 0; i < n * kStreamLine; i += 32)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i), load(from + i));
+}
+void settle() { _mm_sfence(); }
 
 }  // namespace
 
@@ -290,6 +310,8 @@ const CoderKernels kCoderAvx2 = {.isa = Isa::avx2,
                                  .split_encode = split_encode,
                                  .split_decode = split_decode,
                                  .exponent_split = exponent_split_generic,
-                                 .exponent_join = exponent_join_generic};
+                                 .exponent_join = exponent_join_generic,
+                                 .stream_lines = stream_lines,
+                                 .settle = settle};
 
 }  // namespace sluice::kv

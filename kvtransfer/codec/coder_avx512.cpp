@@ -14,6 +14,13 @@ namespace {
 
 inline __m512i load(const void* p) { return _mm512_loadu_si512(p); }
 inline void store(void* p, __m512i v) { _mm512_storeu_si512(p, v); }
+template <bool kStream>
+inline void put(std::byte* p, __m512i v) {
+  if constexpr (kStream)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), v);
+  else
+    store(p, v);
+}
 inline __m512i spread(const std::array<std::uint8_t, 16>& a) {
   return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(a.data())));
 }
@@ -365,8 +372,9 @@ std::size_t split_encode(const std::byte* values, std::size_t n, std::uint8_t ba
   return static_cast<std::size_t>(escapes - begin);
 }
 
-std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
-                         const std::byte* escapes, std::size_t count, std::byte* values) {
+template <bool kStream>
+std::size_t split_decode_to(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
+                            const std::byte* escapes, std::size_t count, std::byte* values) {
   const __m512i low = _mm512_set1_epi8(static_cast<char>(base)), fifteen = _mm512_set1_epi8(15);
   std::size_t used = 0;
   bool enough = true;
@@ -391,8 +399,8 @@ std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::s
       [&](std::size_t i) {
         __m512i a, b;
         code(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(nibbles + i / 2)), load(rest + i), ~0ULL, a, b);
-        store(values + 2 * i, a);
-        store(values + 2 * i + 64, b);
+        put<kStream>(values + 2 * i, a);
+        put<kStream>(values + 2 * i + 64, b);
       },
       [&](std::size_t i, std::size_t left) {
         const Piece piece(left);
@@ -402,6 +410,13 @@ std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::s
         piece.write(values + 2 * i, a, b);
       });
   return enough ? used : count + 1;
+}
+
+std::size_t split_decode(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
+                         const std::byte* escapes, std::size_t count, std::byte* values, bool stream) {
+  const bool past = stream && reinterpret_cast<std::uintptr_t>(values) % kStreamLine == 0;
+  return past ? split_decode_to<true>(nibbles, rest, n, base, escapes, count, values)
+              : split_decode_to<false>(nibbles, rest, n, base, escapes, count, values);
 }
 
 void exponent_split(const std::byte* values, std::size_t n, std::uint8_t* exponents, std::byte* rest) {
@@ -425,6 +440,11 @@ void exponent_join(const std::uint8_t* exponents, const std::byte* rest, std::si
   }
 }
 
+void stream_lines(std::byte* to, const std::byte* from, std::size_t n) {
+  for (std::size_t i = 0; i < n * kStreamLine; i += kStreamLine) put<true>(to + i, load(from + i));
+}
+void settle() { _mm_sfence(); }
+
 }  // namespace
 
 const CoderKernels kCoderAvx512 = {.isa = Isa::avx512,
@@ -440,6 +460,8 @@ const CoderKernels kCoderAvx512 = {.isa = Isa::avx512,
                                    .split_encode = split_encode,
                                    .split_decode = split_decode,
                                    .exponent_split = exponent_split,
-                                   .exponent_join = exponent_join};
+                                   .exponent_join = exponent_join,
+                                   .stream_lines = stream_lines,
+                                   .settle = settle};
 
 }  // namespace sluice::kv

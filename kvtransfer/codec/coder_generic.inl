@@ -156,7 +156,7 @@ inline std::size_t split_encode_generic(const std::byte* values, std::size_t n, 
 
 inline std::size_t split_decode_generic(const std::byte* nibbles, const std::byte* rest, std::size_t n,
                                         std::uint8_t base, const std::byte* escapes, std::size_t count,
-                                        std::byte* values) {
+                                        std::byte* values, bool) {
   std::size_t used = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const auto pair = static_cast<std::uint8_t>(nibbles[i / 2]);
@@ -180,3 +180,8 @@ inline void exponent_join_generic(const std::uint8_t* exponents, const std::byte
                                   std::byte* values) {
   for (std::size_t i = 0; i < n; ++i) store_le(values + 2 * i, value_of(exponents[i], rest[i]));
 }
+
+inline void stream_lines_generic(std::byte* to, const std::byte* from, std::size_t n) {
+  std::memcpy(to, from, n * kStreamLine);
+}
+inline void settle_generic() {}

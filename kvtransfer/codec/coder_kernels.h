@@ -17,6 +17,8 @@ inline constexpr std::size_t kRansLanes = 64, kRansStateBytes = 2 * kRansLanes;
 /// Kernels that emit bytes of a number not known before may use this much more of their output than they return.
 inline constexpr std::size_t kCoderSlack = 64;
 
+inline constexpr std::size_t kStreamLine = 64;
+
 /// A coded block to be decoded.
 struct RansBlock {
   const std::byte* states;  // kRansStateBytes
@@ -63,11 +65,17 @@ struct CoderKernels {
   std::size_t (*split_encode)(const std::byte* values, std::size_t n, std::uint8_t base, std::byte* nibbles,
                               std::byte* rest, std::byte* escapes);
   /// The inverse; base <= 241. Uses at most `count` escapes and returns how many, or count + 1 if there were too few.
+  /// stream: values will not be read soon and may go past the caches, settle() after them.
   std::size_t (*split_decode)(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
-                              const std::byte* escapes, std::size_t count, std::byte* values);
+                              const std::byte* escapes, std::size_t count, std::byte* values, bool stream);
   /// n values <-> exponent bytes and sign << 7 | mantissa bytes.
   void (*exponent_split)(const std::byte* values, std::size_t n, std::uint8_t* exponents, std::byte* rest);
   void (*exponent_join)(const std::uint8_t* exponents, const std::byte* rest, std::size_t n, std::byte* values);
+
+  /// Copies n lines of kStreamLine bytes past the caches; `to` is aligned to a line.
+  void (*stream_lines)(std::byte* to, const std::byte* from, std::size_t n);
+  /// Before anybody is told of what was streamed.
+  void (*settle)();
 };
 
 /// isa must be supported. Where the processor lacks AVX-512 VBMI or VBMI2, Isa::avx512 gives the AVX2 table.

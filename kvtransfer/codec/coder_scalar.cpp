@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "kvtransfer/codec/bytes.h"
 #include "kvtransfer/codec/coder_tables.h"
@@ -21,6 +22,8 @@ const CoderKernels kCoderScalar = {.isa = Isa::scalar,
                                    .split_encode = split_encode_generic,
                                    .split_decode = split_decode_generic,
                                    .exponent_split = exponent_split_generic,
-                                   .exponent_join = exponent_join_generic};
+                                   .exponent_join = exponent_join_generic,
+                                   .stream_lines = stream_lines_generic,
+                                   .settle = settle_generic};
 
 }  // namespace sluice::kv

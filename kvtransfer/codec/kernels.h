@@ -26,9 +26,11 @@ inline constexpr float kMinmaxMost = 0x1p110F;
 inline constexpr std::uint16_t kMinmaxMaxLow = 0x7680, kMinmaxMaxScale = 0x7780;
 
 /// Rows to read: n of them, and after them `ahead` more that will be read next, so that they can be fetched in time.
+/// stream: what they become will not be read soon; kernels may write it past the caches.
 struct RowsIn {
   const std::byte* const* at = nullptr;
   std::uint32_t n = 0, ahead = 0;
+  bool stream = false;
 };
 /// Rows to write. stream: they will not be read soon; kernels may write past the caches.
 struct RowsOut {

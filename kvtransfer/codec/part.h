@@ -23,6 +23,9 @@ struct PartShape {
 using PartRowsIn = std::span<const std::byte* const>;
 using PartRowsOut = std::span<std::byte* const>;
 
+/// Parts of at least so many rows are written past the caches: whoever reads them comes later.
+inline constexpr std::size_t kStreamRows = 64;
+
 class PartCodec {
  public:
   virtual ~PartCodec() = default;

@@ -10,9 +10,6 @@
 namespace sluice::kv {
 namespace {
 
-/// Parts of at least so many rows are written past the caches: whoever reads them comes later.
-constexpr std::size_t kStreamRows = 64;
-
 struct Sizes {
   std::size_t scales = 0;  // bytes of the first plane
   std::size_t packed = 0;  // bytes of the symbols, packed
@@ -131,9 +128,10 @@ class QuantPart final : public PartCodec {
     return {units * unit_bytes(p), p.values() * c_.bits() / 8};
   }
 
-  /// Rows [first, first + n) of all of a part's.
-  static RowsIn rows_in(PartRowsIn rows, std::uint32_t first, std::uint32_t n) noexcept {
-    return {rows.data() + first, n, static_cast<std::uint32_t>(rows.size()) - first - n};
+  /// Rows [first, first + n) of all of a part's. on_the_wire: they become what is sent, not what a coder reads next.
+  static RowsIn rows_in(PartRowsIn rows, std::uint32_t first, std::uint32_t n, bool on_the_wire) noexcept {
+    return {rows.data() + first, n, static_cast<std::uint32_t>(rows.size()) - first - n,
+            on_the_wire && rows.size() >= kStreamRows};
   }
   RowsOut rows_out(PartRowsOut rows, std::uint32_t first, std::uint32_t n) const noexcept {
     // Rows that are transformed after this are read again soon.
@@ -199,12 +197,12 @@ class QuantPart final : public PartCodec {
     }
     if (by_channel()) {
       each_page(p, [&](std::uint32_t g, std::uint32_t first, std::uint32_t n) {
-        k_.absmax8_page_encode(rows_in(rows, first, n), static_cast<std::uint32_t>(p.width()), scales + g * unit,
+        k_.absmax8_page_encode(rows_in(rows, first, n, true), static_cast<std::uint32_t>(p.width()), scales + g * unit,
                                codes + first * row);
       });
       return;
     }
-    const RowsIn in = rows_in(rows, 0, p.tokens);
+    const RowsIn in = rows_in(rows, 0, p.tokens, true);
     if (is_book())
       k_.book_encode_packed(book_shape(p), scratch.signs.data(), in, scales, codes);
     else if (c_.quantizer == Quantizer::fp8)
@@ -256,7 +254,7 @@ class QuantPart final : public PartCodec {
                       std::uint8_t* symbols, CodecScratch& scratch) const {
     const auto width = static_cast<std::uint32_t>(p.width());
     const std::size_t unit = unit_bytes(p);
-    const RowsIn in = rows_in(rows, first, n);
+    const RowsIn in = rows_in(rows, first, n, false);
     auto* bytes = reinterpret_cast<std::byte*>(symbols);
     if (by_channel()) {
       std::byte* at = scales + first / c_.page * unit;

@@ -44,6 +44,34 @@ struct Cut {
 
 std::size_t coded_bytes(std::size_t values, std::size_t escapes) { return values / 2 + values + escapes; }
 
+/// Copies to memory, past the caches, what grows in the cache: whole lines as they come, what is left in the end.
+class Drain {
+ public:
+  Drain(const CoderKernels& k, std::byte* to, const std::byte* from, bool stream)
+      : k_(k), to_(to), from_(from), head_(-reinterpret_cast<std::uintptr_t>(to) % kStreamLine), stream_(stream) {}
+  /// The first n bytes are there.
+  void upto(std::size_t n) {
+    if (!stream_ || n < head_ + kStreamLine) return;
+    if (done_ == 0) copy(head_);
+    const std::size_t lines = (n - done_) / kStreamLine;
+    k_.stream_lines(to_ + done_, from_ + done_, lines);
+    done_ += lines * kStreamLine;
+  }
+  /// These are all.
+  void finish(std::size_t n) { copy(n); }
+
+ private:
+  void copy(std::size_t n) {
+    std::memcpy(to_ + done_, from_ + done_, n - done_);
+    done_ = n;
+  }
+  const CoderKernels& k_;
+  std::byte* to_;
+  const std::byte* from_;
+  std::size_t head_, done_ = 0;
+  bool stream_;
+};
+
 class Split4 final : public PartCodec {
  public:
   explicit Split4(const CoderKernels& k) : k_(k) {}
@@ -58,6 +86,7 @@ class Split4 final : public PartCodec {
     std::byte* at = out + kEntryBytes * cut.blocks();
     for (std::size_t i = 0; i < cut.blocks(); ++i)
       at += encode_block(cut.block(i), cut.block(i + 1), rows, out + kEntryBytes * i, at);
+    if (streams(rows)) k_.settle();
     return static_cast<std::size_t>(at - out);
   }
 
@@ -78,31 +107,43 @@ class Split4 final : public PartCodec {
         at += coded_bytes(b.values(), escapes);
       }
     }
+    if (streams(rows)) k_.settle();
     return {};
   }
 
  private:
+  /// Enough that nobody finds it in the caches later.
+  static bool streams(auto rows) noexcept { return rows.size() >= kStreamRows; }
+
   std::size_t encode_block(const Block& b, const Block& next, PartRowsIn rows, std::byte* entry, std::byte* out) const {
     std::uint8_t top = 0;
-    for (std::uint32_t r = 0; r < b.rows; ++r)
+    for (std::uint32_t r = 0; r < b.rows; ++r) {
+      ask_translation(row_after(rows, b.row + r) + 2 * b.column);
       top = std::max(top, k_.exponent_largest(rows[b.row + r] + 2 * b.column, b.width));
+    }
     const auto base = static_cast<std::uint8_t>(std::max(0, top - 14));
 
-    // Made in cache and then copied: three streams at a time straight to memory are slower.
+    // Made in cache and copied from there, row by row, so that memory always has both to read and to write: three
+    // streams at a time straight to memory are slower, and so are long runs of one kind.
     alignas(64) std::byte coded[kBlockValues * 3 / 2];
     std::byte escapes[kBlockValues + kCoderSlack];
     std::size_t count = 0;
     std::byte *nibbles = coded, *rest = coded + b.values() / 2;
-    for (std::uint32_t r = 0; r < b.rows; ++r, nibbles += b.width / 2, rest += b.width) {
+    Drain first(k_, out, nibbles, streams(rows)), second(k_, out + b.values() / 2, rest, streams(rows));
+    for (std::uint32_t r = 0; r < b.rows; ++r) {
       if (r < next.rows) prefetch(rows[next.row + r] + 2 * next.column, 2 * next.width);
-      count += k_.split_encode(rows[b.row + r] + 2 * b.column, b.width, base, nibbles, rest, escapes + count);
+      count += k_.split_encode(rows[b.row + r] + 2 * b.column, b.width, base, nibbles + r * b.width / 2,
+                               rest + r * b.width, escapes + count);
+      first.upto((r + 1) * b.width / 2);
+      second.upto((r + 1) * b.width);
     }
     const bool shrunk = coded_bytes(b.values(), count) < 2 * b.values();
     store_le(entry, shrunk ? static_cast<std::uint16_t>(count) : kStored);
     entry[2] = static_cast<std::byte>(shrunk ? base : 0);
     entry[3] = std::byte{0};
     if (shrunk) {
-      std::memcpy(out, coded, coded_bytes(b.values(), 0));
+      first.finish(b.values() / 2);
+      second.finish(b.values());
       std::memcpy(out + coded_bytes(b.values(), 0), escapes, count);
       return coded_bytes(b.values(), count);
     }
@@ -117,8 +158,9 @@ class Split4 final : public PartCodec {
     for (std::uint32_t r = 0; r < b.rows;
          ++r, nibbles += b.width / 2, rest += b.width, ahead += coded_bytes(b.width, 0)) {
       prefetch(ahead, coded_bytes(b.width, 0));
+      ask_translation(row_after(rows, b.row + r) + 2 * b.column);
       const std::size_t used =
-          k_.split_decode(nibbles, rest, b.width, base, escapes, left, rows[b.row + r] + 2 * b.column);
+          k_.split_decode(nibbles, rest, b.width, base, escapes, left, rows[b.row + r] + 2 * b.column, streams(rows));
       if (used > left) return false;
       escapes += used;
       left -= used;

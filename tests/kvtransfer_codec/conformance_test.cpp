@@ -135,6 +135,28 @@ TEST_CASE("every codec reads back what it wrote, within its error") {
   });
 }
 
+TEST_CASE("a segment begins at any address, and nothing around it is touched") {
+  // Long parts go past the caches in whole lines; their ends are lines shared with others.
+  for_all([](const Codec& c, const SegmentShape& s) {
+    if (s.tokens < 200) return;
+    const Pages in = realistic_pages(s, 4);
+    const auto blob = encode(c, s, in);
+    for (const std::size_t at : {1U, 16U, 31U, 48U, 63U}) {
+      CodecScratch scratch;
+      const std::byte mark{0xa5};
+      std::vector<std::byte> room(64 + c.max_encoded_size(s) + 192, mark);
+      std::byte* const line = room.data() + 64 - reinterpret_cast<std::uintptr_t>(room.data()) % 64;
+      REQUIRE(c.encode(s, in.reading(), std::span(line + at, c.max_encoded_size(s)), scratch) == blob.size());
+      const auto marked = [&](std::byte* from, std::byte* to) {
+        return std::all_of(from, to, [&](std::byte b) { return b == mark; });
+      };
+      REQUIRE(std::equal(blob.begin(), blob.end(), line + at));
+      REQUIRE(marked(room.data(), line + at));
+      REQUIRE(marked(line + at + c.max_encoded_size(s), room.data() + room.size()));
+    }
+  });
+}
+
 TEST_CASE("lossless codecs keep every bit pattern") {
   for_all([](const Codec& c, const SegmentShape& s) {
     if (!c.lossless()) return;
