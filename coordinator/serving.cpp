@@ -406,6 +406,8 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   s->exposed_s = m->exposed_s;
   s->raw_bytes += m->raw_bytes;
   s->wire_bytes += m->wire_bytes;
+  s->link_bytes = m->link_bytes;
+  s->link_busy_s = m->link_busy_s;
   if (!s->prefill_reported) {
     s->prefill_reported = true;
     view_.prefill_finished(node, s->prefill_tokens);

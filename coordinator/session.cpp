@@ -40,6 +40,8 @@ Measured Session::measured() const {
              .first_step_s = first_step_s,
              .raw_bytes = static_cast<double>(raw_bytes),
              .wire_bytes = static_cast<double>(wire_bytes),
+             .link_bytes = static_cast<double>(link_bytes),
+             .link_busy_s = link_busy_s,
              .tpot_s = tpot_s().value_or(0),
              .output_tokens = static_cast<double>(emitted.size())};
   if (first_token) m.ttft_s = seconds(*first_token - decided);

@@ -50,6 +50,8 @@ struct Session {
   // Measured by the nodes.
   double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0, first_step_s = 0;
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::uint64_t link_bytes = 0;
+  double link_busy_s = 0;
   int resumes = 0;
   std::optional<Error> error;  // why it failed
   // Set in reporting.

@@ -173,6 +173,7 @@ void KvIngest::handle(Job& job, kv::FrameScratch& scratch, kv::OpenedFrame& open
     t->wire_bytes += job.payload.bytes().size();
   }
   if (!outcome) reject(job, outcome.error());
+  job.payload = {};  // before a note says that all is here, so that the sender counts these bytes as arrived
   done(t, outcome);
 }
 

@@ -57,6 +57,7 @@ class App final : public PrefillSink {
     kv::Ticket ticket;
     const kv::Profile* profile = nullptr;
     TimePoint received{};
+    kv::LinkStats link;  // to its decode node, as it was admitted
     PromptTimes times;
   };
   [[nodiscard]] ctl::RegisterRequest introduction() const;
@@ -196,7 +197,10 @@ void App::on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) {
   {
     const std::lock_guard lock(mutex_);
     const auto it = requests_.find(id);
-    if (it != requests_.end()) s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}};
+    if (it != requests_.end()) {
+      it->second.link = sender_.stats(it->second.call.data_address);
+      s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}};
+    }
   }
   // Cancelled between submit and here: the loop drops it, and nobody else will return its blocks.
   if (s.profile == nullptr) return loop_.release_blocks(blocks);
@@ -224,6 +228,12 @@ void App::on_export_end(const ExportEnd& e) {
     d.compute_s = it->second.times.compute_s;
     d.wall_s = seconds(node_.clock().now() - it->second.received);
     d.tokens = it->second.ticket.tokens.count;
+    const kv::LinkStats& before = it->second.link;
+    const kv::LinkStats after = sender_.stats(it->second.call.data_address);
+    if (after.busy_bytes >= before.busy_bytes && after.busy_s >= before.busy_s) {  // else it connected anew
+      d.link_bytes = after.busy_bytes - before.busy_bytes;
+      d.link_busy_s = after.busy_s - before.busy_s;
+    }
     requests_.erase(it);
   }
   d.encode_s = e.encode_s;

@@ -289,6 +289,8 @@ json to_json(const PrefillDone& m) {
           {"exposed_s", m.exposed_s},
           {"raw_bytes", m.raw_bytes},
           {"wire_bytes", m.wire_bytes},
+          {"link_bytes", m.link_bytes},
+          {"link_busy_s", m.link_busy_s},
           {"tokens", m.tokens}};
 }
 template <>
@@ -298,6 +300,7 @@ Result<PrefillDone> parse<PrefillDone>(const json& j) {
   r.need("request", m.request).want("queue_s", m.queue_s).want("compute_s", m.compute_s).want("encode_s", m.encode_s);
   r.want("wire_s", m.wire_s).want("wall_s", m.wall_s).want("exposed_s", m.exposed_s).want("raw_bytes", m.raw_bytes);
   r.want("wire_bytes", m.wire_bytes).want("tokens", m.tokens);
+  r.want("link_bytes", m.link_bytes).want("link_busy_s", m.link_busy_s);
   SLUICE_TRY(r.done());
   SLUICE_ASSIGN(m.error, parse_error_field(j));
   return m;

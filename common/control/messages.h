@@ -142,6 +142,9 @@ struct PrefillDone {
   double wall_s = 0;     // request accepted until confirmed
   double exposed_s = 0;  // end of compute until confirmed: what the transfer cost that compute did not hide
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  // The link meanwhile, all requests' bytes: what went over it, and the time it had bytes in flight.
+  std::uint64_t link_bytes = 0;
+  double link_busy_s = 0;
   std::uint32_t tokens = 0;
 };
 

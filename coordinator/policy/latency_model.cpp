@@ -234,8 +234,16 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
   n.pool_s = 0;
 }
 
-/// A transfer tells the bandwidth when the wire was what it waited for; any transfer tells a lower bound.
+/// The sender's own account of the link tells its bandwidth whatever the transfer waited for. Without it, a transfer
+/// does when the wire was its bottleneck; any other tells a lower bound.
 std::uint64_t LatencyModel::learn_link(Link& l, const Measured& m, TimePoint now) {
+  if (m.link_busy_s > 0 && m.link_bytes >= kLeastWireBytes) {
+    l.last_end = now;
+    // Bytes count as in flight until the receiver has decoded them.
+    const double own = std::min(1.0, m.wire_bytes / m.link_bytes);
+    const double busy = std::max(m.link_busy_s - own * m.decode_s, 0.25 * m.link_busy_s);
+    return l.bandwidth.observe(m.link_bytes / busy, 0.02 + std::pow(5e-4 / busy, 2), now, kBandwidth) ? 1 : 0;
+  }
   const double busy = l.last_end == TimePoint{} ? m.wire_s : std::clamp(seconds(now - l.last_end), 0.0, m.wire_s);
   l.last_end = now;
   if (!(busy > 0) || m.wire_bytes < kLeastWireBytes) return 0;

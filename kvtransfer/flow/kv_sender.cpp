@@ -185,14 +185,15 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
   if (probe.step < kProbePings) return send_probe(p, 0, later);
   if (probe.step < kProbePings + kProbeBlocks) return send_probe(p, flow::kMaxProbe, later);
   p->rtt_s = probe.rtt_s;
-  p->meter.on_probe(static_cast<double>(flow::kMaxProbe) / probe.block_s);
+  p->meter.on_probe(static_cast<double>(flow::kMaxProbe) / probe.block_s, probe.rtt_s);
   later.push_back([ended = p->probes.front(), result = stats_of(*p)] { ended->done(result); });
   p->probes.erase(p->probes.begin());
   if (!p->probes.empty()) send_probe(p, 0, later);
 }
 
 LinkStats KvSender::stats_of(const Peer& p) const {
-  return {p.meter.bytes_per_s(), p.rtt_s, p.credit.outstanding(), p.queue_bytes, p.sent_bytes};
+  return {p.meter.bytes_per_s(), p.rtt_s,         p.credit.outstanding(), p.queue_bytes, p.sent_bytes,
+          p.meter.busy_bytes(),  p.meter.busy_s()};
 }
 
 std::vector<std::pair<std::string, LinkStats>> KvSender::stats() const {
@@ -200,6 +201,12 @@ std::vector<std::pair<std::string, LinkStats>> KvSender::stats() const {
   std::vector<std::pair<std::string, LinkStats>> out;
   for (const auto& [address, p] : peers_) out.emplace_back(address, stats_of(*p));
   return out;
+}
+
+LinkStats KvSender::stats(const std::string& address) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = peers_.find(address);
+  return it == peers_.end() ? LinkStats{} : stats_of(*it->second);
 }
 
 void KvSender::on_connected(ConnId conn, bool) {

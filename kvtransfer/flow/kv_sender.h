@@ -46,6 +46,8 @@ class KvSender final : public TransportHandler {
   /// Measures round trip and bandwidth with a few MiB that the receiver discards.
   void probe(const std::string& address, ProbeDone done);
   [[nodiscard]] std::vector<std::pair<std::string, LinkStats>> stats() const;
+  /// Of one address; all zero while there is no connection.
+  [[nodiscard]] LinkStats stats(const std::string& address) const;
 
   // TransportHandler
   void on_connected(ConnId conn, bool inbound) override;

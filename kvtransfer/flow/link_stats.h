@@ -12,40 +12,65 @@ struct LinkStats {
   std::uint64_t bytes_in_flight = 0;  // sent, not given back by the receiver
   std::uint64_t queue_bytes = 0;      // waiting for credit
   std::uint64_t sent_bytes = 0;       // ever given back
+  // What the bandwidth was measured on, ever: over a time, the difference of one by the difference of the other.
+  std::uint64_t busy_bytes = 0;
+  double busy_s = 0;
 };
 
-/// Bandwidth from acknowledged bytes over busy time: idle gaps do not count, and short bursts, which latency rules, are
-/// not used.
+/// Bandwidth from acknowledged bytes over the time with bytes in flight: idle gaps do not count, so a sender that waits
+/// for computation between two frames still learns its link. Small bursts, which latency rules, are not used; of the
+/// others the round trip is taken off.
 class BandwidthMeter {
  public:
   static constexpr std::uint64_t kMinSampleBytes = 1U << 20;
+  static constexpr std::uint64_t kLeastBurstBytes = 64U << 10;
   static constexpr double kEwma = 0.2;
 
   void on_send(TimePoint now) noexcept {
-    if (busy_++ == 0) {
-      since_ = now;
-      acked_ = 0;
-    }
+    if (busy_++ > 0) return;
+    since_ = now;
+    burst_ = 0;
+    lag_ = rtt_;
   }
   /// One message's bytes came back.
   void on_ack(std::uint64_t bytes, TimePoint now) noexcept {
-    acked_ += bytes;
+    burst_ += bytes;
     if (busy_ > 0) --busy_;
+    if (busy_ > 0 && burst_ < kMinSampleBytes) return;
     const double took = seconds(now - since_);
-    if (acked_ < kMinSampleBytes || took <= 0) return;
-    set(static_cast<double>(acked_) / took, kEwma);
+    if (burst_ >= kLeastBurstBytes && took > 0) count(burst_, took - (lag_ < 0.5 * took ? lag_ : 0.5 * took));
     since_ = now;
-    acked_ = 0;
+    burst_ = 0;
+    lag_ = 0;  // what follows without a gap waits for no round trip
   }
   /// A deliberate measurement: replaces what is known.
-  void on_probe(double bytes_per_s) noexcept { set(bytes_per_s, 1.0); }
+  void on_probe(double bytes_per_s, double rtt_s) noexcept {
+    rtt_ = rtt_s;
+    set(bytes_per_s, 1.0);
+  }
   [[nodiscard]] double bytes_per_s() const noexcept { return bps_; }
+  [[nodiscard]] std::uint64_t busy_bytes() const noexcept { return busy_bytes_; }
+  [[nodiscard]] double busy_s() const noexcept { return busy_s_; }
 
  private:
+  void count(std::uint64_t bytes, double took) noexcept {
+    busy_bytes_ += bytes;
+    busy_s_ += took;
+    sample_bytes_ += bytes;
+    sample_s_ += took;
+    if (sample_bytes_ < kMinSampleBytes) return;
+    set(static_cast<double>(sample_bytes_) / sample_s_, kEwma);
+    sample_bytes_ = 0;
+    sample_s_ = 0;
+  }
   void set(double sample, double weight) noexcept { bps_ = bps_ == 0 ? sample : bps_ + weight * (sample - bps_); }
-  std::uint64_t acked_ = 0;
-  std::uint32_t busy_ = 0;
+
+  std::uint32_t busy_ = 0;  // messages in flight
   TimePoint since_{};
+  std::uint64_t burst_ = 0;
+  double rtt_ = 0, lag_ = 0;
+  std::uint64_t sample_bytes_ = 0, busy_bytes_ = 0;
+  double sample_s_ = 0, busy_s_ = 0;
   double bps_ = 0;
 };
 

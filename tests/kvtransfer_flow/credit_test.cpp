@@ -59,3 +59,34 @@ TEST_CASE("bandwidth counts busy time only and ignores bursts that latency rules
   m.on_ack(BandwidthMeter::kMinSampleBytes, t + std::chrono::seconds(1));
   CHECK(m.bytes_per_s() == Approx(static_cast<double>(BandwidthMeter::kMinSampleBytes)));
 }
+
+TEST_CASE("bandwidth is learned from frames that wait for computation in between, less a round trip each") {
+  BandwidthMeter m;
+  m.on_probe(1e6, 1e-3);
+  TimePoint t{std::chrono::seconds(100)};
+  const std::uint64_t frame = 256U << 10;
+  const double wire_s = static_cast<double>(frame) / 1e8;
+  for (int i = 0; i < 100; ++i) {
+    m.on_send(t);
+    t += from_seconds(wire_s + 1e-3);
+    m.on_ack(frame, t);
+    t += std::chrono::milliseconds(50);  // the next chunk computes
+  }
+  CHECK(m.bytes_per_s() == Approx(1e8).epsilon(0.02));
+  CHECK(m.busy_bytes() == 100 * frame);
+  CHECK(static_cast<double>(m.busy_bytes()) / m.busy_s() == Approx(1e8).epsilon(0.001));
+}
+
+TEST_CASE("a burst that does not end is counted as it goes") {
+  BandwidthMeter m;
+  m.on_probe(1e6, 0);
+  TimePoint t{std::chrono::seconds(100)};
+  m.on_send(t);
+  for (int i = 0; i < 8; ++i) {
+    m.on_send(t);  // one more is always in flight
+    t += std::chrono::milliseconds(10);
+    m.on_ack(BandwidthMeter::kMinSampleBytes / 2, t);
+  }
+  CHECK(m.busy_bytes() == 4 * BandwidthMeter::kMinSampleBytes);
+  CHECK(m.busy_s() == Approx(0.08));
+}
