@@ -4,6 +4,7 @@
 #include "common/node/node_app.h"
 #include "decode_node/decode_loop.h"
 #include "decode_node/kv_ingest.h"
+#include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
 #include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
@@ -36,6 +37,7 @@ class App {
   kv::KvLayout layout_;
   std::vector<kv::ProfileSpeedFigure> speeds_;
   TokenOut out_;
+  QualityProbe probe_;
   DecodeLoop loop_;
   KvIngest ingest_;
   kv::KvReceiver receiver_;
@@ -58,12 +60,19 @@ App::App(const AppOptions& o)
       layout_(layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
       out_(node_.metrics(), [this](const char* type, json body) { node_.notify(type, std::move(body)); }),
+      probe_(node_.clock(), node_.metrics(),
+             [this](const ctl::ProbeResult& r) { node_.notify(ctl::type::kProbeResult, to_json(r)); }),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_seqs, m_.step_s, out_),
       ingest_({node_.name(), node_.incarnation(), m_.hash_prefix, layout_}, *codecs_, *m_.pool, node_.clock(),
               o.ingest_workers, node_.metrics(),
               {.on_committed = [this](const IngestResult& r) { on_committed(r); },
-               .on_failed = [this](RequestId id, const Error& why) { loop_.fail(id, why); },
-               .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
+               .on_failed =
+                   [this](RequestId id, const Error& why) {
+                     probe_.drop(id);
+                     loop_.fail(id, why);
+                   },
+               .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); },
+               .on_note = [this](std::span<const std::byte> n) { probe_.on_note(n); }}),
       receiver_(o.receiver, ingest_),
       transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), receiver_))) {
   receiver_.attach(*transport_);
@@ -111,6 +120,9 @@ void App::reserve(const json& body, const ctl::Connection::Reply& reply) {
   if (!r) return reply(std::unexpected(r.error()));
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   LegStart leg{r->request, r->tokens, r->prompt_tokens, r->kv_tokens, r->max_new_tokens, r->sampling, r->priority};
+  const bool probe = r->probe && r->kv_tokens > 0 && r->kv_tokens + 1 == r->tokens.size();  // the first step is one row
+  if (probe)
+    leg.on_first_logits = [this, id = r->request](std::span<const float> logits) { probe_.on_own(id, logits); };
   auto blocks = loop_.admit(std::move(leg));
   if (!blocks) return reply(std::unexpected(blocks.error()));
   ctl::ReserveReply answer{.ticket = nullptr, .data_address = data_address_};
@@ -121,6 +133,7 @@ void App::reserve(const json& body, const ctl::Connection::Reply& reply) {
       (void)loop_.cancel(r->request);
       return reply(std::unexpected(ticket.error()));
     }
+    if (probe) probe_.expect(*ticket);
     answer.ticket = kv::to_json(*ticket);
   }
   log::debug("reserved", {{"request_id", r->trace_id}, {"leg", r->request}, {"kv_tokens", r->kv_tokens}});
@@ -130,6 +143,7 @@ void App::reserve(const json& body, const ctl::Connection::Reply& reply) {
 void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::CancelRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
+  probe_.drop(r->request);
   ingest_.revoke(r->request);
   const auto freed = loop_.cancel(r->request);
   reply(to_json(ctl::CancelReply{freed.has_value(), freed.value_or(0)}));
@@ -166,11 +180,13 @@ int App::run() {
     // Nobody reads these legs' tokens any more; the coordinator places them again when it is back.
     loop_.cancel_all();
     ingest_.revoke_all();
+    probe_.drop_all();
   };
   h.set_gauges = [this](Metrics& m) { set_gauges(m); };
   h.open_work = [this] { return loop_.figures().legs; };
   h.housekeeping = [this, n = 0U]() mutable {
     ingest_.expire();
+    probe_.expire();
     if (++n % kTicksPerRelease == 0) receiver_.release_unused();
   };
   const int code = node_.run(introduction(), std::move(h));

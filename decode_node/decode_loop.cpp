@@ -41,6 +41,7 @@ struct DecodeLoop::Leg {
   TimePoint ready{};
   double first_step_s = 0;
   bool ended = false;  // under the mutex
+  std::function<void(std::span<const float>)> on_first_logits;
 };
 
 struct DecodeLoop::Row {
@@ -111,8 +112,10 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   if (leg.kv_tokens > 0) {
     for (const BlockHandle& b : held) SLUICE_TRY(blocks_.retain(b));
   }
-  auto made = std::make_shared<Leg>(
-      Leg{.id = leg.id, .sampler = std::move(sampler), .blocks = static_cast<std::uint32_t>(held.size())});
+  auto made = std::make_shared<Leg>(Leg{.id = leg.id,
+                                        .sampler = std::move(sampler),
+                                        .blocks = static_cast<std::uint32_t>(held.size()),
+                                        .on_first_logits = std::move(leg.on_first_logits)});
   if (leg.kv_tokens == 0) {
     made->ready = SteadyClock().now();
     wake_.notify_one();
@@ -176,7 +179,18 @@ void DecodeLoop::run() {
     step(rows);
     measure(rows, SteadyClock().now() - begin);
     sink_.flush();
+    show_logits();
   }
+}
+
+/// After the step's tokens have left, so that looking costs no leg its TTFT.
+void DecodeLoop::show_logits() {
+  const std::size_t vocab = model_.config().vocab_size;
+  for (const auto& [leg, at] : shown_) {
+    leg->on_first_logits(std::span<const float>(logits_).subspan(at * vocab, vocab));
+    leg->on_first_logits = nullptr;
+  }
+  shown_.clear();
 }
 
 /// Waits for work; empty once the loop stops.
@@ -217,6 +231,7 @@ void DecodeLoop::step(std::vector<Row>& rows) {
     if (!ran) {
       end(r.leg, "error", ran.error());
     } else if (r.work.wants_logits) {
+      if (r.leg->on_first_logits) shown_.emplace_back(r.leg, at);
       deliver(r, r.leg->sampler.sample(std::span(logits_).subspan(at++ * vocab, vocab)));
     }
   }

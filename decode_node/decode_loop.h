@@ -7,8 +7,10 @@
 // Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
 // batch.
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -39,6 +41,9 @@ struct LegStart {
   std::uint32_t max_new_tokens = 0;
   control::SamplingSpec sampling;
   std::int32_t priority = 0;
+  /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
+  /// thread.
+  std::function<void(std::span<const float>)> on_first_logits{};
 };
 
 struct DecodeFigures {
@@ -77,6 +82,7 @@ class DecodeLoop {
   void deliver(Row& row, Result<engine::Sampled> sampled);
   void end(const std::shared_ptr<Leg>& leg, const std::string& reason, std::optional<Error> error);
   void measure(const std::vector<Row>& rows, Duration took);
+  void show_logits();
 
   engine::Model& model_;
   engine::KvPool& pool_;
@@ -94,7 +100,9 @@ class DecodeLoop {
   double step_s_ = 0, step_batch_ = 0;
   std::uint64_t steps_ = 0, tokens_ = 0;
 
-  std::vector<float> logits_;  // engine thread only
+  // Engine thread only.
+  std::vector<float> logits_;
+  std::vector<std::pair<std::shared_ptr<Leg>, std::size_t>> shown_;  // legs to show their logits, and where those lie
   std::thread thread_;
 };
 

@@ -130,8 +130,8 @@ void KvIngest::on_frame(kv::ConnId conn, std::span<const std::byte> header, kv::
   (void)queue_.push(Job{conn, {header.begin(), header.end()}, std::move(payload)}, bytes);
 }
 
-void KvIngest::on_note(kv::ConnId, std::span<const std::byte>) {
-  // Prefill nodes send none in this protocol version.
+void KvIngest::on_note(kv::ConnId, std::span<const std::byte> note) {
+  if (events_.on_note) events_.on_note(note);
 }
 
 void KvIngest::on_peer_down(kv::ConnId conn, const Error& why) {

@@ -40,6 +40,7 @@ struct IngestEvents {
   std::function<void(const IngestResult&)> on_committed;
   std::function<void(RequestId, const Error&)> on_failed;
   std::function<void(const std::vector<engine::BlockHandle>&)> release;  // the transfer's block references
+  std::function<void(std::span<const std::byte>)> on_note{};  // what a prefill node says; the transport's thread
 };
 
 struct IngestIdentity {

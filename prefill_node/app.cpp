@@ -8,6 +8,7 @@
 #include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/flow/kv_sender.h"
 #include "kvtransfer/transport/node_transport.h"
+#include "kvtransfer/wire/reference.h"
 #include "prefill_node/prefill_loop.h"
 
 namespace sluice::prefill {
@@ -49,6 +50,7 @@ class App final : public PrefillSink {
   }
   void on_computed(RequestId id, const PromptTimes& times) override;
   void on_failed(RequestId id, const Error& why) override { export_.fail(id, why); }
+  void on_probed(RequestId id, Result<std::span<const float>> logits) override;
 
  private:
   /// What is known of a request between its call and its report.
@@ -60,14 +62,20 @@ class App final : public PrefillSink {
     kv::LinkStats link;  // to its decode node, as it was admitted
     PromptTimes times;
   };
+  /// Where the reference of a request goes whose KV has arrived.
+  struct Probed {
+    kv::Ticket ticket;
+    std::string address;
+  };
   [[nodiscard]] ctl::RegisterRequest introduction() const;
   [[nodiscard]] ctl::Heartbeat heartbeat();
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   [[nodiscard]] Result<Request> check(const json& body) const;
   void cancel(const json& body, const ctl::Connection::Reply& reply);
-  void probe(const json& body, const ctl::Connection::Reply& reply);
+  void probe_path(const json& body, const ctl::Connection::Reply& reply);
   void on_export_end(const ExportEnd& e);
+  void forget_probe(RequestId id);
   void on_note(std::span<const std::byte> note);
   void on_coordinator_lost();
   void set_gauges(Metrics& metrics);
@@ -82,6 +90,7 @@ class App final : public PrefillSink {
   std::vector<kv::ProfileSpeedFigure> speeds_;
   std::mutex mutex_;
   std::map<RequestId, Request> requests_;
+  std::map<RequestId, Probed> probed_;
   kv::KvSender sender_;
   SenderOut out_;
   KvExport export_;
@@ -148,7 +157,7 @@ ctl::Heartbeat App::heartbeat() {
 void App::on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply) {
   if (type == ctl::type::kPrefill) return prefill(body, reply);
   if (type == ctl::type::kCancel) return cancel(body, reply);
-  if (type == ctl::type::kProbePath) return probe(body, reply);
+  if (type == ctl::type::kProbePath) return probe_path(body, reply);
   reply(fail(Errc::unsupported, "a prefill node does not answer '{}'", type));
 }
 
@@ -179,6 +188,7 @@ void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   const RequestId id = r->call.request;
   Prompt prompt{id, std::move(r->call.tokens), r->call.priority};
+  if (r->call.probe_token >= 0) prompt.probe = r->call.probe_token;
   {
     const std::lock_guard lock(mutex_);
     if (!requests_.emplace(id, std::move(*r)).second)
@@ -234,6 +244,8 @@ void App::on_export_end(const ExportEnd& e) {
       d.link_bytes = after.busy_bytes - before.busy_bytes;
       d.link_busy_s = after.busy_s - before.busy_s;
     }
+    if (e.outcome && it->second.call.probe_token >= 0)
+      probed_[e.request] = {std::move(it->second.ticket), std::move(it->second.call.data_address)};
     requests_.erase(it);
   }
   d.encode_s = e.encode_s;
@@ -248,8 +260,39 @@ void App::on_export_end(const ExportEnd& e) {
   if (!e.outcome) {
     d.error = e.outcome.error();
     (void)loop_.cancel(e.request);  // a broken transfer's remaining chunks are wasted work
+  } else if (!loop_.run_probe(e.request)) {
+    forget_probe(e.request);
   }
   node_.notify(ctl::type::kPrefillDone, to_json(d));
+}
+
+void App::forget_probe(RequestId id) {
+  const std::lock_guard lock(mutex_);
+  probed_.erase(id);
+}
+
+/// Engine thread: what the exact KV says goes to the decode node, which compares.
+void App::on_probed(RequestId id, Result<std::span<const float>> logits) {
+  Probed to;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = probed_.find(id);
+    if (it == probed_.end()) return;  // cancelled meanwhile
+    to = std::move(it->second);
+    probed_.erase(it);
+  }
+  auto send = [&]() -> Result<> {
+    if (!logits) return std::unexpected(logits.error());
+    SLUICE_ASSIGN(const auto head, head_of(*logits, kv::kMaxReferenceTokens));
+    SLUICE_ASSIGN(const auto note, kv::write_reference(to.ticket, head));
+    return sender_.send_note(to.address, note);
+  };
+  const Result<> sent = send();
+  node_.metrics()
+      .counter("sluice_quality_references_total", "References of quality probes by outcome.",
+               {{"outcome", sent ? "sent" : std::string(name(sent.error().code))}})
+      .Increment();
+  if (!sent) log::warn("no reference sent", {{"leg", id}, {"why", sent.error().message}});
 }
 
 void App::on_note(std::span<const std::byte> bytes) {
@@ -265,13 +308,14 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   {
     const std::lock_guard lock(mutex_);
     found = requests_.erase(r->request) > 0;
+    probed_.erase(r->request);
   }
   (void)loop_.cancel(r->request);
   export_.cancel(r->request);
   reply(to_json(ctl::CancelReply{found, 0}));
 }
 
-void App::probe(const json& body, const ctl::Connection::Reply& reply) {
+void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::ProbePathRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
   sender_.probe(r->data_address, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
@@ -289,6 +333,7 @@ void App::on_coordinator_lost() {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, r] : requests_) ids.push_back(id);
     requests_.clear();
+    probed_.clear();
   }
   for (const RequestId id : ids) export_.cancel(id);
 }

@@ -27,6 +27,7 @@ struct PrefillLoop::Running {
   std::optional<TimePoint> started;
   double compute_s = 0;
   std::uint32_t total = 0, left = 0;
+  std::optional<TokenId> probe;
 };
 
 struct PrefillLoop::Row {
@@ -79,10 +80,13 @@ Result<> PrefillLoop::submit(Prompt p) {
       std::ranges::find_if(p.tokens, [&](TokenId t) { return t < 0 || static_cast<std::uint32_t>(t) >= c.vocab_size; });
   if (bad != p.tokens.end())
     return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, c.vocab_size);
-  const auto need = (p.tokens.size() + pool_.shape().block_size - 1) / pool_.shape().block_size;
+  const auto total = static_cast<std::uint32_t>(p.tokens.size());
+  const auto need = scheduler_.blocks_for(total);
   if (need > pool_.shape().num_blocks)
     return fail(Errc::invalid_argument, "a prompt of {} tokens needs {} KV blocks; this prefill node has {}",
                 p.tokens.size(), need, pool_.shape().num_blocks);
+  const bool room = p.tokens.size() < c.max_position && scheduler_.blocks_for(total + 1) <= pool_.shape().num_blocks;
+  if (p.probe && (!room || *p.probe < 0 || static_cast<std::uint32_t>(*p.probe) >= c.vocab_size)) p.probe.reset();
   Admitted admitted;
   {
     const std::lock_guard lock(mutex_);
@@ -117,18 +121,19 @@ PrefillLoop::Admitted PrefillLoop::admit_waiting() {
     engine::SequenceSpec spec;
     spec.id = prompt.id;
     spec.tokens = prompt.tokens;
-    spec.max_total = total;
+    spec.max_total = total + (prompt.probe ? 1 : 0);
     spec.fill_to = total;
     spec.priority = prompt.priority;
     spec.arrival = TimePoint(Duration(static_cast<Duration::rep>(++arrivals_)));
     spec.ready = false;  // until the export knows of it
     if (!scheduler_.admit(std::move(spec))) break;
     const auto view = scheduler_.view(prompt.id);
-    std::vector<BlockHandle> held(view->blocks.begin(), view->blocks.end());
+    std::vector<BlockHandle> held(view->blocks.begin(), view->blocks.begin() + scheduler_.blocks_for(total));
     for (const BlockHandle& b : held) (void)blocks_.retain(b);
     auto r = std::make_shared<Running>();
     r->submitted = since;
     r->total = r->left = total;
+    r->probe = prompt.probe;
     running_.emplace(prompt.id, std::move(r));
     out.emplace_back(prompt.id, std::move(held));
     waiting_.pop_front();
@@ -137,7 +142,22 @@ PrefillLoop::Admitted PrefillLoop::admit_waiting() {
 }
 
 bool PrefillLoop::cancel(RequestId id) {
-  const std::lock_guard lock(mutex_);
+  std::vector<BlockHandle> kept;
+  bool found = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = kept_.find(id); it != kept_.end()) {
+      kept = std::move(it->second.blocks);
+      kept_.erase(it);
+    }
+    found = cancel_prompt(id);
+  }
+  if (!kept.empty()) release_blocks(kept);
+  return found;
+}
+
+/// Under the mutex.
+bool PrefillLoop::cancel_prompt(RequestId id) {
   if (const auto it = running_.find(id); it != running_.end()) {
     queued_tokens_ -= it->second->left;
     running_.erase(it);
@@ -157,6 +177,7 @@ void PrefillLoop::cancel_all() {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, r] : running_) ids.push_back(id);
     for (const auto& [p, since] : waiting_) ids.push_back(p.id);
+    for (const auto& [id, p] : kept_) ids.push_back(id);
   }
   for (const RequestId id : ids) (void)cancel(id);
 }
@@ -179,15 +200,26 @@ PrefillFigures PrefillLoop::figures() const {
 
 void PrefillLoop::run() {
   while (true) {
-    std::vector<Row> rows = next_rows();
-    if (rows.empty()) return;
-    pass(rows);
+    Next n = next();
+    if (n.probe) {
+      probe(*n.probe);
+    } else if (!n.rows.empty()) {
+      pass(n.rows);
+    } else {
+      return;
+    }
   }
 }
 
-std::vector<PrefillLoop::Row> PrefillLoop::next_rows() {
+/// What runs next; nothing once the loop stops. A probe's one row goes before prompts, of which there may be no end.
+PrefillLoop::Next PrefillLoop::next() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
+    if (!due_.empty()) {
+      Next n{std::move(due_.front()), {}};
+      due_.pop_front();
+      return n;
+    }
     std::vector<Row> rows;
     const TimePoint now = SteadyClock().now();
     for (const engine::Work& w : scheduler_.plan(limits_)) {
@@ -198,7 +230,7 @@ std::vector<PrefillLoop::Row> PrefillLoop::next_rows() {
       if (!r.started) r.started = now;
       rows.push_back(std::move(row));
     }
-    if (!rows.empty()) return rows;
+    if (!rows.empty()) return {std::nullopt, std::move(rows)};
     wake_.wait(lock);
   }
   return {};
@@ -239,6 +271,7 @@ void PrefillLoop::pass(std::vector<Row>& rows) {
         queued_tokens_ -= r.work.count;
         if (run.left > 0) continue;
         computed.emplace_back(r.work.id, PromptTimes{seconds(*run.started - run.submitted), run.compute_s});
+        if (run.probe) keep_for_probe(r.work.id, *run.probe, run.total);
       }
       (void)scheduler_.finish(r.work.id);
       running_.erase(it);
@@ -246,6 +279,39 @@ void PrefillLoop::pass(std::vector<Row>& rows) {
   }
   for (const auto& [id, times] : computed) sink_.on_computed(id, times);
   for (const RequestId id : failed) sink_.on_failed(id, ran.error());
+}
+
+/// Under the mutex.
+void PrefillLoop::keep_for_probe(RequestId id, TokenId token, std::uint32_t position) {
+  if (kept_.contains(id)) return;  // of an earlier run of the same request; one sample less
+  Probe p{id, token, position, {}};
+  const auto view = scheduler_.view(id);
+  p.blocks.assign(view->blocks.begin(), view->blocks.end());
+  for (const BlockHandle& b : p.blocks) (void)blocks_.retain(b);
+  kept_[id] = std::move(p);
+}
+
+bool PrefillLoop::run_probe(RequestId id) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = kept_.find(id);
+    if (it == kept_.end()) return false;
+    due_.push_back(std::move(it->second));
+    kept_.erase(it);
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void PrefillLoop::probe(const Probe& p) {
+  std::vector<BlockId> blocks;
+  for (const BlockHandle& b : p.blocks) blocks.push_back(b.id);
+  const engine::ForwardSeq row{std::span(&p.token, 1), p.position, blocks, true};
+  logits_.resize(model_.config().vocab_size);
+  const Result<> ran = model_.forward({&row, 1}, pool_, logits_, nullptr);
+  release_blocks(p.blocks);
+  if (!ran) return sink_.on_probed(p.id, std::unexpected(ran.error()));
+  sink_.on_probed(p.id, std::span<const float>(logits_));
 }
 
 }  // namespace sluice::prefill

@@ -3,14 +3,18 @@
 // which KV is ready.
 //
 // A prompt's life: submit -> (waits for blocks) -> admitted -> chunks -> computed. The export holds its own references
-// to the blocks, so the loop lets go as soon as the last chunk is computed. Threading: public methods from any thread;
-// one mutex guards scheduler, allocator and queue, never held during a forward pass. Sink calls come from the engine
-// thread (on_admitted also from the submitting one), without the mutex.
+// to the blocks, so the loop lets go as soon as the last chunk is computed.
+// A prompt with a probe token has one position more. Once it is computed the loop keeps its blocks until run_probe(),
+// which runs that token over the exact KV in a pass of its own (within a batch it could change where other prompts are
+// cut), or until cancel(). The probe's own K and V go into the extra position, which no export covers.
+// Threading: public methods from any thread; one mutex guards scheduler, allocator and queue, never held during a
+// forward pass. Sink calls come from the engine thread (on_admitted also from the submitting one), without the mutex.
 #include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -35,12 +39,15 @@ class PrefillSink {
   virtual void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) = 0;
   virtual void on_computed(RequestId id, const PromptTimes& times) = 0;
   virtual void on_failed(RequestId id, const Error& why) = 0;
+  /// What the model says after the probe token: [vocab], valid during the call.
+  virtual void on_probed(RequestId id, Result<std::span<const float>> logits) = 0;
 };
 
 struct Prompt {
   RequestId id;
   std::vector<TokenId> tokens;
   std::int32_t priority = 0;
+  std::optional<TokenId> probe{};  // the token after; left out where there is no room for it
 };
 
 struct PrefillFigures {
@@ -59,8 +66,10 @@ class PrefillLoop {
   ~PrefillLoop();
   /// resource_exhausted when too many wait; invalid_argument when the prompt can never fit.
   [[nodiscard]] Result<> submit(Prompt p);
-  /// True if the prompt was here.
+  /// True if the prompt was here. Its probe, if it waits for one, is dropped too.
   bool cancel(RequestId id);
+  /// Runs the probe of a computed prompt; on_probed follows. False when there is none.
+  bool run_probe(RequestId id);
   void cancel_all();
   void release_blocks(const std::vector<engine::BlockHandle>& blocks);
   [[nodiscard]] PrefillFigures figures() const;
@@ -70,12 +79,26 @@ class PrefillLoop {
   struct Running;
   struct Row;
   class Observer;
+  /// A computed prompt that keeps its blocks for a probe, with one reference each.
+  struct Probe {
+    RequestId id;
+    TokenId token = 0;
+    std::uint32_t position = 0;
+    std::vector<engine::BlockHandle> blocks;
+  };
+  struct Next {
+    std::optional<Probe> probe;
+    std::vector<Row> rows;
+  };
   using Admitted = std::vector<std::pair<RequestId, std::vector<engine::BlockHandle>>>;
   [[nodiscard]] Admitted admit_waiting();
   void announce(Admitted admitted);
   void run();
-  [[nodiscard]] std::vector<Row> next_rows();
+  bool cancel_prompt(RequestId id);
+  [[nodiscard]] Next next();
   void pass(std::vector<Row>& rows);
+  void keep_for_probe(RequestId id, TokenId token, std::uint32_t position);
+  void probe(const Probe& p);
 
   engine::Model& model_;
   engine::KvPool& pool_;
@@ -90,8 +113,11 @@ class PrefillLoop {
   engine::Scheduler scheduler_;
   std::deque<std::pair<Prompt, TimePoint>> waiting_;
   std::unordered_map<RequestId, std::shared_ptr<Running>> running_;
+  std::unordered_map<RequestId, Probe> kept_;  // computed, probe not asked for yet
+  std::deque<Probe> due_;
   double tokens_per_s_ = 0;
   std::uint64_t tokens_ = 0, arrivals_ = 0, queued_tokens_ = 0;
+  std::vector<float> logits_;  // engine thread only
   std::thread thread_;
 };
 

@@ -221,7 +221,8 @@ json to_json(const ReserveRequest& m) {
           {"prefill_node", m.prefill_node.value()},
           {"prefill_incarnation", m.prefill_incarnation.value()},
           {"timeout_ms", m.timeout_ms},
-          {"priority", m.priority}};
+          {"priority", m.priority},
+          {"probe", m.probe}};
 }
 template <>
 Result<ReserveRequest> parse<ReserveRequest>(const json& j) {
@@ -234,7 +235,7 @@ Result<ReserveRequest> parse<ReserveRequest>(const json& j) {
       .need("prompt_tokens", m.prompt_tokens);
   r.need("kv_tokens", m.kv_tokens).need("max_new_tokens", m.max_new_tokens).need("sampling", sampling);
   r.want("profile", m.profile).want("prefill_node", m.prefill_node).want("prefill_incarnation", m.prefill_incarnation);
-  r.want("timeout_ms", m.timeout_ms).want("priority", m.priority);
+  r.want("timeout_ms", m.timeout_ms).want("priority", m.priority).want("probe", m.probe);
   SLUICE_TRY(r.done());
   try {
     m.sampling = sampling.get<SamplingSpec>();
@@ -264,7 +265,7 @@ Result<ReserveReply> parse<ReserveReply>(const json& j) {
 json to_json(const PrefillRequest& m) {
   return {{"request", m.request.value()}, {"trace_id", m.trace_id},         {"tokens", tokens_json(m.tokens)},
           {"ticket", m.ticket},           {"data_address", m.data_address}, {"profile", m.profile},
-          {"priority", m.priority},       {"timeout_ms", m.timeout_ms}};
+          {"priority", m.priority},       {"timeout_ms", m.timeout_ms},     {"probe_token", m.probe_token}};
 }
 template <>
 Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
@@ -272,7 +273,7 @@ Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
   FieldReader r(j, "prefill");
   r.need("request", m.request).want("trace_id", m.trace_id).need("tokens", m.tokens).need("ticket", m.ticket);
   r.need("data_address", m.data_address).need("profile", m.profile).want("priority", m.priority);
-  r.want("timeout_ms", m.timeout_ms);
+  r.want("timeout_ms", m.timeout_ms).want("probe_token", m.probe_token);
   SLUICE_TRY(r.done());
   if (m.tokens.empty()) return fail_param("tokens", "prefill: tokens must not be empty");
   return m;
@@ -394,6 +395,19 @@ Result<ProbePathRequest> parse<ProbePathRequest>(const json& j) {
   FieldReader r(j, "probe_path");
   r.need("data_address", m.data_address);
   SLUICE_TRY(r.done());
+  return m;
+}
+
+json to_json(const ProbeResult& m) {
+  return {{"request", m.request.value()}, {"profile", m.profile}, {"kl", m.kl}, {"top1", m.top1}};
+}
+template <>
+Result<ProbeResult> parse<ProbeResult>(const json& j) {
+  ProbeResult m;
+  FieldReader r(j, "probe_result");
+  r.need("request", m.request).need("profile", m.profile).need("kl", m.kl).need("top1", m.top1);
+  SLUICE_TRY(r.done());
+  if (!(m.kl >= 0) || m.kl > 1e6) return fail_param("kl", "probe_result: kl must be a number of nats, not {}", m.kl);
   return m;
 }
 

@@ -32,6 +32,7 @@ inline constexpr const char* kFinished = "finished";         // decode -> coordi
 inline constexpr const char* kCancel = "cancel";             // coordinator -> node, call
 inline constexpr const char* kDrain = "drain";               // coordinator -> node, call
 inline constexpr const char* kProbePath = "probe_path";      // coordinator -> prefill, call
+inline constexpr const char* kProbeResult = "probe_result";  // decode -> coordinator, notify
 }  // namespace type
 
 enum class Role : std::uint8_t { prefill, decode };
@@ -114,6 +115,7 @@ struct ReserveRequest {
   Incarnation prefill_incarnation;
   std::uint32_t timeout_ms = 60000;  // for KV to arrive
   std::int32_t priority = 0;
+  bool probe = false;  // compare the first step's distribution with the prefill node's reference
 };
 
 struct ReserveReply {
@@ -130,6 +132,7 @@ struct PrefillRequest {
   std::string profile;
   std::int32_t priority = 0;
   std::uint32_t timeout_ms = 60000;
+  TokenId probe_token = -1;  // >= 0: the prompt's last token; run it over the exact KV too and send the reference
 };
 
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
@@ -192,6 +195,14 @@ struct CancelReply {
   std::uint32_t freed_blocks = 0;
 };
 
+/// What a quality probe found of one request.
+struct ProbeResult {
+  RequestId request;
+  std::string profile;
+  double kl = 0;      // nats, of the first token over exact KV to the one over received KV; a lower bound
+  bool top1 = false;  // both have the same most likely token
+};
+
 struct ProbePathRequest {
   std::string data_address;
 };
@@ -209,6 +220,7 @@ nlohmann::json to_json(const Finished&);
 nlohmann::json to_json(const CancelRequest&);
 nlohmann::json to_json(const CancelReply&);
 nlohmann::json to_json(const ProbePathRequest&);
+nlohmann::json to_json(const ProbeResult&);
 nlohmann::json to_json(const LinkReport&);
 nlohmann::json to_json(const Error&);
 

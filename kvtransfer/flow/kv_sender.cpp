@@ -139,6 +139,16 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
   }
 }
 
+Result<> KvSender::send_note(const std::string& address, std::span<const std::byte> note) {
+  if (note.size() > kMaxMessageHeader)
+    return fail(Errc::invalid_argument, "a note of {} bytes, at most {} travel", note.size(), kMaxMessageHeader);
+  const std::lock_guard lock(mutex_);
+  const auto it = peers_.find(address);
+  if (it == peers_.end() || !it->second->ready) return fail(Errc::unavailable, "no connection to {} is ready", address);
+  transport_->send(it->second->conn, {flow::kNote, note, {}}, [](const Result<>&) {});
+  return {};
+}
+
 void KvSender::cancel(const std::string& address, std::uint64_t tag) {
   std::deque<Frame> dropped;
   {

@@ -40,6 +40,9 @@ class KvSender final : public TransportHandler {
 
   void send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header, Buffer payload,
                   SendDone done);
+  /// Sends bytes that need no credit. unavailable when no connection to the address is ready (none is opened for it),
+  /// invalid_argument when they are longer than kMaxMessageHeader. Success is no promise that they arrive.
+  [[nodiscard]] Result<> send_note(const std::string& address, std::span<const std::byte> note);
   /// Drops the tag's frames that have not left yet; their done() gets `cancelled`.
   void cancel(const std::string& address, std::uint64_t tag);
   using ProbeDone = std::move_only_function<void(Result<LinkStats>)>;

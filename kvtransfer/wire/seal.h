@@ -16,7 +16,8 @@
 
 namespace sluice::kv {
 
-enum class Direction : std::uint32_t { prefill_to_decode = 0, decode_to_prefill = 1 };
+/// reference: a quality probe's note (wire/reference.h), whose one sequence number is 0.
+enum class Direction : std::uint32_t { prefill_to_decode = 0, decode_to_prefill = 1, reference = 2 };
 
 using Nonce = std::array<std::uint8_t, 12>;
 [[nodiscard]] Nonce make_nonce(std::uint32_t nonce_base, Direction d, std::uint64_t sequence) noexcept;

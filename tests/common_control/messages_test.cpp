@@ -125,6 +125,34 @@ TEST_CASE("a registration carries what decides a node's bits, and one without is
   CHECK(o->model.precision.empty());
 }
 
+TEST_CASE("quality probes are asked for and answered, and older peers are read without") {
+  auto m = reserve();
+  m.probe = true;
+  CHECK(round_trip(m).probe);
+  PrefillRequest p;
+  p.request = RequestId(3);
+  p.tokens = {1, 2};
+  p.probe_token = 77;
+  CHECK(round_trip(p).probe_token == 77);
+  json older = to_json(m);
+  older.erase("probe");
+  CHECK_FALSE(parse<ReserveRequest>(older)->probe);
+  older = to_json(p);
+  older.erase("probe_token");
+  CHECK(parse<PrefillRequest>(older)->probe_token == -1);
+
+  const auto r = round_trip(ProbeResult{RequestId(4), "h4", 0.25, true});
+  CHECK(r.request == RequestId(4));
+  CHECK(r.profile == "h4");
+  CHECK(r.kl == 0.25);
+  CHECK(r.top1);
+  json bad = to_json(r);
+  bad["kl"] = -1;
+  CHECK_FALSE(parse<ProbeResult>(bad));
+  bad["kl"] = nullptr;
+  CHECK_FALSE(parse<ProbeResult>(bad));
+}
+
 TEST_CASE("unknown fields are ignored and missing optional ones keep their defaults") {
   json j{{"waiting", 1}, {"running", 2}, {"free_blocks", 3}, {"total_blocks", 4}, {"from_the_future", {1, 2}}};
   const auto h = parse<Heartbeat>(j);

@@ -179,3 +179,21 @@ TEST_CASE("a failed pass ends its legs with the error and the loop goes on") {
   CHECK(r.sink.wait(RequestId(2)).reason == "length");
   CHECK(r.free() == 64);
 }
+
+TEST_CASE("a leg's first logits are shown once, as the model gave them, and change nothing") {
+  Rig plain;
+  REQUIRE(plain.loop.admit(Rig::leg(1, 20, 6)));
+  plain.sink.wait(RequestId(1));
+  Rig r;
+  std::vector<std::vector<float>> shown;
+  auto l = Rig::leg(1, 20, 6);
+  l.sampling.logit_bias = {{TokenId(40), 0.0F}};
+  l.on_first_logits = [&](std::span<const float> logits) { shown.emplace_back(logits.begin(), logits.end()); };
+  REQUIRE(r.loop.admit(std::move(l)));
+  r.sink.wait(RequestId(1));
+  r.loop.stop();
+  CHECK(r.sink.tokens(RequestId(1)) == plain.sink.tokens(RequestId(1)));
+  REQUIRE(shown.size() == 1);
+  const auto best = std::ranges::max_element(shown[0]) - shown[0].begin();
+  CHECK(best == r.sink.tokens(RequestId(1))[0]);
+}

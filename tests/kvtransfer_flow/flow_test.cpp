@@ -38,6 +38,22 @@ TEST_CASE("flow over every transport") {
       CHECK(r.receiver.figures().violations == 0);
     }
 
+    SECTION("a sender's note needs no credit, but a connection that is ready") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net);
+      CHECK(s.sender.send_note(r.address, bytes_of("too soon")).error().code == Errc::unavailable);
+      for (int i = 0; i < 8; ++i) s.send(r.address, kFrameBytes);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));  // the window is full
+      CHECK(s.sender.send_note(r.address, bytes_of("hear this")));
+      REQUIRE(r.sink.wait([&] { return r.sink.notes.size() == 1; }));
+      CHECK(r.sink.notes[0] == bytes_of("hear this"));
+      const std::vector<std::byte> long_one(kMaxMessageHeader + 1);
+      CHECK(s.sender.send_note(r.address, long_one).error().code == Errc::invalid_argument);
+      r.sink.keep = false;
+      r.sink.free_all();
+    }
+
     SECTION("a slow consumer stalls its sender; staged memory never passes the window") {
       ReceivingNode r(net, kSmall);
       r.sink.keep = true;

@@ -40,6 +40,14 @@ class Sink final : public PrefillSink {
     seen[id].error = e;
     changed.notify_all();
   }
+  void on_probed(RequestId id, Result<std::span<const float>> logits) override {
+    const std::lock_guard lock(mutex);
+    if (logits)
+      said[id] = {logits->begin(), logits->end()};
+    else
+      probe_errors[id] = logits.error();
+    changed.notify_all();
+  }
   template <class P>
   bool until(P p) {
     std::unique_lock lock(mutex);
@@ -48,6 +56,8 @@ class Sink final : public PrefillSink {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<RequestId, Seen> seen;
+  std::map<RequestId, std::vector<float>> said;
+  std::map<RequestId, Error> probe_errors;
   bool ordered = true, timed = true;
 };
 
@@ -60,6 +70,15 @@ struct Rig {
   PrefillLoop loop{model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}, 4, 0, sink};
   static Prompt prompt(std::uint64_t id, std::size_t n) {
     return {RequestId(id), std::vector<TokenId>(n, static_cast<TokenId>(id)), 0};
+  }
+  static Prompt probed(std::uint64_t id, std::size_t n, TokenId token) {
+    Prompt p = prompt(id, n);
+    p.probe = token;
+    return p;
+  }
+  /// Whether the prompt is computed, and its loop's references are there still.
+  bool computed(std::uint64_t id) {
+    return sink.until([&] { return sink.seen[RequestId(id)].computed; });
   }
   std::uint32_t free() { return loop.figures().counters.free_blocks; }
 };
@@ -122,4 +141,85 @@ TEST_CASE("a failed pass fails its prompts and the loop goes on") {
   REQUIRE(r.loop.submit(Rig::prompt(2, 10)));
   REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(2)].computed; }));
   CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("a probe says what the exact KV and its token make the model say, and leaves the exported rows alone") {
+  for (const std::uint32_t n : {61U, 64U}) {  // within a block, and at its edge
+    Rig r;
+    REQUIRE(r.loop.submit(Rig::probed(1, n, 5)));
+    REQUIRE(r.computed(1));
+    const auto blocks = r.sink.seen[RequestId(1)].blocks;
+    CHECK(blocks.size() == (n + 3) / 4);
+    CHECK(r.sink.said.empty());  // not before it is asked for
+    std::vector<BlockId> ids;
+    for (const auto& b : blocks) ids.push_back(b.id);
+    std::vector<std::byte> before;
+    const auto& s = r.pool->shape();
+    auto rows = [&] {
+      std::vector<std::byte> out;
+      for (std::uint32_t layer = 0; layer < 3; ++layer)
+        for (std::uint32_t pos = 0; pos < n; ++pos) {
+          const auto* row = r.pool->block(layer, false, ids[pos / 4]) + std::size_t{pos % 4} * s.row_bytes();
+          out.insert(out.end(), row, row + s.row_bytes());
+        }
+      return out;
+    };
+    const auto exported = rows();
+    REQUIRE(r.loop.run_probe(RequestId(1)));
+    REQUIRE(r.sink.until([&] { return r.sink.said.contains(RequestId(1)); }));
+    CHECK(rows() == exported);
+    r.loop.release_blocks(blocks);
+    CHECK(r.free() == 32);
+    CHECK_FALSE(r.loop.run_probe(RequestId(1)));
+
+    // The same tokens in one go, in a pool of their own.
+    auto tokens = Rig::prompt(1, n).tokens;
+    tokens.push_back(5);
+    std::vector<BlockId> fresh;
+    for (std::uint32_t b = 0; b * 4 < tokens.size(); ++b) fresh.emplace_back(b);
+    Rig other;
+    std::vector<float> want(test::FakeModel::kVocab);
+    const engine::ForwardSeq whole{tokens, 0, fresh, true};
+    REQUIRE(other.model.forward({&whole, 1}, *other.pool, want, nullptr));
+    CHECK(r.sink.said[RequestId(1)] == want);
+  }
+}
+
+TEST_CASE("a probe's blocks come back whatever becomes of it") {
+  Rig r;
+  REQUIRE(r.loop.submit(Rig::probed(1, 60, 5)));
+  REQUIRE(r.computed(1));
+  r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  CHECK(r.free() == 32 - 16);  // the loop keeps its own
+  SECTION("cancelled before it ran") {
+    CHECK_FALSE(r.loop.cancel(RequestId(1)));
+    CHECK_FALSE(r.loop.run_probe(RequestId(1)));
+  }
+  SECTION("everything is cancelled") { r.loop.cancel_all(); }
+  SECTION("its pass fails") {
+    r.model.fail_next = true;
+    REQUIRE(r.loop.run_probe(RequestId(1)));
+    REQUIRE(r.sink.until([&] { return r.sink.probe_errors.contains(RequestId(1)); }));
+  }
+  SECTION("others wait for its room") {
+    REQUIRE(r.loop.submit(Rig::prompt(2, 128)));
+    CHECK(r.loop.figures().waiting == 1);
+    REQUIRE(r.loop.run_probe(RequestId(1)));
+    REQUIRE(r.computed(2));
+    r.loop.release_blocks(r.sink.seen[RequestId(2)].blocks);
+  }
+  CHECK(r.free() == 32);
+}
+
+TEST_CASE("a prompt with no room for a probe, or with a token that does not exist, runs without") {
+  Rig r;
+  REQUIRE(r.loop.submit(Rig::probed(1, 128, 5)));
+  REQUIRE(r.computed(1));
+  CHECK_FALSE(r.loop.run_probe(RequestId(1)));
+  r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  REQUIRE(r.loop.submit(Rig::probed(2, 20, test::FakeModel::kVocab)));
+  REQUIRE(r.computed(2));
+  CHECK_FALSE(r.loop.run_probe(RequestId(2)));
+  r.loop.release_blocks(r.sink.seen[RequestId(2)].blocks);
+  CHECK(r.free() == 32);
 }
