@@ -83,12 +83,21 @@ json profiles_json(const Serving& s) {
       decode = std::max(decode, n.speeds[i].decode_bps);
       if (n.info.role == control::Role::prefill) ratio = std::max(ratio, n.speeds[i].ratio);
     }
-    out.push_back({{"name", p.name},
-                   {"kl", p.kl},
-                   {"ratio", ratio},
-                   {"encode_bps", encode},
-                   {"decode_bps", decode},
-                   {"allowed", p.kl <= s.slos().defaults().quality_kl}});
+    json j{{"name", p.name},
+           {"kl", p.kl},
+           {"stated_kl", p.stated_kl},
+           {"ratio", ratio},
+           {"encode_bps", encode},
+           {"decode_bps", decode},
+           {"allowed", p.kl <= s.slos().defaults().quality_kl}};
+    if (const auto* q = s.quality().find(p.name)) {
+      j["probes"] = q->probes;
+      j["drift"] = q->left;
+      j["probed_kl"] = q->probes > 0 ? json(q->recent.mean()) : json();
+      j["probed_top1"] =
+          q->probes > 0 ? json(static_cast<double>(q->same_top1) / static_cast<double>(q->probes)) : json();
+    }
+    out.push_back(std::move(j));
   }
   return out;
 }

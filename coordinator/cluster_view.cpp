@@ -62,7 +62,7 @@ Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
   if (nodes_.empty()) {
     model_ = info.model;
     profiles_.clear();
-    for (const auto& p : info.profiles) profiles_.push_back({p.name, p.stated_kl});
+    for (const auto& p : info.profiles) profiles_.push_back({p.name, p.stated_kl, p.stated_kl});
   } else {
     SLUICE_TRY(check_model(info));
   }
@@ -147,6 +147,13 @@ void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
   d->second.reserved_blocks -= std::min(blocks, d->second.reserved_blocks);
   d->second.seqs -= std::min(1U, d->second.seqs);
   sync_load(d->second);
+}
+
+void ClusterView::set_kl(std::string_view profile, double kl) {
+  const auto it = std::ranges::find(profiles_, profile, &ProfileEntry::name);
+  if (it == profiles_.end()) return;
+  it->kl = kl;
+  if (!stale_) snapshot_.profiles[static_cast<std::size_t>(it - profiles_.begin())].kl = kl;
 }
 
 const NodeRecord* ClusterView::find(const NodeId& node) const {

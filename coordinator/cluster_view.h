@@ -57,6 +57,9 @@ class ClusterView {
   void prefill_finished(const NodeId& prefill, std::uint64_t tokens);
   void release(const NodeId& decode, std::uint32_t blocks);
 
+  /// What quality budgets are compared with from now on.
+  void set_kl(std::string_view profile, double kl);
+
   /// Kept up to date by every call above; built anew only when a node came or went.
   [[nodiscard]] const ClusterSnapshot& snapshot();
   /// As snapshot(), with only those nodes usable that continue what nodes with these bits began. With lossless KV it

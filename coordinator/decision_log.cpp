@@ -1,6 +1,7 @@
 #include "coordinator/decision_log.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace sluice::coordinator {
 namespace {
@@ -29,6 +30,8 @@ json error_json(const std::optional<Error>& e) {
 }
 
 }  // namespace
+
+double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
   const bool placed = s.placement > 0;

@@ -10,6 +10,9 @@
 
 namespace sluice::coordinator {
 
+/// Seconds since 1970, for entries.
+[[nodiscard]] double unix_now();
+
 class DecisionLog {
  public:
   explicit DecisionLog(std::size_t capacity) : capacity_(capacity) {}

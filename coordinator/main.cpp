@@ -43,6 +43,11 @@ int main(int argc, char** argv) {
   app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--quality-probe-share", s.quality.share,
+                 "Share of requests under a lossy profile whose first token is compared with exact KV (0: none, 1: "
+                 "every request)")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str();
   app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();
@@ -54,6 +59,7 @@ int main(int argc, char** argv) {
     log::init("coordinator", "", log_options.level, log_options.format);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
+    s.quality.seed = s.controller.seed;
     return coordinator::run_app(o);
   });
 }

@@ -18,8 +18,6 @@ constexpr std::chrono::milliseconds kCallTimeout{5000};
 constexpr std::chrono::milliseconds kProbeTimeout{20000};
 constexpr std::chrono::milliseconds kSweep{100};
 
-double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
 /// The prefill node's report may come this much after a leg's last token.
 constexpr std::chrono::milliseconds kReportGrace{250};
 
@@ -55,6 +53,7 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       figures_(metrics, model_.id),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
+      quality_(o.quality),
       slos_(o.slo),
       sweep_timer_(io),
       registry_(io, clock, o.registry, view_,
@@ -131,6 +130,9 @@ void Serving::place(const SessionPtr& s) {
   }
   RequestFeatures f = s->features;
   if (bound) f.profile = s->profile;
+  const auto trial = f.profile || s->resumes > 0 ? std::nullopt : quality_.trial(f.quality_budget, now);
+  s->trial = trial.has_value();
+  if (trial) f.profile = trial;
   const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
   const Placed placed = placement_.decide(c, f, deadline, now);
   if (const auto* d = std::get_if<Decision>(&placed)) return launch(s, c, *d);
@@ -172,8 +174,9 @@ void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decisi
   s->predicted_ttft_s = k.predicted_ttft_s;
   s->predicted_tpot_s = k.predicted_tpot_s;
   s->kl = k.kl;
-  s->reason = d.reason;
+  s->reason = s->trial ? ChoiceReason::explore : d.reason;
   s->considered = d.considered;
+  s->probed = s->resumes == 0 && (s->trial || quality_.wants_probe(s->profile));
   s->prefill_tokens = s->features.prompt_tokens - 1;
   s->prefill_reported = false;
   s->blocks = blocks_needed(s->features, c.decodes[k.decode].block_size);
@@ -196,6 +199,7 @@ void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, st
   s->predicted_tpot_s = 0;
   s->reason = ChoiceReason::only;
   s->considered = 1;
+  s->probed = false;
   s->blocks = blocks_needed(s->features, c.decodes[decode].block_size);
   remember_bits(*s);
   reserve(s);
@@ -221,6 +225,7 @@ void Serving::reserve(const SessionPtr& s) {
   if (const NodeRecord* p = view_.find(s->prefill)) r.prefill_incarnation = p->info.incarnation;
   r.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
   r.priority = s->spec.priority;
+  r.probe = s->probed;
   registry_.call(s->decode, ctl::type::kReserve, to_json(r), kCallTimeout,
                  [this, s, placement = s->placement](Result<json> reply) { reserved(s, placement, std::move(reply)); });
 }
@@ -248,6 +253,7 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
   p.profile = s->profile;
   p.priority = s->spec.priority;
   p.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
+  if (s->probed) p.probe_token = s->spec.prompt->back();
   registry_.call(s->prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
                  [this, s, placement = s->placement](Result<json> r) {
                    if (s->placement == placement && s->state == SessionState::prefilling && !r) again(s, r.error());
@@ -314,6 +320,7 @@ void Serving::on_node_up(const NodeId& node) {
     log::warn(
         "nodes compute with other bits: neither continues the other's answers after a failure",
         {{"node", node}, {"other", other->info.node}, {"differ", difference(bits_of(n->info), bits_of(other->info))}});
+  bind_quality();
   probe_paths(node);
   pump();
 }
@@ -356,6 +363,7 @@ void Serving::on_event(const NodeId& node, const std::string& type, const json& 
   if (type == ctl::type::kPrefillDone) return on_prefill_done(node, body);
   if (type == ctl::type::kKvReady) return on_kv_ready(node, body);
   if (type == ctl::type::kFinished) return on_finished(node, body);
+  if (type == ctl::type::kProbeResult) return on_probe_result(node, body);
   log::debug("unknown event", {{"node", node}, {"type", type}});
 }
 
@@ -547,16 +555,6 @@ void Serving::note_slo(const std::string& name, json now, const std::string& who
 Result<json> Serving::explain_slo(const std::string& name) {
   SLUICE_ASSIGN(const Slo slo, slos_.find(name));
   return coordinator::explain_slo(name, slo, log_.recent(name), view_.snapshot(), placement_, clock_.now());
-}
-
-json Serving::save_state() const { return {{"policy", placement_.save()}, {"slo", slos_.to_json()}}; }
-
-void Serving::load_state(const json& state) {
-  if (state.contains("slo"))
-    if (auto r = slos_.restore(state["slo"]); !r) log::warn("SLO classes not used", {{"why", r.error().message}});
-  if (!state.contains("policy")) return;
-  if (auto r = placement_.load(state["policy"], clock_.now()); !r)
-    log::warn("learned state not used", {{"why", r.error().message}});
 }
 
 Result<> Serving::drain_node(const NodeId& node) {

@@ -15,6 +15,7 @@
 #include "coordinator/decision_log.h"
 #include "coordinator/node_registry.h"
 #include "coordinator/policy/placement.h"
+#include "coordinator/policy/quality_watch.h"
 #include "coordinator/serving_metrics.h"
 #include "coordinator/session.h"
 #include "coordinator/slo_book.h"
@@ -29,6 +30,7 @@ struct ServingOptions {
   std::size_t max_waiting = 1024;
   double request_timeout_s = 600;
   ControllerOptions controller;
+  QualityWatchOptions quality;
   RegistryOptions registry;
 };
 
@@ -53,6 +55,7 @@ class Serving final : public Backend {
   /// Called after every change that should be on disk at once.
   void on_change(std::function<void()> f) { on_change_ = std::move(f); }
   [[nodiscard]] const ClusterView& view() const noexcept { return view_; }
+  [[nodiscard]] const QualityWatch& quality() const noexcept { return quality_; }
   [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
   [[nodiscard]] std::size_t active() const noexcept { return sessions_.size(); }
@@ -95,6 +98,10 @@ class Serving final : public Backend {
   void on_kv_ready(const NodeId& node, const nlohmann::json& body);
   void on_finished(const NodeId& node, const nlohmann::json& body);
 
+  void on_probe_result(const NodeId& node, const nlohmann::json& body);
+
+  void bind_quality();
+  void show_quality();
   void learn(const Session& s);
   void complete(const SessionPtr& s);
   void finish(const SessionPtr& s, LegEnd end, std::string_view outcome);
@@ -113,6 +120,7 @@ class Serving final : public Backend {
   mutable ServingMetrics figures_;
   ClusterView view_;
   Placement placement_;
+  QualityWatch quality_;
   SloBook slos_;
   std::function<void()> on_change_;
   DecisionLog log_{1000};

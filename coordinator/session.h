@@ -42,6 +42,8 @@ struct Session {
   std::uint32_t blocks = 0;            // held on the decode node, in our account
   std::uint64_t prefill_tokens = 0;    // queued on the prefill node, in our account
   bool prefill_reported = false;
+  bool trial = false;   // runs under a profile that was left, to see whether it keeps its quality again
+  bool probed = false;  // the nodes compare what received and exact KV make the model say
 
   std::vector<TokenId> emitted;  // tokens already given to the sink, in order
   TimePoint decided{};

@@ -29,6 +29,11 @@ std::string speed_of(const json& node) {
   return v > 0 ? fmt::format("{:.2f} ms/step", v) : "-";
 }
 
+std::string short_number(const json& j, const char* key) {
+  const json* v = field(j, key);
+  return v != nullptr && v->is_number() ? fmt::format("{:.3g}", v->get<double>()) : "-";
+}
+
 std::string predicted_and_actual(const json& d, const char* predicted, const char* actual) {
   return fmt::format("{} / {}", millis_at(d, predicted), millis_at(d, actual));
 }
@@ -138,10 +143,12 @@ std::string slo_explain_text(const json& x) {
 }
 
 std::string profiles_text(const json& answer) {
-  Table t({"PROFILE", ">KL", ">RATIO", ">ENCODE", ">DECODE", "ALLOWED"});
+  Table t(
+      {"PROFILE", ">KL", ">STATED KL", ">PROBED KL", ">TOP-1", ">PROBES", ">RATIO", ">ENCODE", ">DECODE", "ALLOWED"});
   for (const auto& p : list(answer, "profiles"))
-    t.row({word(p, "name"), word(p, "kl"), word(p, "ratio"), rate_at(p, "encode_bps"), rate_at(p, "decode_bps"),
-           word(p, "allowed")});
+    t.row({word(p, "name"), word(p, "kl"), word(p, "stated_kl"), short_number(p, "probed_kl"),
+           short_number(p, "probed_top1"), word(p, "probes"), word(p, "ratio"), rate_at(p, "encode_bps"),
+           rate_at(p, "decode_bps"), word(p, "allowed")});
   return t.text();
 }
 
@@ -149,9 +156,13 @@ std::string decisions_text(const json& answer) {
   Table t({">SEQ", "REQUEST", "PAIR", "PROFILE", "REASON", ">TTFT PRED / ACTUAL", ">TPOT PRED / ACTUAL", ">KV RAW",
            ">WIRE", "OUTCOME", "WHY"});
   for (const auto& d : list(answer, "decisions")) {
-    if (d.is_object() && d.contains("event")) {  // an operator's change between the requests
-      t.row({word(d, "seq"), word(d, "peer"), "", "", word(d, "event"), "", "", "", "", word(d, "slo_class"),
-             slo_line(object_at(d, "slo"))});
+    if (d.is_object() && d.contains("event")) {      // a change of settings or profiles between the requests
+      const bool quality = d.contains("probed_kl");  // what probes said of a profile
+      t.row({word(d, "seq"), quality ? "" : word(d, "peer"), "", quality ? word(d, "profile") : "", word(d, "event"),
+             "", "", "", "", quality ? "" : word(d, "slo_class"),
+             quality ? fmt::format("KL stated {}, probed {}, taken for {}", short_number(d, "stated_kl"),
+                                   short_number(d, "probed_kl"), short_number(d, "effective_kl"))
+                     : slo_line(object_at(d, "slo"))});
       continue;
     }
     t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),

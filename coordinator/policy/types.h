@@ -29,7 +29,8 @@ struct ProfileSpeed {
 /// Names and stated quality of the cluster's profiles, in one fixed order that arms index.
 struct ProfileEntry {
   std::string name;
-  double kl = 0.0;  // stated, or measured when higher
+  double kl = 0.0;  // stated, or measured when probes say that it is higher; what quality budgets are compared with
+  double stated_kl = 0.0;
 };
 
 struct LinkState {

@@ -65,6 +65,8 @@ class FakeNode {
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }
 
+  void probed(const ctl::ProbeResult& r) { link_.notify(ctl::type::kProbeResult, to_json(r)); }
+
   std::vector<ctl::ReserveRequest> reserves;
   std::vector<ctl::PrefillRequest> prefills;
   std::optional<Error> refused;
