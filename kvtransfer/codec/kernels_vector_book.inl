@@ -207,9 +207,10 @@ struct LloydQuantizer {
 };
 
 /// Groups of eight heads: fn(norms, head of the group, x, sign, number of the vector) for those that are not the
-/// generic code's, slow(x, sign, number) for the others.
-template <std::uint32_t kDim, class Fn, class Slow>
-inline void each_vector(const BookShape& s, const std::uint16_t* signs, RowsIn rows, Fn&& fn, Slow&& slow) {
+/// generic code's, slow(x, sign, number) for the others; then group(norms, heads, number of the first).
+template <std::uint32_t kDim, class Fn, class Slow, class Group>
+inline void each_vector(const BookShape& s, const std::uint16_t* signs, RowsIn rows, Fn&& fn, Slow&& slow,
+                        Group&& group) {
   for (std::uint32_t r = 0; r < rows.n; ++r) {
     const std::byte* next = row_ahead(rows, r);
     for (std::uint32_t first = 0; first < s.heads; first += kGroup) {
@@ -225,6 +226,7 @@ inline void each_vector(const BookShape& s, const std::uint16_t* signs, RowsIn r
         else
           fn(norms, h, rows.at[r] + 2 * from, sign, number);
       }
+      group(norms, n, std::size_t{r} * s.heads + first);
     }
   }
 }
@@ -246,7 +248,32 @@ void encode_symbols(const BookShape& s, const std::uint16_t* signs, RowsIn rows,
       },
       [&](const std::byte* x, const std::uint16_t* sign, std::size_t number) {
         book_encode_vector(s, sign, x, scales + number, symbols + number * kDim);
-      });
+      },
+      [](const Norms&, std::uint32_t, std::size_t) {});
+}
+
+/// What sums for the best scale come to, as bf16: of n heads, but for those of the generic code.
+inline void store_best_scales(const I (&zc)[kGroup], const I (&cc)[kGroup], const Norms& norms, float unit,
+                              std::uint16_t most, std::uint32_t n, std::byte* scales) {
+  const __m256 quotient = _mm256_div_ps(_mm256_cvtepi32_ps(fold32(zc)), _mm256_cvtepi32_ps(fold32(cc)));
+  const __m256 best = _mm256_mul_ps(_mm256_mul_ps(quotient, _mm256_set1_ps(256.0F)),
+                                    _mm256_div_ps(_mm256_load_ps(norms.rms), _mm256_set1_ps(unit)));
+  // As book_scale_bits().
+  const __m256i b = _mm256_castps_si256(best), one = _mm256_set1_epi32(1);
+  const __m256i up = _mm256_add_epi32(_mm256_set1_epi32(0x7fff), _mm256_and_si256(_mm256_srli_epi32(b, 16), one));
+  __m256i bits = _mm256_srli_epi32(_mm256_add_epi32(b, up), 16);
+  bits = _mm256_and_si256(bits, _mm256_cmpgt_epi32(bits, _mm256_set1_epi32(kBf16MinNormal - 1)));
+  const __m256 below = _mm256_cmp_ps(best, _mm256_set1_ps(bf16_to_f32(most)), _CMP_LT_OQ);
+  bits = _mm256_blendv_epi8(_mm256_set1_epi32(most), bits, _mm256_castps_si256(below));
+  alignas(16) std::uint16_t all[kGroup];
+  _mm_store_si128(reinterpret_cast<__m128i*>(all),
+                  _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1)));
+  if (n == kGroup && norms.slow == 0) [[likely]] {
+    std::memcpy(scales, all, sizeof all);
+    return;
+  }
+  for (std::uint32_t h = 0; h < n; ++h)
+    if ((norms.slow >> h & 1U) == 0) store_bf16(scales, h, all[h]);
 }
 
 /// lloyd with 16 levels and bf16 scales, packed.
@@ -256,12 +283,15 @@ void encode_packed4(const BookShape& s, const std::uint16_t* signs, RowsIn rows,
   const LloydQuantizer<16> quantizer(s);
   const float unit = s.gain * static_cast<float>(s.block);
   const std::uint16_t most = book_max_scale(Quantizer::lloyd, s.block);
+  I zc[kGroup], cc[kGroup];
+  for (std::uint32_t h = 0; h < kGroup; ++h) zc[h] = cc[h] = set32(1);
   each_vector<kDim>(
       s, signs, rows,
       [&](const Norms& norms, std::uint32_t h, const std::byte* x, const std::uint16_t* sign, std::size_t number) {
-        I z[kDim / kWords], symbol[kRegs], zc = zero(), cc = zero();
+        I z[kDim / kWords], symbol[kRegs], zc_of = zero(), cc_of = zero();
         integers<kRotated>(x, sign, norms.gain[h], z);
-        unrolled<kRegs>([&](auto i) { symbol[i] = quantizer(z[2 * i], z[2 * i + 1], zc, cc); });
+        unrolled<kRegs>([&](auto i) { symbol[i] = quantizer(z[2 * i], z[2 * i + 1], zc_of, cc_of); });
+        zc[h] = zc_of, cc[h] = cc_of;
         std::byte* out = codes + number * (kDim / 2);
         if constexpr (kRegs == 1) {
           const I v = order_symbols<kRotated>(symbol[0]);
@@ -271,13 +301,14 @@ void encode_packed4(const BookShape& s, const std::uint16_t* signs, RowsIn rows,
             store(out + i * kBytes, order_symbols<kRotated>(or_i(symbol[i], shl16<4>(symbol[i + kRegs / 2]))));
           });
         }
-        const float best = static_cast<float>(sum32(zc)) / static_cast<float>(sum32(cc)) * 256.0F;
-        store_bf16(scales, number, book_scale_bits(best * (norms.rms[h] / unit), most));
       },
       [&](const std::byte* x, const std::uint16_t* sign, std::size_t number) {
         std::uint8_t symbols[kDim];
         book_encode_vector(s, sign, x, scales + 2 * number, symbols);
         pack_generic(4, 1, kDim, symbols, codes + number * (kDim / 2));
+      },
+      [&](const Norms& norms, std::uint32_t n, std::size_t number) {
+        store_best_scales(zc, cc, norms, unit, most, n, scales + 2 * number);
       });
 }
 

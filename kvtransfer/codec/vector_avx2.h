@@ -153,10 +153,12 @@ inline __m256 fold(const F (&s)[8][kSumRegs]) {
   const F x = four(two(0, 4), two(1, 5)), y = four(two(2, 6), two(3, 7));
   return add(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd));
 }
-inline std::int32_t sum32(I v) {
-  __m128i b = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-  b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+inline __m256i fold32(const I (&s)[8]) {
+  // Lanes hold heads 0 to 3 and 4 to 7.
+  const auto two = [&](int a, int b) {
+    return add32(_mm256_permute2x128_si256(s[a], s[b], 0x20), _mm256_permute2x128_si256(s[a], s[b], 0x31));
+  };
+  return _mm256_hadd_epi32(_mm256_hadd_epi32(two(0, 4), two(1, 5)), _mm256_hadd_epi32(two(2, 6), two(3, 7)));
 }
 inline std::uint16_t max_of_u16(I v) {
   const __m128i b = _mm_max_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

@@ -177,11 +177,15 @@ inline __m256 fold(const F (&s)[8][kSumRegs]) {
   const __m512i at = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
   return _mm512_castps512_ps256(_mm512_permutexvar_ps(at, z));
 }
-inline std::int32_t sum32(I v) {
-  const __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
-  __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-  b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+/// Sum of each of eight registers of 32-bit integers.
+inline __m256i fold32(const I (&s)[8]) {
+  const auto two = [](I a, I b) { return add32(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee)); };
+  const auto four = [](I a, I b) { return add32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd)); };
+  const I x = four(two(s[0], s[1]), two(s[2], s[3])), y = four(two(s[4], s[5]), two(s[6], s[7]));
+  const I e = add32(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
+  const I z = add32(e, _mm512_shuffle_epi32(e, _MM_PERM_CDAB));
+  const __m512i at = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+  return _mm512_castsi512_si256(_mm512_permutexvar_epi32(at, z));
 }
 inline std::uint16_t max_of_u16(I v) {
   const __m256i a = _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
