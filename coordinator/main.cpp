@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   auto& s = o.serving;
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
+  double max_tpot_ms = 0;
   app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
@@ -38,6 +39,10 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")->capture_default_str();
+  app.add_option("--max-tpot-ms", max_tpot_ms,
+                 "Refuse (429) what is expected to be decoded slower than this once its prompt is computed; 0: nothing")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--max-waiting", s.max_waiting, "Requests that may wait for room")->capture_default_str();
   app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")->capture_default_str();
   app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
@@ -59,6 +64,7 @@ int main(int argc, char** argv) {
     log::init("coordinator", "", log_options.level, log_options.format);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
+    s.max_tpot_s = max_tpot_ms * 1e-3;
     s.quality.seed = s.controller.seed;
     return coordinator::run_app(o);
   });

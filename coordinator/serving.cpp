@@ -21,11 +21,6 @@ constexpr std::chrono::milliseconds kSweep{100};
 /// The prefill node's report may come this much after a leg's last token.
 constexpr std::chrono::milliseconds kReportGrace{250};
 
-/// Holds something on nodes that must be taken back if it fails.
-bool placed(const Session& s) {
-  return s.state == SessionState::reserving || s.state == SessionState::prefilling || s.state == SessionState::decoding;
-}
-
 /// Errors of a node that another placement may heal.
 bool worth_another_try(Errc c) {
   return c == Errc::unavailable || c == Errc::resource_exhausted || c == Errc::deadline_exceeded || c == Errc::stale ||
@@ -134,22 +129,13 @@ void Serving::place(const SessionPtr& s) {
   s->trial = trial.has_value();
   if (trial) f.profile = trial;
   const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
-  const Placed placed = placement_.decide(c, f, deadline, now);
-  if (const auto* d = std::get_if<Decision>(&placed)) return launch(s, c, *d);
+  Placed placed = placement_.decide(c, f, deadline, now);
+  if (auto* d = std::get_if<Decision>(&placed)) {
+    const auto late = s->trial ? std::nullopt : too_slow(*s, c, *d);
+    return late ? refuse(*late) : launch(s, c, *d);
+  }
   if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
   wait(s);
-}
-
-void Serving::wait(const SessionPtr& s) {
-  const double per_leg = drain_rate_ > 0 ? 1.0 / drain_rate_ : 0.0;
-  const double expected = per_leg * static_cast<double>(waiting_.size() + 1);
-  const bool too_long = s->features.waited_s + expected > deadline_s(*s) && s->resumes == 0;
-  if (waiting_.size() >= options_.max_waiting || too_long) {
-    figures_.on_refused(name(Errc::resource_exhausted));
-    return fail_session(s, Error{Errc::resource_exhausted, "every decode node is full; retry later", {}},
-                        std::max(1.0, std::ceil(expected)));
-  }
-  waiting_.emplace(Key{s->spec.priority, s->id.value()}, s);
 }
 
 /// Places waiting legs in order until one does not fit; a later, smaller one must not starve it. A leg that no node
@@ -262,7 +248,7 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
 
 /// Takes back what the present placement holds, on the nodes and in our account.
 void Serving::undo(const SessionPtr& s) {
-  if (!placed(*s)) return;
+  if (!s->placed()) return;
   if (!s->prefill_reported) {
     drop_prefill(s);
     tell_cancel(s->prefill, s->id);
@@ -351,7 +337,7 @@ void Serving::probe_paths(const NodeId& node) {
 void Serving::on_node_lost(const NodeId& node) {
   std::vector<SessionPtr> hit;
   for (const auto& [id, s] : sessions_) {
-    if (!placed(*s)) continue;
+    if (!s->placed()) continue;
     if (s->decode == node || (s->prefill == node && !s->prefill_reported)) hit.push_back(s);
   }
   std::ranges::sort(hit, {}, [](const SessionPtr& s) { return s->id; });
@@ -435,7 +421,7 @@ void Serving::on_finished(const NodeId& node, const json& body) {
   auto m = ctl::parse<ctl::Finished>(body);
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   const SessionPtr s = find(m->request);
-  if (!s || s->decode != node || !placed(*s)) return;
+  if (!s || s->decode != node || !s->placed()) return;
   if (m->error) return again(s, *m->error);
   if (m->reason == "cancelled") return;  // we asked for it and have moved on
   view_.release(s->decode, s->blocks);
@@ -483,9 +469,7 @@ void Serving::fail_session(const SessionPtr& s, Error e, std::optional<double> r
 
 void Serving::end(const SessionPtr& s, std::string_view outcome) {
   const TimePoint now = clock_.now();
-  const double gap = last_end_ == TimePoint{} ? 0 : seconds(now - last_end_);
-  if (gap > 0) drain_rate_ = drain_rate_ == 0 ? 1 / gap : 0.9 * drain_rate_ + 0.1 * std::min(1 / gap, 1e4);
-  last_end_ = now;
+  if (!s->emitted.empty()) admission_.observe_output(static_cast<double>(s->emitted.size()), outcome == "stop");
   const double e2e = seconds((s->finished == TimePoint{} ? now : s->finished) - s->spec.received);
   figures_.on_end(*s, outcome, e2e);
   log_.record(*s, outcome, unix_now());

@@ -14,6 +14,7 @@
 #include "coordinator/backend.h"
 #include "coordinator/decision_log.h"
 #include "coordinator/node_registry.h"
+#include "coordinator/policy/admission.h"
 #include "coordinator/policy/placement.h"
 #include "coordinator/policy/quality_watch.h"
 #include "coordinator/serving_metrics.h"
@@ -28,6 +29,7 @@ struct ServingOptions {
   Slo slo;
   double max_wait_s = 30;  // the latest TTFT worth admitting when a request states none of its own
   std::size_t max_waiting = 1024;
+  double max_tpot_s = 0;  // the slowest TPOT worth admitting when a request states none of its own; 0: any
   double request_timeout_s = 600;
   ControllerOptions controller;
   QualityWatchOptions quality;
@@ -77,6 +79,10 @@ class Serving final : public Backend {
   [[nodiscard]] double deadline_s(const Session& s) const;
   void place(const SessionPtr& s);
   void wait(const SessionPtr& s);
+  [[nodiscard]] std::vector<Occupant> occupants() const;
+  [[nodiscard]] Ahead ahead_of(const Session& s) const;
+  [[nodiscard]] std::optional<Refusal> too_slow(const Session& s, const ClusterSnapshot& c, Decision& d);
+  void count_early(const char* why);
   void pump();
   void launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d);
   void launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode);
@@ -120,6 +126,7 @@ class Serving final : public Backend {
   mutable ServingMetrics figures_;
   ClusterView view_;
   Placement placement_;
+  Admission admission_{placement_};
   QualityWatch quality_;
   SloBook slos_;
   std::function<void()> on_change_;
@@ -127,8 +134,6 @@ class Serving final : public Backend {
   std::unordered_map<RequestId, SessionPtr> sessions_;
   std::map<Key, SessionPtr> waiting_;
   std::uint64_t next_id_ = 1;
-  double drain_rate_ = 0;  // EWMA of ended legs per second, for Retry-After
-  TimePoint last_end_{};
   bool draining_ = false;
   boost::asio::steady_timer sweep_timer_;
   NodeRegistry registry_;

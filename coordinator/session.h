@@ -60,6 +60,10 @@ struct Session {
   std::string end_reason;
   TimePoint finished{};
 
+  /// Holds something on nodes that must be taken back if it fails.
+  [[nodiscard]] bool placed() const noexcept {
+    return state == SessionState::reserving || state == SessionState::prefilling || state == SessionState::decoding;
+  }
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.

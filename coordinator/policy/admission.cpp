@@ -1,0 +1,130 @@
+#include "coordinator/policy/admission.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice::coordinator {
+namespace {
+
+constexpr double kHorizon = 600;      // seconds ahead at most
+constexpr int kHalvings = 12;         // of the horizon: to 0.15 s
+constexpr double kLongestRetry = 60;  // forecasts beyond that are guesses
+
+double retry_after(double s) { return std::clamp(std::ceil(s), 1.0, kLongestRetry); }
+
+}  // namespace
+
+Occupancy Forecast::at(std::size_t node, double in_s) const {
+  Occupancy out;
+  for (const Occupant& o : all_) {
+    if (o.node != node) continue;
+    const double begins = std::max(o.starts_in_s, 0.0);
+    if (in_s < begins && !o.holds) continue;
+    const double tokens = o.emitted + (o.tpot_s > 0 ? std::max(in_s - begins, 0.0) / o.tpot_s : 0.0);
+    const double p = lengths_.survival(tokens, o.emitted, o.limit);
+    const double spread = p * (1 - p);
+    out.blocks += p * o.blocks;
+    out.blocks_var += spread * o.blocks * o.blocks;
+    out.seqs += p;
+    out.seqs_var += spread;
+  }
+  return out;
+}
+
+bool Forecast::room(const DecodeView& d, std::size_t node, double in_s, double blocks, double doubt) const {
+  const Occupancy o = at(node, in_s);
+  return o.blocks + doubt * std::sqrt(o.blocks_var) + blocks <= d.total_blocks &&
+         o.seqs + doubt * std::sqrt(o.seqs_var) + 1 <= d.max_seqs;
+}
+
+bool Admission::room_for_all(const ClusterSnapshot& c, double blocks, const Forecast& f, const Ahead& ahead,
+                             double in_s) {
+  double free_blocks = 0;
+  double free_seats = 0;
+  bool fits = false;
+  for (std::size_t d = 0; d < c.decodes.size(); ++d) {
+    if (!c.decodes[d].usable) continue;
+    const Occupancy o = f.at(d, in_s);
+    free_blocks += std::max(c.decodes[d].total_blocks - o.blocks, 0.0);
+    free_seats += std::max(c.decodes[d].max_seqs - o.seqs, 0.0);
+    fits |= f.room(c.decodes[d], d, in_s, blocks, 0);
+  }
+  return fits && free_blocks >= ahead.blocks + blocks && free_seats >= ahead.seqs + 1;
+}
+
+/// What is held only becomes less as long as nothing new is admitted, so halving finds the time.
+std::optional<double> Admission::room_in_s(const ClusterSnapshot& c, double blocks, const Forecast& f,
+                                           const Ahead& ahead) const {
+  if (!room_for_all(c, blocks, f, ahead, kHorizon)) return std::nullopt;
+  double early = 0;
+  double late = kHorizon;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = 0.5 * (early + late);
+    (room_for_all(c, blocks, f, ahead, middle) ? late : early) = middle;
+  }
+  return late;
+}
+
+std::optional<Candidate> Admission::best_then(const ClusterSnapshot& c, const RequestFeatures& r, const Forecast* f,
+                                              double in_s, TimePoint now) {
+  then_ = c;
+  for (std::size_t d = 0; d < then_.decodes.size(); ++d) {
+    DecodeView& v = then_.decodes[d];
+    const Occupancy o = f != nullptr ? f->at(d, in_s) : Occupancy{};
+    const double used = std::min(std::ceil(o.blocks), static_cast<double>(v.total_blocks));
+    v.free_blocks = v.total_blocks - static_cast<std::uint32_t>(used);
+    v.seqs = static_cast<std::uint32_t>(std::lround(o.seqs));
+  }
+  return placement_.preview(then_, r, now);
+}
+
+std::optional<Refusal> Admission::check_wait(const ClusterSnapshot& c, const RequestFeatures& r,
+                                             std::span<const Occupant> all, const Ahead& ahead, double deadline_s,
+                                             TimePoint now) {
+  if (!lengths_.known()) return std::nullopt;
+  std::uint32_t block_size = 1;
+  for (const DecodeView& d : c.decodes)
+    if (d.usable) block_size = std::max(block_size, d.block_size);
+  const Forecast f(lengths_, all);
+  const auto room = room_in_s(c, blocks_needed(r, block_size), f, ahead);
+  const auto after = best_then(c, r, nullptr, 0, now);
+  const double start = room.value_or(kHorizon) + (after ? after->predicted_ttft_s : 0);
+  if (r.waited_s + start <= deadline_s) return std::nullopt;
+  return Refusal{
+      Error{Errc::resource_exhausted,
+            fmt::format("every decode node is full; this request is expected to start in {:.1f} s, more than "
+                        "the {:.1f} s it may wait; retry later",
+                        start, std::max(deadline_s - r.waited_s, 0.0)),
+            {}},
+      retry_after(r.waited_s + start - deadline_s)};
+}
+
+std::optional<Refusal> Admission::check_speed(const ClusterSnapshot& c, const RequestFeatures& r, Decision& d,
+                                              std::span<const Occupant> all, double limit_s, TimePoint now) {
+  // What is on a node now, prefills on their way included, is the most it will be without new ones.
+  if (d.chosen.predicted_tpot_s <= limit_s || !lengths_.known()) return std::nullopt;
+  const auto idle = best_then(c, r, nullptr, 0, now);
+  if (!idle || idle->predicted_tpot_s > limit_s) return std::nullopt;
+  const Forecast f(lengths_, all);
+  const double prefill_end = d.chosen.predicted_ttft_s;
+  auto fast = [&](double in_s) {
+    const auto k = best_then(c, r, &f, in_s, now);
+    return k && k->predicted_tpot_s <= limit_s ? k : std::nullopt;
+  };
+  if (const auto k = fast(prefill_end)) {
+    // A place on that node must be free now, too: blocks are reserved before prefill.
+    const DecodeView& v = c.decodes[k->decode];
+    if (blocks_needed(r, v.block_size) <= v.free_blocks && v.seqs < v.max_seqs) d.chosen = *k;
+    return std::nullopt;
+  }
+  double wait = 1;
+  while (wait < kLongestRetry && !fast(prefill_end + wait)) wait *= 2;
+  return Refusal{Error{Errc::resource_exhausted,
+                       fmt::format("no decode node will generate a token within {:.0f} ms by the time this prompt is "
+                                   "computed; retry later",
+                                   limit_s * 1e3),
+                       {}},
+                 retry_after(wait)};
+}
+
+}  // namespace sluice::coordinator

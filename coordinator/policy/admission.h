@@ -1,0 +1,87 @@
+#pragma once
+// Whether a request should be taken in, from what decode nodes will hold when its prefill ends, not from what they hold
+// now. Pure logic over a snapshot, usable by the simulator; not thread-safe.
+//
+// Between a request's admission and its first decode step lies its prefill. A rule that looks at the decode nodes' load
+// of the moment admits everything for as long as a prefill takes, then refuses everything until that burst has ended,
+// and so on (the fluctuation that the Mooncake paper, FAST '25, describes). So here each request that runs or is on its
+// way stands in the forecast with the chance that it is still there at the time in question: prefills on their way are
+// counted when they arrive, running ones by the learned distribution of output lengths.
+//
+// Two questions are answered before any prefill is spent. A request that must wait for room: will it start in time? And
+// one that states how fast it must be decoded: will a node decode that fast when its prefill ends? A no is a Refusal
+// with the time after which it is expected to be a yes.
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "coordinator/policy/output_lengths.h"
+#include "coordinator/policy/placement.h"
+
+namespace sluice::coordinator {
+
+/// A request that is or will be on a decode node.
+struct Occupant {
+  std::size_t node = 0;  // index among the snapshot's decode nodes
+  double blocks = 0;
+  double emitted = 0, limit = 0;  // output tokens so far and at most
+  double starts_in_s = 0;         // until its first decode step; <= 0: it decodes
+  double tpot_s = 0;
+  bool holds = true;  // its place is taken already while its KV is on its way
+};
+
+/// What a node is expected to hold at some time.
+struct Occupancy {
+  double blocks = 0, blocks_var = 0;
+  double seqs = 0, seqs_var = 0;
+};
+
+class Forecast {
+ public:
+  /// Both are borrowed.
+  Forecast(const OutputLengths& lengths, std::span<const Occupant> all) : lengths_(lengths), all_(all) {}
+  [[nodiscard]] Occupancy at(std::size_t node, double in_s) const;
+  /// Whether a node is expected to have this much room, with `doubt` standard deviations to spare.
+  [[nodiscard]] bool room(const DecodeView& d, std::size_t node, double in_s, double blocks, double doubt) const;
+
+ private:
+  const OutputLengths& lengths_;
+  std::span<const Occupant> all_;
+};
+
+/// Requests that stand before one in the queue.
+struct Ahead {
+  double blocks = 0, seqs = 0;
+};
+
+class Admission {
+ public:
+  explicit Admission(Placement& placement) : placement_(placement) {}
+
+  void observe_output(double tokens, bool by_itself) { lengths_.observe(tokens, by_itself); }
+  [[nodiscard]] const OutputLengths& lengths() const noexcept { return lengths_; }
+
+  /// For a request that no decode node has room for now. Nothing: let it wait.
+  [[nodiscard]] std::optional<Refusal> check_wait(const ClusterSnapshot& c, const RequestFeatures& r,
+                                                  std::span<const Occupant> all, const Ahead& ahead, double deadline_s,
+                                                  TimePoint now);
+  /// For a request that could go now and must be decoded within limit_s a token. May change the choice to a pair that
+  /// will be fast enough. Never refuses what idle nodes could not do either: waiting would not help that.
+  [[nodiscard]] std::optional<Refusal> check_speed(const ClusterSnapshot& c, const RequestFeatures& r, Decision& d,
+                                                   std::span<const Occupant> all, double limit_s, TimePoint now);
+
+ private:
+  [[nodiscard]] std::optional<double> room_in_s(const ClusterSnapshot& c, double blocks, const Forecast& f,
+                                                const Ahead& ahead) const;
+  [[nodiscard]] static bool room_for_all(const ClusterSnapshot& c, double blocks, const Forecast& f, const Ahead& ahead,
+                                         double in_s);
+  /// The best candidate if the decode nodes were as they are forecast to be; idle without a forecast.
+  [[nodiscard]] std::optional<Candidate> best_then(const ClusterSnapshot& c, const RequestFeatures& r,
+                                                   const Forecast* f, double in_s, TimePoint now);
+
+  Placement& placement_;
+  OutputLengths lengths_;
+  ClusterSnapshot then_;  // reused
+};
+
+}  // namespace sluice::coordinator

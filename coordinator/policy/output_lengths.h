@@ -1,0 +1,41 @@
+#pragma once
+// How long outputs are, learned from those that ended: what running requests still hold is predicted from it.
+//
+// Most outputs end by themselves, the others are cut off at their own limit, and of those it is only known that they
+// would have been longer. So this is a product-limit estimate (Kaplan and Meier 1958) over buckets that grow with the
+// length, which forgets slowly; the first few outputs weigh little against a prior in which every length up to the
+// limit is as likely. Pure; not thread-safe.
+#include <array>
+#include <cstddef>
+
+namespace sluice::coordinator {
+
+class OutputLengths {
+ public:
+  /// Fewer outputs than this say nothing that a request should be refused for.
+  static constexpr double kKnown = 16;
+
+  /// An output ended: by itself, or it was cut off (its limit, its client).
+  void observe(double tokens, bool by_itself);
+  /// The chance that an output with this limit is longer than `tokens`.
+  [[nodiscard]] double survival(double tokens, double limit) const;
+  /// The chance that one which has `emitted` tokens and still runs is longer than `tokens`.
+  [[nodiscard]] double survival(double tokens, double emitted, double limit) const;
+  [[nodiscard]] bool known() const noexcept { return weight_ >= kKnown; }
+
+ private:
+  static constexpr std::size_t kBuckets = 128;
+  static constexpr double kPerOctave = 8;  // buckets for each doubling of (tokens + 1)
+  [[nodiscard]] static double position(double tokens);
+  void rebuild();
+
+  std::array<double, kBuckets> ended_{}, left_{};  // by themselves; in any way
+  std::array<double, kBuckets + 1> survival_ = [] {
+    std::array<double, kBuckets + 1> s{};
+    s.fill(1);
+    return s;
+  }();  // at each bucket's lower edge
+  double weight_ = 0;
+};
+
+}  // namespace sluice::coordinator
