@@ -1,21 +1,19 @@
 // Suite "codec": what each profile costs one core and how much it saves, on KV shaped as Llama-3.1-8B's (8 KV heads of
 // 128, bf16) in pages of 16 tokens that lie in random order. Rates count uncompressed bytes. Every rate stands beside a
-// memcpy of the same bytes by the same core, measured in turn with it.
+// memcpy of the same bytes by the same core, measured in turn with it. Arguments: names of profiles, if not all.
 #include <time.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstring>
-#include <numeric>
-#include <random>
 #include <thread>
 
-#include "kvtransfer/codec/bf16.h"
 #include "kvtransfer/codec/codecs.h"
-#include "kvtransfer/transfer_plan.h"
 #include "kvtransfer/wire/frame.h"
 #include "kvtransfer/wire/seal.h"
 #include "tools/bench/bench_util.h"
 #include "tools/bench/codec_cuda.h"
+#include "tools/bench/codec_heap.h"
+#include "tools/bench/codec_workload.h"
 
 namespace sluice::bench {
 namespace {
@@ -36,122 +34,6 @@ double cpu_seconds_of(F&& fn) {
   return now() - start;
 }
 
-constexpr std::uint32_t kHeads = 8, kHeadDim = 128, kLayers = 32, kPageRows = 16;
-constexpr std::size_t kChannels = std::size_t{kHeads} * kHeadDim;
-constexpr std::size_t kRowBytes = 2 * kChannels;
-constexpr std::uint32_t kPatternTokens = 1024;
-constexpr std::size_t kMostBytes = std::size_t{256} << 20;  // KV held at once; larger models repeat layers anyway
-
-/// Keys: channels with means of their own, some an order of magnitude larger. Values: centred, heavier tails. Both
-/// correlated from token to token.
-std::vector<std::uint16_t> pattern(KvKind kind, std::uint32_t seed) {
-  std::mt19937 gen(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> mean(kChannels), spread(kChannels), state(kChannels);
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    spread[c] = std::exp(0.5F * normal(gen));
-    if (kind == KvKind::key) {
-      if (gen() % 50 == 0) spread[c] *= 8;
-      mean[c] = 1.5F * spread[c] * normal(gen);
-    }
-  }
-  std::vector<std::uint16_t> v(kChannels * kPatternTokens);
-  for (std::size_t i = 0; i < v.size(); ++i) {
-    const std::size_t c = i % kChannels;
-    state[c] = 0.7F * state[c] + 0.7F * normal(gen);
-    v[i] = f32_to_bf16(mean[c] + spread[c] * state[c]);
-  }
-  return v;
-}
-
-/// One side's KV memory: blocks of 16 rows in random order, each (layer, kind) through its own page list.
-class Store {
- public:
-  Store(std::uint32_t layers, std::uint32_t tokens)
-      : pages_per_plane_((tokens + kPageRows - 1) / kPageRows),
-        memory_(2 * std::size_t{layers} * pages_per_plane_ * kPageRows * kRowBytes) {
-    std::vector<std::size_t> order(memory_.size() / (kPageRows * kRowBytes));
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::shuffle(order.begin(), order.end(), std::mt19937(7));
-    for (const std::size_t i : order) pages_.push_back(memory_.data() + i * kPageRows * kRowBytes);
-    const_pages_.assign(pages_.begin(), pages_.end());
-  }
-  void fill() {
-    for (std::size_t p = 0; p < pages_.size(); ++p) {
-      static const std::vector<std::uint16_t> patterns[] = {pattern(KvKind::key, 1), pattern(KvKind::value, 2)};
-      const auto& from = patterns[p / pages_per_plane_ % 2];
-      const std::size_t at = p % pages_per_plane_ * kPageRows % kPatternTokens;
-      std::memcpy(pages_[p], from.data() + at * kChannels, kPageRows * kRowBytes);
-    }
-  }
-  [[nodiscard]] ConstRows rows(const SegmentShape& s) const {
-    return {std::span(const_pages_).subspan(first_page(s), pages_per_plane_), kPageRows, s.first_token, kRowBytes};
-  }
-  [[nodiscard]] MutRows mutable_rows(const SegmentShape& s) {
-    return {std::span(pages_).subspan(first_page(s), pages_per_plane_), kPageRows, s.first_token, kRowBytes};
-  }
-  [[nodiscard]] std::span<std::byte> memory() noexcept { return memory_; }
-
- private:
-  [[nodiscard]] std::size_t first_page(const SegmentShape& s) const noexcept {
-    return (2 * std::size_t{s.layer} + static_cast<std::size_t>(s.kind)) * pages_per_plane_;
-  }
-  std::size_t pages_per_plane_;
-  std::vector<std::byte> memory_;
-  std::vector<std::byte*> pages_;
-  std::vector<const std::byte*> const_pages_;
-};
-
-struct Encoded {
-  SegmentShape shape;
-  std::size_t at = 0, size = 0;
-};
-
-/// One chunk of prompt, cut into frames as a transfer would be.
-struct Workload {
-  explicit Workload(std::uint32_t token_count)
-      : tokens(token_count),
-        layers(static_cast<std::uint32_t>(
-            std::clamp<std::size_t>(kMostBytes / (2 * kRowBytes * token_count), 1, kLayers))),
-        source(layers, tokens),
-        target(layers, tokens),
-        raw_bytes(2 * kRowBytes * tokens * layers),
-        wire(raw_bytes + raw_bytes / 8) {
-    source.fill();
-    const KvLayout layout{.layers = layers, .kv_heads = kHeads, .head_dim = kHeadDim};
-    TransferPlanner planner(layout, {});
-    for (std::uint32_t l = 0; l < layers; ++l)
-      for (const FrameSpec& f : planner.layer_done({0, tokens}, l)) {
-        ++frames;
-        for (std::uint32_t i = 0; i < f.segments(); ++i) segments.push_back({f.segment(layout, tokens, i)});
-      }
-  }
-  std::uint32_t tokens, layers;
-  Store source, target;
-  std::size_t raw_bytes;
-  std::vector<std::byte> wire;
-  std::size_t frames = 0;
-  std::vector<Encoded> segments;
-};
-
-Result<std::size_t> encode_all(Workload& w, const Profile& p, CodecScratch& scratch) {
-  std::size_t used = 0;
-  for (Encoded& e : w.segments) {
-    e.at = used;
-    SLUICE_ASSIGN(e.size, p.codec->encode(e.shape, w.source.rows(e.shape), std::span(w.wire).subspan(used), scratch));
-    used += e.size;
-  }
-  return used;
-}
-
-Result<> decode_all(Workload& w, const Profile& p, CodecScratch& scratch) {
-  for (const Encoded& e : w.segments) {
-    SLUICE_TRY(
-        p.codec->decode(e.shape, std::span(w.wire).subspan(e.at, e.size), w.target.mutable_rows(e.shape), scratch));
-  }
-  return {};
-}
-
 struct Rates {
   double copy = 0, encode = 0, decode = 0;  // uncompressed GB/s
   double ratio = 0;                         // uncompressed bytes over everything that goes on the wire
@@ -162,13 +44,12 @@ Result<Rates> measure(Workload& w, const Profile& p, std::size_t rounds) {
   std::vector<double> copy, encode, decode;
   std::size_t blobs = 0;
   for (std::size_t i = 0; i <= rounds; ++i) {
-    const double c =
-        cpu_seconds_of([&] { std::memcpy(w.target.memory().data(), w.source.memory().data(), w.raw_bytes); });
+    const double c = cpu_seconds_of([&] { w.copy(); });
     Result<std::size_t> used;
-    const double e = cpu_seconds_of([&] { used = encode_all(w, p, scratch); });
+    const double e = cpu_seconds_of([&] { used = w.encode(*p.codec, scratch); });
     if (!used) return std::unexpected(used.error());
     Result<> decoded;
-    const double d = cpu_seconds_of([&] { decoded = decode_all(w, p, scratch); });
+    const double d = cpu_seconds_of([&] { decoded = w.decode(*p.codec, scratch); });
     if (!decoded) return std::unexpected(decoded.error());
     blobs = *used;
     if (i == 0) continue;  // touches the memory and warms the caches
@@ -195,46 +76,92 @@ void add_rates(std::vector<Figure>& out, const std::string& name, const Rates& r
                    Measured{"KVServe cachegen+bitcomp, one H100", 63.4 * 8, "Gb/s"}});
 }
 
-Result<> add_profiles(std::vector<Figure>& out, Workload& w, Isa isa, std::size_t rounds) {
-  const auto registry = make_registry(isa);
+/// Which profiles to measure; the suite's arguments.
+class Wanted {
+ public:
+  explicit Wanted(const std::vector<std::string>& names) : names_(names) {}
+  bool operator()(std::string_view name) const {
+    return names_.empty() || std::ranges::find(names_, name) != names_.end();
+  }
+
+ private:
+  const std::vector<std::string>& names_;
+};
+
+/// Every profile of this build; those on calibrated channels with the workload's own calibration.
+Result<std::unique_ptr<CodecRegistry>> whole_registry(Isa isa) {
+  return make_registry(builtin_profiles_json(), isa, workload_calibration());
+}
+
+Result<> add_profiles(std::vector<Figure>& out, Workload& w, Isa isa, const Wanted& wanted, std::size_t rounds) {
+  SLUICE_ASSIGN(const auto registry, whole_registry(isa));
   for (const Profile& p : registry->profiles()) {
+    if (!wanted(p.name)) continue;
     SLUICE_ASSIGN(const Rates r, measure(w, p, rounds));
     add_rates(out, fmt::format("{}/{}/{}_tokens", p.name, name(isa), w.tokens), r);
   }
   return {};
 }
 
-/// Wall seconds of `threads` threads that each encode, then decode, a workload of their own.
-Result<double> together(std::vector<std::unique_ptr<Workload>>& loads, std::size_t threads, const Profile& p) {
-  std::vector<Result<>> done(threads);
-  const double s = seconds_of([&] {
-    std::vector<std::jthread> crew;
-    for (std::size_t i = 0; i < threads; ++i)
-      crew.emplace_back([&, i] {
-        CodecScratch scratch;
-        const auto used = encode_all(*loads[i], p, scratch);
-        done[i] = used ? decode_all(*loads[i], p, scratch) : std::unexpected(used.error());
-      });
-  });
-  for (const Result<>& r : done) SLUICE_TRY(r);
-  return s;
+/// What a thread that starts with nothing needs beside rows and wire, to encode and then to decode all of a chunk.
+Result<> add_memory(std::vector<Figure>& out, const Wanted& wanted) {
+  Workload w(512);
+  SLUICE_ASSIGN(const auto registry, whole_registry(supported_isas().back()));
+  for (const Profile& p : registry->profiles()) {
+    if (!wanted(p.name)) continue;
+    std::size_t most = 0;
+    Result<> done;
+    std::jthread([&] {
+      const HeapPeak peak;
+      CodecScratch scratch;
+      const auto used = w.encode(*p.codec, scratch);
+      done = used ? w.decode(*p.codec, scratch) : std::unexpected(used.error());
+      most = peak.bytes();
+    }).join();
+    SLUICE_TRY(done);
+    constexpr double kMiB = 1 << 20;
+    out.push_back({p.name + "/extra_memory", static_cast<double>(most) / kMiB, "MiB",
+                   Measured{"a chunk of 512 tokens", kChunkBytes / kMiB, "MiB"}});
+  }
+  return {};
 }
 
-/// Speed of two threads over one's. Wall time, so that it means something only on a machine with nothing else to do.
-Result<> add_two_cores(std::vector<Figure>& out, std::size_t rounds) {
+/// Wall seconds of fn(i) on `threads` threads at a time.
+template <class Fn>
+double together(std::size_t threads, Fn&& fn) {
+  return seconds_of([&] {
+    std::vector<std::jthread> crew;
+    for (std::size_t i = 0; i < threads; ++i) crew.emplace_back([&fn, i] { fn(i); });
+  });
+}
+
+/// Speed of two threads over one's, each with a workload of its own, beside that of two threads that memcpy. Wall time,
+/// so that it means something only on a machine with nothing else to do.
+Result<> add_two_cores(std::vector<Figure>& out, const Wanted& wanted, std::size_t rounds) {
   std::vector<std::unique_ptr<Workload>> loads;
   for (int i = 0; i < 2; ++i) loads.push_back(std::make_unique<Workload>(512));
   const auto registry = make_registry();
-  for (const char* name : {"ll-fast", "q8", "h4", "h4r"}) {
+  for (const char* name : {"ll-fast", "q8", "int4", "h4", "h4r"}) {
     const Profile* p = registry->profile(name);
-    if (p == nullptr) continue;
-    std::vector<double> ratio;
-    for (std::size_t i = 0; i <= rounds; ++i) {
-      SLUICE_ASSIGN(const double one, together(loads, 1, *p));
-      SLUICE_ASSIGN(const double two, together(loads, 2, *p));
-      if (i > 0) ratio.push_back(2 * one / two);
+    if (p == nullptr || !wanted(name)) continue;
+    std::vector<Result<>> done(2);
+    const auto code = [&](std::size_t i) {
+      CodecScratch scratch;
+      const auto used = loads[i]->encode(*p->codec, scratch);
+      done[i] = used ? loads[i]->decode(*p->codec, scratch) : std::unexpected(used.error());
+    };
+    const auto copy = [&](std::size_t i) { loads[i]->copy(); };
+    std::vector<double> gain, bound;
+    for (std::size_t i = 0; i <= 2 * rounds; ++i) {
+      const double copy_one = together(1, copy), copy_two = together(2, copy);
+      const double one = together(1, code), two = together(2, code);
+      for (const Result<>& r : done) SLUICE_TRY(r);
+      if (i == 0) continue;
+      gain.push_back(2 * one / two);
+      bound.push_back(2 * copy_one / copy_two);
     }
-    out.push_back({fmt::format("{}/two_cores", name), median(ratio), "x one", std::nullopt});
+    out.push_back({fmt::format("{}/two_cores", name), median(gain), "x one",
+                   Measured{"memcpy on two threads", median(bound), "x one"}});
   }
   return {};
 }
@@ -273,19 +200,21 @@ Result<> add_seals(std::vector<Figure>& out, std::size_t rounds) {
 
 SuiteResult run_codec_suite(const BenchOptions& options) {
   std::vector<Figure> out;
+  const Wanted wanted(options.arguments);
   const std::size_t rounds = options.quick ? 3 : 9;
   const std::vector<std::uint32_t> sizes =
       options.quick ? std::vector<std::uint32_t>{512} : std::vector<std::uint32_t>{512, 4096, 32768};
   for (const std::uint32_t tokens : sizes) {
     Workload w(tokens);
-    SLUICE_TRY(add_profiles(out, w, supported_isas().back(), rounds));
+    SLUICE_TRY(add_profiles(out, w, supported_isas().back(), wanted, rounds));
     if (tokens == 512)  // the slower instruction sets once
       for (const Isa isa : supported_isas().first(supported_isas().size() - 1))
-        SLUICE_TRY(add_profiles(out, w, isa, options.quick ? 1 : 3));
+        SLUICE_TRY(add_profiles(out, w, isa, wanted, options.quick ? 1 : 3));
   }
-  if (core_count() > 1) SLUICE_TRY(add_two_cores(out, rounds));
+  SLUICE_TRY(add_memory(out, wanted));
+  if (core_count() > 1) SLUICE_TRY(add_two_cores(out, wanted, rounds));
   SLUICE_TRY(add_cuda_figures(out, options));
-  SLUICE_TRY(add_seals(out, rounds));
+  if (options.arguments.empty()) SLUICE_TRY(add_seals(out, rounds));
   return out;
 }
 

@@ -72,6 +72,7 @@ class Sink final : public prefill::PrefillSink {
   }
   void on_computed(RequestId id, const prefill::PromptTimes&) override { out->computed(id); }
   void on_failed(RequestId id, const Error& why) override { out->fail(id, why); }
+  void on_probed(RequestId, Result<std::span<const float>>) override {}
 };
 
 struct Setup {
