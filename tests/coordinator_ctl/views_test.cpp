@@ -52,6 +52,35 @@ TEST_CASE("views of a server of another version show what they can") {
   CHECK_NOTHROW(explain_text({{"stages_ms", 5}, {"quality", 5}}));
 }
 
+TEST_CASE("profiles show KL as stated, as probed and as it counts, and a change of it stands among decisions") {
+  const json j{{"profiles",
+                {{{"name", "h4"},
+                  {"kl", 1.5},
+                  {"stated_kl", 0.02},
+                  {"probed_kl", 0.98765},
+                  {"probed_top1", 0.25},
+                  {"probes", 17},
+                  {"drift", true},
+                  {"allowed", false}},
+                 {{"name", "raw"}, {"kl", 0}, {"stated_kl", 0}, {"probed_kl", nullptr}, {"probes", 0}}}}};
+  const std::string text = profiles_text(j);
+  for (const char* part : {"STATED KL", "h4", "1.5", "0.02", "0.988", "0.25", "17"}) {
+    CAPTURE(text, part);
+    CHECK(text.find(part) != std::string::npos);
+  }
+  const json d{{"decisions",
+                {{{"seq", 9},
+                  {"event", "quality_left"},
+                  {"profile", "h4"},
+                  {"stated_kl", 0.02},
+                  {"effective_kl", 1.5},
+                  {"probed_kl", 0.98765}}}}};
+  const std::string line = decisions_text(d);
+  CAPTURE(line);
+  CHECK(line.find("quality_left") != std::string::npos);
+  CHECK(line.find("KL stated 0.02, probed 0.988, taken for 1.5") != std::string::npos);
+}
+
 TEST_CASE("decisions show the pair, the profile, and prediction beside measurement") {
   const json j{{"decisions",
                 {{{"seq", 4},

@@ -61,6 +61,41 @@ TEST_CASE("KV that cannot be held is refused with 429, and served later", "[syst
   CHECK(poll_until([&] { return c.idle(); }, 5s));
 }
 
+TEST_CASE("who cannot get room before its own deadline is told so at once", "[system]") {
+  Cluster c({.kv_memory_mib = 10, .coordinator_flags = {"--lease-ms", "30000"}});
+  const auto text = heldout_tokens(c);
+  // What outputs are like must be known: nobody is refused on a guess.
+  for (int i = 0; i < 20; ++i)
+    (void)complete(c, {{"prompt", slice(text, 100 * i, 60)}, {"max_tokens", 8}, {"ignore_eos", true}});
+  const json small{{"prompt", slice(text, 9000, 1500)}, {"max_tokens", 100}};
+  const json large{{"prompt", slice(text, 0, 500)}, {"max_tokens", 3500}, {"ignore_eos", true}};
+  auto hurried = [&] {
+    return sluice::http::request({.address = c.http(),
+                                  .method = "POST",
+                                  .target = "/v1/completions",
+                                  .headers = {{"content-type", "application/json"}, {"x-slo-ttft-ms", "60"}},
+                                  .body = small.dump(),
+                                  .timeout = 30s});
+  };
+
+  sluice::http::ClientResponse refused;
+  const Streamed first = stream_completion(c, large, [&](std::size_t chunks) {
+    if (chunks < 2 || refused.status != 0) return true;
+    c.signal("d0", SIGSTOP);  // so that it cannot be through before the other has asked
+    refused = hurried().value_or(sluice::http::ClientResponse{.status = -1});
+    c.signal("d0", SIGCONT);
+    return true;
+  });
+  REQUIRE(first.done);
+  CAPTURE(refused.body);
+  REQUIRE(refused.status == 429);
+  CHECK(std::stoi(refused.headers.at("retry-after")) >= 1);
+  CHECK(refused.body.find("is expected to start in") != std::string::npos);
+  CHECK(c.metric("coordinator", "sluice_early_rejections_total", "why=\"room\"") == 1);
+  CHECK(complete(c, small)["usage"]["completion_tokens"] > 0);
+  CHECK(poll_until([&] { return c.idle(); }, 5s));
+}
+
 TEST_CASE("a request that no node could ever hold is refused for good", "[system]") {
   const Cluster c({.kv_memory_mib = 4});  // 2,048 tokens
   const auto text = heldout_tokens(c);
