@@ -137,6 +137,8 @@ void check_class(const ClassSpec& c, Fields& f) {
   switch (c.quantizer) {
     case Quantizer::absmax:
       if (!one_of(c.levels, {15, 255})) f.wrong("with absmax needs 15 or 255 levels");
+      // Its symbols leave the quantizer packed, two in a byte.
+      if (c.levels == 15 && c.coder != Coder::pack) f.wrong("with absmax and 15 levels needs coder pack");
       break;
     case Quantizer::lloyd:
       if (!one_of(c.levels, {4, 8, 16})) f.wrong("with lloyd needs 4, 8 or 16 levels");
@@ -225,6 +227,7 @@ Result<ProfileSpec> read_profile(const json& j, std::size_t index) {
   const json* classes = f.find("classes");
   const std::string key = f.text("key", p.builtin.empty()), value = f.text("value", p.builtin.empty());
   const json* rules = f.find("rules");
+  (void)f.find("measured");  // figures that sluice-profiler leaves beside a profile, for people
   if (classes != nullptr && !classes->is_object()) f.wrong("has 'classes' that are no object");
   if (rules != nullptr && !rules->is_array()) f.wrong("has 'rules' that are no list");
   SLUICE_TRY(f.done());
@@ -256,6 +259,9 @@ Result<std::vector<ProfileSpec>> parse_profiles(std::string_view text) {
   const json j = json::parse(text, nullptr, false, true);
   if (j.is_discarded() || !j.is_object() || !j.contains("profiles") || !j["profiles"].is_array())
     return fail(Errc::invalid_argument, "profiles must be JSON of the form {{\"profiles\": [...]}}");
+  if (j.contains("format") && (j["format"] != "sluice-profile-library" || j.value("version", json()) != 1))
+    return fail(Errc::unsupported, "profiles of format {} version {}; this build reads sluice-profile-library 1",
+                j["format"].dump(), j.value("version", json()).dump());
   if (j["profiles"].size() > kMaxProfiles) return fail(Errc::invalid_argument, "more than {} profiles", kMaxProfiles);
   std::vector<ProfileSpec> out;
   for (const json& e : j["profiles"]) {

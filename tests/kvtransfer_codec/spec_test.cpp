@@ -49,6 +49,8 @@ TEST_CASE("a mistake in a profile is named") {
   CHECK_THAT(refusal(profile("", R"("quantizer": "absmax", "scale": "log8")")), Contains("log8"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "fp8", "axis": "channel")")), Contains("axis"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "fp8", "coder": "rans")")), Contains("rans"));
+  // Was accepted once, and decoded to values that had nothing to do with what was sent.
+  CHECK_THAT(refusal(profile("", R"("quantizer": "absmax", "levels": 15, "coder": "zstd")")), Contains("coder pack"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "fp8", "coder": "raw")")), Contains("coder"));
   CHECK_THAT(refusal(profile("", R"("coder": "pack")")), Contains("without a quantizer"));
   CHECK_THAT(refusal(profile("", R"("coder": "raw")")), Contains("KL of 0"));
