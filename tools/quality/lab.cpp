@@ -133,10 +133,7 @@ const std::byte* Lab::vector(const Row& r, std::uint32_t layer, bool value, std:
          std::size_t{head} * s.head_dim * engine::size_of(s.dtype);
 }
 
-Result<std::vector<TokenId>> text_windows(const Lab& lab, const std::filesystem::path& file, std::uint32_t window) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Errc::not_found, "cannot read {}", file.string());
-  const std::string all{std::istreambuf_iterator<char>(in), {}};
+Result<std::vector<TokenId>> windows_of_text(const Lab& lab, const std::string& all, std::uint32_t window) {
   SLUICE_ASSIGN(const auto text, lab.tokenizer().encode(all, false));
   std::vector<TokenId> windows;
   for (std::size_t i = 0; i + window - 1 <= text.size(); i += window - 1) {
@@ -144,6 +141,14 @@ Result<std::vector<TokenId>> text_windows(const Lab& lab, const std::filesystem:
     windows.insert(windows.end(), text.begin() + static_cast<std::ptrdiff_t>(i),
                    text.begin() + static_cast<std::ptrdiff_t>(i + window - 1));
   }
+  return windows;
+}
+
+Result<std::vector<TokenId>> text_windows(const Lab& lab, const std::filesystem::path& file, std::uint32_t window) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(Errc::not_found, "cannot read {}", file.string());
+  const std::string all{std::istreambuf_iterator<char>(in), {}};
+  SLUICE_ASSIGN(auto windows, windows_of_text(lab, all, window));
   if (windows.empty()) return fail(Errc::invalid_argument, "{} has fewer than {} tokens", file.string(), window);
   return windows;
 }

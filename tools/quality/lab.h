@@ -82,7 +82,10 @@ class Lab {
   kv::CodecScratch scratch_;
 };
 
-/// Windows of `window` tokens from a text file: the beginning token, then consecutive text.
+/// Windows of `window` tokens from a text: the beginning token, then consecutive text; none if it is too short.
+[[nodiscard]] Result<std::vector<TokenId>> windows_of_text(const Lab& lab, const std::string& text,
+                                                           std::uint32_t window);
+/// The same from a file; invalid_argument if it is too short.
 [[nodiscard]] Result<std::vector<TokenId>> text_windows(const Lab& lab, const std::filesystem::path& file,
                                                         std::uint32_t window);
 

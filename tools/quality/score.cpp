@@ -4,62 +4,11 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <random>
+
+#include "tools/quality/sums.h"
 
 namespace sluice::quality {
 namespace {
-
-std::vector<double> log_softmax(std::span<const float> logits) {
-  const double top = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float l : logits) sum += std::exp(l - top);
-  std::vector<double> out;
-  for (const float l : logits) out.push_back(l - top - std::log(sum));
-  return out;
-}
-
-std::size_t argmax(std::span<const float> v) {
-  return static_cast<std::size_t>(std::ranges::max_element(v) - v.begin());
-}
-
-/// What is added up for one codec.
-struct Sums {
-  Damage damage;
-  std::vector<double> kl;
-  std::vector<double> same_top;  // by window
-  double nll = 0;
-};
-
-/// 95% interval of the mean of `by_window`, resampling windows. Seeded: the same figures give the same interval.
-Interval bootstrap(const std::vector<double>& by_window) {
-  std::mt19937_64 gen(1);
-  std::uniform_int_distribution<std::size_t> pick(0, by_window.size() - 1);
-  std::vector<double> means(1000);
-  for (double& m : means) {
-    for (std::size_t i = 0; i < by_window.size(); ++i) m += by_window[pick(gen)];
-    m /= static_cast<double>(by_window.size());
-  }
-  std::ranges::sort(means);
-  return {means[25], means[974]};
-}
-
-Score finish(Sums& s, double reference_nll) {
-  const auto n = static_cast<double>(s.kl.size());
-  std::ranges::sort(s.kl);
-  auto& ratios = s.damage.segment_ratios;
-  std::ranges::sort(ratios);
-  return {.ratio = static_cast<double>(s.damage.raw_bytes) / static_cast<double>(s.damage.wire_bytes),
-          .ratio_p50 = ratios[ratios.size() / 2],
-          .ratio_worst = ratios.front(),
-          .key_error = s.damage.worst(false),
-          .value_error = s.damage.worst(true),
-          .kl_mean = std::accumulate(s.kl.begin(), s.kl.end(), 0.0) / n,
-          .kl_p99 = s.kl[static_cast<std::size_t>(0.99 * (n - 1))],
-          .top1 = std::accumulate(s.same_top.begin(), s.same_top.end(), 0.0) / static_cast<double>(s.same_top.size()),
-          .top1_95 = bootstrap(s.same_top),
-          .perplexity_change = std::exp((s.nll - reference_nll) / n) - 1};
-}
 
 std::size_t windows_of(std::span<const TokenId> tokens, const ScoreOptions& o) {
   const std::size_t all = tokens.size() / o.window;
@@ -110,22 +59,25 @@ Result<std::vector<Score>> score(Lab& lab, std::span<const kv::Codec* const> cod
       SLUICE_TRY(lab.pass(*codecs[i - 1], rows[0], rows[i], o.prompt, &sums[i].damage));
       rows[i].pos = o.prompt;
     }
-    std::vector<double> same(count);
+    std::vector<double> same(count), kl(count);
     for (std::uint32_t t = o.prompt; t + 1 < o.window; ++t) {
       SLUICE_TRY(lab.step(rows, std::vector<TokenId>(count, window[t]), logits));
-      const auto best = argmax(std::span(logits).first(vocab));
-      const auto reference = log_softmax(std::span(logits).first(vocab));
+      const auto reference = std::span(logits).first(vocab);
+      const auto best = argmax(reference);
+      const double offset = log_offset(reference);
       for (std::size_t i = 0; i < count; ++i) {
-        const auto own = std::span(logits).subspan(i * vocab, vocab);
-        const auto lp = log_softmax(own);
-        double kl = 0;
-        for (std::uint32_t v = 0; v < vocab; ++v) kl += std::exp(reference[v]) * (reference[v] - lp[v]);
-        sums[i].kl.push_back(std::max(kl, 0.0));
-        same[i] += argmax(own) == best ? 1 : 0;
-        sums[i].nll -= lp[static_cast<std::size_t>(window[t + 1])];
+        const TokenFigures f =
+            compare(reference, offset, best, std::span(logits).subspan(i * vocab, vocab), window[t + 1]);
+        sums[i].kl.push_back(f.kl);
+        kl[i] += f.kl;
+        same[i] += f.same_top ? 1 : 0;
+        sums[i].nll += f.nll;
       }
     }
-    for (std::size_t i = 0; i < count; ++i) sums[i].same_top.push_back(same[i] / (o.window - o.prompt - 1));
+    for (std::size_t i = 0; i < count; ++i) {
+      sums[i].kl_by_window.push_back(kl[i] / (o.window - o.prompt - 1));
+      sums[i].same_top.push_back(same[i] / (o.window - o.prompt - 1));
+    }
     if (o.progress) o.progress(w + 1, n);
   }
   std::vector<Score> out;
@@ -142,7 +94,7 @@ Result<double> perplexity(Lab& lab, std::span<const TokenId> windows, const Scor
     Row r = lab.row(0, o.window);
     for (std::uint32_t t = 0; t + 1 < o.window; ++t, ++count) {
       SLUICE_TRY(lab.run(r, window.subspan(t, 1), logits));
-      nll -= log_softmax(logits)[static_cast<std::size_t>(window[t + 1])];
+      nll += log_offset(logits) - logits[static_cast<std::size_t>(window[t + 1])];
     }
   }
   return std::exp(nll / static_cast<double>(count));
