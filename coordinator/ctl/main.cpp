@@ -8,6 +8,7 @@
 #include "coordinator/ctl/bench.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/profile.h"
 #include "coordinator/ctl/simulate.h"
 #include "coordinator/ctl/up.h"
 #include "coordinator/ctl/views.h"
@@ -270,6 +271,14 @@ void add_bench(CLI::App& app, const Common& c, Body& chosen, BenchOptions& o) {
   s->add_flag("--progress", o.progress, "Count along on standard error");
 }
 
+void add_profile(CLI::App& app, const Common& c, Body& chosen) {
+  CLI::App* s = app.add_subcommand("profile", "Find the KV profiles worth offering (sluice-profiler search)");
+  // What it takes is sluice-profiler's to say, --help included.
+  s->set_help_flag();
+  s->prefix_command();
+  s->callback([&c, &chosen, s] { chosen = [&c, args = s->remaining()] { return profile(args, c.json); }; });
+}
+
 void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions& o) {
   CLI::App* s = command(app, chosen, "simulate", "Run the policies over a simulated cluster", [&] {
     o.json = c.json;
@@ -333,6 +342,7 @@ int main(int argc, char** argv) {
   add_drain(app, common, chosen, node);
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
+  add_profile(app, common, chosen);
   add_simulate(app, common, chosen, simulate_options);
   return run_main(app, argc, argv, [&] {
     const auto code = chosen();

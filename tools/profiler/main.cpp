@@ -1,78 +1,16 @@
 // sluice-profiler: figures of a model that nodes and the coordinator use, measured offline.
 //   sluice-profiler calibrate --model DIR --text FILE [--out DIR/kv_calibration.json]
+//   sluice-profiler search --model DIR --prompts FILE --budget N [--out LIB.json]
+//   sluice-profiler search-evidence
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "tools/quality/channels.h"
-#include "tools/quality/score.h"
+#include "tools/profiler/commands.h"
 
 namespace sluice::profiler {
 namespace {
 
-struct CalibrateOptions {
-  std::string model, text, out;
-  std::uint32_t windows = 8, window = 1024, threads = 0;
-  double scale_power = 0;
-};
-
-/// Six digits: a calibration is no more exact than its sample, and the file stays small.
-nlohmann::json rounded(const std::vector<double>& v) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const double x : v) out.push_back(std::stod(fmt::format("{:.6g}", x)));
-  return out;
-}
-
-/// Scales: deviation^power, so that they have a geometric mean of 1 in each head.
-std::vector<double> scales(const std::vector<double>& deviation, std::size_t head_dim, double power) {
-  std::vector<double> out(deviation.size());
-  for (std::size_t h = 0; h < deviation.size(); h += head_dim) {
-    double logs = 0;
-    for (std::size_t i = h; i < h + head_dim; ++i) logs += std::log(deviation[i]) / static_cast<double>(head_dim);
-    for (std::size_t i = h; i < h + head_dim; ++i) out[i] = std::exp(power * (std::log(deviation[i]) - logs));
-  }
-  return out;
-}
-
-Result<> calibrate(const CalibrateOptions& o) {
-  SLUICE_ASSIGN(quality::Lab lab, quality::Lab::open(o.model, {.threads = o.threads}));
-  SLUICE_ASSIGN(const auto text, quality::text_windows(lab, o.text, o.window));
-  const std::uint32_t count =
-      std::min({o.windows, static_cast<std::uint32_t>(text.size() / o.window), lab.rows_that_fit(o.window)});
-  std::vector<quality::Row> rows;
-  for (std::uint32_t w = 0; w < count; ++w) {
-    rows.push_back(lab.row(w, o.window));
-    SLUICE_TRY(lab.run(rows.back(), std::span(text).subspan(std::size_t{w} * o.window, o.window), {}));
-    std::fprintf(stderr, "calibrate: window %u of %u\r%s", w + 1, count, w + 1 == count ? "\n" : "");
-  }
-  const auto m = quality::channel_moments(lab, rows, o.window);
-  const auto& s = lab.shape();
-  nlohmann::json j{{"format", "sluice-kv-calibration/1"},
-                   {"model_hash", lab.model_hash()},
-                   {"tokens", count * o.window},
-                   {"layers", s.layers},
-                   {"kv_heads", s.kv_heads},
-                   {"head_dim", s.head_dim}};
-  for (const std::size_t kind : {0U, 1U})
-    j[kind == 0 ? "key" : "value"] = {
-        {"shift", rounded(m.mean[kind])},
-        {"scale", rounded(scales(m.deviation[kind], s.head_dim, kind == 0 ? o.scale_power : 0))}};
-  const std::string out = o.out.empty() ? o.model + "/kv_calibration.json" : o.out;
-  std::ofstream file(out, std::ios::binary);
-  file << j.dump() << '\n';
-  if (!file.flush()) return fail(Errc::internal, "cannot write {}", out);
-  std::printf("%s: %u tokens, %u layers\n", out.c_str(), count * o.window, s.layers);
-  return {};
-}
-
-int run(int argc, char** argv) {
-  CLI::App app{"Measures what nodes and the coordinator need to know about a model", "sluice-profiler"};
-  app.set_version_flag("--version", std::string("sluice-profiler ") + SLUICE_VERSION);
-  app.set_config("--config");
-  app.require_subcommand(1);
-  CalibrateOptions o;
+void add_calibrate(CLI::App& app, CalibrateOptions& o) {
   auto* c = app.add_subcommand("calibrate", "Mean and scale of every KV channel, for profiles that are calibrated");
   c->add_option("--model", o.model, "Hugging Face model directory")->required()->check(CLI::ExistingDirectory);
   c->add_option("--text", o.text, "Text like what the model will read")->required()->check(CLI::ExistingFile);
@@ -83,12 +21,81 @@ int run(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   c->add_option("--threads", o.threads, "Compute threads; 0 takes all cores")->capture_default_str();
+}
+
+/// What both searches measure with.
+void add_rig(CLI::App& c, RigOptions& o) {
+  c.add_option("--state", o.state, "Measurements, kept as they are made; a later run goes on from them");
+  c.add_option("--window", o.window, "Tokens of a stretch of text: prompt, and what is forced after it")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 1 << 20));
+  c.add_option("--prompt", o.prompt, "Tokens whose KV goes through the codec")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1 << 20));
+  c.add_option("--windows", o.windows, "Stretches of text")->capture_default_str()->check(CLI::Range(1, 1024));
+  c.add_option("--segment-tokens", o.segment_tokens, "Tokens of a transfer's segment")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 4096));
+  c.add_option("--kv-memory-mib", o.kv_memory_mib, "For the KV of all stretches, twice")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  c.add_option("--threads", o.threads, "Compute threads; 0 takes all cores")->capture_default_str();
+}
+
+void add_search(CLI::App& app, SearchCommand& o) {
+  auto* c = app.add_subcommand("search", "Find the KV profiles that are worth offering, within a quality budget");
+  c->add_option("--model", o.rig.model, "Hugging Face model directory")->required()->check(CLI::ExistingDirectory);
+  c->add_option("--prompts", o.rig.prompts, "Text like what the model will read, or JSON lines {prompt, answer?}")
+      ->required()
+      ->check(CLI::ExistingFile);
+  c->add_option("--budget", o.budget, "Quality evaluations")->capture_default_str()->check(CLI::Range(1, 100'000));
+  c->add_option("--quality-kl", o.quality_kl, "Mean KL to bf16 KV that a profile may cost, nats per token")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 10.0));
+  c->add_option("--out", o.out, "The library, for the nodes' --kv-profiles")->capture_default_str();
+  c->add_option("--plot", o.plot, "Default: the library's name with .svg");
+  c->add_option("--keep", o.keep, "Profiles in the library, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  c->add_option("--seed", o.seed, "Of the first picks and the fits")->capture_default_str();
+  c->add_flag("--json", o.json, "The result as JSON on standard output");
+  add_rig(*c, o.rig);
+}
+
+void add_evidence(CLI::App& app, EvidenceCommand& o) {
+  auto* c = app.add_subcommand("search-evidence", "Hold the search against a sub-space that is measured whole");
+  c->add_option("--model", o.rig.model, "Hugging Face model directory")->capture_default_str();
+  c->add_option("--prompts", o.rig.prompts, "Text")->capture_default_str();
+  c->add_option("--quality-kl", o.quality_kl, "Quality budget")->capture_default_str();
+  c->add_option("--seeds", o.seeds, "Searches")->capture_default_str()->check(CLI::Range(1, 100));
+  c->add_option("--fewer", o.fewer, "Evaluations of a search: the sub-space over this")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  c->add_option("--out", o.out, "Directory")->capture_default_str();
+  add_rig(*c, o.rig);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Measures what nodes and the coordinator need to know about a model", "sluice-profiler"};
+  app.set_version_flag("--version", std::string("sluice-profiler ") + SLUICE_VERSION);
+  app.set_config("--config");
+  app.require_subcommand(1);
+  CalibrateOptions calibration;
+  SearchCommand search;
+  EvidenceCommand evidence;
+  evidence.rig.model = "models/sluice-tiny";
+  evidence.rig.prompts = "models/sluice-tiny/eval/heldout.txt";
+  evidence.rig.small = true;
+  add_calibrate(app, calibration);
+  add_search(app, search);
+  add_evidence(app, evidence);
   CLI11_PARSE(app, argc, argv);
-  if (const auto r = calibrate(o); !r) {
-    std::fprintf(stderr, "sluice-profiler: %s\n", r.error().message.c_str());
-    return 1;
-  }
-  return 0;
+  const auto r = app.got_subcommand("calibrate") ? calibrate(calibration)
+                 : app.got_subcommand("search")  ? search_profiles(search)
+                                                 : search_evidence(evidence);
+  if (r) return *r;
+  std::fprintf(stderr, "sluice-profiler: %s\n", r.error().message.c_str());
+  return r.error().code == Errc::cancelled ? 130 : 1;
 }
 
 }  // namespace
