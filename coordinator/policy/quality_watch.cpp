@@ -15,6 +15,7 @@ constexpr double kWeight = 1.0 / std::size(kBet);
 constexpr double kMemory = 256;  // probes that an estimate rests on at most
 constexpr double kGross = 0.5;   // of the clip: a trial that shows this is a strike
 constexpr std::uint32_t kStrikes = 2;
+constexpr std::uint32_t kPatience = 4;  // times the good probes that a return takes: trials in a row, probes judged
 
 json tally_json(const Tally& t) { return {{"n", t.n}, {"sum", t.sum}, {"squares", t.squares}}; }
 
@@ -98,7 +99,7 @@ std::optional<std::string> QualityWatch::trial(double budget, TimePoint now) {
   for (Profile& p : profiles_) {
     if (!p.left || now < p.next_trial || p.stated > budget || effective(p) <= budget) continue;
     if (p.trials == 0) p.window = {};  // what was before the rest is known
-    if (++p.trials > 2 * p.needed) {
+    if (++p.trials > kPatience * p.needed) {
       rest(p, now);
       continue;
     }
@@ -157,9 +158,9 @@ void QualityWatch::rest(Profile& p, TimePoint now) {
 }
 
 std::optional<QualityWatch::Change> QualityWatch::consider_return(Profile& p, double y, TimePoint now) {
-  p.window.add(y, 2.0 * p.needed, options_.half_life_s, now);
+  p.window.add(y, kPatience * p.needed, options_.half_life_s, now);
   if (y >= kGross && ++p.strikes >= kStrikes) rest(p, now);
-  if (p.window.n < p.needed || p.window.mean() > 1 / kClip) return std::nullopt;
+  if (p.window.n < p.needed || p.window.upper() > 1 / kClip) return std::nullopt;
   p.left = false;
   p.upper = 0;
   p.rest_s = options_.rest_s;

@@ -10,12 +10,12 @@
 // from 1 whenever it falls below, and mixes several l. An honest profile then makes a false alarm within N probes with
 // a chance of at most N / alarm, and a profile whose KL is at the clip or above is caught within 6 probes.
 //
-// A life: honest -> (alarm) left -> (its last probes are within what it states) honest. While it is left, its effective
-// KL is the measured upper bound, so requests whose budget that exceeds do not use it. It is probed by those that
-// still may, and after a rest by a few trials: requests whose budget allows the stated KL. Trials that go badly double
-// the rest; a relapse doubles the number of good probes that the next return takes.
-// The upper bound is the mean since the change plus two standard errors: approximate, since nothing free of assumptions
-// exists for an unbounded quantity.
+// A life: honest -> (alarm) left -> (the upper bound of its last probes is within what it states) honest. While it is
+// left, its effective KL is the measured upper bound, so requests whose budget that exceeds do not use it. It is probed
+// by those that still may, and after a rest by a few trials: requests whose budget allows the stated KL. Trials that go
+// badly double the rest; a relapse doubles the number of good probes that the next return takes. The upper bound is the
+// mean since the change plus two standard errors: approximate, since nothing free of assumptions exists for an
+// unbounded quantity.
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>

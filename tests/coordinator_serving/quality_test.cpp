@@ -80,7 +80,7 @@ TEST_CASE("a profile that probes find broken is left, with a line in the log and
   again.join(node_info(ctl::Role::decode, "d1"));
   CHECK(again.serving.view().profiles().at(1).kl > 0.9);
 
-  r.answer("q8", 0.0001, 100);
+  r.answer("q8", 0.0001, 300);
   CHECK(r.kl("q8") == 0.001);
   CHECK(r.b.serving.decisions().since(0, 100).back()["event"] == "quality_kept_again");
 }
