@@ -187,8 +187,26 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
   for (Effect* e : effects) means += e->mean;
   changes_ += shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount);
   for (Effect* e : effects) changes_ += learn(*e, deviation, spread, e == effects[2] ? kProfileVar : kChangeVar);
+  share_out(profiles_[k.profile_slot], pairs_[k.prefill_slot][k.decode_slot].effect);
   ++seen_;
   return true;
+}
+
+/// What the profiles that were learned of have in common is the pair's: with one profile in use, no sample can tell the
+/// two apart, and one in use must not look better or worse for it than those never tried. Each gives by how much it was
+/// learned; the prediction for `own` on `pair` stays.
+void ProfileController::share_out(const Effect& own, Effect& pair) {
+  const auto learned = [](const Effect& e) { return std::max(0.0F, 1 - e.var / kProfileVar); };
+  float sum = 0;
+  float weight = 0;
+  for (const Effect& e : profiles_) {
+    sum += learned(e) * e.mean;
+    weight += learned(e);
+  }
+  if (!(weight > 0)) return;
+  const float common = sum / weight;
+  pair.mean += common * learned(own);
+  for (Effect& e : profiles_) e.mean -= common * learned(e);
 }
 
 void ProfileController::observe_failure(const Candidate& k, TimePoint now) {

@@ -92,6 +92,7 @@ class ProfileController {
   };
   [[nodiscard]] static Effect fresh(float var) { return {.var = var}; }
   void size_up();
+  void share_out(const Effect& own, Effect& pair);
 
   Directory& names_;
   ControllerOptions options_;
