@@ -7,9 +7,11 @@
 #      | unshaped veth            | unshaped veth        control plane, HTTP
 #   sluice-prefill ===== veth, tbf both ways ===== sluice-decode        KV over UCX
 #
-# Two clusters share the shaped link, one at a time: the first meets the steps with nothing but its own requests to
-# learn from; the second, idle meanwhile, runs the statics before and after. Needs root, iproute2 and a kernel with
-# network namespaces, veth and tbf; touches nothing outside the namespaces it makes, and removes them however it ends.
+# Two clusters share the shaped link: the first meets the steps with nothing but its own requests to learn from; the
+# second runs requests pinned to a profile. First all profiles at each rate, one request at a time; then, during the
+# steps, the best few of them in turns, half an interval after each request of the first cluster, so that what else the
+# machine does meets both alike. Needs root, iproute2 and a kernel with network namespaces, veth and tbf; touches nothing
+# outside the namespaces it makes, and removes them however it ends.
 #
 # Exit: 0, or 77 when this machine lacks what is needed (it says what), or 1.
 set -euo pipefail
@@ -17,7 +19,7 @@ cd "$(dirname "$0")/.."
 
 bin=build/bin model=models/sluice-tiny work='' report=1 check=0 keep=0
 rates='50 200 1000 10000 1000 200 50' # Mb/s
-requests=40 statics=6 interval=0.5 prompts='1000,2000,3000' output=4
+requests=60 statics=6 beside=3 interval=0.6 prompts='1000,2000,3000' output=4
 slo_ttft=400 quality_kl=0.05 profiles=''
 
 usage() {
@@ -29,7 +31,8 @@ Usage: tools/shaped_link.sh [options]
   --bin DIR             programs ($bin)
   --rates "A B ..."     Mb/s, in order ("$rates")
   --requests N          per step ($requests)
-  --static-requests N   per static profile and rate, in each of two passes ($statics); 0 leaves the comparators out
+  --static-requests N   per static profile and rate, before the steps ($statics); 0 leaves the comparators out
+  --beside N            so many of the best statics run during the steps ($beside)
   --interval S          between two requests ($interval)
   --prompts A,B,...     prompt lengths in tokens, in turns ($prompts)
   --slo-ttft-ms MS      TTFT objective ($slo_ttft)
@@ -45,13 +48,14 @@ while (($#)); do
     --check) check=1 ;;
     --no-report) report=0 ;;
     --help | -h) usage; exit 0 ;;
-    --bin | --rates | --requests | --static-requests | --interval | --prompts | --slo-ttft-ms | --quality-kl | --profiles | --work)
+    --bin | --rates | --requests | --static-requests | --beside | --interval | --prompts | --slo-ttft-ms | --quality-kl | --profiles | --work)
       (($# > 1)) || { echo "$1 needs a value" >&2; exit 1; }
       case $1 in
         --bin) bin=$2 ;;
         --rates) rates=$2 ;;
         --requests) requests=$2 ;;
         --static-requests) statics=$2 ;;
+        --beside) beside=$2 ;;
         --interval) interval=$2 ;;
         --prompts) prompts=$2 ;;
         --slo-ttft-ms) slo_ttft=$2 ;;
@@ -103,9 +107,9 @@ missing() {
   exit 77
 }
 
-shape() { # Mb/s; bursts of 1 ms, but not less than what one segment of TCP takes
-  local burst=$(($1 * 125)) how=$2
-  ((burst < 65536)) && burst=65536
+shape() { # Mb/s; bursts of 1/4 ms: what leaves in one makes a frame look faster than the link
+  local burst=$(($1 * 31)) how=$2
+  ((burst < 16384)) && burst=16384
   in_p tc qdisc "$how" dev kv-p root tbf rate "$1mbit" burst "$burst" latency 100ms
   in_d tc qdisc "$how" dev kv-d root tbf rate "$1mbit" burst "$burst" latency 100ms
 }
@@ -151,17 +155,21 @@ start() {
     --ucx-net-devices kv-d --data-listen 10.99.3.2:0 >"$work/$name-decode.log" 2>&1 &
 }
 
-load() { in_c python3 tools/shaped_link_load.py --out "$work/requests.jsonl" --interval "$interval" --prompts "$prompts" --output "$output" "$@"; }
+load() { in_c python3 tools/shaped_link_load.py --out "$work/requests.jsonl" --prompts "$prompts" --output "$output" "$@"; }
 
-run_statics() { # pass
-  ((statics > 0)) || return 0
+run_statics() {
+  local n rate
+  n=$(wc -w <<<"$profiles")
   for rate in $(tr ' ' '\n' <<<"$rates" | sort -nu); do
     shape "$rate" change
-    for profile in $profiles; do
-      load --url 127.0.0.1:9200 --count "$statics" --profile "$profile" --label "static $1 $rate"
-    done
-    say "statics at $rate Mb/s, pass $1"
+    load --url 127.0.0.1:9200 --interval 0 --count $((statics * n)) --profiles "$profiles" --label "static 0 $rate"
+    say "statics at $rate Mb/s: done"
   done
+}
+
+best_at() { # Mb/s
+  ((statics > 0)) || return 0
+  python3 tools/shaped_link_report.py --requests "$work/requests.jsonl" --best "$beside" --rate "$1"
 }
 
 say() { echo "shaped_link: $*"; }
@@ -185,18 +193,18 @@ for port in 9100 9200; do in_c python3 tools/shaped_link_load.py --url "127.0.0.
 say "both clusters are up; statics: $profiles"
 
 # A cluster's first requests pay for pages and connections; they are not what is measured.
-for profile in $profiles; do load --url 127.0.0.1:9200 --count 2 --profile "$profile" --label "warm 0 0"; done
-run_statics 1
+load --url 127.0.0.1:9200 --interval 0 --count $((2 * $(wc -w <<<"$profiles"))) --profiles "$profiles" --label "warm 0 0"
+((statics == 0)) || run_statics
 shape "${rates%% *}" change
-load --url 127.0.0.1:9100 --count 3 --label "warm 0 0"
+load --url 127.0.0.1:9100 --interval "$interval" --count 3 --label "warm 0 0"
 visit=0
 for rate in $rates; do
   shape "$rate" change
-  load --url 127.0.0.1:9100 --count "$requests" --label "step $visit $rate"
+  load --url 127.0.0.1:9100 --interval "$interval" --count "$requests" --label "step $visit $rate" \
+    --beside 127.0.0.1:9200 --beside-profiles "$(best_at "$rate")"
   say "step $visit, $rate Mb/s: done"
   visit=$((visit + 1))
 done
-run_statics 2
 
 arguments=(--requests "$work/requests.jsonl" --slo-ttft-ms "$slo_ttft")
 ((report)) && arguments+=(--write)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Requests at a steady pace against one coordinator; each with its decision as a line of JSON. Used by shaped_link.sh.
 
-Open loop: a request leaves when it is due, whether or not earlier ones are done. Prompts are cut from the bundled
+Open loop: a request leaves when it is due, whether or not earlier ones are done; with --interval 0 one after the other.
+Prompts are cut from the bundled
 model's held-out text, the same for the same index. Ends when every request has.
 """
 import argparse
@@ -61,38 +62,54 @@ def first_token(url: str, body: dict, request_id: str) -> float:
         c.close()
 
 
+def sequence(a: argparse.Namespace) -> list[dict]:
+    """What to send: the controller's requests, or pinned ones in turns, or both with half an interval between them."""
+    lengths, kind, step, rate = [int(x) for x in a.prompts.split(",")], *a.label.split()
+    out = []
+
+    def add(url: str, kind: str, i: int, name: str, length: int, due: float) -> None:
+        out.append({"url": url, "due": due, "kind": kind, "step": int(step), "rate_mbps": float(rate), "index": i, "tokens": length,
+                    "asked": name or None, "id": f"{kind}-{step}-{rate}-{name}-{i}-{time.time_ns()}"})
+
+    beside, pins = a.beside_profiles.split(), a.profiles.split() or [""]
+    for i in range(a.count):
+        # Lengths change when every profile had its turn, so that each meets all of them.
+        add(a.url, kind, i, pins[i % len(pins)], lengths[i // len(pins) % len(lengths)], i * a.interval)
+        if beside:
+            add(a.beside, "beside", i, beside[i % len(beside)], lengths[i // len(beside) % len(lengths)], (i + 0.5) * a.interval)
+    return out
+
+
 def run(a: argparse.Namespace) -> None:
-    lengths = [int(x) for x in a.prompts.split(",")]
     tokens = call(a.url, "POST", "/tokenize", {"prompt": TEXT.read_text(), "add_special_tokens": False})["tokens"]
     model = call(a.url, "GET", "/v1/models")["data"][0]["id"]
-    before = call(a.url, "GET", "/sluice/v1/decisions?limit=1")["decisions"]
-    kind, step, rate = a.label.split()
-    records: list[dict] = [{} for _ in range(a.count)]
+    urls = [a.url] + ([a.beside] if a.beside else [])
+    seen = {u: max((d["seq"] for d in call(u, "GET", "/sluice/v1/decisions?limit=1")["decisions"]), default=0) for u in urls}
 
-    def one(i: int) -> None:
-        length = lengths[i % len(lengths)]
-        start = i * 1301 % (len(tokens) - length)
-        body = {"model": model, "prompt": tokens[start:start + length], "max_tokens": a.output, "temperature": 0, "ignore_eos": True, "stream": True}
-        if a.profile:
-            body["sluice"] = {"profile": a.profile}
-        r = {"kind": kind, "step": int(step), "rate_mbps": float(rate), "index": i, "tokens": length, "asked": a.profile or None,
-             "id": f"{kind}-{step}-{rate}-{a.profile}-{i}-{time.time_ns()}", "sent": time.time()}
+    def one(r: dict) -> None:
+        start = r["index"] * 1301 % (len(tokens) - r["tokens"])
+        body = {"model": model, "prompt": tokens[start:start + r["tokens"]], "max_tokens": a.output, "temperature": 0, "ignore_eos": True, "stream": True}
+        if r["asked"]:
+            body["sluice"] = {"profile": r["asked"]}
+        r["sent"] = time.time()
         try:
-            r["client_ttft_ms"] = first_token(a.url, body, r["id"]) * 1e3
+            r["client_ttft_ms"] = first_token(r["url"], body, r["id"]) * 1e3
         except (OSError, RuntimeError, http.client.HTTPException) as e:
             r["error"] = str(e)
-        records[i] = r
 
-    threads = []
+    records, threads = sequence(a), []
     start = time.monotonic()
-    for i in range(a.count):
-        time.sleep(max(0.0, start + i * a.interval - time.monotonic()))
-        threads.append(threading.Thread(target=one, args=(i,)))
+    for r in records:
+        if a.interval > 0:
+            time.sleep(max(0.0, start + r["due"] - time.monotonic()))
+        threads.append(threading.Thread(target=one, args=(r,)))
         threads[-1].start()
+        if a.interval == 0:
+            threads[-1].join()
     for t in threads:
         t.join()
-    after = before[-1]["seq"] if before else 0
-    decisions = {d["request_id"]: d for d in call(a.url, "GET", f"/sluice/v1/decisions?after={after}&limit=1000")["decisions"] if "request_id" in d}
+    decisions = {d["request_id"]: d for u in urls for d in call(u, "GET", f"/sluice/v1/decisions?after={seen[u]}&limit=1000")["decisions"]
+                 if "request_id" in d}
     with open(a.out, "a") as f:
         for r in records:
             f.write(json.dumps(r | {"decision": decisions.get(r["id"])}) + "\n")
@@ -107,7 +124,9 @@ def main() -> None:
     p.add_argument("--interval", type=float, default=0.5)
     p.add_argument("--prompts", default="1000")
     p.add_argument("--output", type=int, default=4)
-    p.add_argument("--profile", default="")
+    p.add_argument("--profiles", default="", help="pin these, in turns; none leaves the choice to the controller")
+    p.add_argument("--beside", default="", help="host:port of a second cluster, for pinned requests in between")
+    p.add_argument("--beside-profiles", default="")
     p.add_argument("--label", default="warm 0 0", help="kind, step and Mb/s")
     p.add_argument("--out", default="/dev/stdout")
     a = p.parse_args()

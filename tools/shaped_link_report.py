@@ -2,7 +2,9 @@
 """Says what tools/shaped_link.sh measured; with --write also docs/evidence/shaped_link.md and its figure.
 
 Usage: tools/shaped_link_report.py --requests FILE [--slo-ttft-ms MS] [--write] [--out DIR]
-FILE holds a line of JSON per request: the controller's in steps, statics' in two passes. Fails when a request failed, or
+       tools/shaped_link_report.py --requests FILE --best N --rate MBPS     names the best N static profiles at a rate
+FILE holds a line of JSON per request, by kind: every static profile at each rate before the steps ("static"), the
+controller's requests ("step"), and those of the best statics between them ("beside"). Fails when a request failed, or
 was faster than its KV can cross the link: then it went another way.
 """
 import argparse
@@ -45,19 +47,17 @@ def geometric(values: list[float]) -> float:
     return math.exp(sum(math.log(v) for v in values) / len(values))
 
 
+def usual_by_length(rows: list[dict]) -> dict[int, float]:
+    return {n: median(ttft(r) for r in rows if r["tokens"] == n) for n in sorted({r["tokens"] for r in rows})}
+
+
 class Static:
-    """One profile, all requests pinned to it, at one rate."""
+    """One profile, all requests pinned to it, at one rate and by itself."""
 
     def __init__(self, name: str, rows: list[dict]):
         self.name, self.rows = name, rows
-        self.by_length = {n: median(ttft(r) for r in rows if r["tokens"] == n) for n in sorted({r["tokens"] for r in rows})}
+        self.by_length = usual_by_length(rows)
         self.score = geometric(list(self.by_length.values()))
-
-    def drift(self) -> float:
-        """Second pass over first: what the machine did meanwhile."""
-        one, two = (Static(self.name, [r for r in self.rows if r["step"] == p]) if any(r["step"] == p for r in self.rows) else None
-                    for p in (1, 2))
-        return two.score / one.score if one and two else math.nan
 
 
 def best_statics(rows: list[dict]) -> dict[float, list[Static]]:
@@ -71,13 +71,23 @@ def best_statics(rows: list[dict]) -> dict[float, list[Static]]:
 
 
 class Visit:
-    """The controller's requests at one rate, in order."""
+    """The controller's requests at one rate, in order, and those of the best statics between them. TTFTs are taken as
+    shares of what a prompt of that length usually took in this visit, so that lengths add up."""
 
-    def __init__(self, rows: list[dict], best: Static | None):
-        self.rate, self.step, self.rows, self.best = rows[0]["rate_mbps"], rows[0]["step"], rows, best
-        self.over = [ttft(r) / best.by_length[r["tokens"]] for r in rows] if best else []
+    def __init__(self, rows: list[dict], beside: list[dict]):
+        self.rate, self.step, self.rows, self.beside = rows[0]["rate_mbps"], rows[0]["step"], rows, beside
         late = rows[GOAL:] or rows
         self.usual = max({profile(r) for r in late}, key=lambda n: sum(profile(r) == n for r in late))
+        self.by_length = usual_by_length(beside)
+        self.best, self.over = None, []
+
+    def shares(self, name: str) -> list[float]:
+        return [ttft(r) / self.by_length[r["tokens"]] for r in self.beside if r["asked"] == name]
+
+    def compare(self, best: str) -> None:
+        self.best, self.level = best, median(self.shares(best))
+        self.best_rows = [r for r in self.beside if r["asked"] == best]
+        self.over = [ttft(r) / self.by_length[r["tokens"]] / self.level for r in self.rows]
 
     def took(self) -> int | None:
         """Requests until the median of the next WINDOW is within CLOSE of the best static's; None: not in this step."""
@@ -86,14 +96,29 @@ class Visit:
                 return n
         return None
 
+    def good(self) -> bool:
+        took = self.took()
+        return took is not None and took <= GOAL and self.settled() <= CLOSE
+
     def settled(self) -> float:
         return median(self.over[GOAL:] or self.over)
 
     def error(self) -> float:
         """Median absolute relative error of predicted TTFT, past the first GOAL requests."""
-        late = [r["decision"] for r in self.rows[GOAL:] or self.rows if r.get("decision") and r["decision"].get("ttft_ms")]
-        late = [d for d in late if d.get("predicted_ttft_ms")]
+        late = [r["decision"] for r in self.rows[GOAL:] or self.rows]
+        late = [d for d in late if d.get("predicted_ttft_ms") and d.get("ttft_ms")]
         return median(abs(d["predicted_ttft_ms"] - d["ttft_ms"]) / d["ttft_ms"] for d in late) if late else math.nan
+
+
+def find_best(visits: list[Visit]) -> None:
+    """The best static of a rate: the least median over all its visits."""
+    for rate in {v.rate for v in visits}:
+        here = [v for v in visits if v.rate == rate and v.beside]
+        names = dict.fromkeys(r["asked"] for v in here for r in v.beside)
+        if names:
+            best = min(names, key=lambda n: median(x for v in here for x in v.shares(n)))
+            for v in here:
+                v.compare(best)
 
 
 def speed(mbps: float) -> str:
@@ -107,25 +132,27 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def steps_table(visits: list[Visit], slo_ms: float) -> str:
     rows = []
     for v in visits:
-        took = v.took() if v.best else None
-        verdict = "-" if not v.best else "met" if took is not None and took <= GOAL else "**missed**"
-        rows.append([f"{v.step}: {speed(v.rate)}", f"`{v.usual}`", f"`{v.best.name}`" if v.best else "-",
-                     "-" if not v.best else "never" if took is None else str(took), verdict,
-                     f"{v.settled():.2f}" if v.best else "-",
-                     f"{100 * met(v.rows, slo_ms):.0f} / {100 * met(v.best.rows, slo_ms):.0f}" if v.best else f"{100 * met(v.rows, slo_ms):.0f}",
-                     f"{100 * v.error():.0f}"])
-    return table(["step", "usual choice", "best static", "requests until within 10%", f"at most {GOAL}", f"median TTFT over best static's, after {GOAL}",
+        own = f"{100 * met(v.rows, slo_ms):.0f}"
+        if v.best:
+            took = v.took()
+            rows.append([f"{v.step}: {speed(v.rate)}", f"`{v.usual}`", f"`{v.best}`", "never" if took is None else str(took),
+                         "met" if v.good() else "**missed**", f"{v.settled():.2f}",
+                         f"{own} / {100 * met(v.best_rows, slo_ms):.0f}", f"{100 * v.error():.0f}"])
+        else:
+            rows.append([f"{v.step}: {speed(v.rate)}", f"`{v.usual}`", "-", "-", "-", "-", own, f"{100 * v.error():.0f}"])
+    return table(["step", "usual choice", "best static", "requests until within 10%", f"in {GOAL}, and stays", f"median TTFT over best static's, after {GOAL}",
                   "SLO met %, controller / best static", "TTFT prediction error %"], rows)
 
 
-def statics_table(statics: dict[float, list[Static]], slo_ms: float) -> str:
+def statics_table(statics: dict[float, list[Static]], visits: list[Visit]) -> str:
     rows = []
     for rate, all_ in statics.items():
         for i, s in enumerate(all_):
+            during = [f"{median(v.shares(s.name)):.2f}" for v in visits if v.rate == rate and v.shares(s.name)]
             rows.append([speed(rate) if i == 0 else "", f"`{s.name}`"] + [f"{m:.0f}" for m in s.by_length.values()]
-                        + [f"{s.score / all_[0].score:.2f}", f"{100 * met(s.rows, slo_ms):.0f}", f"{s.drift():.2f}"])
+                        + [f"{s.score / all_[0].score:.2f}", ", ".join(during)])
     lengths = list(next(iter(statics.values()))[0].by_length)
-    return table(["rate", "profile"] + [f"{n} tokens, ms" for n in lengths] + ["over the best", "SLO met %", "second pass over first"], rows)
+    return table(["rate", "profile"] + [f"{n} tokens, ms" for n in lengths] + ["over the first", "during the steps"], rows)
 
 
 class Panel:
@@ -170,10 +197,10 @@ def figure(visits: list[Visit], slo_ms: float) -> str:
         text((a + b) / 2, rate.y(v.rate) + (16 if rate.y(v.rate) < rate.top + 20 else -5), speed(v.rate), "middle")
         line(a, rate.top, a, slo.top + slo.height, "#ddd")
         if v.best:
-            for m in v.best.by_length.values():
-                line(a, lat.y(m), b, lat.y(m), "#555", 'stroke-dasharray="5 3"')
-            text((a + b) / 2, lat.top + 14, v.best.name, "middle", "#555")
-            share = slo.y(met(v.best.rows, slo_ms))
+            for m in v.by_length.values():
+                line(a, lat.y(m * v.level), b, lat.y(m * v.level), "#555", 'stroke-dasharray="5 3"')
+            text((a + b) / 2, lat.top + 14, v.best, "middle", "#555")
+            share = slo.y(met(v.best_rows, slo_ms))
             line(a, share, b, share, "#555", 'stroke-dasharray="5 3"')
     for ms in (m * 10**e for e in range(4) for m in (1, 2, 5)):
         if 10**lat.low < ms < 10**lat.high:
@@ -204,7 +231,7 @@ PAGE = """# The controller on a real link
 
 Regenerate with `tools/shaped_link.sh` (root; {minutes:.0f} minutes; `--help` says what it does). One prefill and one decode node, real
 processes on the bundled model, in two network namespaces joined by a veth pair under `tc tbf`; control plane and HTTP have a link of
-their own. Machine: {machine}, shared with other work while this ran. A request every {interval:g} s, prompts of {lengths} tokens in turns, 2 KiB of KV
+their own. Machine: {machine}, shared with other work. A request every {interval:g} s, prompts of {lengths} tokens in turns, 2 KiB of KV
 per token, objective {slo:g} ms. {bytes}
 
 ![rate, TTFT, profile and SLO attainment over time](shaped_link.svg)
@@ -215,15 +242,19 @@ per token, objective {slo:g} ms. {bytes}
 
 {steps}
 
-- *Requests until within 10%*: the smallest n such that the median over requests n to n + {window} of TTFT / (best static's median for that
-  length) is at most 1.10. Step 0 is the start: the link was probed, no transfer was seen but three.
-- *Best static*: the profile with the least geometric mean, over prompt lengths, of median TTFT, from {count} requests at that rate, in two
-  passes, before and after the steps. As the least of {arms} noisy figures it flatters itself: a rerun of the same profile is slower.
+- *Requests until within 10%*: the smallest n such that the median over requests n to n + {window} of TTFT over the best static's is at
+  most 1.10. Step 0 is the start: the link was probed, and three transfers were seen.
+- The statics beside the controller are the best {arms} of {all} when measured alone at that rate (table below), in turns, each half an
+  interval after a request of the controller: what else the machine does meets both. *Best static*: the least median of them over all
+  steps at that rate. TTFTs are compared as shares of the median that statics took for that prompt length in that step. The best of a
+  few noisy figures flatters itself by a little.
 - The controller has its own cluster: it learns from its own requests only.
 
 ## Statics at each rate
 
 {statics}
+
+Alone, one request at a time, {count} each; *during the steps*: median share of the usual TTFT in each step at that rate.
 """
 
 
@@ -239,8 +270,8 @@ def summarise(visits: list[Visit]) -> str:
     judged = [v for v in visits[1:] if v.best]
     if not judged:
         return "No statics were run: nothing to compare with."
-    good = [v for v in judged if v.took() is not None and v.took() <= GOAL]
-    lines = [f"Within 10% of the best static's median TTFT in at most {GOAL} requests after {len(good)} of {len(judged)} steps"
+    good = [v for v in judged if v.good()]
+    lines = [f"Within 10% of the best static's median TTFT in at most {GOAL} requests, and after them, in {len(good)} of {len(judged)} steps"
              + (": goal met." if len(good) == len(judged) else ": **goal missed**.")]
     for v in judged:
         if v not in good:
@@ -260,15 +291,21 @@ def main() -> None:
     p.add_argument("--requests", required=True)
     p.add_argument("--slo-ttft-ms", type=float, default=400)
     p.add_argument("--write", action="store_true")
+    p.add_argument("--best", type=int)
+    p.add_argument("--rate", type=float)
     p.add_argument("--out", default=str(ROOT / "docs/evidence"))
     a = p.parse_args()
     rows = [json.loads(l) for l in pathlib.Path(a.requests).read_text().splitlines()]
     steps = [r for r in rows if r["kind"] == "step"]
     statics = best_statics([r for r in rows if r["kind"] == "static"])
+    if a.best:
+        print(" ".join(x.name for x in statics[a.rate][:a.best]))
+        return
     visits = []
     for step in sorted({r["step"] for r in steps}):
-        here = sorted((r for r in steps if r["step"] == step), key=lambda r: r["sent"])
-        visits.append(Visit(here, statics.get(here[0]["rate_mbps"], [None])[0]))
+        of = lambda kind: sorted((r for r in rows if r["kind"] == kind and r["step"] == step), key=lambda r: r["sent"])
+        visits.append(Visit(of("step"), of("beside")))
+    find_best(visits)
     table_of_steps = steps_table(visits, a.slo_ttft_ms)
     print(summarise(visits) + "\n\n" + table_of_steps)
     if failed := [r for r in rows if r.get("error") or not r.get("decision")]:
@@ -284,8 +321,9 @@ def main() -> None:
         minutes=(max(r["sent"] for r in rows) - min(r["sent"] for r in rows)) / 60 + 0.5, machine=cpu(),
         interval=round(median(b - c for b, c in zip(sent[1:], sent)), 2), lengths=", ".join(str(n) for n in sorted({r["tokens"] for r in steps})),
         slo=a.slo_ttft_ms, bytes=wire_share(steps), summary=summarise(visits), steps=table_of_steps, window=WINDOW - 1,
-        count=max((len(s.rows) for v in statics.values() for s in v), default=0), arms=max((len(v) for v in statics.values()), default=0),
-        statics=statics_table(statics, a.slo_ttft_ms) if statics else "Not run."))
+        count=max((len(s.rows) for v in statics.values() for s in v), default=0), all=max((len(v) for v in statics.values()), default=0),
+        arms=max((len({r["asked"] for r in v.beside}) for v in visits), default=0),
+        statics=statics_table(statics, visits) if statics else "Not run."))
     print(f"\nwrote {out / 'shaped_link.md'} and shaped_link.svg")
 
 

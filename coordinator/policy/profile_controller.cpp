@@ -18,6 +18,7 @@ constexpr float kMemoryS = 120;  // an effect without samples goes back to nothi
 constexpr double kSharedDiscount = 0.998;
 constexpr double kNoiseWeight = 0.02;
 constexpr double kMaxCredit = 4;
+constexpr float kUseWeight = 0.05F;  // of one request in the account of which profiles are in use
 const double kLogBound = std::log(kResidualBound);
 
 /// Features are kept near unit size, so that weights have one scale.
@@ -80,6 +81,7 @@ void ProfileController::size_up() {
   prefills_.resize(names_.prefills.size(), fresh(kNodeVar));
   decodes_.resize(names_.decodes.size(), fresh(kNodeVar));
   profiles_.resize(names_.profiles.size(), fresh(kProfileVar));
+  use_.resize(profiles_.size());
   pairs_.resize(prefills_.size());
   for (auto& row : pairs_) row.resize(decodes_.size(), Pair{fresh(kPairVar), {}});
 }
@@ -187,26 +189,28 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
   for (Effect* e : effects) means += e->mean;
   changes_ += shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount);
   for (Effect* e : effects) changes_ += learn(*e, deviation, spread, e == effects[2] ? kProfileVar : kChangeVar);
-  share_out(profiles_[k.profile_slot], pairs_[k.prefill_slot][k.decode_slot].effect);
+  share_out(k.profile_slot, pairs_[k.prefill_slot][k.decode_slot].effect);
   ++seen_;
   return true;
 }
 
-/// What the profiles that were learned of have in common is the pair's: with one profile in use, no sample can tell the
-/// two apart, and one in use must not look better or worse for it than those never tried. Each gives by how much it was
-/// learned; the prediction for `own` on `pair` stays.
-void ProfileController::share_out(const Effect& own, Effect& pair) {
-  const auto learned = [](const Effect& e) { return std::max(0.0F, 1 - e.var / kProfileVar); };
-  float sum = 0;
-  float weight = 0;
-  for (const Effect& e : profiles_) {
-    sum += learned(e) * e.mean;
-    weight += learned(e);
+/// What the profiles in use have in common is the pair's: with one in use no sample can tell the two apart, and it must
+/// not look better or worse for that than those never tried. The prediction for `own` on `pair` stays.
+void ProfileController::share_out(Slot own, Effect& pair) {
+  float most = 0;
+  float common = 0;
+  for (std::size_t f = 0; f < profiles_.size(); ++f) {
+    use_[f] = (1 - kUseWeight) * use_[f] + (f == own ? kUseWeight : 0);
+    most = std::max(most, use_[f]);
   }
-  if (!(weight > 0)) return;
-  const float common = sum / weight;
-  pair.mean += common * learned(own);
-  for (Effect& e : profiles_) e.mean -= common * learned(e);
+  float sum = 0;
+  for (std::size_t f = 0; f < profiles_.size(); ++f) {
+    common += use_[f] * profiles_[f].mean;
+    sum += use_[f];
+  }
+  common /= sum;
+  for (std::size_t f = 0; f < profiles_.size(); ++f) profiles_[f].mean -= common * use_[f] / most;
+  pair.mean += common * use_[own] / most;
 }
 
 void ProfileController::observe_failure(const Candidate& k, TimePoint now) {

@@ -92,13 +92,14 @@ class ProfileController {
   };
   [[nodiscard]] static Effect fresh(float var) { return {.var = var}; }
   void size_up();
-  void share_out(const Effect& own, Effect& pair);
+  void share_out(Slot own, Effect& pair);
 
   Directory& names_;
   ControllerOptions options_;
   FastRandom random_;
   BayesLinear<kFeatures> shared_;
   std::vector<Effect> prefills_, decodes_, profiles_;  // by slot
+  std::vector<float> use_;                             // of profiles, lately; adds up to 1
   std::vector<std::vector<Pair>> pairs_;               // [prefill slot][decode slot]
   double noise_ = 0.02;                                // variance of one request's log residual
   std::uint64_t seen_ = 0, changes_ = 0;

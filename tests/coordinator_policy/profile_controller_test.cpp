@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "coordinator/policy/placement.h"
 #include "tests/coordinator_policy/fixture.h"
@@ -69,6 +70,7 @@ TEST_CASE("the only profile in use gets neither the credit nor the blame for wha
     w.r.profile = "h4";
     CHECK(other.chosen.predicted_ttft_s / other.chosen.model_ttft_s ==
           Approx(own.chosen.predicted_ttft_s / own.chosen.model_ttft_s).epsilon(0.04));
+    CHECK(std::abs(w.placement.save()["controller"]["profile"]["h4"]["mean"].get<double>()) < 0.005);
   }
 }
 
