@@ -92,6 +92,25 @@ TEST_CASE("prompts with answers give recall") {
   CHECK(found);
 }
 
+TEST_CASE("Ctrl-C keeps what was measured, and the same command goes on") {
+  const test::TempDir dir;
+  const std::string library = (dir / "lib.json").string();
+  const std::string args = "--threads 1 --window 80 --prompt 64 --windows 2 --kv-memory-mib 64 --model " + kModel +
+                           " --prompts " + kModel + "/eval/heldout.txt --out " + library;
+  // Far more evaluations than are made before the signal; it is sent once some have been written down.
+  dir.write("script", std::string(SLUICE_BIN_DIR) + "/sluicectl profile --budget 5000 " + args + " 2>" +
+                          (dir / "err").string() + " &\np=$!\nwhile kill -0 $p && ! grep -q '\"quality\"' " + library +
+                          ".state; do sleep 0.05; done 2>/dev/null\nkill -INT $p\nwait $p\n");
+  const int status = std::system(("bash " + (dir / "script").string() + " >/dev/null").c_str());
+  INFO(text_of(dir / "err"));
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 130);
+  CHECK_FALSE(std::filesystem::exists(library));
+  const Ran on = run(dir, "--prompts " + kModel + "/eval/heldout.txt --budget 8 --json --out " + library);
+  REQUIRE(on.code == 0);
+  CHECK(json::parse(on.out)["measured_now"] < 8);
+}
+
 TEST_CASE("what is wrong is said, with the exit code of the search") {
   const test::TempDir dir;
   CHECK(run(dir, "--prompts /nowhere").code != 0);

@@ -11,7 +11,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint32_t kSampleWindows = 3;  // of the parts' KV: enough for a segment of 1,024 tokens
+constexpr std::size_t kSampleWindows = 3;                    // of the parts' KV: enough for a segment of 1,024 tokens
+constexpr std::size_t kSampleBytes = std::size_t{64} << 20;  // but of a large model's no more than needed, at least one
 constexpr std::size_t kRecallPrompts = 50;
 
 Result<std::string> read_text(const std::filesystem::path& file) {
@@ -123,7 +124,10 @@ Result<> Rig::load() {
   SLUICE_ASSIGN(state_, State::open(o_.state, header_));
   SLUICE_ASSIGN(scorer_, scorer(windows_));
   const auto rows = scorer_->reference();
-  sample_ = take_sample(lab_, rows.first(std::min<std::size_t>(rows.size(), kSampleWindows)), o_.prompt);
+  const auto& shape = lab_.shape();
+  const std::size_t window_bytes = std::size_t{2} * shape.layers * shape.kv_heads * shape.head_dim * 2 * o_.prompt;
+  const std::size_t count = std::clamp<std::size_t>(kSampleBytes / window_bytes, 1, kSampleWindows);
+  sample_ = take_sample(lab_, rows.first(std::min(rows.size(), count)), o_.prompt);
   return {};
 }
 
