@@ -97,8 +97,9 @@ void Placement::shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out)
       std::swap(all[i], all[kCheapest - 1]);
       std::ranges::push_heap(heap, {}, &Ranked::cost);
     }
-    for (std::size_t i = kCheapest; i < kMost; ++i)
-      std::swap(all[i], all[i + controller_.random().next() % (all.size() - i)]);
+    // Those by chance stay for a few decisions: what is known of their pairs is in cache then.
+    if (list_turn_++ % kSameList == 0) list_from_ = controller_.random().next();
+    for (std::size_t i = kCheapest; i < kMost; ++i) std::swap(all[i], all[i + list_from_ % (all.size() - i)]);
     all.resize(kMost);
     std::ranges::sort(all, {}, &Ranked::index);
   }

@@ -94,6 +94,8 @@ class Placement {
   LatencyModel latency_;
   ProfileController controller_;
   // Buffers of decide().
+  static constexpr std::uint64_t kSameList = 8;  // two lists a decision
+  std::uint64_t list_turn_ = 0, list_from_ = 0;
   std::vector<Ranked> ranked_;
   CandidateTable table_, drawn_;
   std::vector<float> ttft_, cost_, drawn_ttft_;
