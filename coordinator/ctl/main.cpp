@@ -287,14 +287,26 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
   s->add_option("--experiment", o.experiment, "Registered scenarios with comparators and seeds (JSON)")
       ->check(CLI::ExistingFile);
   s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")->check(CLI::ExistingFile);
-  s->add_option("--policy", o.policy, "sluice, static:PROFILE, break-even, kvserve or ucb1")->capture_default_str();
+  s->add_option("--policy", o.policy, "sluice, static:PROFILE, break-even, kvserve or ucb1; a search takes several")
+      ->capture_default_str();
   s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(CLI::ExistingFile);
   s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   s->add_option("--model", o.model, "llama-3.1-8b, or a JSON file");
-  s->add_option("--prefill-hardware", o.prefill_hardware, "a100, h100, h200, rtx5090, or a JSON file");
+  s->add_option("--prefill-hardware", o.prefill_hardware, "a100, h100, h200, rtx5090, cpu, or a JSON file");
   s->add_option("--decode-hardware", o.decode_hardware, "As --prefill-hardware");
+  s->add_option("--profiles", o.profiles, "published or sluice, or a JSON file; default: the hardware's own");
+  s->add_option(
+       "--hardware", o.hardware,
+       "Of all nodes: a name or JSON file. In a search, those to choose from, NAME:PRICE with a price per hour")
+      ->delimiter(',');
+  s->add_flag("--search", o.search, "Rank splits of --nodes, or of --budget, by goodput within the objectives");
+  s->add_option("--nodes", o.nodes, "Of a search: nodes at most")->capture_default_str()->check(CLI::Range(2, 10000));
+  s->add_option("--budget", o.budget, "Of a search: price per hour at most")->check(CLI::PositiveNumber);
+  s->add_option("--attainment", o.attainment, "Of a search: share of requests that must meet both objectives")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   s->add_option("--prefill", o.prefill, "Prefill nodes")->check(CLI::Range(1, 10000));
   s->add_option("--decode", o.decode, "Decode nodes")->check(CLI::Range(1, 10000));
   s->add_option("--link-gbps", o.link_gbps, "Each link's rate, Gb/s")->check(CLI::PositiveNumber);

@@ -1,5 +1,6 @@
 #pragma once
-// `sluicectl simulate`: one simulated run, or a registered experiment with its comparators. Reads traces and
+// `sluicectl simulate`: one simulated run, a registered experiment with its comparators, or a search for the split of
+// nodes that gives the most goodput. Reads traces and
 // descriptions, prints a table or JSON, writes plots. Failure: those of the readers, in words.
 #include <string>
 #include <vector>
@@ -11,13 +12,17 @@ namespace sluice::ctl {
 struct SimulateOptions {
   std::string experiment;  // JSON; runs all its scenarios and policies, and nothing below but out and json counts
   std::string scenario;    // JSON object as in an experiment's base; the flags below win over it
-  std::string policy = "sluice";
+  std::string policy = "sluice";  // a search takes several, with commas
   std::string trace;
   double time_scale = 1;
-  std::string model, prefill_hardware, decode_hardware;
+  std::string model, prefill_hardware, decode_hardware, profiles;
   std::size_t prefill = 0, decode = 0, requests = 0;
   double link_gbps = 0, rate = 0, burstiness = 0, input_len = 0, output_len = 0;
   double slo_ttft_ms = 0, slo_tpot_ms = 0, quality_kl = -1;
+  bool search = false;
+  std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour
+  std::size_t nodes = 8;
+  double budget = 0, attainment = 0.9;
   std::uint64_t seed = 1;
   std::string out;  // directory for result.json and plots
   bool json = false;

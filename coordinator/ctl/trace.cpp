@@ -57,7 +57,7 @@ std::optional<PlannedRequest> parse_azure_line(std::string_view line) {
   const auto in = parse_tokens(line.substr(first + 1, second - first - 1));
   const auto out = parse_tokens(line.substr(second + 1));
   if (!at || !in || !out) return std::nullopt;
-  return PlannedRequest{*at, *in, *out};
+  return PlannedRequest{*at, *in, *out, {}};
 }
 
 std::optional<PlannedRequest> parse_burstgpt_line(std::string_view line) {
@@ -72,7 +72,7 @@ std::optional<PlannedRequest> parse_burstgpt_line(std::string_view line) {
   const auto in = parse_tokens(part[2]);
   const auto out = parse_tokens(part[3]);
   if (!at || !(*at >= 0) || !in || !out) return std::nullopt;
-  return PlannedRequest{*at, *in, *out};
+  return PlannedRequest{*at, *in, *out, {}};
 }
 
 std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
@@ -88,7 +88,15 @@ std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
   const auto out = field("output_length");
   auto is_count = [](const std::optional<double>& v) { return v && *v >= 0 && *v <= kMaxTokens; };
   if (!at || *at < 0 || !is_count(in) || !is_count(out)) return std::nullopt;
-  return PlannedRequest{*at / 1000, static_cast<std::uint64_t>(*in), static_cast<std::uint64_t>(*out)};
+  PlannedRequest q{*at / 1000, static_cast<std::uint64_t>(*in), static_cast<std::uint64_t>(*out), {}};
+  const auto ids = j.find("hash_ids");
+  if (ids == j.end()) return q;
+  if (!ids->is_array()) return std::nullopt;
+  for (const auto& id : *ids) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > UINT32_MAX) return std::nullopt;
+    q.prefix_blocks.push_back(id.get<std::uint32_t>());
+  }
+  return q;
 }
 
 template <class ParseLine>
@@ -100,10 +108,10 @@ Result<Plan> parse_lines(std::string_view text, std::size_t skip, ParseLine pars
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (number <= skip || line.empty()) continue;
-    const auto q = parse_line(line);
+    auto q = parse_line(line);
     if (!q) return fail(Errc::data_corrupt, "line {} of the trace cannot be read: {}", number, line.substr(0, 80));
     if (plan.size() == kMaxRequests) return fail(Errc::data_corrupt, "the trace holds too many requests");
-    plan.push_back(*q);
+    plan.push_back(std::move(*q));
   }
   if (plan.empty()) return fail(Errc::data_corrupt, "the trace holds no request");
   std::ranges::stable_sort(plan, {}, &PlannedRequest::at_s);
@@ -135,7 +143,7 @@ Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_token
   Plan plan;
   double at = 0;
   for (std::size_t i = 0; i < requests; ++i) {
-    plan.push_back({at, input_tokens, output_tokens});
+    plan.push_back({at, input_tokens, output_tokens, {}});
     // Inverse transform on our own: std::exponential_distribution differs between libraries.
     const double u = static_cast<double>(random() >> 11U) * 0x1p-53;
     if (rate > 0) at += -std::log1p(-u) / rate;

@@ -124,6 +124,7 @@ class Sim {
   void report_prefill(std::size_t p);
   void report_decode(std::size_t d);
   double slow(std::size_t p) const;
+  double crowding() const { return spec_.cores == 0 ? 1 : std::max(1.0, static_cast<double>(busy_) / spec_.cores); }
 
   const ClusterSpec& spec_;
   const Load& load_;
@@ -138,7 +139,7 @@ class Sim {
   std::deque<std::uint32_t> waiting_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
-  std::size_t unfinished_ = 0;
+  std::size_t unfinished_ = 0, busy_ = 0;  // requests; nodes that compute
   double now_ = 0;
   SimResult result_;
 };
@@ -305,13 +306,16 @@ void Sim::kick_prefill(std::size_t p) {
     context += w.first;
   }
   n.pass_from_s = now_;
-  const double s = vary(pass_seconds(spec_.prefills[p], spec_.model, rows, pairs, context) * slow(p), spec_.spread);
+  ++busy_;
+  const double alone = pass_seconds(spec_.prefills[p], spec_.model, rows, pairs, context) * slow(p);
+  const double s = vary(alone * crowding(), spec_.spread);
   meter(n.rate, rows / s);
   push(now_ + s, What::prefill_pass, p);
 }
 
 void Sim::prefill_pass(std::size_t p) {
   PrefillSim& n = prefills_[p];
+  --busy_;
   const double pass_s = now_ - n.pass_from_s;
   std::vector<engine::Work> works;
   works.swap(n.running);
@@ -320,35 +324,39 @@ void Sim::prefill_pass(std::size_t p) {
     const auto id = static_cast<std::uint32_t>(w.id.value());
     Active& a = active_[id];
     a.m.compute_s += pass_s;
-    ship(p, a, w.count, pass_s);
-    if (w.first + w.count != load_[a.row].prompt_tokens - 1) continue;
+    const std::uint32_t tokens = load_[a.row].prompt_tokens - 1;
+    const bool last = w.first + w.count == tokens;
+    if (spec_.overlap || last) ship(p, a, spec_.overlap ? w.count : tokens, pass_s);
+    if (!last) continue;
     a.computed_s = now_;
     push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, id);
   }
   kick_prefill(p);
 }
 
-/// A chunk's KV through encoder, link and decoder, layer by layer behind the pass that just ended.
+/// A chunk's KV through encoder, link and decoder, layer by layer behind the pass that just ended; without overlap a
+/// prompt's, each stage when the one before is through.
 void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
   PrefillSim& n = prefills_[p];
   DecodeSim& to = decodes_[a.k.decode];
   const std::size_t d = a.k.decode;
   const std::size_t f = a.k.profile;
   const double layer = 1.0 / spec_.model.layers;
+  const double behind = spec_.overlap ? layer : 1;  // share of a stage before the next begins
   const double raw = tokens * spec_.model.kv_bytes_per_token;
   const double bytes = raw / spec_.profiles[f].ratio;
   const double encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
   const double decode_s = vary(raw / decode_truth_[d][f], spec_.spread);
-  const double encode_from = std::max(n.encoder_free_s, n.pass_from_s + pass_s * layer);
+  const double encode_from = std::max(n.encoder_free_s, n.pass_from_s + pass_s * behind);
   n.encoder_free_s = std::max(encode_from + encode_s, now_ + encode_s * layer);
-  const double wire_from = std::max(n.link_free_s[d], encode_from + encode_s * layer);
+  const double wire_from = std::max(n.link_free_s[d], encode_from + encode_s * behind);
   const double bps = spec_.link_bps * (d == 0 ? spec_.flapping.at(wire_from) : 1);
   const double sent = spec_.links.finish(wire_from, vary(bytes, spec_.spread), bps);
   n.link_free_s[d] = std::max(sent, n.encoder_free_s + (sent - wire_from) * layer);
   // The decoder serves many links; it is busy for what comes, whenever that is.
   to.decoder_free_s = std::max(to.decoder_free_s, now_) + decode_s;
   a.ready_s = std::max(
-      {a.ready_s, n.link_free_s[d] + decode_s * layer, std::min(to.decoder_free_s, n.link_free_s[d] + decode_s)});
+      {a.ready_s, n.link_free_s[d] + decode_s * behind, std::min(to.decoder_free_s, n.link_free_s[d] + decode_s)});
   if (a.wire_from_s < 0) a.wire_from_s = wire_from;
   a.wire_to_s = n.link_free_s[d];
   a.m.encode_s += encode_s;
@@ -395,9 +403,11 @@ void Sim::kick_decode(std::size_t d) {
     const Active& a = active_[w.id.value()];
     steps = std::min(steps, std::max(load_[a.row].output_tokens, a.output + 1) - a.output);
   }
-  if (n.running.size() < n.ready) steps = 1;  // the next plan takes others
+  // The next plan takes others; or how fast it goes depends on who else computes.
+  if (n.running.size() < n.ready || spec_.cores > 0) steps = 1;
+  ++busy_;
   const auto rows = static_cast<double>(n.running.size());
-  const double factor = vary(1, spec_.spread / std::sqrt(steps));
+  const double factor = vary(1, spec_.spread / std::sqrt(steps)) * crowding();
   const double last = context + rows * (steps - 1);
   const double first_s = factor * pass_seconds(spec_.decodes[d], spec_.model, rows, context, context);
   const double last_s = factor * pass_seconds(spec_.decodes[d], spec_.model, rows, last, last);
@@ -414,6 +424,7 @@ void Sim::end_run_at(std::size_t d, std::uint32_t steps) {
 
 void Sim::decode_run(std::size_t d) {
   DecodeSim& n = decodes_[d];
+  --busy_;
   std::vector<engine::Work> works;
   works.swap(n.running);
   const std::uint32_t steps = n.run.steps;

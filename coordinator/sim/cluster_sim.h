@@ -42,6 +42,8 @@ struct ClusterSpec {
   double measurement_spread = 0;  // of what nodes say they measured, besides
   std::uint32_t block_size = 16, max_seqs = 256, max_batch_tokens = 2048, prefill_chunk = 512;
   double max_wait_s = 30;
+  bool overlap = true;      // false: encoding, sending and decoding of a prompt follow each other after its computation
+  std::uint32_t cores = 0;  // that all nodes share: beyond, a pass takes the longer the more run; 0: none are shared
   coordinator::Slo slo;
   std::uint64_t seed = 1;
 };

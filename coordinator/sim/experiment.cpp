@@ -32,6 +32,15 @@ class Reader {
     else
       wrong_ = key;
   }
+  void flag(const char* key, bool& out) {
+    known_.push_back(key);
+    const auto it = j_.find(key);
+    if (it == j_.end()) return;
+    if (it->is_boolean())
+      out = it->get<bool>();
+    else
+      wrong_ = key;
+  }
   void text(const char* key, std::string& out) {
     known_.push_back(key);
     const auto it = j_.find(key);
@@ -121,6 +130,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   std::string model = "llama-3.1-8b";
   std::string prefill_hw = "h100";
   std::string decode_hw = "h100";
+  std::string profiles;
   std::size_t prefills = 2;
   std::size_t decodes = 2;
   double link_gbps = c.link_bps * 8e-9;
@@ -132,6 +142,12 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   r.text("model", model);
   r.text("prefill_hardware", prefill_hw);
   r.text("decode_hardware", decode_hw);
+  r.text("profiles", profiles);
+  r.flag("overlap", c.overlap);
+  r.count("cores", c.cores);
+  r.number("message_s", c.message_s);
+  r.count("max_batch_tokens", c.max_batch_tokens);
+  r.count("prefill_chunk", c.prefill_chunk);
   r.count("prefill_nodes", prefills);
   r.count("decode_nodes", decodes);
   r.number("link_gbps", link_gbps);
@@ -165,7 +181,10 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   if (prefills > 10000 || decodes > 10000) return fail(Errc::invalid_argument, "at most 10000 nodes of each kind");
   c.prefills.assign(prefills, p);
   c.decodes.assign(decodes, d);
-  c.profiles = default_profiles();
+  if (profiles.empty() && p.profiles != d.profiles)
+    return fail(Errc::invalid_argument, "{} and {} have codecs of different profiles; name a set with 'profiles'",
+                p.name, d.name);
+  SLUICE_ASSIGN(c.profiles, find_profiles(profiles.empty() ? p.profiles : profiles));
   c.link_bps = link_gbps * 1e9 / 8;
   c.slo.ttft_s = ttft_ms * 1e-3;
   c.slo.tpot_s = tpot_ms * 1e-3;

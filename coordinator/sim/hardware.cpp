@@ -5,43 +5,33 @@
 #include <fstream>
 #include <iterator>
 
+#include "coordinator/sim/hardware_files.h"
+
 namespace sluice::sim {
 namespace {
 
 using nlohmann::json;
 
-/// One figure S of both directions together, split as KVServe's quantizer is on an H100: encode 1 : decode 2.15.
-CodecSpeed both(const char* profile, double s) {
-  const double encode = s * (1 + 1 / 2.15);
-  return {profile, encode, 2.15 * encode};
-}
+constexpr std::string_view kProfiles = "profiles_";
 
-/// Published figures (docs/evidence/controller.md names each source), in raw bf16 bytes per second.
-std::vector<CodecSpeed> gpu_codecs(double scale) {
-  std::vector<CodecSpeed> t{{"raw", 2e12, 2e12},       {"int8", 123e9, 259e9},
-                            {"int4", 91e9, 143e9},     both("cachegen+ans", 78.1e9),
-                            both("quant+ans", 58.1e9), both("hadamard+quant+ans", 41.55e9)};
-  for (auto& c : t) {
-    c.encode_bps *= scale;
-    c.decode_bps *= scale;
+/// A file of hardware/ by its name, or a user's by its path.
+Result<json> read_json(const std::string& prefix, const std::string& name, const char* what) {
+  const auto& files = hardware_files();
+  std::string text;
+  if (const auto it = files.find(prefix + name); it != files.end()) {
+    text = it->second;
+  } else {
+    std::string known;
+    for (const auto& [n, t] : files)
+      if (n.starts_with(kProfiles) != prefix.empty()) known += n.substr(prefix.size()) + ", ";
+    if (!name.ends_with(".json"))
+      return fail(Errc::not_found, "there is no {} '{}'; use {}or a JSON file", what, name, known);
+    std::ifstream in(name);
+    if (!in) return fail(Errc::not_found, "cannot read {}", name);
+    text.assign(std::istreambuf_iterator<char>(in), {});
   }
-  return t;
-}
-
-const std::vector<Hardware>& built_in() {
-  static const std::vector<Hardware> all{{"a100", 312e12, 2.04e12, 0.5, 0.7, 4e-3, 50e9, gpu_codecs(0.6)},
-                                         {"h100", 989e12, 3.35e12, 0.5, 0.7, 4e-3, 50e9, gpu_codecs(1)},
-                                         {"h200", 989e12, 4.8e12, 0.5, 0.7, 4e-3, 110e9, gpu_codecs(1)},
-                                         {"rtx5090", 209e12, 1.79e12, 0.5, 0.7, 4e-3, 10e9, gpu_codecs(0.5)}};
-  return all;
-}
-
-Result<json> read_json(const std::string& file) {
-  std::ifstream in(file);
-  if (!in) return fail(Errc::not_found, "cannot read {}", file);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
   auto j = json::parse(text, nullptr, false);
-  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object", file);
+  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object", name);
   return j;
 }
 
@@ -62,14 +52,34 @@ double pass_seconds(const Hardware& h, const ModelShape& m, double rows, double 
   return h.pass_s + std::max(operations / (h.flops * h.flops_reached), bytes / (h.memory_bps * h.memory_reached));
 }
 
-const std::vector<ProfileSpec>& default_profiles() {
-  static const std::vector<ProfileSpec> all{{"raw", 0, 1},
-                                            {"int8", 0.0005, 2},
-                                            {"int4", 0.02, 3.6},
-                                            {"cachegen+ans", 0.02, 5.26},
-                                            {"quant+ans", 0.045, 9.18},
-                                            {"hadamard+quant+ans", 0.04, 10.3}};
-  return all;
+Result<std::vector<ProfileSpec>> parse_profiles(const json& j) {
+  std::vector<ProfileSpec> out;
+  for (const auto& f : j.contains("profiles") && j["profiles"].is_array() ? j["profiles"] : json::array()) {
+    ProfileSpec p;
+    if (!f.is_object() || !f.contains("name") || !f["name"].is_string())
+      return std::unexpected(Error{Errc::data_corrupt, "each profile needs a 'name'", "profiles"});
+    p.name = f["name"].get<std::string>();
+    SLUICE_ASSIGN(p.ratio, positive(f, "ratio"));
+    const auto kl = f.find("kl");
+    if (kl == f.end() || !kl->is_number() || !(kl->get<double>() >= 0))
+      return std::unexpected(Error{Errc::data_corrupt, "'kl' must be a number, 0 or more", "kl"});
+    p.kl = kl->get<double>();
+    out.push_back(p);
+  }
+  if (out.empty()) return std::unexpected(Error{Errc::data_corrupt, "'profiles' must list profiles", "profiles"});
+  return out;
+}
+
+Result<std::vector<ProfileSpec>> find_profiles(const std::string& name) {
+  SLUICE_ASSIGN(const json j, read_json(std::string(kProfiles), name, "set of profiles"));
+  return parse_profiles(j);
+}
+
+std::vector<std::string> known_hardware() {
+  std::vector<std::string> names;
+  for (const auto& [name, text] : hardware_files())
+    if (!name.starts_with(kProfiles)) names.push_back(name);
+  return names;
 }
 
 Result<Hardware> parse_hardware(const json& j) {
@@ -81,6 +91,7 @@ Result<Hardware> parse_hardware(const json& j) {
   SLUICE_ASSIGN(h.memory_reached, positive(j, "memory_reached", 0.7));
   SLUICE_ASSIGN(h.pass_s, positive(j, "pass_s", 1e-3));
   SLUICE_ASSIGN(h.kv_bytes, positive(j, "kv_bytes"));
+  if (j.contains("profiles") && j["profiles"].is_string()) h.profiles = j["profiles"].get<std::string>();
   if (!j.contains("codecs") || !j["codecs"].is_object())
     return std::unexpected(Error{Errc::data_corrupt, "'codecs' must be an object by profile", "codecs"});
   for (const auto& [profile, c] : j["codecs"].items()) {
@@ -106,19 +117,16 @@ Result<ModelShape> parse_model(const json& j) {
 }
 
 Result<ModelShape> find_model(const std::string& name) {
-  if (name == "llama-3.1-8b") return ModelShape{};
+  if (name == ModelShape{}.name) return ModelShape{};
   if (!name.ends_with(".json"))
     return fail(Errc::not_found, "there is no model '{}'; use llama-3.1-8b, or a JSON file", name);
-  SLUICE_ASSIGN(const json j, read_json(name));
+  SLUICE_ASSIGN(const json j, read_json("", name, "model"));
   return parse_model(j);
 }
 
 Result<Hardware> find_hardware(const std::string& name) {
-  const auto it = std::ranges::find(built_in(), name, &Hardware::name);
-  if (it != built_in().end()) return *it;
-  if (!name.ends_with(".json"))
-    return fail(Errc::not_found, "there is no hardware '{}'; use a100, h100, h200, rtx5090, or a JSON file", name);
-  SLUICE_ASSIGN(const json j, read_json(name));
+  if (name.starts_with(kProfiles)) return fail(Errc::not_found, "there is no hardware '{}'", name);
+  SLUICE_ASSIGN(const json j, read_json("", name, "hardware"));
   return parse_hardware(j);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What simulated nodes are made of: a roofline (peak arithmetic, memory bandwidth, what of them is reached), a fixed
-// cost per pass, KV memory, and codec speeds by profile. Built-in names, or JSON files of the same fields.
+// cost per pass, KV memory, and codec speeds by profile. All of it is data: files of hardware/ by their names, or a
+// user's own JSON files of the same fields. Each figure's source stands in its file.
 // Failure: not_found names what there is; data_corrupt names the field.
 #include <nlohmann/json.hpp>
 #include <string>
@@ -35,6 +36,7 @@ struct Hardware {
   double pass_s = 0;    // per pass: launches, sampling, scheduling
   double kv_bytes = 0;  // memory for KV blocks
   std::vector<CodecSpeed> codecs;
+  std::string profiles = "published";  // the set its codecs belong to, see find_profiles
 };
 
 struct ProfileSpec {
@@ -47,8 +49,11 @@ struct ProfileSpec {
 
 [[nodiscard]] Result<ModelShape> find_model(const std::string& name_or_file);
 [[nodiscard]] Result<Hardware> find_hardware(const std::string& name_or_file);
-/// The profiles simulated when none are given; their speeds are in each hardware's table.
-[[nodiscard]] const std::vector<ProfileSpec>& default_profiles();
+/// "published" (what GPUs have speeds for), "sluice" (this project's own, measured), or a JSON file.
+[[nodiscard]] Result<std::vector<ProfileSpec>> find_profiles(const std::string& name_or_file);
+[[nodiscard]] Result<std::vector<ProfileSpec>> parse_profiles(const nlohmann::json& j);
+/// Names of the hardware that is built in.
+[[nodiscard]] std::vector<std::string> known_hardware();
 [[nodiscard]] Result<Hardware> parse_hardware(const nlohmann::json& j);
 [[nodiscard]] Result<ModelShape> parse_model(const nlohmann::json& j);
 

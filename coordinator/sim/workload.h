@@ -2,6 +2,7 @@
 // Loads for the simulator: Poisson or gamma arrivals with lengths from a distribution. Pure; the same seed gives the
 // same load on every machine (own transforms; the standard library's distributions differ between implementations).
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace sluice::sim {
@@ -9,6 +10,9 @@ namespace sluice::sim {
 struct SimRequest {
   double at_s = 0;
   std::uint32_t prompt_tokens = 0, output_tokens = 0;
+  // A recorded prompt's prefix blocks, where the trace names them: equal ids, equal blocks. Repeats of a trace share
+  // them. No policy looks at them yet.
+  std::shared_ptr<const std::vector<std::uint32_t>> prefix_blocks{};
 };
 using Load = std::vector<SimRequest>;
 

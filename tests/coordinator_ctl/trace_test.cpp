@@ -41,7 +41,9 @@ TEST_CASE("a broken trace is refused with its line") {
        {R"({"timestamp": 0, "input_length": 7})", R"({"timestamp": "0", "input_length": 7, "output_length": 6})",
         R"({"timestamp": -1, "input_length": 7, "output_length": 6})",
         R"({"timestamp": 0, "input_length": -7, "output_length": 6})",
-        R"({"timestamp": 0, "input_length": 1e300, "output_length": 6})", "{", "{}"}) {
+        R"({"timestamp": 0, "input_length": 1e300, "output_length": 6})",
+        R"({"timestamp": 0, "input_length": 7, "output_length": 6, "hash_ids": 3})",
+        R"({"timestamp": 0, "input_length": 7, "output_length": 6, "hash_ids": [0, -1]})", "{", "{}"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_trace(bad));
   }
@@ -77,4 +79,17 @@ TEST_CASE("BurstGPT's columns are read, and requests that failed there are left 
   REQUIRE(plan);
   CHECK(*plan == Plan{{0, 472, 18}, {113.5, 417, 276}});
   CHECK_FALSE(parse_trace("Timestamp,Model,Request tokens,Response tokens\nx,y,1,2\n"));
+}
+
+TEST_CASE("a Mooncake trace keeps the ids of its prompts' blocks") {
+  const auto plan =
+      parse_trace(R"({"timestamp": 9, "input_length": 1030, "output_length": 6, "hash_ids": [0, 1, 77]})"
+                  "\n"
+                  R"({"timestamp": 5, "input_length": 700, "output_length": 6, "hash_ids": [0, 4294967295]})"
+                  "\n"
+                  R"({"timestamp": 7, "input_length": 7, "output_length": 6})");
+  REQUIRE(plan);
+  CHECK((*plan)[0].prefix_blocks == std::vector<std::uint32_t>{0, 4294967295});
+  CHECK((*plan)[1].prefix_blocks.empty());
+  CHECK((*plan)[2].prefix_blocks == std::vector<std::uint32_t>{0, 1, 77});
 }

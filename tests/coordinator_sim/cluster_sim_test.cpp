@@ -54,6 +54,39 @@ TEST_CASE("one request alone takes what its stages take, overlapped") {
   CHECK(r->requests[0].tpot_s == Approx(step).epsilon(0.01));
 }
 
+TEST_CASE("without overlap the stages of one request add up") {
+  auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 1}, {"overlap", false}}, 1);
+  REQUIRE(s);
+  s->cluster.prefills[0].codecs[2] = s->cluster.decodes[0].codecs[2] = {"int4", 1e9, 2e9};
+  s->cluster.prefills.resize(1);
+  s->cluster.decodes.resize(1);
+  auto p = make_policy("static:int4", {});
+  const auto r = simulate(s->cluster, {{0, 1025, 4}}, **p);
+  REQUIRE(r);
+  const auto& h = s->cluster.prefills[0];
+  const auto& m = s->cluster.model;
+  const double compute = pass_seconds(h, m, 512, 512 * 256, 0) + pass_seconds(h, m, 512, 512 * 768, 512);
+  const double raw = 1024 * m.kv_bytes_per_token;
+  const double expected = compute + raw / 1e9 + raw / 3.6 / (1e9 / 8) + raw / 2e9 + pass_seconds(h, m, 1, 1025, 1025);
+  CHECK(r->requests[0].ttft_s == Approx(expected).epsilon(0.01));
+}
+
+TEST_CASE("nodes that share cores slow each other down, and only when they compute at once") {
+  auto tpot = [](std::uint32_t cores, double second_at_s) {
+    auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 1000}, {"cores", cores}}, 1);
+    REQUIRE(s);
+    auto p = make_policy("static:raw", {});
+    const auto r = simulate(s->cluster, {{0, 513, 200}, {second_at_s, 513, 200}}, **p);
+    REQUIRE(r);
+    CHECK(r->requests[0].decode != r->requests[1].decode);
+    return r->requests[1].tpot_s;
+  };
+  const double alone = tpot(0, 0.02);
+  CHECK(tpot(2, 0.02) == Approx(alone).epsilon(0.02));
+  CHECK(tpot(1, 0.02) == Approx(2 * alone).epsilon(0.1));
+  CHECK(tpot(1, 100) == Approx(alone).epsilon(0.02));
+}
+
 TEST_CASE("decode steps add up one by one, and who comes in the middle joins the next") {
   const auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 100}, {"decode_nodes", 1}}, 1);
   REQUIRE(s);
