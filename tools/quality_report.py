@@ -4,13 +4,10 @@
 Usage: tools/quality_report.py [--build build] [--json FILE]
 Runs the bench (minutes) unless given a file with what it printed.
 """
-import argparse
-import json
 import math
-import pathlib
-import subprocess
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from report import ROOT, arguments, figures, table
+
 LENGTHS = (256, 512, 1024, 2048, 4096)
 COMPARATORS = {"int4", "kivi4", "kivi2", "cachegen", "kvserve-q", "kvserve-h", "ll", "fp8"}
 
@@ -51,30 +48,15 @@ def plot(points: list[tuple[str, float, float, bool]]) -> str:
     return "\n".join(out) + "\n</svg>\n"
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(r) + " |" for r in rows]) + "\n"
-
-
 def main() -> None:
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--build", default="build")
-    args.add_argument("--json")
-    args.add_argument("--out", default=str(ROOT / "docs/evidence"))
-    a = args.parse_args()
-    if a.json:
-        data = json.loads(pathlib.Path(a.json).read_text())
-    else:
-        data = json.loads(subprocess.run([f"{a.build}/bin/sluice-bench", "quality", "--json"], cwd=ROOT, check=True,
-                                         stdout=subprocess.PIPE, text=True).stdout)
-    f = {x["name"]: x["value"] for x in data["figures"]}
+    a = arguments(__doc__, "docs/evidence")
+    measured, machine = figures(a, "quality")
+    f = {name: x["value"] for name, x in measured.items()}
     names = [k[: -len(" ratio")] for k in f if k.endswith(" ratio")]
-    out = pathlib.Path(a.out)
     lossy = [n for n in names if f[n + " KL mean"] > 0]
-    (out / "codec_quality.svg").write_text(
+    (a.out / "codec_quality.svg").write_text(
         plot([(n, f[n + " ratio"], f[n + " KL mean"], n in COMPARATORS) for n in lossy]))
     ppl = next(k for k in f if k.startswith("perplexity"))
-    machine = data.get("machine", {})
     quality = table(
         ["profile", "ratio", "p50", "worst", "K error", "V error", "KL mean", "KL p99", "top-1 (95%)", "perplexity"],
         [[f"`{n}`", f"{f[n + ' ratio']:.2f}", f"{f[n + ' ratio p50']:.2f}", f"{f[n + ' ratio worst']:.2f}",
@@ -95,10 +77,10 @@ def main() -> None:
         [[f"{l} {k}"] + [f"{f[f'channels layer {l} {k} {x}']:.3f}" for x in fields] for l, k in layers])
     text = (ROOT / "tools/quality_report.md.in").read_text()
     for key, value in {"QUALITY": quality, "RECALL": recall, "CHANNELS": channels, "PPL_NAME": ppl,
-                       "PPL": f"{f[ppl]:.3f}", "MACHINE": f"{machine.get('cpu', '?')}, {machine.get('cores', '?')} cores"}.items():
+                       "PPL": f"{f[ppl]:.3f}", "MACHINE": machine}.items():
         text = text.replace(f"@{key}@", value)
-    (out / "codec_quality.md").write_text(text)
-    print(f"wrote {out / 'codec_quality.md'} and codec_quality.svg")
+    (a.out / "codec_quality.md").write_text(text)
+    print(f"wrote {a.out / 'codec_quality.md'} and codec_quality.svg")
 
 
 if __name__ == "__main__":
