@@ -207,6 +207,31 @@ bool rans_decode(const RansTable& t, const RansBlock* blocks, std::size_t count)
   return std::all_of(blocks, blocks + count, [&](const RansBlock& b) { return decode(t, b); });
 }
 
+std::size_t map_symbols(const SymbolMap& map, const std::uint8_t* in, std::size_t n, std::uint8_t* symbols,
+                        std::byte* escapes) {
+  // The map by its 16 rows of 16, of which few hold more than escapes: symbols are neighbours as a rule.
+  const __m256i fifteen = bytes_of(15);
+  __m256i row[16], high[16];
+  std::size_t rows = 0, i = 0, count = 0;
+  for (std::size_t r = 0; r < 16; ++r) {
+    const std::uint8_t* at = map.to.data() + 16 * r;
+    if (std::all_of(at, at + 16, [](std::uint8_t s) { return s == 15; })) continue;
+    row[rows] = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    high[rows++] = bytes_of(static_cast<std::uint8_t>(r));
+  }
+  for (; i + 32 <= n; i += 32) {
+    const __m256i v = load(in + i);
+    const __m256i low = _mm256_and_si256(v, fifteen), upper = _mm256_and_si256(_mm256_srli_epi16(v, 4), fifteen);
+    __m256i s = fifteen;
+    for (std::size_t r = 0; r < rows; ++r)
+      s = _mm256_blendv_epi8(s, _mm256_shuffle_epi8(row[r], low), _mm256_cmpeq_epi8(upper, high[r]));
+    store(symbols + i, s);
+    for (std::uint32_t escaped = bits(_mm256_cmpeq_epi8(s, fifteen)); escaped; escaped &= escaped - 1)
+      escapes[count++] = static_cast<std::byte>(in[i + static_cast<std::size_t>(std::countr_zero(escaped))]);
+  }
+  return count + map_symbols_generic(map, in + i, n - i, symbols + i, escapes + count);
+}
+
 bool unmap_symbols(const SymbolMap& map, std::uint8_t* symbols, std::size_t n, const std::byte* escapes,
                    std::size_t count) {
   const __m256i from = spread(map.from), fifteen = bytes_of(15);
@@ -301,7 +326,7 @@ const CoderKernels kCoderAvx2 = {.isa = Isa::avx2,
                                  .rans_encode = rans_encode,
                                  .rans_decode = rans_decode,
                                  .count_symbols = count_symbols_generic,
-                                 .map_symbols = map_symbols_generic,
+                                 .map_symbols = map_symbols,
                                  .unmap_symbols = unmap_symbols,
                                  .pack4 = pack4_generic,
                                  .unpack4 = unpack4_generic,

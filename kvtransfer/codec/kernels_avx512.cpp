@@ -21,24 +21,9 @@ using namespace avx512;
 #include "kvtransfer/codec/kernels_vector.inl"
 #include "kvtransfer/codec/kernels_vector_absmax.inl"
 #include "kvtransfer/codec/kernels_vector_minmax.inl"
-
+#include "kvtransfer/codec/kernels_vector_table.inl"
 }  // namespace
 
-/// Without the book quantizers, which have a file of their own.
-const Kernels kKernelsAvx512 = {.isa = Isa::avx512,
-                                .absmax8_page_encode = absmax8_page_encode,
-                                .absmax8_page_decode = absmax8_page_decode,
-                                .absmax8_encode = absmax8_encode,
-                                .absmax8_decode = absmax8_decode,
-                                .absmax4_encode = absmax4_encode,
-                                .absmax4_decode = absmax4_decode,
-                                .fp8_encode = fp8_encode,
-                                .fp8_decode = fp8_decode,
-                                .minmax_page_encode = minmax_page_encode,
-                                .minmax_page_decode = minmax_page_decode,
-                                .minmax_encode = minmax_encode,
-                                .minmax_decode = minmax_decode,
-                                .pack = pack_generic,
-                                .unpack = unpack_generic};
+constinit const Kernels kKernelsAvx512 = vector_kernels(Isa::avx512);
 
 }  // namespace sluice::kv

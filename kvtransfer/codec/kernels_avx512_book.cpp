@@ -22,11 +22,6 @@ using namespace avx512;
 #include "kvtransfer/codec/kernels_vector_book.inl"
 }  // namespace
 
-const BookKernels kBookAvx512 = {.encode = book_encode,
-                                 .decode = book_decode,
-                                 .encode_packed = book_encode_packed,
-                                 .decode_packed = book_decode_packed,
-                                 .row_forward = row_forward_with<fwht_vectors>,
-                                 .row_backward = row_backward_with<fwht_vectors>};
+constinit const BookKernels kBookAvx512 = kVectorBook;
 
 }  // namespace sluice::kv

@@ -458,3 +458,10 @@ void book_decode_packed(const BookShape& s, const std::uint16_t* signs, const st
                     });
   if (!done) book_decode_packed_generic(s, signs, scales, codes, rows);
 }
+
+constexpr BookKernels kVectorBook = {.encode = book_encode,
+                                     .decode = book_decode,
+                                     .encode_packed = book_encode_packed,
+                                     .decode_packed = book_decode_packed,
+                                     .row_forward = row_forward_with<fwht_vectors>,
+                                     .row_backward = row_backward_with<fwht_vectors>};
