@@ -10,8 +10,9 @@ constexpr EstimateTuning kCodec{.prior_var = 0.09F, .report_var = 0.04F, .drift_
 constexpr EstimateTuning kBandwidth{.prior_var = 0.16F, .report_var = 0.04F, .drift_per_s = 4e-3F, .memory_s = 600};
 constexpr EstimateTuning kFixed{.prior_var = 1.0F, .drift_per_s = 1e-3F, .memory_s = 1e6F};
 constexpr EstimateTuning kFirst{.prior_var = 0.25F, .drift_per_s = 1e-3F, .memory_s = 600};
-constexpr double kDiscount = 0.99;  // of the fits, per sample
-constexpr double kFreshS = 10;      // a fit with a sample this young does not listen to reports
+constexpr double kDiscount = 0.99;     // of the fits, per sample
+constexpr double kNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
+constexpr double kFreshS = 10;         // a fit with a sample this young does not listen to reports
 constexpr double kReportFactor = 1.5;
 constexpr double kLeastWireBytes = 64 * 1024;  // below, a transfer tells latency, not bandwidth
 
@@ -228,7 +229,10 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
   const double expected = n.compute.predict(n.pool);
   if (n.pool_s < 0.3 * expected && n.pool[0] < 16) return;
   const double cold = n.learned == TimePoint{} ? Estimate::kColdNoise : 1;
-  changes_ += n.compute.observe(n.pool, n.pool_s, time_noise(std::max(expected, n.pool_s)) * cold, kDiscount);
+  const double share = expected > 0 ? std::pow(n.pool_s / expected - 1, 2) : 0;
+  changes_ += n.compute.observe(n.pool, n.pool_s, (n.noise * expected * expected + 1e-7) * cold, kDiscount);
+  if (n.learned != TimePoint{})
+    n.noise = std::clamp(n.noise + kNoiseWeight * (std::min(share, 9 * n.noise) - n.noise), 0.0025, 0.1);
   n.learned = end;
   n.pool = {};
   n.pool_s = 0;
@@ -285,11 +289,11 @@ void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now
     // What no stage accounts for is the price of a request as such.
     const double rest = m.ttft_s - m.queue_s - m.compute_s - m.exposed_s - m.first_step_s;
     const double sample = std::max(rest, 1e-4);
-    // Of a long request the rest is mostly the stages' own error.
-    const double noise = 0.1 + std::pow(0.1 * m.ttft_s / sample, 2);
     for (Estimate* e : {&fixed_, &links_[k.prefill_slot][k.decode_slot].fixed}) {
       if (!e->known()) e->report(fixed_.known() ? fixed_.value() : kDefaultFixedS, kFixed);
-      e->observe(sample, noise, now, kFixed);
+      // Of a long request the rest is mostly the stages' own error. Against what is known, not against the sample: else
+      // large samples would count and small ones not.
+      e->observe(sample, 0.1 + std::pow(0.1 * m.ttft_s / e->value(), 2), now, kFixed);
     }
   }
 }

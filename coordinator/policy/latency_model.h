@@ -84,6 +84,7 @@ class LatencyModel {
     Incarnation incarnation;
     Fit compute;  // seconds of prompts: {count, tokens / 1000, sum of (tokens / 1000)^2}
     double rate = 0;
+    double noise = 0.01;  // variance of a prompt's time, as a share of it: a machine with other work varies more
     TimePoint learned{};
     TimePoint busy_until{}, last_end{};
     double shift = 0;  // summed corrections of busy_until
