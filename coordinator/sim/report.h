@@ -13,7 +13,7 @@ namespace sluice::sim {
 struct Summary {
   std::size_t requests = 0, refused = 0;
   double ttft_mean_s = 0, ttft_p50_s = 0, ttft_p90_s = 0, ttft_p99_s = 0;
-  double tpot_p50_s = 0, tpot_p99_s = 0, e2e_p50_s = 0, e2e_p99_s = 0;
+  double tpot_p50_s = 0, tpot_p99_s = 0, e2e_mean_s = 0, e2e_p50_s = 0, e2e_p99_s = 0;
   double attainment = 0;     // of all requests, refused ones included
   double goodput_per_s = 0;  // requests that met both objectives, per second of the load
   double goodput_per_node_s = 0;

@@ -23,6 +23,7 @@ TEST_CASE("a summary counts refused requests against attainment") {
   CHECK(s.goodput_per_s == Approx(0.5));
   CHECK(s.goodput_per_node_s == Approx(0.1));
   CHECK(s.ttft_p50_s == Approx(0.5));
+  CHECK(s.e2e_mean_s == Approx(1));
   CHECK(s.bytes_saved == Approx(0.75));
   CHECK(s.prediction_error == Approx(0));
 }

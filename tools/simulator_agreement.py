@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""The simulator beside a real cluster of two prefill and two decode nodes on the bundled model.
+
+Usage: tools/simulator_agreement.py [--bin build/bin] [--rounds N] [--requests N] [--band SHARE] [--report]
+
+Each round measures requests one at a time (the calibration), puts a load on the cluster through HTTP, calibrates again, and
+gives the simulator the means of both and the very same arrivals. Calibration and load are seconds apart, so that
+a machine that is busy with other work is so for both. Compared are the medians over rounds of simulated over measured
+median TTFT and TPOT; they must be within the band. --report writes docs/evidence/simulator_agreement.md.
+"""
+import argparse
+import json
+import math
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODEL = ROOT / "models" / "sluice-tiny"
+SHORT, LONG = 64, 1536  # prompts of the calibration
+CALIBRATION = 12        # requests of each length, before and after the load
+ANSWER = 40             # tokens; about the load's median, since the first tokens of an answer reach the client together
+PROFILE = "q8"          # pinned, so that what is compared is the model of time and not two policies
+RATE = 4.0              # requests per second
+
+
+def shape() -> dict:
+    c = json.loads((MODEL / "config.json").read_text())
+    width = c["num_attention_heads"] * c["head_dim"]
+    kv = c["num_key_value_heads"] * c["head_dim"]
+    layer = c["hidden_size"] * (2 * width + 2 * kv + 3 * c["intermediate_size"])
+    parameters = c["num_hidden_layers"] * layer
+    return {"name": "sluice-tiny", "layers": c["num_hidden_layers"], "weights_bytes": 2.0 * parameters, "parameters": parameters,
+            "kv_bytes_per_token": 2 * 2 * kv * c["num_hidden_layers"], "attention_width": width}
+
+
+class Cluster:
+    """Up through sluicectl; every figure of a load comes from its client, `sluicectl bench`."""
+
+    def __init__(self, bin_dir: str, scratch: pathlib.Path):
+        self.ctl = str(pathlib.Path(bin_dir).resolve() / "sluicectl")
+        self.scratch = scratch
+        self.common = ["--run-dir", str(scratch / "run")]
+
+    def __enter__(self):
+        subprocess.run([self.ctl, "up", *self.common, "--model", str(MODEL), "--prefill", "2", "--decode", "2", "--port", "0",
+                        "--threads", "1", "--detach"], check=True, stdout=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([self.ctl, "down", *self.common], check=False, stdout=subprocess.DEVNULL)
+
+    def bench(self, *args) -> dict:
+        out = subprocess.run([self.ctl, "bench", *self.common, "--json", "--profile", PROFILE, "--mode", "split", *map(str, args)],
+                             check=True, stdout=subprocess.PIPE).stdout
+        r = json.loads(out)
+        if r.get("failed", 0):
+            raise SystemExit(f"requests failed: {r}")
+        return r
+
+    def replay(self, load: list, seed: int) -> dict:
+        file = self.scratch / "trace.jsonl"
+        file.write_text("".join(json.dumps(q) + "\n" for q in load))
+        return self.bench("--trace", file, "--requests", len(load), "--seed", seed)
+
+
+def poisson(requests: int, seed: int) -> list:
+    rng = random.Random(seed)
+    at, load = 0.0, []
+    for _ in range(requests):
+        load.append({"timestamp": at * 1000, "input_length": int(min(1800, max(32, rng.lognormvariate(6.2, 0.6)))),
+                     "output_length": int(min(200, max(8, rng.lognormvariate(3.6, 0.5))))})
+        at += rng.expovariate(RATE)
+    return load
+
+
+def calibrate(c: Cluster, seed: int) -> dict:
+    """Medians of requests that were alone: of short and of long prompts."""
+    one = lambda length, s: c.bench("--requests", CALIBRATION, "--concurrency", 1, "--input-len", length, "--output-len", ANSWER,
+                                    "--seed", s)
+    short, long = one(SHORT, seed), one(LONG, seed + 1)
+    return {"ttft_short": short["median_ttft_ms"] / 1e3, "ttft_long": long["median_ttft_ms"] / 1e3,
+            "tpot_short": short["median_tpot_ms"] / 1e3, "tpot_long": long["median_tpot_ms"] / 1e3}
+
+
+def nodes_of(k: dict, model: dict) -> tuple:
+    """Hardware for prefill and decode nodes, and the time of one message, from the calibration."""
+    # A decode step: a fixed part, and one that grows with the context it reads.
+    span = LONG - SHORT
+    per_token = max((k["tpot_long"] - k["tpot_short"]) / span, 1e-9)
+    step = max(k["tpot_short"] - per_token * SHORT, 1e-5)
+    # Prefill: arithmetic in proportion to its operations; all that does not grow is messages, waking threads, HTTP.
+    operations = lambda n: 2 * model["parameters"] * n + 4 * model["attention_width"] * model["layers"] * n * n / 2
+    first = lambda n: step + per_token * n
+    compute = (k["ttft_long"] - first(LONG)) - (k["ttft_short"] - first(SHORT))
+    flops = (operations(LONG) - operations(SHORT)) / max(compute, 1e-4)
+    fixed = max(k["ttft_short"] - first(SHORT) - operations(SHORT) / flops, 1e-5)
+    codec = {PROFILE: {"encode_bps": 5e9, "decode_bps": 5e9}}
+    base = {"memory_reached": 1, "flops_reached": 1, "kv_bytes": 1e9, "profiles": "profiles", "codecs": codec}
+    prefill = {**base, "name": "prefill", "flops": flops, "memory_bps": 1e15, "pass_s": 1e-6}
+    decode = {**base, "name": "decode", "flops": 1e18, "pass_s": step, "memory_bps": model["kv_bytes_per_token"] / per_token}
+    return prefill, decode, fixed / 4  # four messages before the first token is seen
+
+
+def simulate(c: Cluster, k: dict, load: list, seed: int, scratch: pathlib.Path) -> dict:
+    model = shape()
+    prefill, decode, message = nodes_of(k, model)
+    model["weights_bytes"] = 1  # in the step's fixed part
+    write = lambda name, j: (scratch / name).write_text(json.dumps(j)) and str(scratch / name)
+    profiles = write("profiles.json", {"profiles": [{"name": PROFILE, "kl": 0, "ratio": 1.94}]})
+    scenario = write("scenario.json", {
+        "model": write("model.json", model), "prefill_hardware": write("prefill.json", prefill),
+        "decode_hardware": write("decode.json", decode), "profiles": profiles, "prefill_nodes": 2, "decode_nodes": 2,
+        "link_gbps": 8, "message_s": message, "cores": os.cpu_count(), "spread": 0.05, "slo_ttft_ms": 10000, "slo_tpot_ms": 1000})
+    out = subprocess.run([c.ctl, "simulate", "--json", "--scenario", scenario, "--trace", str(scratch / "trace.jsonl"), "--policy",
+                          "static:" + PROFILE, "--seed", str(seed)], check=True, stdout=subprocess.PIPE).stdout
+    s = json.loads(out)["summary"]
+    return {"ttft": s["ttft_ms"]["p50"], "tpot": s["tpot_ms"]["p50"]}
+
+
+def report(rows: list, ttft: float, tpot: float, args) -> None:
+    lines = ["# The simulator beside a real cluster", "",
+             f"Made by `tools/simulator_agreement.py --rounds {args.rounds} --requests {args.requests} --report`: two prefill and two decode nodes, one thread "
+             f"each, on {os.cpu_count()} cores that other work shares; `models/sluice-tiny`; {args.requests} requests a round, Poisson at {RATE:g} per second, prompts of "
+             "32 to 1,800 tokens and answers of 8 to 200, through HTTP.", "",
+             f"The simulator is told the medians of {CALIBRATION} lone requests of {SHORT} and {CALIBRATION} of {LONG} prompt tokens, measured before and after each round's load, "
+             f"the number of cores, and the load. Profile pinned to `{PROFILE}`. Queueing, batching, chunks, lengths between the two and nodes that share cores are its own "
+             "account. Medians in ms.", "",
+             "| round | TTFT measured | simulated | ratio | TPOT measured | simulated | ratio |", "|---|---|---|---|---|---|---|"]
+    for i, r in enumerate(rows):
+        lines.append(f"| {i + 1} | {r['ttft']:.2f} | {r['sim_ttft']:.2f} | {r['sim_ttft'] / r['ttft']:.3f} | {r['tpot']:.3f} | {r['sim_tpot']:.3f} | "
+                     f"{r['sim_tpot'] / r['tpot']:.3f} |")
+    ok = lambda x: "within" if abs(x - 1) <= 0.15 else "**outside**"
+    lines += ["", f"Median ratio over rounds: TTFT {ttft:.3f} ({ok(ttft)} 15%), TPOT {tpot:.3f} ({ok(tpot)} 15%). The goal is 15%; the test "
+              "(`system_test: simulator agreement`) runs fewer and shorter rounds on whatever machine there is, and holds them to 35%.", ""]
+    (ROOT / "docs/evidence/simulator_agreement.md").write_text("\n".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", default="build/bin")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=80)
+    parser.add_argument("--band", type=float, default=0.15)
+    parser.add_argument("--report", action="store_true")
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="sluice-agreement-") as d:
+        scratch = pathlib.Path(d)
+        with Cluster(args.bin, scratch) as c:
+            c.replay(poisson(20, 99), 99)  # warm: pages, connections, the controller's first estimates
+            for i in range(args.rounds):
+                before = calibrate(c, 1000 * i + 1)
+                load = poisson(args.requests, i)
+                real = c.replay(load, i)
+                row = {"ttft": real["median_ttft_ms"], "tpot": real["median_tpot_ms"]}
+                after = calibrate(c, 1000 * i + 501)
+                k = {n: math.sqrt(before[n] * after[n]) for n in before}
+                row.update({f"sim_{n}": v for n, v in simulate(c, k, load, i + 1, scratch).items()})
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+    ratio = lambda n: statistics.median(r[f"sim_{n}"] / r[n] for r in rows)
+    ttft, tpot = ratio("ttft"), ratio("tpot")
+    print(f"simulated over measured: TTFT {ttft:.3f}, TPOT {tpot:.3f}")
+    if args.report:
+        report(rows, ttft, tpot, args)
+    if max(abs(math.log(ttft)), abs(math.log(tpot))) > math.log(1 + args.band):
+        sys.exit(f"not within {args.band:.0%}")
+
+
+if __name__ == "__main__":
+    main()
