@@ -12,6 +12,7 @@ def arguments(doc: str, out: str) -> argparse.Namespace:
     args = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--build", default="build")
     args.add_argument("--json", help="what the bench printed, instead of running it")
+    args.add_argument("--note", default="", help="what a reader should know about this run")
     args.add_argument("--out", type=pathlib.Path, default=ROOT / out)
     return args.parse_args()
 

@@ -11,8 +11,9 @@ HEAD = """# Speed of codecs
 
 Made by `tools/speed_report.py`, which runs `sluice-bench codec --json`. Machine: {machine}. One thread, CPU time, medians of one
 run. KV shaped as Llama-3.1-8B's (8 KV heads of 128, bf16) in pages of 16 tokens in random order, cut into frames as a transfer is;
-everything goes from memory to memory. Rates are GB/s of uncompressed bytes; in brackets the share of a memcpy of the same bytes in
-the same run. No codec has run on a GPU yet.
+everything goes from memory to memory. Rates are GB/s of uncompressed bytes; in brackets the share of a memcpy of the same bytes,
+measured in turn with it: what else a machine does takes from both. Still, between runs on a busy one shares differ by a tenth. No
+codec has run on a GPU yet. {note}
 
 ## Goals, {isa}, {tokens} tokens
 
@@ -63,7 +64,7 @@ def main() -> None:
         goals.append([f"`{name}`", f"{e['value']:.1f}", f"{e['ratio']:.2f}", f"{encode:.2f}", "yes" if e["ratio"] >= encode else "no",
                       f"{d['value']:.1f}", f"{d['ratio']:.2f}", f"{decode:.2f}", "yes" if d["ratio"] >= decode else "no"])
     text = HEAD.format(
-        machine=machine, isa=best, tokens=middle,
+        machine=machine, note=a.note, isa=best, tokens=middle,
         goals=table(["profile", "encode GB/s", "of memcpy", "goal", "met", "decode GB/s", "of memcpy", "goal", "met"], goals),
         all=table(["profile", "ratio"] + [f"{way}, {s}" for s in sizes for way in ("encode", "decode")],
                   [[f"`{n}`", f"{f[f'{n}/{best}/{middle}_tokens/ratio']['value']:.2f}"]
@@ -78,7 +79,7 @@ def main() -> None:
                       for n in names if (x := f.get(f"{n}/extra_memory"))]),
         even=table(["profile", "Gb/s"],
                    [[f"`{n}`", f"{f[k]['value']:.0f}"] for n in names if (k := f"{n}/{best}/{middle}_tokens/break_even_link") in f]))
-    a.out.write_text(text)
+    a.out.write_text(text.replace(" \n", "\n"))
     print(f"wrote {a.out}")
 
 
