@@ -15,8 +15,8 @@ constexpr double kEwma = 0.2;
 constexpr std::uint32_t kMinMeasuredTokens = 16;
 
 /// A prompt's KV must come out the same whatever is computed beside it, so that a lossy leg can be resumed exactly.
-engine::PlanLimits with_whole_chunks(engine::PlanLimits l) {
-  l.whole_chunks = true;
+engine::PlanLimits in_order(engine::PlanLimits l) {
+  l.in_order = true;
   return l;
 }
 
@@ -36,24 +36,29 @@ struct PrefillLoop::Row {
   std::vector<BlockId> blocks;
 };
 
-/// Passes each finished layer of a batch on, sequence by sequence.
+/// Passes each finished layer of a batch on, sequence by sequence and chunk by chunk: a pass may hold several chunks of
+/// a prompt, and what leaves must not depend on that.
 class PrefillLoop::Observer final : public engine::LayerObserver {
  public:
-  Observer(PrefillSink& sink, const std::vector<Row>& rows) : sink_(sink), rows_(rows) {}
+  Observer(PrefillSink& sink, const std::vector<Row>& rows, std::uint32_t chunk)
+      : sink_(sink), rows_(rows), chunk_(std::max(chunk, 1U)) {}
   void on_layer(std::uint32_t layer) override {
-    for (const Row& r : rows_) sink_.on_layer(r.work.id, r.work.first, r.work.count, layer);
+    for (const Row& r : rows_)
+      for (std::uint32_t done = 0; done < r.work.count; done += chunk_)
+        sink_.on_layer(r.work.id, r.work.first + done, std::min(chunk_, r.work.count - done), layer);
   }
 
  private:
   PrefillSink& sink_;
   const std::vector<Row>& rows_;
+  std::uint32_t chunk_;
 };
 
 PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
                          double tokens_per_s, PrefillSink& sink)
     : model_(model),
       pool_(pool),
-      limits_(with_whole_chunks(limits)),
+      limits_(in_order(limits)),
       max_waiting_(max_waiting),
       sink_(sink),
       blocks_(pool.shape().num_blocks),
@@ -243,7 +248,7 @@ void PrefillLoop::pass(std::vector<Row>& rows) {
     batch.push_back({r.tokens, r.work.first, r.blocks, false});
     tokens += r.work.count;
   }
-  Observer observer(sink_, rows);
+  Observer observer(sink_, rows, limits_.prefill_chunk);
   const TimePoint begin = SteadyClock().now();
   const Result<> ran = model_.forward(batch, pool_, {}, &observer);
   const double took = seconds(SteadyClock().now() - begin);

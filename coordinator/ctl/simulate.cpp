@@ -108,9 +108,21 @@ std::string summary_text(const json& r) {
                            r["events"].get<std::uint64_t>(), r["wall_s"].get<double>());
 }
 
-Result<> write_run(const std::string& dir, const json& result, const sim::SimResult& r) {
+/// One line per request, in order of arrival; what a plot or a question needs that the summary does not answer.
+std::string requests_csv(const sim::SimResult& r, const std::vector<sim::ProfileSpec>& profiles) {
+  std::string out = "arrival_s,ttft_s,predicted_ttft_s,tpot_s,e2e_s,prefill,decode,profile,raw_bytes,wire_bytes,met,probe\n";
+  for (const auto& o : r.requests)
+    fmt::format_to(std::back_inserter(out), "{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{},{:.0f},{:.0f},{:d},{:d}\n", o.at_s,
+                   o.ttft_s, o.predicted_ttft_s, o.tpot_s, o.e2e_s, o.prefill, o.decode, profiles[o.profile].name,
+                   o.raw_bytes, o.wire_bytes, o.met, o.probe);
+  return out;
+}
+
+Result<> write_run(const std::string& dir, const json& result, const sim::SimResult& r,
+                   const std::vector<sim::ProfileSpec>& profiles) {
   std::error_code failed;
   std::filesystem::create_directories(dir, failed);
+  SLUICE_TRY(sim::write_file(dir + "/requests.csv", requests_csv(r, profiles)));
   SLUICE_TRY(sim::write_file(dir + "/result.json", result.dump(2) + "\n"));
   const double width = std::max(r.requests.empty() ? 1.0 : r.requests.back().at_s / 100, 0.1);
   sim::Chart time{"Mean TTFT by time of arrival", "seconds", "seconds", {{"TTFT", {}}}};
@@ -152,7 +164,7 @@ Result<int> run_one(const SimulateOptions& o) {
                     {"changes", r.changes},
                     {"seed", o.seed},
                     {"wall_s", wall}};
-  if (!o.out.empty()) SLUICE_TRY(write_run(o.out, result, r));
+  if (!o.out.empty()) SLUICE_TRY(write_run(o.out, result, r, s.cluster.profiles));
   fmt::print("{}", o.json ? result.dump(2) + "\n" : summary_text(result));
   return 0;
 }

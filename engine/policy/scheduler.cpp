@@ -19,21 +19,30 @@ struct Scheduler::Batch {
   std::uint32_t tokens;
   std::uint32_t seats;
   std::uint32_t chunk;
-  bool whole_chunks;
+  bool in_order;
   std::uint64_t plan;
   std::vector<Work> work;
+  std::uint32_t prefill_rows = 0;
+
+  /// How many of a sequence's pending rows go in, of `room`.
+  [[nodiscard]] std::uint32_t share_of(const Sequence& s, std::uint32_t room) const {
+    if (!in_order || s.is_decode()) return std::min({s.pending(), chunk, room});
+    // A pass smaller than a chunk cuts it, but always at the same length.
+    if (prefill_rows == 0) return std::min(s.pending(), room < chunk ? room : room / chunk * chunk);
+    return s.pending() <= room && prefill_rows + s.pending() <= chunk ? s.pending() : 0;
+  }
 
   void take(const Queue& q, std::uint32_t spare_tokens, std::uint32_t spare_seats) {
     for (Sequence* s : q) {
       if (tokens <= spare_tokens || seats <= spare_seats) return;
-      const std::uint32_t wanted = std::min(s->pending(), chunk);
-      const std::uint32_t count = std::min(wanted, tokens - spare_tokens);
-      if (whole_chunks && count < wanted && !work.empty()) continue;  // alone in a pass, it is cut at a fixed length
+      const std::uint32_t count = share_of(*s, tokens - spare_tokens);
+      if (count == 0) continue;
       const bool reaches_end = s->spec.computed + count == s->goal();
       s->in_flight = Work{s->spec.id, s->spec.computed, count, reaches_end && !s->spec.fill_to};
       s->last_plan = plan;
       s->planned_before = true;
       work.push_back(*s->in_flight);
+      if (!s->is_decode()) prefill_rows += count;
       tokens -= count;
       --seats;
     }
@@ -104,7 +113,8 @@ std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
   sort_prefills(prefills);
 
   Batch batch{limits.max_batch_tokens, limits.max_seqs, std::max<std::uint32_t>(1, limits.prefill_chunk),
-              limits.whole_chunks,     plans_,          {}};
+              limits.in_order,         plans_,          {},
+              0};
   std::uint32_t spare_tokens = 0;
   std::uint32_t spare_seats = 0;
   if (!decodes.empty() && !prefills.empty()) {

@@ -53,11 +53,12 @@ struct Work {
 struct PlanLimits {
   std::uint32_t max_batch_tokens = 2048;  // rows in one forward pass
   std::uint32_t max_seqs = 256;           // sequences in one forward pass
-  std::uint32_t prefill_chunk = 512;      // rows of one sequence in one forward pass; 0 counts as 1
-  // A chunk that does not fit beside others waits rather than be cut: chunks are then the same whoever shares the
-  // passes. KV leaves by chunk and key scales span tokens, so a lossy profile's answer would depend on batch mates
-  // else.
-  bool whole_chunks = false;
+  std::uint32_t prefill_chunk = 512;      // rows of one sequence in one forward pass (see in_order); 0 counts as 1
+  // Prompts one after another rather than side by side: the oldest gets as many whole chunks as fit, and others join
+  // only while the pass holds one chunk in all. Prompts then end sooner on average, when they end does not depend on
+  // who comes later, and chunks are the same whoever shares the pass: KV leaves by chunk and key scales span tokens,
+  // so a lossy profile's answer would depend on batch mates else.
+  bool in_order = false;
 };
 
 struct SchedulerCounters {

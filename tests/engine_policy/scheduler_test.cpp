@@ -101,15 +101,16 @@ TEST_CASE_METHOD(Fixture, "decode rows go first, prefill shares what is left by 
   CHECK(step() == std::vector{work(4, 9, 1, true), work(3, 0, 6, true), work(2, 0, 16, false), work(1, 0, 9, false)});
 }
 
-TEST_CASE_METHOD(Fixture, "whole chunks: one that does not fit beside others waits, a shorter one goes") {
-  limits.whole_chunks = true;
+TEST_CASE_METHOD(Fixture, "in order: the oldest prompt has the pass, others join while it holds one chunk in all") {
+  limits.in_order = true;
   REQUIRE(s.admit(fill(1, 10, 10)));
   REQUIRE(s.admit(fill(2, 40, 40)));
   REQUIRE(s.admit(fill(3, 20, 20)));
   REQUIRE(s.admit(fill(4, 6, 6)));
-  CHECK(step() == std::vector{work(1, 0, 10, false), work(2, 0, 16, false), work(4, 0, 6, false)});
-  CHECK(step() == std::vector{work(2, 16, 16, false), work(3, 0, 16, false)});
-  CHECK(step() == std::vector{work(2, 32, 8, false), work(3, 16, 4, false)});
+  CHECK(step() == std::vector{work(1, 0, 10, false), work(4, 0, 6, false)});
+  CHECK(step() == std::vector{work(2, 0, 32, false)});  // two whole chunks
+  CHECK(step() == std::vector{work(2, 32, 8, false)});
+  CHECK(step() == std::vector{work(3, 0, 20, false)});
   // A pass smaller than a chunk cuts it, but always at the same length.
   limits.max_batch_tokens = 12;
   REQUIRE(s.admit(fill(5, 30, 30)));

@@ -27,6 +27,7 @@ class Sink final : public PrefillSink {
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
     const std::lock_guard lock(mutex);
     ordered = ordered && !seen[id].blocks.empty() && seen[id].next[layer] == first;
+    chunked = chunked && first % 8 == 0 && count <= 8;
     seen[id].next[layer] = first + count;
   }
   void on_computed(RequestId id, const PromptTimes& t) override {
@@ -58,7 +59,7 @@ class Sink final : public PrefillSink {
   std::map<RequestId, Seen> seen;
   std::map<RequestId, std::vector<float>> said;
   std::map<RequestId, Error> probe_errors;
-  bool ordered = true, timed = true;
+  bool ordered = true, timed = true, chunked = true;
 };
 
 struct Rig {
@@ -91,6 +92,7 @@ TEST_CASE("a prompt is computed in chunks, every layer of every position told on
   REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
   CHECK(r.sink.ordered);
   CHECK(r.sink.timed);
+  CHECK(r.sink.chunked);  // though a pass holds several chunks
   for (std::uint32_t l = 0; l < 3; ++l) CHECK(r.sink.seen[RequestId(1)].next[l] == 61);
   CHECK(r.loop.figures().queued_tokens == 0);
   CHECK(r.free() == 32 - 16);  // the export still holds its references
