@@ -68,7 +68,7 @@ void LatencyModel::grow(const ClusterSnapshot& c) {
     n.pool_s = 0;
     if (n.compute.ready()) n.compute.reset_covariance();
     for (auto& e : n.encode) e.loosen(kCodec);
-    for (auto& l : links_[names_.prefill[i]]) l.outstanding = 0;
+    for (auto& l : links_[names_.prefill[i]]) l.account.clear();
   }
   for (std::size_t i = 0; i < c.decodes.size(); ++i) {
     DecodeNode& n = decodes_[names_.decode[i]];
@@ -125,8 +125,9 @@ const Estimate& LatencyModel::bandwidth(const ClusterSnapshot& c, std::size_t p,
 
 double LatencyModel::link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const {
   const Link& l = link(p, d);
-  if (l.outstanding > 0) return until(l.busy_until, now);
-  return static_cast<double>(c.link(p, d).backlog_bytes) / or_default(l.bandwidth.value(), kDefaultLinkBps);
+  const double rate = or_default(l.bandwidth.value(), kDefaultLinkBps);
+  if (!l.account.idle()) return l.account.wait_s(now, rate);
+  return static_cast<double>(c.link(p, d).backlog_bytes) / rate;
 }
 
 double LatencyModel::fixed_s(std::size_t p, std::size_t d) const {
@@ -188,12 +189,8 @@ void LatencyModel::placed(Candidate& k, TimePoint now) {
   ++n.outstanding;
   k.prefill_end = n.busy_until;
   k.prefill_shift = n.shift;
-  Link& l = links_[k.prefill_slot][k.decode_slot];
-  const TimePoint begin = n.busy_until - from_seconds(k.stages.prefill_s);
-  l.busy_until = std::max(l.busy_until, begin) + from_seconds(k.stages.wire_s);
-  ++l.outstanding;
-  k.link_end = std::max(l.busy_until, k.prefill_end);
-  k.link_shift = l.shift;
+  const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s);
+  k.transfer = links_[k.prefill_slot][k.decode_slot].account.place(begin, k.prefill_end, k.wire_bytes);
 }
 
 void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint now) {
@@ -206,10 +203,7 @@ void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint
   learn_compute(n, k, m, end);
 
   Link& l = links_[k.prefill_slot][k.decode_slot];
-  const double behind = seconds(now - k.link_end) - (l.shift - k.link_shift);
-  if (l.outstanding > 0) --l.outstanding;
-  l.shift += behind;
-  l.busy_until = l.outstanding == 0 ? TimePoint{} : l.busy_until + from_seconds(behind);
+  l.account.done(k.transfer, now);
   changes_ += learn_link(l, m, now);
   if (m.encode_s > 0 && m.raw_bytes > 0)
     changes_ +=
@@ -262,10 +256,7 @@ void LatencyModel::abandoned(const Candidate& k) {
   if (n.outstanding > 0) --n.outstanding;
   n.busy_until = n.outstanding == 0 ? TimePoint{} : n.busy_until - from_seconds(k.stages.prefill_s);
   n.shift -= k.stages.prefill_s;
-  Link& l = links_[k.prefill_slot][k.decode_slot];
-  if (l.outstanding > 0) --l.outstanding;
-  l.busy_until = l.outstanding == 0 ? TimePoint{} : l.busy_until - from_seconds(k.stages.wire_s);
-  l.shift -= k.stages.wire_s;
+  links_[k.prefill_slot][k.decode_slot].account.drop(k.transfer);
 }
 
 void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now) {

@@ -21,6 +21,7 @@
 #include "coordinator/policy/bayes_linear.h"
 #include "coordinator/policy/directory.h"
 #include "coordinator/policy/estimate.h"
+#include "coordinator/policy/link_account.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
@@ -103,9 +104,8 @@ class LatencyModel {
   };
   struct Link {
     Estimate bandwidth, fixed;
-    TimePoint busy_until{}, last_end{};
-    double shift = 0;
-    std::uint32_t outstanding = 0;
+    LinkAccount account;
+    TimePoint last_end{};
   };
 
   [[nodiscard]] Link& link(std::size_t p, std::size_t d) { return links_[names_.prefill[p]][names_.decode[d]]; }

@@ -12,7 +12,11 @@ constexpr float kPairVar = 0.04F;
 // Codec speeds and bytes are the model's to learn, per node and link. What is left to a profile as such is small; a
 // wider prior would let it take the blame for a full link, and send the next requests to profiles that fill it further.
 constexpr float kProfileVar = 0.0025F;
-constexpr float kChangeVar = 0.5F;
+// A change makes an entity doubtful, no more: speeds that change are the model's to learn, and what is left must not
+// banish a node for what happened on a link.
+constexpr float kChangeVar = 0.05F;
+// Of a request that mostly waited, the residual tells how well the wait was known, which nobody causes lastingly.
+constexpr double kWaitNoise = 0.5;
 constexpr float kDriftPerS = 4e-4F;
 constexpr float kMemoryS = 120;  // an effect without samples goes back to nothing with this time constant
 constexpr double kSharedDiscount = 0.998;
@@ -178,7 +182,10 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
     var += e->var;
   }
   // An entity's first request pays for things that come once: pages, connections, caches.
-  const double noise = cold ? noise_ * Estimate::kColdNoise : noise_;
+  const double waited = std::max(k.stages.queue_s, k.stages.link_wait_s) / std::max(k.model_ttft_s, 1e-9);
+  const double surprise = std::max(0.0, 1 - k.model_ttft_s / ttft_s);  // time nothing in the model accounts for
+  const double doubt = std::min(1.0, std::max(waited, surprise));
+  const double noise = (cold ? noise_ * Estimate::kColdNoise : noise_) + kWaitNoise * doubt * doubt;
   const double spread = std::sqrt(noise + var + shared_.variance(k.features));
   const double seen = std::log(ttft_s / k.model_ttft_s);
   const double deviation = std::clamp(seen - mean, -Estimate::kClip * spread, Estimate::kClip * spread);

@@ -36,7 +36,7 @@ inline constexpr double kTieShare = 0.02;
 inline constexpr double kProbeFactor = 2.0;
 inline constexpr double kSafeChance = 0.9;
 /// The residual never multiplies a prediction by more than this, either way.
-inline constexpr double kResidualBound = 8.0;
+inline constexpr double kResidualBound = 2.0;
 
 enum class ChoiceReason { best, explore, only, cooled_fallback };
 [[nodiscard]] std::string_view name(ChoiceReason r) noexcept;

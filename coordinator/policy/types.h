@@ -106,9 +106,10 @@ struct Candidate {
   Features features{};
   double tokens = 0, raw_bytes = 0, wire_bytes = 0;  // of the KV that travels
   double seqs = 0, context_tokens = 0;               // on the decode node, this request included
-  // Ends in the model's account of node and link; see LatencyModel::placed.
-  TimePoint prefill_end{}, link_end{};
-  double prefill_shift = 0, link_shift = 0;
+  // Its place in the model's account of node and link; see LatencyModel::placed.
+  TimePoint prefill_end{};
+  double prefill_shift = 0;
+  std::uint32_t transfer = 0;
 };
 
 /// What nodes measured of one request. 0 = not measured.
