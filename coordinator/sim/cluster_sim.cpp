@@ -54,6 +54,7 @@ struct PrefillSim {
   std::vector<double> link_free_s;  // by decode node
   std::vector<double> link_bps;     // measured since the last report; 0 = nothing new
   std::vector<std::uint32_t> links_to_tell;
+  std::vector<bool> links_told;  // already listed, for its backlog
   PrefillSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
 };
 
@@ -182,6 +183,7 @@ Result<> Sim::build() {
     n.encode_bps.resize(spec_.profiles.size());
     n.link_free_s.resize(spec_.decodes.size());
     n.link_bps.resize(spec_.decodes.size());
+    n.links_told.resize(spec_.decodes.size());
     view_.prefills.push_back({NodeId(fmt::format("p{}", i)), Incarnation(1), true, n.rate, 0,
                               speeds(h, encode_truth_, &CodecSpeed::encode_bps)});
     push(spec_.telemetry_s * (static_cast<double>(i) + 1) / static_cast<double>(spec_.prefills.size()),
@@ -365,7 +367,7 @@ void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
   a.m.wire_bytes += bytes;
   meter(n.encode_bps[f], raw / encode_s);
   meter(to.decode_bps[f], raw / decode_s);
-  if (n.link_bps[d] == 0) n.links_to_tell.push_back(static_cast<std::uint32_t>(d));
+  if (n.link_bps[d] == 0 && !n.links_told[d]) n.links_to_tell.push_back(static_cast<std::uint32_t>(d));
   meter(n.link_bps[d], bytes / std::max(sent - wire_from, 1e-9));
 }
 
@@ -483,13 +485,14 @@ void Sim::report_prefill(std::size_t p) {
   v.tokens_per_s = told(n.rate);
   for (std::size_t f = 0; f < n.encode_bps.size(); ++f)
     if (n.encode_bps[f] > 0) v.profiles[f].encode_bps = told(n.encode_bps[f]);
-  for (const std::uint32_t d : n.links_to_tell) {
+  std::erase_if(n.links_to_tell, [&](const std::uint32_t d) {
     LinkState& l = view_.links[p * decodes_.size() + d];
-    l.bandwidth_bps = told(n.link_bps[d]);
-    l.backlog_bytes = static_cast<std::uint64_t>(std::max(0.0, n.link_free_s[d] - now_) * n.link_bps[d]);
+    if (n.link_bps[d] > 0) l.bandwidth_bps = told(n.link_bps[d]);
     n.link_bps[d] = 0;
-  }
-  n.links_to_tell.clear();
+    l.backlog_bytes = static_cast<std::uint64_t>(std::max(0.0, n.link_free_s[d] - now_) * l.bandwidth_bps);
+    n.links_told[d] = l.backlog_bytes > 0;  // a backlog that was told is told again until it is gone
+    return !n.links_told[d];
+  });
   push(now_ + spec_.telemetry_s, What::report_prefill, p);
 }
 
