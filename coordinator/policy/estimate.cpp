@@ -81,4 +81,8 @@ void Estimate::restore(double value, double var, std::uint32_t count, TimePoint 
   aged_ = now;
 }
 
+double EventRate::at(TimePoint now) const {
+  return rate_ > 0 ? rate_ * std::exp(-std::max(0.0, seconds(now - since_)) / kWindowS) : 0;
+}
+
 }  // namespace sluice::coordinator

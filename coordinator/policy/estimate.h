@@ -53,4 +53,16 @@ class Estimate {
   TimePoint aged_{};
 };
 
+/// Events per second, those of the last kWindowS or so. Pure; time is given.
+class EventRate {
+ public:
+  static constexpr double kWindowS = 20;
+  void count(TimePoint now) { rate_ = at(now) + 1 / kWindowS, since_ = now; }
+  [[nodiscard]] double at(TimePoint now) const;
+
+ private:
+  double rate_ = 0;
+  TimePoint since_{};
+};
+
 }  // namespace sluice::coordinator

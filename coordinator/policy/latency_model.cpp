@@ -14,6 +14,7 @@ constexpr double kDiscount = 0.99;     // of the fits, per sample
 constexpr double kNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
 constexpr double kFreshS = 10;         // a fit with a sample this young does not listen to reports
 constexpr double kReportFactor = 1.5;
+constexpr double kMeanBytesWeight = 0.02;
 constexpr double kLeastWireBytes = 64 * 1024;  // below, a transfer tells latency, not bandwidth
 
 double or_default(double measured, double fallback) { return measured > 0 ? measured : fallback; }
@@ -190,7 +191,12 @@ void LatencyModel::placed(Candidate& k, TimePoint now) {
   k.prefill_end = n.busy_until;
   k.prefill_shift = n.shift;
   const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s);
-  k.transfer = links_[k.prefill_slot][k.decode_slot].account.place(begin, k.prefill_end, k.wire_bytes);
+  Link& l = links_[k.prefill_slot][k.decode_slot];
+  k.transfer = l.account.place(begin, k.prefill_end, k.wire_bytes);
+  n.placed.count(now);
+  decodes_[k.decode_slot].placed.count(now);
+  l.placed.count(now);
+  mean_bytes_ = mean_bytes_ > 0 ? mean_bytes_ + kMeanBytesWeight * (k.raw_bytes - mean_bytes_) : k.raw_bytes;
 }
 
 void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint now) {

@@ -127,11 +127,13 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
   const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));
   const std::size_t nf = t.profiles.size();
   t.inverse_units = 1.0F / static_cast<float>(std::max(c.layers, 1U));
+  t.size_share = raw > 0 ? static_cast<float>(latency_.mean_bytes()) / raw : 1;
   t.log_kilotokens = std::log(std::max(tokens, 1.0) * 1e-3);
   for (std::size_t i = 0; i < t.prefills.size(); ++i) {
     const std::size_t p = t.prefills[i];
     t.queue[i] = static_cast<float>(latency_.queue_s(c, p, now));
     t.prefill[i] = static_cast<float>(latency_.prefill_s(c, p, tokens, now));
+    t.prefill_rate[i] = static_cast<float>(latency_.prefill_rate(p, now));
     t.load[i] = t.queue[i] > 0 ? t.queue[i] / (t.queue[i] + t.prefill[i]) : 0;
     for (std::size_t j = 0; j < nf; ++j) {
       const Estimate& e = latency_.encode(c, p, t.profiles[j], now);
@@ -147,6 +149,7 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
     const double context = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + tokens;
     const double tpot = latency_.tpot_s(c, d, context, now);
     t.tpot[i] = static_cast<float>(tpot);
+    t.decode_rate[i] = static_cast<float>(latency_.decode_rate(d, now));
     t.first[i] = static_cast<float>(latency_.first_s(d, tpot));
     t.fill[i] = static_cast<float>(view.seqs + 1.0) / static_cast<float>(std::max(view.max_seqs, 1U));
     for (std::size_t j = 0; j < nf; ++j) {
@@ -164,6 +167,7 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
       t.log_bandwidth[pair] = e.log_value() - 20.7232658F;  // log of 1e9 bytes per second
       t.rtt[pair] = static_cast<float>(c.link(t.prefills[i], t.decodes[j]).rtt_s);
       t.wait[pair] = static_cast<float>(latency_.link_wait_s(c, t.prefills[i], t.decodes[j], now));
+      t.link_rate[pair] = static_cast<float>(latency_.link_rate(t.prefills[i], t.decodes[j], now));
       t.fixed[pair] = static_cast<float>(latency_.fixed_s(t.prefills[i], t.decodes[j]));
     }
   for (std::size_t j = 0; j < nf; ++j) {
@@ -196,7 +200,7 @@ Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePo
         std::uint32_t in_time = 0;
         for (std::size_t i = 0; i < kLanes; ++i) {
           const bool ok = ttft_[block + i] <= within;
-          const float cost = ok ? ttft_[block + i] * scale + base : CandidateTable::kNever;
+          const float cost = ok ? (ttft_[block + i] + price_[block + i]) * scale + base : CandidateTable::kNever;
           cost_[block + i] = cost;
           lanes[i] = cost < lanes[i] ? cost : lanes[i];
           in_time += ok ? 1U : 0U;
@@ -243,7 +247,7 @@ std::size_t Placement::draw(const RequestFeatures& r, float limit_s, TimePoint n
     const float base = tpot_cost(drawn_.tpot[pair % drawn_.decodes.size()], r.tpot_slo_s);
     for (std::size_t i = pair * drawn_.stride; i < (pair + 1) * drawn_.stride; ++i) {
       if (cost_[i] >= CandidateTable::kNever || ttft_[i] > limit_s) continue;
-      const float cost = drawn_ttft_[i] * scale + base;
+      const float cost = (drawn_ttft_[i] + price_[i]) * scale + base;
       if (cost >= least) continue;
       least = cost;
       index = i;
@@ -284,6 +288,7 @@ Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeature
   fill(c, r, now);
   controller_.weigh(table_, false, now);
   predict_all(table_, ttft_);
+  price_all(table_, price_);
   return best(r, limit_s, now);
 }
 

@@ -98,7 +98,7 @@ class Placement {
   std::uint64_t list_turn_ = 0, list_from_ = 0;
   std::vector<Ranked> ranked_;
   CandidateTable table_, drawn_;
-  std::vector<float> ttft_, cost_, drawn_ttft_;
+  std::vector<float> ttft_, price_, cost_, drawn_ttft_;
 };
 
 /// KV blocks a request needs on a decode node, its whole output included.
