@@ -53,6 +53,10 @@ int main(int argc, char** argv) {
                  "every request)")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--tie-share", s.controller.tie_share,
+                 "Candidates whose predicted cost differs by less than this share are equal: the better quality wins")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str();
   app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();

@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-POLICIES = ["sluice", "break-even", "kvserve", "ucb1"]
+POLICIES = ["sluice", "sluice-fast", "break-even", "kvserve", "kvserve-alone", "ucb1"]
 STEADY = "steady"
 
 

@@ -110,8 +110,9 @@ void add_up(CLI::App& app, const Common& c, Body& chosen, UpOptions& o) {
   pass_on(*s, o.every_arg, "--model-name", "Name clients ask for");
   pass_on(*s, o.every_arg, "--log-format", "text or json");
   pass_on(*s, o.every_arg, "--log-level", "debug, info, warn or error");
-  for (const char* flag : {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--max-model-len",
-                           "--max-wait-s", "--max-waiting", "--request-timeout-s", "--drain-timeout-s", "--lease-ms"})
+  for (const char* flag :
+       {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--tie-share", "--max-model-len",
+        "--max-wait-s", "--max-waiting", "--request-timeout-s", "--drain-timeout-s", "--lease-ms"})
     pass_on(*s, o.coordinator_arg, flag, "As for sluice-coordinator");
   s->add_option("--coordinator-arg", o.coordinator_arg, "Further argument for the coordinator, as it is (--x=y)");
   s->add_option("--prefill-arg", o.prefill_arg, "Further argument for every prefill node");

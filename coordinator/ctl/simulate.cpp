@@ -110,11 +110,12 @@ std::string summary_text(const json& r) {
 
 /// One line per request, in order of arrival; what a plot or a question needs that the summary does not answer.
 std::string requests_csv(const sim::SimResult& r, const std::vector<sim::ProfileSpec>& profiles) {
-  std::string out = "arrival_s,ttft_s,predicted_ttft_s,tpot_s,e2e_s,prefill,decode,profile,raw_bytes,wire_bytes,met,probe\n";
+  std::string out =
+      "arrival_s,ttft_s,predicted_ttft_s,tpot_s,e2e_s,prefill,decode,profile,raw_bytes,wire_bytes,met,probe\n";
   for (const auto& o : r.requests)
-    fmt::format_to(std::back_inserter(out), "{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{},{:.0f},{:.0f},{:d},{:d}\n", o.at_s,
-                   o.ttft_s, o.predicted_ttft_s, o.tpot_s, o.e2e_s, o.prefill, o.decode, profiles[o.profile].name,
-                   o.raw_bytes, o.wire_bytes, o.met, o.probe);
+    fmt::format_to(std::back_inserter(out), "{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{},{:.0f},{:.0f},{:d},{:d}\n",
+                   o.at_s, o.ttft_s, o.predicted_ttft_s, o.tpot_s, o.e2e_s, o.prefill, o.decode,
+                   profiles[o.profile].name, o.raw_bytes, o.wire_bytes, o.met, o.probe);
   return out;
 }
 

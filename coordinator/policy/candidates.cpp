@@ -10,14 +10,15 @@ inline float larger(float a, float b) { return a < b ? b : a; }
 /// Of a queue that never empties the price would be infinite; what counts then is the order of the candidates.
 constexpr float kMostLoad = 0.95F;
 
-inline float busy_price(float rate, float wait, float own, float size_share) {
+/// `compute`: what the prefill stage takes. Others see a delay only as far as they wait for longer than they compute.
+/// From one prefill node work comes no faster than it computes, so that it queues only by what it takes longer; the
+/// `mixed` share comes from other nodes and queues as in M/D/1.
+inline float delay_of_others(float rate, float wait, float own, float compute, float mixed, float size_share) {
   const float load = rate * own * size_share;
-  return rate * own * (wait + 0.5F * own) / (1 - (load < kMostLoad ? load : kMostLoad));
-}
-
-/// Work comes no faster than the stage before it lets it through: what takes less than `hidden` finds nobody waiting.
-inline float delay_of_others(float rate, float wait, float own, float hidden, float size_share) {
-  return busy_price(rate, wait, larger(own, hidden), size_share) - busy_price(rate, wait, hidden, size_share);
+  const float room = 1 - (load < kMostLoad ? load : kMostLoad);
+  const float queue = 0.5F * load * own / room;
+  const float seen = larger(wait + own - compute, 0) + mixed * larger(queue - compute, 0);
+  return rate * own * seen / room;
 }
 
 }  // namespace
@@ -32,8 +33,7 @@ void CandidateTable::shape() {
   for (auto* v : {&wire_bytes, &encode_var}) v->assign(np * stride, 0);
   for (auto* v : {&first, &tpot, &fill, &decode_rate}) v->resize(nd);
   for (auto* v : {&decode, &decode_var}) v->assign(nd * stride, 0);
-  for (auto* v : {&byte_s, &byte_var, &log_bandwidth, &rtt, &wait, &fixed, &factor, &link_rate})
-    v->resize(np * nd);
+  for (auto* v : {&byte_s, &byte_var, &log_bandwidth, &rtt, &wait, &fixed, &factor, &link_rate}) v->resize(np * nd);
   profile_factor.assign(stride, 1);
   kl.assign(stride, kNever);
   log_wire_mb.assign(stride, 0);
@@ -77,20 +77,21 @@ void price_all(const CandidateTable& t, std::vector<float>& price) {
   constexpr std::size_t kLanes = CandidateTable::kLanes;
   price.resize(t.size());
   const std::size_t nd = t.decodes.size();
-  const float feeders = 1 / static_cast<float>(t.prefills.size());
+  const float mixed = 1 - 1 / static_cast<float>(t.prefills.size());
   for (std::size_t p = 0; p < t.prefills.size(); ++p)
     for (std::size_t d = 0; d < nd; ++d) {
       const std::size_t pair = p * nd + d;
+      const float byte_s = t.byte_s[pair];
+      const float compute = t.prefill[p];
       for (std::size_t block = 0; block < t.stride; block += kLanes) {
         const float* encode = &t.encode[p * t.stride + block];
         const float* bytes = &t.wire_bytes[p * t.stride + block];
         const float* decode = &t.decode[d * t.stride + block];
         float* out = &price[pair * t.stride + block];
         for (std::size_t i = 0; i < kLanes; ++i)
-          out[i] =
-              delay_of_others(t.link_rate[pair], t.wait[pair], bytes[i] * t.byte_s[pair], t.prefill[p], t.size_share) +
-              delay_of_others(t.prefill_rate[p], 0, encode[i], t.prefill[p], t.size_share) +
-              delay_of_others(t.decode_rate[d], 0, decode[i], t.prefill[p] * feeders, t.size_share);
+          out[i] = delay_of_others(t.link_rate[pair], t.wait[pair], bytes[i] * byte_s, compute, 0, t.size_share) +
+                   delay_of_others(t.prefill_rate[p], 0, encode[i], compute, 0, t.size_share) +
+                   delay_of_others(t.decode_rate[d], 0, decode[i], compute, mixed, t.size_share);
       }
     }
 }

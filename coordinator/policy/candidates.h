@@ -26,8 +26,8 @@ struct CandidateTable {
   // By pair, [prefill row * decodes + decode row].
   std::vector<float> byte_s, byte_var, log_bandwidth, rtt, wait, fixed, factor;
   std::vector<float> profile_factor, kl, log_wire_mb;  // by profile
-  // How busy what a candidate uses is with others: requests per second by row of a prefill node, of a decode node, and by
-  // pair. size_share: an average request's KV bytes over this one's.
+  // How busy what a candidate uses is with others: requests per second by row of a prefill node, of a decode node, and
+  // by pair. size_share: an average request's KV bytes over this one's.
   std::vector<float> prefill_rate, decode_rate, link_rate;
   float size_share = 1;
   double log_kilotokens = 0;
@@ -41,8 +41,8 @@ struct CandidateTable {
 
 /// What a candidate costs those who come after it, in seconds summed over them: they wait for its bytes on the link and
 /// for its turn at encoder and decoder. Work of w seconds that finds v seconds of other work delays everyone who comes
-/// before the queue is empty again: rate * w * (v + w / 2) / (1 - load), the mean busy period of an M/G/1 queue; load is
-/// what it would be if all requests took the candidate's profile.
+/// before the queue is empty again: rate * w * (v + w / 2) / (1 - load), the mean busy period of an M/G/1 queue; load
+/// is what it would be if all requests took the candidate's profile.
 void price_all(const CandidateTable& t, std::vector<float>& price);
 
 /// ttft[pair * stride + profile] of every candidate, residual included. The formula is pipeline_ttft's.

@@ -55,8 +55,12 @@ class LatencyModel {
   [[nodiscard]] double prefill_rate(std::size_t p, TimePoint now) const {
     return prefills_[names_.prefill[p]].placed.at(now);
   }
-  [[nodiscard]] double decode_rate(std::size_t d, TimePoint now) const { return decodes_[names_.decode[d]].placed.at(now); }
-  [[nodiscard]] double link_rate(std::size_t p, std::size_t d, TimePoint now) const { return link(p, d).placed.at(now); }
+  [[nodiscard]] double decode_rate(std::size_t d, TimePoint now) const {
+    return decodes_[names_.decode[d]].placed.at(now);
+  }
+  [[nodiscard]] double link_rate(std::size_t p, std::size_t d, TimePoint now) const {
+    return link(p, d).placed.at(now);
+  }
   [[nodiscard]] double mean_bytes() const noexcept { return mean_bytes_; }
   /// A step with one more sequence of `context` tokens, and the first step of a request in it.
   [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now);

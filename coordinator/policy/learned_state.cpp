@@ -55,7 +55,7 @@ void restore(Effect& e, const json& j) {
   const double mean = number(j, "mean");
   const double count = number(j, "count");
   if (!(count >= 1) || count > 4e9) return;
-  e.mean = static_cast<float>(std::clamp(mean, -2.0, 2.0));
+  e.mean = static_cast<float>(std::clamp(mean, -std::log(kEntityBound), std::log(kEntityBound)));
   e.var = static_cast<float>(std::clamp(number(j, "var"), 1e-6, 1.0));
   e.count = static_cast<std::uint32_t>(count);
 }

@@ -3,7 +3,7 @@
 // its KV begins to exist, when the last of it does, and its bytes. Kept in bytes, so that a bandwidth learned later
 // also corrects the wait for what was placed before.
 //
-// Pure; time is given; not thread-safe. place() may allocate, wait_s() does not.
+// Pure; time is given; not thread-safe. place() may allocate beyond kUsual transfers, wait_s() does not.
 #include <cstdint>
 #include <vector>
 
@@ -13,6 +13,9 @@ namespace sluice::coordinator {
 
 class LinkAccount {
  public:
+  static constexpr std::size_t kUsual = 4;  // transfers under way at once for which place() allocates nothing
+  LinkAccount() { flights_.reserve(kUsual); }
+
   /// Seconds until everything placed so far has been sent at `bytes_per_s`. The oldest transfer being late is news of
   /// the link that nobody has measured yet: it is taken to need as long again as it is late already.
   [[nodiscard]] double wait_s(TimePoint now, double bytes_per_s) const;
@@ -31,7 +34,7 @@ class LinkAccount {
     float bytes;
     std::uint32_t id;
   };
-  std::vector<Flight> flights_;  // a handful
+  std::vector<Flight> flights_;
   TimePoint last_end_{};
   std::uint32_t next_ = 0;
 };

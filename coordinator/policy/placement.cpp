@@ -212,7 +212,7 @@ Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePo
     if (considered > 0) break;  // else everything that could serve rests: serving slowly beats refusing
   }
   if (out.considered == 0) return out;
-  const float close = out.cost * static_cast<float>(1 + kTieShare);
+  const float close = out.cost * static_cast<float>(1 + controller_.options().tie_share);
   float kl = CandidateTable::kNever;
   float least = CandidateTable::kNever;
   for (std::size_t i = 0; i < cost_.size(); ++i) {

@@ -7,14 +7,14 @@
 namespace sluice::coordinator {
 namespace {
 
-constexpr float kNodeVar = 0.02F;  // before anything was measured, of the log
-constexpr float kPairVar = 0.04F;
+constexpr float kNodeVar = 0.01F;  // before anything was measured, of the log
+constexpr float kPairVar = 0.02F;
 // Codec speeds and bytes are the model's to learn, per node and link. What is left to a profile as such is small; a
 // wider prior would let it take the blame for a full link, and send the next requests to profiles that fill it further.
 constexpr float kProfileVar = 0.0025F;
 // A change makes an entity doubtful, no more: speeds that change are the model's to learn, and what is left must not
 // banish a node for what happened on a link.
-constexpr float kChangeVar = 0.05F;
+constexpr float kChangeVar = 0.02F;
 // Of a request that mostly waited, the residual tells how well the wait was known, which nobody causes lastingly.
 constexpr double kWaitNoise = 0.5;
 constexpr float kDriftPerS = 4e-4F;
@@ -24,6 +24,9 @@ constexpr double kNoiseWeight = 0.02;
 constexpr double kMaxCredit = 4;
 constexpr float kUseWeight = 0.05F;  // of one request in the account of which profiles are in use
 const double kLogBound = std::log(kResidualBound);
+const auto kLogEntityBound = static_cast<float>(std::log(kEntityBound));
+
+double bounded(double shared) { return std::clamp(shared, -kLogBound, kLogBound); }
 
 /// Features are kept near unit size, so that weights have one scale.
 double squeeze(double x) { return std::clamp(x, -2.0, 2.0); }
@@ -48,7 +51,7 @@ bool learn(Effect& e, double deviation, double spread, float change_var) {
   e.up = std::max(0.0F, e.up + static_cast<float>(z) - Estimate::kSlack);
   e.down = std::max(0.0F, e.down - static_cast<float>(z) - Estimate::kSlack);
   const double gain = e.var / (spread * spread);
-  e.mean += static_cast<float>(gain * deviation);
+  e.mean = std::clamp(e.mean + static_cast<float>(gain * deviation), -kLogEntityBound, kLogEntityBound);
   e.var *= static_cast<float>(1 - gain);
   ++e.count;
   if (std::max(e.up, e.down) <= Estimate::kThreshold) return false;
@@ -103,9 +106,9 @@ Features ProfileController::features(const Candidate& k, double max_seqs, double
 }
 
 double ProfileController::correction(const Candidate& k) const {
-  const double sum = shared_.predict(k.features) + prefills_[k.prefill_slot].mean + decodes_[k.decode_slot].mean +
-                     profiles_[k.profile_slot].mean + pairs_[k.prefill_slot][k.decode_slot].effect.mean;
-  return std::exp(std::clamp(sum, -kLogBound, kLogBound));
+  const double entities =
+      prefills_[k.prefill_slot].mean + decodes_[k.decode_slot].mean + pairs_[k.prefill_slot][k.decode_slot].effect.mean;
+  return std::exp(bounded(shared_.predict(k.features)) + entities + profiles_[k.profile_slot].mean);
 }
 
 double ProfileController::spread(const Candidate& k) const {
@@ -137,16 +140,16 @@ void ProfileController::weigh(CandidateTable& t, bool drawn, TimePoint now) {
   const double base = w[0] + w[5] * length_feature(t.log_kilotokens);
   float by_decode[CandidateTable::kNodes];
   for (std::size_t d = 0; d < t.decodes.size(); ++d)
-    by_decode[d] = static_cast<float>(w[4] * t.fill[d]) + value(decodes_[names_.decode[t.decodes[d]]], kNodeVar);
+    by_decode[d] = value(decodes_[names_.decode[t.decodes[d]]], kNodeVar);
   for (std::size_t p = 0; p < t.prefills.size(); ++p) {
     const Slot ps = names_.prefill[t.prefills[p]];
-    const auto by_prefill = static_cast<float>(base + w[3] * t.load[p]) + value(prefills_[ps], kNodeVar);
+    const double by_load = base + w[3] * t.load[p];
+    const float by_prefill = value(prefills_[ps], kNodeVar);
     for (std::size_t d = 0; d < t.decodes.size(); ++d) {
       const std::size_t pair = p * t.decodes.size() + d;
-      const auto link = static_cast<float>(w[2] * bandwidth_feature(t.log_bandwidth[pair])) +
-                        value(pairs_[ps][names_.decode[t.decodes[d]]].effect, kPairVar);
-      const auto bound = static_cast<float>(kLogBound);
-      t.factor[pair] = std::exp(std::clamp(by_prefill + by_decode[d] + link, -bound, bound));
+      const double shared = by_load + w[4] * t.fill[d] + w[2] * bandwidth_feature(t.log_bandwidth[pair]);
+      const float link = value(pairs_[ps][names_.decode[t.decodes[d]]].effect, kPairVar);
+      t.factor[pair] = std::exp(static_cast<float>(bounded(shared)) + by_prefill + by_decode[d] + link);
     }
   }
   for (std::size_t f = 0; f < t.profiles.size(); ++f)
@@ -182,10 +185,9 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
     var += e->var;
   }
   // An entity's first request pays for things that come once: pages, connections, caches.
-  const double waited = std::max(k.stages.queue_s, k.stages.link_wait_s) / std::max(k.model_ttft_s, 1e-9);
-  const double surprise = std::max(0.0, 1 - k.model_ttft_s / ttft_s);  // time nothing in the model accounts for
-  const double doubt = std::min(1.0, std::max(waited, surprise));
-  const double noise = (cold ? noise_ * Estimate::kColdNoise : noise_) + kWaitNoise * doubt * doubt;
+  const double waited =
+      std::min(1.0, std::max(k.stages.queue_s, k.stages.link_wait_s) / std::max(k.model_ttft_s, 1e-9));
+  const double noise = (cold ? noise_ * Estimate::kColdNoise : noise_) + kWaitNoise * waited * waited;
   const double spread = std::sqrt(noise + var + shared_.variance(k.features));
   const double seen = std::log(ttft_s / k.model_ttft_s);
   const double deviation = std::clamp(seen - mean, -Estimate::kClip * spread, Estimate::kClip * spread);

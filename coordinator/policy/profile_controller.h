@@ -28,15 +28,16 @@ namespace sluice::coordinator {
 
 struct ControllerOptions {
   double probe_share = 0.05;  // of decisions that may be drawn from the posterior
+  double tie_share = 0.01;    // predictions closer than this share are equal, and the better quality wins
   double cooldown_s = 5.0;    // rest of a pair after a failure
   std::uint64_t seed = 1;
 };
-/// Predictions closer than this share are equal, and the better quality wins.
-inline constexpr double kTieShare = 0.02;
 inline constexpr double kProbeFactor = 2.0;
 inline constexpr double kSafeChance = 0.9;
-/// The residual never multiplies a prediction by more than this, either way.
-inline constexpr double kResidualBound = 2.0;
+/// What all requests share of the residual never multiplies a prediction by more than this, either way; what one
+/// node, profile or pair adds, by no more than kEntityBound: what happened on a link once must not banish a node.
+inline constexpr double kResidualBound = 8.0;
+inline constexpr double kEntityBound = 1.5;
 
 enum class ChoiceReason { best, explore, only, cooled_fallback };
 [[nodiscard]] std::string_view name(ChoiceReason r) noexcept;
@@ -68,6 +69,7 @@ class ProfileController {
   void weigh(CandidateTable& t, bool drawn, TimePoint now);
   /// Whether this decision may probe; takes its share of the budget.
   [[nodiscard]] bool may_probe();
+  [[nodiscard]] const ControllerOptions& options() const noexcept { return options_; }
   [[nodiscard]] FastRandom& random() noexcept { return random_; }
   [[nodiscard]] bool resting(Slot prefill, Slot decode, TimePoint now) const;
 

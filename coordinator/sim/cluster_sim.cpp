@@ -23,7 +23,7 @@ void meter(double& figure, double sample, std::uint32_t times) {
   figure = figure > 0 ? figure + weight * (sample - figure) : sample;
 }
 
-enum class What : std::uint8_t { submit, prefill_pass, arrived, decode_run, report_prefill, report_decode };
+enum class What : std::uint8_t { submit, prefill_pass, landing, arrived, decode_run, report_prefill, report_decode };
 
 struct Event {
   double at_s;
@@ -42,6 +42,14 @@ struct Active {
   ChoiceReason reason = ChoiceReason::best;
   double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
   std::uint32_t output = 0;
+};
+
+/// A chunk whose first layer reaches its decode node.
+struct Chunk {
+  std::uint32_t id = 0;
+  double first_s = 0, sent_s = 0, decode_s = 0;
+  double behind_s = 0;  // of the decoding is left when the last byte is there
+  bool last = false;
 };
 
 struct PrefillSim {
@@ -93,6 +101,29 @@ struct DecodeSim {
   DecodeSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
 };
 
+/// Chunks under way, by number.
+class Chunks {
+ public:
+  std::uint32_t take(const Chunk& c) {
+    if (free_.empty()) {
+      all_.push_back(c);
+      return static_cast<std::uint32_t>(all_.size() - 1);
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    all_[slot] = c;
+    return slot;
+  }
+  Chunk give(std::uint32_t slot) {
+    free_.push_back(slot);
+    return all_[slot];
+  }
+
+ private:
+  std::vector<Chunk> all_;
+  std::vector<std::uint32_t> free_;
+};
+
 class Sim {
  public:
   Sim(const ClusterSpec& spec, const Load& load, Policy& policy)
@@ -116,7 +147,8 @@ class Sim {
   void admit_waiting(PrefillSim& n);
   void kick_prefill(std::size_t p);
   void prefill_pass(std::size_t p);
-  void ship(std::size_t p, Active& a, double tokens, double pass_s);
+  void ship(std::size_t p, std::uint32_t id, double tokens, double pass_s);
+  void land(std::uint32_t chunk);
   void arrived(std::uint32_t id);
   void kick_decode(std::size_t d);
   void end_run_at(std::size_t d, std::uint32_t steps);
@@ -138,6 +170,7 @@ class Sim {
   std::vector<Active> active_;
   std::vector<std::uint32_t> free_;
   std::deque<std::uint32_t> waiting_;
+  Chunks chunks_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
   std::size_t unfinished_ = 0, busy_ = 0;  // requests; nodes that compute
@@ -328,17 +361,16 @@ void Sim::prefill_pass(std::size_t p) {
     a.m.compute_s += pass_s;
     const std::uint32_t tokens = load_[a.row].prompt_tokens - 1;
     const bool last = w.first + w.count == tokens;
-    if (spec_.overlap || last) ship(p, a, spec_.overlap ? w.count : tokens, pass_s);
-    if (!last) continue;
-    a.computed_s = now_;
-    push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, id);
+    if (last) a.computed_s = now_;
+    if (spec_.overlap || last) ship(p, id, spec_.overlap ? w.count : tokens, pass_s);
   }
   kick_prefill(p);
 }
 
-/// A chunk's KV through encoder, link and decoder, layer by layer behind the pass that just ended; without overlap a
-/// prompt's, each stage when the one before is through.
-void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
+/// A chunk's KV through encoder and link, layer by layer behind the pass that just ended; without overlap a prompt's,
+/// each stage when the one before is through.
+void Sim::ship(std::size_t p, std::uint32_t id, double tokens, double pass_s) {
+  Active& a = active_[id];
   PrefillSim& n = prefills_[p];
   DecodeSim& to = decodes_[a.k.decode];
   const std::size_t d = a.k.decode;
@@ -355,10 +387,13 @@ void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
   const double bps = spec_.link_bps * (d == 0 ? spec_.flapping.at(wire_from) : 1);
   const double sent = spec_.links.finish(wire_from, vary(bytes, spec_.spread), bps);
   n.link_free_s[d] = std::max(sent, n.encoder_free_s + (sent - wire_from) * layer);
-  // The decoder serves many links; it is busy for what comes, whenever that is.
-  to.decoder_free_s = std::max(to.decoder_free_s, now_) + decode_s;
-  a.ready_s = std::max(
-      {a.ready_s, n.link_free_s[d] + decode_s * behind, std::min(to.decoder_free_s, n.link_free_s[d] + decode_s)});
+  const Chunk chunk{.id = id,
+                    .first_s = wire_from + (sent - wire_from) * behind,
+                    .sent_s = n.link_free_s[d],
+                    .decode_s = decode_s,
+                    .behind_s = decode_s * behind,
+                    .last = a.computed_s > 0};
+  push(std::max(chunk.first_s, now_), What::landing, chunks_.take(chunk));
   if (a.wire_from_s < 0) a.wire_from_s = wire_from;
   a.wire_to_s = n.link_free_s[d];
   a.m.encode_s += encode_s;
@@ -369,6 +404,16 @@ void Sim::ship(std::size_t p, Active& a, double tokens, double pass_s) {
   meter(to.decode_bps[f], raw / decode_s);
   if (n.link_bps[d] == 0 && !n.links_told[d]) n.links_to_tell.push_back(static_cast<std::uint32_t>(d));
   meter(n.link_bps[d], bytes / std::max(sent - wire_from, 1e-9));
+}
+
+/// The decoder takes chunks of all links in the order in which they begin to come.
+void Sim::land(std::uint32_t slot) {
+  const Chunk c = chunks_.give(slot);
+  Active& a = active_[c.id];
+  DecodeSim& n = decodes_[a.k.decode];
+  n.decoder_free_s = std::max(n.decoder_free_s, c.first_s) + c.decode_s;
+  a.ready_s = std::max({a.ready_s, n.decoder_free_s, c.sent_s + c.behind_s});
+  if (c.last) push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, c.id);
 }
 
 void Sim::arrived(std::uint32_t id) {
@@ -527,6 +572,9 @@ Result<SimResult> Sim::run() {
         break;
       case What::prefill_pass:
         prefill_pass(e.who);
+        break;
+      case What::landing:
+        land(e.who);
         break;
       case What::arrived:
         arrived(e.who);

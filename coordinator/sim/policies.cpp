@@ -95,7 +95,7 @@ class BreakEven final : public ByRule {
 
 /// T = T_model + V / S + V / (B r), corrected by an EWMA of the residual per profile; epsilon-greedy; an arm that
 /// misses three times running rests.
-class KvServe final : public ByRule {
+class KvServe : public ByRule {
  public:
   explicit KvServe(const ControllerOptions& o) : ByRule(o) {}
   std::size_t pick(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) override {
@@ -139,6 +139,22 @@ class KvServe final : public ByRule {
   std::vector<Arm> arms_;
 };
 
+/// KVServe's profile on the pair it looked at: the system without Sluice's placement.
+class KvServeAlone final : public KvServe {
+ public:
+  using KvServe::KvServe;
+  Placed decide(const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override {
+    const auto [p, d] = likely_pair(c);
+    pair_ = c;
+    for (std::size_t i = 0; i < pair_.prefills.size(); ++i) pair_.prefills[i].usable &= i == p;
+    for (std::size_t i = 0; i < pair_.decodes.size(); ++i) pair_.decodes[i].usable &= i == d;
+    return KvServe::decide(pair_, r, deadline_s, now);
+  }
+
+ private:
+  ClusterSnapshot pair_;
+};
+
 /// UCB1 (Auer et al., 2002) over profiles; the reward is the share of the TTFT objective that was left, within [0, 1].
 class Ucb1 final : public ByRule {
  public:
@@ -177,11 +193,20 @@ class Ucb1 final : public ByRule {
 Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const ControllerOptions& o) {
   constexpr std::string_view kStatic = "static:";
   if (name == "sluice") return std::make_unique<Sluice>(o);
+  if (name == "sluice-fast") {
+    ControllerOptions fast = o;
+    fast.tie_share = 0;
+    return std::make_unique<Sluice>(fast);
+  }
   if (name == "break-even") return std::make_unique<BreakEven>(o);
   if (name == "kvserve") return std::make_unique<KvServe>(o);
+  if (name == "kvserve-alone") return std::make_unique<KvServeAlone>(o);
   if (name == "ucb1") return std::make_unique<Ucb1>(o);
   if (name.starts_with(kStatic)) return std::make_unique<Static>(o, name.substr(kStatic.size()));
-  return fail_param("policy", "there is no policy '{}'; use sluice, static:PROFILE, break-even, kvserve or ucb1", name);
+  return fail_param("policy",
+                    "there is no policy '{}'; use sluice, sluice-fast, static:PROFILE, break-even, kvserve, "
+                    "kvserve-alone or ucb1",
+                    name);
 }
 
 const std::vector<std::string>& learned_policies() {

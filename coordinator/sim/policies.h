@@ -23,8 +23,10 @@ class Policy {
   coordinator::Placement placement_;
 };
 
-/// "sluice"; "static:PROFILE"; "break-even" (KVServe's threshold, B* = (1 - 1/r) S, from the tables); "kvserve"
-/// (analytical sum of stages, epsilon-greedy, EWMA of the residual with eta 0.3, rest after three misses); "ucb1".
+/// "sluice"; "sluice-fast" (without its preference for quality among equals); "static:PROFILE"; "break-even" (KVServe's
+/// threshold, B* = (1 - 1/r) S, from the tables); "kvserve" (analytical sum of stages, epsilon-greedy, EWMA of the
+/// residual with eta 0.3, rest after three misses); "kvserve-alone" (the same on the least loaded nodes, without
+/// Sluice's placement); "ucb1".
 [[nodiscard]] Result<std::unique_ptr<Policy>> make_policy(const std::string& name,
                                                           const coordinator::ControllerOptions& o);
 [[nodiscard]] const std::vector<std::string>& learned_policies();

@@ -112,8 +112,12 @@ std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
   sort_decodes(decodes);
   sort_prefills(prefills);
 
-  Batch batch{limits.max_batch_tokens, limits.max_seqs, std::max<std::uint32_t>(1, limits.prefill_chunk),
-              limits.in_order,         plans_,          {},
+  Batch batch{limits.max_batch_tokens,
+              limits.max_seqs,
+              std::max<std::uint32_t>(1, limits.prefill_chunk),
+              limits.in_order,
+              plans_,
+              {},
               0};
   std::uint32_t spare_tokens = 0;
   std::uint32_t spare_seats = 0;

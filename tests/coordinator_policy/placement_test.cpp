@@ -179,7 +179,8 @@ TEST_CASE("every column of the table says what the model says of one candidate")
         model.predict(c, test::request(), b.now, k);
         least = std::min(least, k.model_ttft_s);
       }
-  CHECK(decision(b.decide(c, test::request())).chosen.predicted_ttft_s == Approx(least).epsilon(kTieShare));
+  CHECK(decision(b.decide(c, test::request())).chosen.predicted_ttft_s ==
+        Approx(least).epsilon(ControllerOptions{}.tie_share));
 }
 
 TEST_CASE("colocated legs go to the least loaded decode node with room") {
@@ -190,4 +191,21 @@ TEST_CASE("colocated legs go to the least loaded decode node with room") {
   const auto placed = Placement::decide_colocated(c, test::request());
   REQUIRE(std::holds_alternative<std::size_t>(placed));
   CHECK(std::get<std::size_t>(placed) == 1);
+}
+
+TEST_CASE("a candidate pays for the delay it causes to those after it") {
+  // Alone, bytes cost their own time only: the wire is hidden behind computation.
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.links[0].bandwidth_bps = 1.4e9;
+  b.now += std::chrono::seconds(1000);
+  CHECK(decision(b.decide(c, test::request())).chosen.profile == 0);
+  // Behind each other on the link, everyone waits for everyone's bytes.
+  auto out = decision(b.decide(c, test::request()));
+  for (int i = 0; i < 60; ++i) {
+    b.now += std::chrono::milliseconds(300);
+    Candidate k = out.chosen;
+    b.placement.placed(k, b.now);
+  }
+  CHECK(decision(b.decide(c, test::request())).chosen.profile == 2);
 }

@@ -26,7 +26,10 @@ class Model {
  public:
   explicit Model(std::uint32_t seed)
       : rng_(seed), blocks_(pick(1, 40)), block_tokens_(pick(1, 20)), pool_(blocks_), s_(pool_, block_tokens_) {
-    limits_ = {.max_batch_tokens = pick(1, 48), .max_seqs = pick(1, 8), .prefill_chunk = pick(1, 24), .in_order = pick(0, 1) == 1};
+    limits_ = {.max_batch_tokens = pick(1, 48),
+               .max_seqs = pick(1, 8),
+               .prefill_chunk = pick(1, 24),
+               .in_order = pick(0, 1) == 1};
   }
 
   void run(int events) {
