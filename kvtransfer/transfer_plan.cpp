@@ -25,15 +25,18 @@ TransferPlanner::TransferPlanner(const KvLayout& layout, const PlanOptions& opti
 
 std::vector<FrameSpec> TransferPlanner::layer_done(TokenRange chunk, std::uint32_t layer) {
   std::vector<FrameSpec> frames;
-  if (layer == 0) gathered_ = {0, 0};
-  ++gathered_.count;
   if (chunk.count == 0) return frames;
+  auto open = std::ranges::find(open_, chunk.begin, &Open::first_token);
+  if (open == open_.end()) open = open_.insert(open_.end(), {chunk.begin, {layer, 0}});
+  LayerRange& gathered = open->gathered;
+  if (layer == 0) gathered = {0, 0};
+  ++gathered.count;
 
   const std::size_t row = 2 * layout_.row_bytes();  // K and V of one token of one layer
   const std::size_t layer_bytes = row * chunk.count;
   const bool last = layer + 1 == layout_.layers;
   // Wait for more layers only while one more still fits.
-  if (!last && layer_bytes * (gathered_.count + 1) <= options_.target_frame_bytes) return frames;
+  if (!last && layer_bytes * (gathered.count + 1) <= options_.target_frame_bytes) return frames;
 
   // Only a single layer can be too large here: gathering stopped before two were.
   std::uint32_t step = chunk.count;
@@ -43,8 +46,9 @@ std::vector<FrameSpec> TransferPlanner::layer_done(TokenRange chunk, std::uint32
   }
   for (std::uint32_t at = 0; at < chunk.count; at += std::min(step, chunk.count - at))
     frames.push_back(
-        {.layers = gathered_, .kinds = kKeysAndValues, .tokens = {chunk.begin + at, std::min(step, chunk.count - at)}});
-  gathered_ = {layer + 1, 0};
+        {.layers = gathered, .kinds = kKeysAndValues, .tokens = {chunk.begin + at, std::min(step, chunk.count - at)}});
+  gathered = {layer + 1, 0};
+  if (last) open_.erase(open);
   return frames;
 }
 

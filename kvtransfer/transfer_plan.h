@@ -39,15 +39,21 @@ class TransferPlanner {
  public:
   TransferPlanner(const KvLayout& layout, const PlanOptions& options);
 
-  /// Layer `layer` is computed for the tokens of one prefill chunk. Within a chunk layers come 0, 1, ... layers - 1,
-  /// and the next chunk begins where the last one ended. Returns the frames now ready (none while layers are gathered;
-  /// the last layer of a chunk always empties the gathered ones).
+  /// Layer `layer` is computed for the tokens of one prefill chunk. Within a chunk layers come 0, 1, ... layers - 1;
+  /// chunks that a pass computes together take turns, layer by layer. What is in a frame does not depend on that.
+  /// Returns the frames now ready (none while layers are gathered; the last layer of a chunk always empties the
+  /// gathered ones).
   [[nodiscard]] std::vector<FrameSpec> layer_done(TokenRange chunk, std::uint32_t layer);
 
  private:
   KvLayout layout_;
   PlanOptions options_;
-  LayerRange gathered_;  // layers of the chunk done but not yet in a frame
+  /// A chunk under way: layers that are done but not yet in a frame.
+  struct Open {
+    std::uint32_t first_token;
+    LayerRange gathered;
+  };
+  std::vector<Open> open_;
 };
 
 /// Receiver side: which (layer, kind, token) came. Memory: one bit each, fixed at construction.

@@ -1,4 +1,5 @@
 // Property: whatever the model, the chunks and the frame size, each (layer, kind, token) is in exactly one frame.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -42,6 +43,23 @@ TEST_CASE("every row is in exactly one frame, and frames keep to their size") {
       at += chunk.count;
     }
     REQUIRE(coverage.complete());
+  }
+}
+
+TEST_CASE("frames are the same whether chunks are computed one after another or together") {
+  const KvLayout tiny{.layers = 6, .kv_heads = 2, .head_dim = 64};
+  for (const std::size_t target : {std::size_t{1} << 14, std::size_t{1} << 18, std::size_t{1} << 20}) {
+    const std::vector<TokenRange> chunks{{0, 512}, {512, 512}, {1024, 100}};
+    TransferPlanner apart(tiny, {.target_frame_bytes = target});
+    TransferPlanner together(tiny, {.target_frame_bytes = target});
+    std::vector<FrameSpec> want, got;
+    for (const TokenRange& c : chunks)
+      for (const FrameSpec& f : run_chunk(apart, tiny, c)) want.push_back(f);
+    for (std::uint32_t l = 0; l < tiny.layers; ++l)
+      for (const TokenRange& c : chunks)
+        for (const FrameSpec& f : together.layer_done(c, l)) got.push_back(f);
+    REQUIRE(want.size() == got.size());
+    REQUIRE(std::ranges::is_permutation(want, got));
   }
 }
 
