@@ -288,8 +288,8 @@ Result<std::function<sim::Load(double, std::size_t)>> load_by_rate(const Simulat
     sim::Load load;
     for (std::size_t i = 0; i < requests; ++i) {
       load.push_back(once[i % once.size()]);
-      const auto round = static_cast<double>(i / once.size());
-      load.back().at_s = (load.back().at_s + round * mean * static_cast<double>(once.size())) / (mean * rate);
+      const std::size_t before = i / once.size() * once.size();  // requests of the rounds that are over
+      load.back().at_s = (load.back().at_s + mean * static_cast<double>(before)) / (mean * rate);
     }
     return load;
   };

@@ -86,7 +86,7 @@ double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double t
   if (rate != n.rate) {
     const double slope = 1000 / rate;
     if (!n.compute.ready() || n.learned == TimePoint{})
-      n.compute.set_prior({0, slope, 0}, {0.002 + 0.02 * slope, 0.5 * slope, 0.02 * slope});
+      n.compute.set_prior({0, slope, 0}, {0.002 + 0.02 * slope, 0.5 * slope, 0.08 * slope});
     else if (tells_a_change(n.rate, rate) && seconds(now - n.learned) > kFreshS)
       n.compute.scale(n.rate / rate);
     n.rate = rate;
