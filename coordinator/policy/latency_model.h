@@ -68,10 +68,10 @@ class LatencyModel {
 
   /// Reads a pair's figures ahead of their use: of a large cluster's pairs few are in cache.
   void touch(const ClusterSnapshot& c, std::size_t p, std::size_t d) const noexcept {
-    const auto* l = reinterpret_cast<const volatile char*>(&link(p, d));
-    (void)*reinterpret_cast<const volatile char*>(&c.link(p, d));
-    (void)*l;
-    (void)*(l + 64);
+    __builtin_prefetch(&c.link(p, d));
+    const auto* l = reinterpret_cast<const char*>(&link(p, d));
+    __builtin_prefetch(l);
+    __builtin_prefetch(l + 64);
   }
 
   /// Everything of one candidate; fills stages, bytes and model_ttft_s of `k`, whose indices are set.

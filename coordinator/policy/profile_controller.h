@@ -74,9 +74,7 @@ class ProfileController {
   [[nodiscard]] bool resting(Slot prefill, Slot decode, TimePoint now) const;
 
   /// As LatencyModel::touch.
-  void touch(Slot prefill, Slot decode) const noexcept {
-    (void)*reinterpret_cast<const volatile char*>(&pairs_[prefill][decode]);
-  }
+  void touch(Slot prefill, Slot decode) const noexcept { __builtin_prefetch(&pairs_[prefill][decode]); }
 
   /// What a finished request took. False when nothing could be learned.
   bool observe(const Candidate& k, double ttft_s, TimePoint now);
