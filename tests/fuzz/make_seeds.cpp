@@ -1,9 +1,11 @@
-// Writes the seeds of the codec, frame and ticket targets: make_fuzz_seeds DIR (tests/fuzz/seeds). To be run again when
-// profiles or formats change.
+// Writes the seeds of the codec, frame, ticket and reference targets: make_fuzz_seeds DIR (tests/fuzz/seeds). To be run
+// again when profiles or formats change.
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "common/divergence.h"
+#include "kvtransfer/wire/reference.h"
 #include "tests/kvtransfer_codec/segments.h"
 #include "tests/kvtransfer_wire/transfer.h"
 
@@ -82,6 +84,20 @@ void ticket_seeds(const std::filesystem::path& dir, const CodecRegistry& registr
   save(dir / "text", {1}, std::as_bytes(std::span(text)));
 }
 
+/// As reference_fuzz.cpp has them: sealed, and for the harness to seal.
+void reference_seeds(const std::filesystem::path& dir) {
+  Ticket t;
+  t.id = TicketId({1, 2, 3});
+  t.key = {4, 5, 6};
+  for (const std::size_t tokens : {std::size_t{1}, std::size_t{5}, kMaxReferenceTokens}) {
+    std::vector<float> logits(64);
+    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 0.1F * static_cast<float>(i % 7);
+    const auto note = write_reference(t, head_of(logits, tokens).value()).value();
+    save(dir / fmt::format("{}_sealed", tokens), {0}, note);
+    save(dir / fmt::format("{}_plain", tokens), {1}, note);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -91,4 +107,5 @@ int main(int argc, char** argv) {
   codec_seeds(dir / "codec", *registry);
   frame_seeds(dir / "frame", *registry);
   ticket_seeds(dir / "ticket", *registry);
+  reference_seeds(dir / "reference");
 }
