@@ -6,19 +6,26 @@ namespace sluice::coordinator {
 namespace {
 
 inline float larger(float a, float b) { return a < b ? b : a; }
+inline float smaller(float a, float b) { return a < b ? a : b; }
 
 /// Of a queue that never empties the price would be infinite; what counts then is the order of the candidates.
 constexpr float kMostLoad = 0.95F;
 
 /// `compute`: what the prefill stage takes. Others see a delay only as far as they wait for longer than they compute.
 /// From one prefill node work comes no faster than it computes, so that it queues only by what it takes longer; the
-/// `mixed` share comes from other nodes and queues as in M/D/1.
-inline float delay_of_others(float rate, float wait, float own, float compute, float mixed, float size_share) {
-  const float load = rate * own * size_share;
-  const float room = 1 - (load < kMostLoad ? load : kMostLoad);
-  const float queue = 0.5F * load * own / room;
-  const float seen = larger(wait + own - compute, 0) + mixed * larger(queue - compute, 0);
-  return rate * own * seen / room;
+/// `mixed` share (below) comes from other nodes and queues as in M/D/1.
+inline float delay_of_others(float rate, float wait, float own, float compute, float size_share) {
+  const float busy = rate * own;
+  const float load = smaller(busy * size_share, kMostLoad);
+  return busy * larger(wait + own - compute, 0) / (1 - load);
+}
+
+inline float delay_of_others_mixed(float rate, float own, float compute, float mixed, float size_share) {
+  const float busy = rate * own;
+  const float load = smaller(busy * size_share, kMostLoad);
+  const float inverse = 1 / (1 - load);
+  const float queue = 0.5F * load * own * inverse;
+  return busy * (larger(own - compute, 0) + mixed * larger(queue - compute, 0)) * inverse;
 }
 
 }  // namespace
@@ -78,22 +85,29 @@ void price_all(const CandidateTable& t, std::vector<float>& price) {
   price.resize(t.size());
   const std::size_t nd = t.decodes.size();
   const float mixed = 1 - 1 / static_cast<float>(t.prefills.size());
-  for (std::size_t p = 0; p < t.prefills.size(); ++p)
-    for (std::size_t d = 0; d < nd; ++d) {
-      const std::size_t pair = p * nd + d;
-      const float byte_s = t.byte_s[pair];
-      const float compute = t.prefill[p];
-      for (std::size_t block = 0; block < t.stride; block += kLanes) {
-        const float* encode = &t.encode[p * t.stride + block];
-        const float* bytes = &t.wire_bytes[p * t.stride + block];
+  const float size_share = t.size_share;
+  for (std::size_t p = 0; p < t.prefills.size(); ++p) {
+    const float compute = t.prefill[p];
+    for (std::size_t block = 0; block < t.stride; block += kLanes) {
+      const float* encode = &t.encode[p * t.stride + block];
+      const float* bytes = &t.wire_bytes[p * t.stride + block];
+      float coded[kLanes];  // the encoder is the same whatever the decode node
+      for (std::size_t i = 0; i < kLanes; ++i)
+        coded[i] = delay_of_others(t.prefill_rate[p], 0, encode[i], compute, size_share);
+      for (std::size_t d = 0; d < nd; ++d) {
+        const std::size_t pair = p * nd + d;
+        const float byte_s = t.byte_s[pair];
+        const float link_rate = t.link_rate[pair];
+        const float wait = t.wait[pair];
+        const float decode_rate = t.decode_rate[d];
         const float* decode = &t.decode[d * t.stride + block];
         float* out = &price[pair * t.stride + block];
         for (std::size_t i = 0; i < kLanes; ++i)
-          out[i] = delay_of_others(t.link_rate[pair], t.wait[pair], bytes[i] * byte_s, compute, 0, t.size_share) +
-                   delay_of_others(t.prefill_rate[p], 0, encode[i], compute, 0, t.size_share) +
-                   delay_of_others(t.decode_rate[d], 0, decode[i], compute, mixed, t.size_share);
+          out[i] = delay_of_others(link_rate, wait, bytes[i] * byte_s, compute, size_share) + coded[i] +
+                   delay_of_others_mixed(decode_rate, decode[i], compute, mixed, size_share);
       }
     }
+  }
 }
 
 }  // namespace sluice::coordinator

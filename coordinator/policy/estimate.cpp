@@ -81,8 +81,20 @@ void Estimate::restore(double value, double var, std::uint32_t count, TimePoint 
   aged_ = now;
 }
 
-double EventRate::at(TimePoint now) const {
-  return rate_ > 0 ? rate_ * std::exp(-std::max(0.0, seconds(now - since_)) / kWindowS) : 0;
+double EventRates::growth(TimePoint now) {
+  if (epoch_ == TimePoint{}) epoch_ = now;
+  if (now == asked_) return growth_;
+  asked_ = now;
+  growth_ = std::exp(seconds(now - epoch_) / kWindowS);
+  return growth_;
+}
+
+std::optional<double> EventRates::restart(TimePoint now) {
+  const double g = growth(now);
+  if (g < 1e100) return std::nullopt;
+  epoch_ = now;
+  growth_ = 1;
+  return 1 / g;
 }
 
 }  // namespace sluice::coordinator

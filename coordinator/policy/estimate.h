@@ -5,6 +5,8 @@
 // counts for no more than kClip standard deviations, so one cold start cannot carry an estimate away; deviations in one
 // direction that add up are a change, and a change forgets: the next samples then count nearly alone. Unobserved, an
 // estimate loses certainty and goes back to its reported figure. Pure; time is given; not thread-safe.
+#include <optional>
+
 #include "common/clock.h"
 
 namespace sluice::coordinator {
@@ -53,16 +55,22 @@ class Estimate {
   TimePoint aged_{};
 };
 
-/// Events per second, those of the last kWindowS or so. Pure; time is given.
-class EventRate {
+/// Events per second of the last kWindowS or so, for many counters that are read together: instead of each counter
+/// decaying, what a new event adds grows, and a reading divides by that. Pure; time is given.
+class EventRates {
  public:
   static constexpr double kWindowS = 20;
-  void count(TimePoint now) { rate_ = at(now) + 1 / kWindowS, since_ = now; }
-  [[nodiscard]] double at(TimePoint now) const;
+  /// A counter starts at 0; everything it holds is in this class's units.
+  void count(double& counter, TimePoint now) { counter += growth(now) / kWindowS; }
+  [[nodiscard]] double rate(double counter, TimePoint now) { return counter / growth(now); }
+  /// Whether counters are due to be multiplied by what it returns, lest they overflow; then starts anew.
+  [[nodiscard]] std::optional<double> restart(TimePoint now);
 
  private:
-  double rate_ = 0;
-  TimePoint since_{};
+  [[nodiscard]] double growth(TimePoint now);
+
+  TimePoint epoch_{}, asked_{};
+  double growth_ = 1;
 };
 
 }  // namespace sluice::coordinator

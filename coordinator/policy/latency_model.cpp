@@ -193,9 +193,15 @@ void LatencyModel::placed(Candidate& k, TimePoint now) {
   const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s);
   Link& l = links_[k.prefill_slot][k.decode_slot];
   k.transfer = l.account.place(begin, k.prefill_end, k.wire_bytes);
-  n.placed.count(now);
-  decodes_[k.decode_slot].placed.count(now);
-  l.placed.count(now);
+  if (const auto scale = rates_.restart(now)) {
+    for (auto& x : prefills_) x.placed *= *scale;
+    for (auto& x : decodes_) x.placed *= *scale;
+    for (auto& row : links_)
+      for (auto& x : row) x.placed *= *scale;
+  }
+  rates_.count(n.placed, now);
+  rates_.count(decodes_[k.decode_slot].placed, now);
+  rates_.count(l.placed, now);
   mean_bytes_ = mean_bytes_ > 0 ? mean_bytes_ + kMeanBytesWeight * (k.raw_bytes - mean_bytes_) : k.raw_bytes;
 }
 

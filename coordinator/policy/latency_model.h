@@ -52,14 +52,14 @@ class LatencyModel {
   [[nodiscard]] double link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const;
   [[nodiscard]] double fixed_s(std::size_t p, std::size_t d) const;
   /// Requests placed per second, lately; and the mean KV bytes of one, 0 before the first.
-  [[nodiscard]] double prefill_rate(std::size_t p, TimePoint now) const {
-    return prefills_[names_.prefill[p]].placed.at(now);
+  [[nodiscard]] double prefill_rate(std::size_t p, TimePoint now) {
+    return rates_.rate(prefills_[names_.prefill[p]].placed, now);
   }
-  [[nodiscard]] double decode_rate(std::size_t d, TimePoint now) const {
-    return decodes_[names_.decode[d]].placed.at(now);
+  [[nodiscard]] double decode_rate(std::size_t d, TimePoint now) {
+    return rates_.rate(decodes_[names_.decode[d]].placed, now);
   }
-  [[nodiscard]] double link_rate(std::size_t p, std::size_t d, TimePoint now) const {
-    return link(p, d).placed.at(now);
+  [[nodiscard]] double link_rate(std::size_t p, std::size_t d, TimePoint now) {
+    return rates_.rate(link(p, d).placed, now);
   }
   [[nodiscard]] double mean_bytes() const noexcept { return mean_bytes_; }
   /// A step with one more sequence of `context` tokens, and the first step of a request in it.
@@ -101,7 +101,7 @@ class LatencyModel {
     TimePoint busy_until{}, last_end{};
     double shift = 0;  // summed corrections of busy_until
     std::uint32_t outstanding = 0;
-    EventRate placed;
+    double placed = 0;   // see rates_
     Fit::Vector pool{};  // prompts whose computation ended together
     double pool_s = 0;
     std::vector<Estimate> encode;  // bytes per second by profile slot
@@ -111,14 +111,14 @@ class LatencyModel {
     Fit step;  // seconds: {1, sequences, context tokens / 1000}
     double step_s = 0, step_batch = 0;
     TimePoint learned{};
-    Estimate first;  // first step over a step
-    EventRate placed;
+    Estimate first;     // first step over a step
+    double placed = 0;  // see rates_
     std::vector<Estimate> decode;
   };
   struct Link {
     Estimate bandwidth, fixed;
     LinkAccount account;
-    EventRate placed;
+    double placed = 0;  // see rates_
     TimePoint last_end{};
   };
 
@@ -135,6 +135,7 @@ class LatencyModel {
   std::vector<DecodeNode> decodes_;       // by slot
   std::vector<std::vector<Link>> links_;  // [prefill slot][decode slot]
   Estimate fixed_;                        // of every pair, for one that has no sample yet
+  EventRates rates_;
   double mean_bytes_ = 0;
   std::uint64_t changes_ = 0;
 };
