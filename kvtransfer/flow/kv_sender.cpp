@@ -126,7 +126,7 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
       });
       (void)p->queue.pop();
     } else if (p->credit.take(bytes)) {
-      p->meter.on_send(clock_.now());
+      p->meter.on_send(bytes, clock_.now());
       auto frame = std::make_shared<Frame>(p->queue.pop());
       transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()}, [frame](Result<> r) {
         frame->payload = {};  // first, so that whoever hears of it finds a warm buffer
@@ -202,8 +202,14 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
 }
 
 LinkStats KvSender::stats_of(const Peer& p) const {
-  return {p.meter.bytes_per_s(), p.rtt_s,         p.credit.outstanding(), p.queue_bytes, p.sent_bytes,
-          p.meter.busy_bytes(),  p.meter.busy_s()};
+  return {.bandwidth_bytes_per_s = p.meter.bytes_per_s(),
+          .now_bytes_per_s = p.meter.bytes_per_s(clock_.now()),
+          .rtt_s = p.rtt_s,
+          .bytes_in_flight = p.credit.outstanding(),
+          .queue_bytes = p.queue_bytes,
+          .sent_bytes = p.sent_bytes,
+          .busy_bytes = p.meter.busy_bytes(),
+          .busy_s = p.meter.busy_s()};
 }
 
 std::vector<std::pair<std::string, LinkStats>> KvSender::stats() const {

@@ -51,11 +51,11 @@ TEST_CASE("a staging buffer gives its bytes back exactly once, wherever it ends 
 TEST_CASE("bandwidth counts busy time only and ignores bursts that latency rules") {
   BandwidthMeter m;
   TimePoint t{std::chrono::seconds(100)};
-  m.on_send(t);
+  m.on_send(1000, t);
   m.on_ack(1000, t + std::chrono::milliseconds(1));
   CHECK(m.bytes_per_s() == 0);
   t += std::chrono::hours(1);  // idle
-  m.on_send(t);
+  m.on_send(BandwidthMeter::kMinSampleBytes, t);
   m.on_ack(BandwidthMeter::kMinSampleBytes, t + std::chrono::seconds(1));
   CHECK(m.bytes_per_s() == Approx(static_cast<double>(BandwidthMeter::kMinSampleBytes)));
 }
@@ -67,7 +67,7 @@ TEST_CASE("bandwidth is learned from frames that wait for computation in between
   const std::uint64_t frame = 256U << 10;
   const double wire_s = static_cast<double>(frame) / 1e8;
   for (int i = 0; i < 100; ++i) {
-    m.on_send(t);
+    m.on_send(frame, t);
     t += from_seconds(wire_s + 1e-3);
     m.on_ack(frame, t);
     t += std::chrono::milliseconds(50);  // the next chunk computes
@@ -81,12 +81,31 @@ TEST_CASE("a burst that does not end is counted as it goes") {
   BandwidthMeter m;
   m.on_probe(1e6, 0);
   TimePoint t{std::chrono::seconds(100)};
-  m.on_send(t);
+  m.on_send(BandwidthMeter::kMinSampleBytes / 2, t);
   for (int i = 0; i < 8; ++i) {
-    m.on_send(t);  // one more is always in flight
+    m.on_send(BandwidthMeter::kMinSampleBytes / 2, t);  // one more is always in flight
     t += std::chrono::milliseconds(10);
     m.on_ack(BandwidthMeter::kMinSampleBytes / 2, t);
   }
   CHECK(m.busy_bytes() == 4 * BandwidthMeter::kMinSampleBytes);
   CHECK(m.busy_s() == Approx(0.08));
+}
+
+TEST_CASE("what is late bounds a link's speed before a sample of it exists") {
+  BandwidthMeter m;
+  TimePoint t{std::chrono::seconds(100)};
+  CHECK(m.bytes_per_s(t) == 0);
+  m.on_probe(1e9, 1e-3);
+  const TimePoint start = t;
+  m.on_send(1'000'000, t);
+  m.on_send(1'000'000, t);
+  CHECK(m.bytes_per_s(start + std::chrono::milliseconds(3)) == Approx(1e9));  // none of it can be here
+  CHECK(m.bytes_per_s(start + std::chrono::milliseconds(101)) == Approx(1e7));
+  m.on_ack(1'000'000, start + std::chrono::milliseconds(101));
+  // The second was behind the first.
+  CHECK(m.bytes_per_s(start + std::chrono::milliseconds(151)) == Approx(2e6 / 0.15));
+  m.on_ack(1'000'000, start + std::chrono::milliseconds(201));
+  CHECK(m.bytes_per_s(start + std::chrono::hours(1)) == m.bytes_per_s());  // idle: only the mean is left
+  m.on_send(1'000'000, start + std::chrono::hours(1));
+  CHECK(m.bytes_per_s(start + std::chrono::hours(1)) == m.bytes_per_s());
 }
