@@ -122,7 +122,7 @@ def simulate(c: Cluster, k: dict, load: list, seed: int, scratch: pathlib.Path) 
 def report(rows: list, ttft: float, tpot: float, args) -> None:
     lines = ["# The simulator beside a real cluster", "",
              f"Made by `tools/simulator_agreement.py --rounds {args.rounds} --requests {args.requests} --report`: two prefill and two decode nodes, one thread "
-             f"each, on {os.cpu_count()} cores that other work shares; `models/sluice-tiny`; {args.requests} requests a round, Poisson at {RATE:g} per second, prompts of "
+             f"each, on {os.cpu_count()} cores; `models/sluice-tiny`; {args.requests} requests a round, Poisson at {RATE:g} per second, prompts of "
              "32 to 1,800 tokens and answers of 8 to 200, through HTTP.", "",
              f"The simulator is told, measured before and after each round's load: the median TTFT of {CALIBRATION} lone requests of {SHORT} and {CALIBRATION} of {LONG} prompt "
              f"tokens, and the median TPOT of {CALIBRATION} of {MIDDLE} that come at the load's rate; the number of cores, and the load. Profile pinned to `{PROFILE}`. Queueing, batching, chunks, lengths between the two and nodes that share cores are its own "
