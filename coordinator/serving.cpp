@@ -294,6 +294,8 @@ void Serving::cancel(RequestId id, CancelReason reason) {
   if (s->state == SessionState::reporting) return;  // over already; its end is about to be told
   undo(s);
   learn(*s);
+  // Not placed any more by whoever ends before finish() runs, such as another choice of the same client.
+  waiting_.erase(Key{s->spec.priority, id.value()});
   const std::string_view outcome = reason == CancelReason::stop_string ? "stop" : "cancelled";
   s->state = SessionState::ended;
   boost::asio::post(io_, [this, s, outcome] { finish(s, LegEnd::cancelled, outcome); });

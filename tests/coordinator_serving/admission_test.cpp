@@ -98,3 +98,22 @@ TEST_CASE("a request that says how fast it must be decoded is not computed when 
   CHECK_FALSE(impossible->over());
   CHECK(f.early("speed") == 1);
 }
+
+// Both choices of one client, of which one runs and one waits: its disconnect cancelled both in one turn, the first
+// one's end made room, and the second was sent to the nodes, where it held blocks that nobody gave back.
+TEST_CASE("a waiting request that was cancelled is not placed by another one's end") {
+  Full f;
+  for (int i = 0; i < 8; ++i) f.begin();
+  const RequestId running = f.b.last;
+  const auto waits = f.b.start({});
+  const RequestId waiting = f.b.last;
+  REQUIRE(f.b.until([&] { return f.b.serving.waiting() == 1; }));
+  f.b.serving.cancel(running, CancelReason::client_gone);
+  f.b.serving.cancel(waiting, CancelReason::client_gone);
+  REQUIRE(f.b.until([&] { return waits->over() && f.running.back()->over(); }));
+  CHECK(waits->end == LegEnd::cancelled);
+  CHECK(f.b.serving.active() == 7);
+  CHECK(f.b.serving.view().find(NodeId("d0"))->seqs == 7);
+  f.begin();  // whoever comes next has the place
+  CHECK(f.d0.reserves.size() == 9);
+}
