@@ -58,6 +58,7 @@ Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
     if (it->second.info.incarnation != info.incarnation && it->second.seen + lease_ > now)
       return fail(Errc::already_exists, "another live node is named '{}'; give each node its own --name", info.node);
     nodes_.erase(it);
+    stale_ = true;  // also if its successor is refused below
   }
   if (nodes_.empty()) {
     model_ = info.model;

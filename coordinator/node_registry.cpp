@@ -91,6 +91,7 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
                         fmt::format("node speaks control protocol {}-{}, coordinator {}-{}", info->protocol_min,
                                     info->protocol_max, control::kProtocolMin, control::kProtocolMax),
                         {}});
+  retire(node);
   const auto role = info->role;
   const int protocol = std::min(info->protocol_max, control::kProtocolMax);
   if (auto added = view_.add(std::move(*info), clock_.now()); !added) return refuse(std::move(added).error());
@@ -100,6 +101,19 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
   log::info("node registered", {{"node", node}, {"role", control::name(role)}, {"peer", peer->conn->peer()}});
   reply(control::to_json(control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms}));
   events_.on_up(node);
+}
+
+/// A node whose lease has run out, before anybody looked, makes room for a successor of its name: its requests are
+/// placed again, and the end of its connection is no longer the end of whoever bears that name.
+void NodeRegistry::retire(const NodeId& node) {
+  const auto it = peers_.find(node);
+  if (it == peers_.end()) return;
+  const auto expired = view_.expired(clock_.now());
+  if (std::ranges::find(expired, node) == expired.end()) return;
+  const auto old = it->second;
+  const Error why{Errc::unavailable, "lease ran out, and another node registered under its name", {}};
+  lost(old, why);
+  old->conn->close(why);
 }
 
 void NodeRegistry::lost(const std::shared_ptr<Peer>& peer, const Error& why) {

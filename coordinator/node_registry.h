@@ -42,6 +42,7 @@ class NodeRegistry {
   void accept(boost::asio::ip::tcp::socket s);
   void on_register(const std::shared_ptr<Peer>& peer, const nlohmann::json& body,
                    const control::Connection::Reply& reply);
+  void retire(const NodeId& node);
   void lost(const std::shared_ptr<Peer>& peer, const Error& why);
   void check_leases();
 
