@@ -39,7 +39,6 @@ struct KvSender::Peer {
   std::size_t queue_bytes = 0;
   std::vector<std::shared_ptr<Probe>> probes;  // the first one is running once the peer is ready
   BandwidthMeter meter;
-  double rtt_s = 0;
   std::uint64_t sent_bytes = 0;
 };
 
@@ -194,7 +193,6 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
   ++probe.step;
   if (probe.step < kProbePings) return send_probe(p, 0, later);
   if (probe.step < kProbePings + kProbeBlocks) return send_probe(p, flow::kMaxProbe, later);
-  p->rtt_s = probe.rtt_s;
   p->meter.on_probe(static_cast<double>(flow::kMaxProbe) / probe.block_s, probe.rtt_s);
   later.push_back([ended = p->probes.front(), result = stats_of(*p)] { ended->done(result); });
   p->probes.erase(p->probes.begin());
@@ -204,7 +202,7 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
 LinkStats KvSender::stats_of(const Peer& p) const {
   return {.bandwidth_bytes_per_s = p.meter.bytes_per_s(),
           .now_bytes_per_s = p.meter.bytes_per_s(clock_.now()),
-          .rtt_s = p.rtt_s,
+          .rtt_s = p.meter.rtt_s(),
           .bytes_in_flight = p.credit.outstanding(),
           .queue_bytes = p.queue_bytes,
           .sent_bytes = p.sent_bytes,

@@ -46,8 +46,10 @@ class BandwidthMeter {
     while (!under_way_.empty() && under_way_.front().end <= acked_) under_way_.pop_front();
     burst_ += bytes;
     if (busy_ > 0) --busy_;
-    if (busy_ > 0 && burst_ < kMinSampleBytes) return;
     const double took = seconds(now - since_);
+    // What left on an idle link was back no sooner than a round trip: a probe that met other traffic said too much.
+    if (lag_ > 0 && took > 0) lag_ = rtt_ = std::min(rtt_, took);
+    if (busy_ > 0 && burst_ < kMinSampleBytes) return;
     if (burst_ >= kLeastBurstBytes && took > 0) count(burst_, took - (lag_ < 0.5 * took ? lag_ : 0.5 * took));
     since_ = now;
     burst_ = 0;
@@ -67,6 +69,8 @@ class BandwidthMeter {
     if (bps_ == 0) return std::isinf(bound) ? 0 : bound;
     return std::min(bps_, bound);
   }
+  /// As probed, or less when a message was back sooner.
+  [[nodiscard]] double rtt_s() const noexcept { return rtt_; }
   [[nodiscard]] std::uint64_t busy_bytes() const noexcept { return busy_bytes_; }
   [[nodiscard]] double busy_s() const noexcept { return busy_s_; }
 

@@ -77,6 +77,23 @@ TEST_CASE("bandwidth is learned from frames that wait for computation in between
   CHECK(static_cast<double>(m.busy_bytes()) / m.busy_s() == Approx(1e8).epsilon(0.001));
 }
 
+// A probe of two clusters that started together on a slow link said 6 ms for what is 0.1 ms: at 1 Gb/s all of the wire
+// was taken for latency.
+TEST_CASE("a message that is back sooner than the probed round trip corrects it") {
+  BandwidthMeter m;
+  m.on_probe(1e6, 6e-3);
+  TimePoint t{std::chrono::seconds(100)};
+  m.on_send(1000, t);
+  t += std::chrono::microseconds(200);
+  m.on_ack(1000, t);
+  CHECK(m.rtt_s() == Approx(2e-4));
+  m.on_send(1U << 20, t);
+  t += std::chrono::milliseconds(8);
+  m.on_ack(1U << 20, t);
+  CHECK(m.rtt_s() == Approx(2e-4));  // slower ones say nothing
+  CHECK(m.busy_s() == Approx(8e-3 - 2e-4));
+}
+
 TEST_CASE("a burst that does not end is counted as it goes") {
   BandwidthMeter m;
   m.on_probe(1e6, 0);
