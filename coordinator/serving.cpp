@@ -343,7 +343,11 @@ void Serving::on_node_lost(const NodeId& node) {
     if (s->decode == node || (s->prefill == node && !s->prefill_reported)) hit.push_back(s);
   }
   std::ranges::sort(hit, {}, [](const SessionPtr& s) { return s->id; });
-  for (const SessionPtr& s : hit) again(s, Error{Errc::unavailable, fmt::format("node '{}' was lost", node), {}});
+  for (const SessionPtr& s : hit)
+    if (s->decode != node && s->state == SessionState::decoding)
+      drop_prefill(s);  // its KV has arrived; only the report is lost
+    else
+      again(s, Error{Errc::unavailable, fmt::format("node '{}' was lost", node), {}});
 }
 
 void Serving::on_event(const NodeId& node, const std::string& type, const json& body) {
@@ -393,7 +397,8 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   const bool done = s->state == SessionState::reporting;
   if (m->error) {
     drop_prefill(s);
-    if (!done) return again(s, *m->error);
+    // Tokens prove that the KV arrived: what failed afterwards is not the answer's concern.
+    if (!done && s->state != SessionState::decoding) return again(s, *m->error);
   }
   s->node_queue_s = m->queue_s;
   s->prefill_s = m->compute_s;

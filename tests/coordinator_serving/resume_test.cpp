@@ -56,10 +56,30 @@ TEST_CASE("sent tokens are replayed under the same profile on a like pair") {
   r.end_on(r.p0, d1);
 }
 
+// The last report of a prefill node counted for the KV itself: one that died, or failed, between the KV's arrival and
+// its report had the answer computed anew, or wait for a node like it.
+TEST_CASE("an answer that has its KV goes on without its prefill node") {
+  Running r("q8");
+  const bool died = GENERATE(true, false);
+  if (died)
+    r.b.lose("p0");
+  else
+    r.p0.prefill_failed(r.id);
+  r.d0.tokens(r.id, 2, {13});
+  r.d0.finished(r.id);
+  REQUIRE(r.b.until([&] { return r.heard->over(); }));
+  CHECK(r.heard->end == LegEnd::length);
+  CHECK(r.heard->tokens == std::vector<TokenId>{11, 12, 13});
+  CHECK(r.d0.reserves.size() == 1);
+  CHECK(r.heard->stats.extra.count("resumes") == 0);
+}
+
 TEST_CASE("an answer waits for a node that continues it, and holds nobody up") {
   Running r("q8");
   FakeNode& p1 = r.b.join(prefill("p1", 256));
+  FakeNode& d1 = r.b.join(node_info(ctl::Role::decode, "d1"));
   r.b.lose("p0");
+  r.b.lose("d0");
   REQUIRE(r.b.until([&] { return r.b.serving.waiting() == 1; }));
   const auto other = r.b.start({});
   REQUIRE(r.b.until([&] { return p1.prefills.size() == 1; }));
@@ -68,7 +88,7 @@ TEST_CASE("an answer waits for a node that continues it, and holds nobody up") {
   FakeNode& p2 = r.b.join(prefill("p2", 512));
   REQUIRE(r.b.until([&] { return p2.prefills.size() == 1; }));
   CHECK(p2.prefills[0].request == r.id);
-  r.end_on(p2, r.d0);
+  r.end_on(p2, d1);
 }
 
 TEST_CASE("a decode node with another backend does not continue an answer") {
@@ -88,9 +108,11 @@ TEST_CASE("lossless KV goes on where prompts are cut elsewhere, and an unread an
   const bool read = GENERATE(true, false);
   Running r(read ? "raw" : "q8", read);
   FakeNode& p1 = r.b.join(prefill("p1", 256));
+  FakeNode& d1 = r.b.join(node_info(ctl::Role::decode, "d1"));
   r.b.lose("p0");
+  if (read) r.b.lose("d0");
   REQUIRE(r.b.until([&] { return p1.prefills.size() == 1; }));
-  if (read) r.end_on(p1, r.d0);
+  if (read) r.end_on(p1, d1);
 }
 
 TEST_CASE("an answer nobody can continue ends with an error that says so") {
@@ -104,7 +126,9 @@ TEST_CASE("an answer nobody can continue ends with an error that says so") {
   REQUIRE(b.until([&] { return p0.prefills.size() + b.nodes.at("p1")->prefills.size() == 1; }));
   d0.tokens(b.last, 0, {11});
   REQUIRE(b.until([&] { return heard->tokens.size() == 1; }));
+  b.join(node_info(ctl::Role::decode, "d1"));
   b.lose(p0.prefills.empty() ? "p1" : "p0");
+  b.lose("d0");
   REQUIRE(b.until([&] { return heard->over(); }));
   CHECK(heard->error->code == Errc::unavailable);
   CHECK_THAT(heard->error->message, Catch::Contains("no node came back"));

@@ -64,6 +64,12 @@ class FakeNode {
     d.compute_s = 0.012;
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }
+  void prefill_failed(RequestId id) {
+    ctl::PrefillDone d;
+    d.request = id;
+    d.error = Error{Errc::unavailable, "the link broke", {}};
+    link_.notify(ctl::type::kPrefillDone, to_json(d));
+  }
 
   void probed(const ctl::ProbeResult& r) { link_.notify(ctl::type::kProbeResult, to_json(r)); }
 
