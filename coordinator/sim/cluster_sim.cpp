@@ -85,6 +85,7 @@ class Sim {
   Chunks chunks_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
+  std::uint32_t longest_prompt_ = 0;       // tokens that a prefill node holds; who has more is refused
   std::size_t unfinished_ = 0, busy_ = 0;  // requests; nodes that compute
   double now_ = 0;
   SimResult result_;
@@ -124,6 +125,7 @@ Result<> Sim::build() {
     const Hardware& h = spec_.prefills[i];
     PrefillSim& n = prefills_.emplace_back(blocks(h), spec_.block_size);
     const double chunk = spec_.prefill_chunk;
+    longest_prompt_ = std::max(longest_prompt_, blocks(h) * spec_.block_size);
     n.rate = chunk / pass_seconds(h, spec_.model, chunk, chunk * chunk / 2, 0);  // as a node measures itself at start
     n.encode_bps.resize(spec_.profiles.size());
     n.link_free_s.resize(spec_.decodes.size());
@@ -171,7 +173,7 @@ bool Sim::place(std::uint32_t row) {
                     .tpot_slo_s = spec_.slo.tpot_s,
                     .waited_s = waited,
                     .quality_budget = spec_.slo.quality_kl};
-  if (waited > spec_.max_wait_s) return true;
+  if (waited > spec_.max_wait_s || q.prompt_tokens > longest_prompt_ + 1) return true;
   Placed placed = policy_.decide(view_, r, spec_.max_wait_s, at(now_));
   if (std::holds_alternative<Wait>(placed)) return false;
   if (auto* d = std::get_if<Decision>(&placed)) launch(row, *d);

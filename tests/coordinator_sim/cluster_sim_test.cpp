@@ -186,3 +186,16 @@ TEST_CASE("hardware without a speed for a profile is refused") {
   auto p = make_policy("sluice", {});
   CHECK_FALSE(simulate(s->cluster, make_load(s->load), **p));
 }
+
+// Such a prompt stood first in its prefill node's queue for ever, and the run with it.
+TEST_CASE("a prompt that no prefill node can hold is refused") {
+  auto s = make_scenario(json::object(), kLight, 1);
+  REQUIRE(s);
+  for (Hardware& h : s->cluster.prefills) h.kv_bytes = 1024 * s->cluster.model.kv_bytes_per_token;
+  auto p = make_policy("sluice", {});
+  const auto r = simulate(s->cluster, {{0, 1025, 4}, {1, 1026, 4}, {2, 500, 4}}, **p);
+  REQUIRE(r);
+  CHECK(r->requests[0].ttft_s > 0);
+  CHECK(r->requests[1].ttft_s < 0);
+  CHECK(r->requests[2].ttft_s > 0);
+}
