@@ -4,90 +4,131 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 
 namespace sluice::sim {
 namespace {
 
 using nlohmann::json;
 
-/// Reads numbers out of an object and remembers what nobody asked for.
+/// What a number may be: from `least` (or only above it) to `most`.
+struct Limits {
+  double least = 0, most = 1e12;
+  bool above = false;
+};
+constexpr Limits kAbove0{.above = true};
+constexpr Limits kFrom0{};
+constexpr Limits kSpread{.most = 10};  // sigma of a log
+constexpr Limits kNodes{1, 1e4};
+
+std::string text_of(const Limits& l) {
+  return l.above ? fmt::format("above {:g} and at most {:g}", l.least, l.most)
+                 : fmt::format("from {:g} to {:g}", l.least, l.most);
+}
+
+bool within(const json& j, const Limits& l) {
+  if (!j.is_number()) return false;
+  const double v = j.get<double>();
+  return v <= l.most && (l.above ? v > l.least : v >= l.least);
+}
+
+/// Reads the fields of an object, and remembers the first that is wrong and what nobody asked for.
 class Reader {
  public:
-  explicit Reader(const json& j) : j_(j) {}
-  void number(const char* key, double& out) {
-    known_.push_back(key);
-    const auto it = j_.find(key);
-    if (it == j_.end()) return;
-    if (it->is_number() && std::isfinite(it->get<double>()))
-      out = it->get<double>();
-    else
-      wrong_ = key;
+  explicit Reader(const json& j, std::string prefix = "") : j_(j), prefix_(std::move(prefix)) {}
+  void number(const char* key, double& out, const Limits& l) {
+    const json* v = look(key);
+    if (v == nullptr) return;
+    if (!within(*v, l)) return wrong(key, "a number " + text_of(l));
+    out = v->get<double>();
   }
   template <class T>
-  void count(const char* key, T& out) {
-    double v = static_cast<double>(out);
-    number(key, v);
-    if (v >= 0 && v < 1e12)
-      out = static_cast<T>(v);
-    else
-      wrong_ = key;
+  void count(const char* key, T& out, const Limits& l) {
+    const json* v = look(key);
+    if (v == nullptr) return;
+    if (!within(*v, l) || v->get<double>() != std::floor(v->get<double>()))
+      return wrong(key, "a whole number " + text_of(l));
+    out = static_cast<T>(v->get<double>());
   }
   void flag(const char* key, bool& out) {
-    known_.push_back(key);
-    const auto it = j_.find(key);
-    if (it == j_.end()) return;
-    if (it->is_boolean())
-      out = it->get<bool>();
-    else
-      wrong_ = key;
+    const json* v = look(key);
+    if (v == nullptr) return;
+    if (!v->is_boolean()) return wrong(key, "true or false");
+    out = v->get<bool>();
   }
   void text(const char* key, std::string& out) {
-    known_.push_back(key);
-    const auto it = j_.find(key);
-    if (it == j_.end()) return;
-    if (it->is_string())
-      out = it->get<std::string>();
-    else
-      wrong_ = key;
+    const json* v = look(key);
+    if (v == nullptr) return;
+    if (!v->is_string()) return wrong(key, "a string");
+    out = v->get<std::string>();
   }
-  /// [[at_s, value], ...]
-  std::vector<std::pair<double, double>> steps(const char* key) {
-    known_.push_back(key);
+  /// [[at_s, factor], ...]
+  std::vector<std::pair<double, double>> steps(const char* key, const Limits& factor) {
     std::vector<std::pair<double, double>> out;
-    const auto it = j_.find(key);
-    if (it == j_.end()) return out;
-    for (const auto& s : it->is_array() ? *it : json::array()) {
-      if (s.is_array() && s.size() == 2 && s[0].is_number() && s[1].is_number())
+    const json* v = look(key);
+    if (v == nullptr) return out;
+    const std::string allowed = "a list of [seconds, factor], each factor " + text_of(factor);
+    if (!v->is_array()) wrong(key, allowed);
+    for (const auto& s : v->is_array() ? *v : json::array()) {
+      if (s.is_array() && s.size() == 2 && within(s[0], kFrom0) && within(s[1], factor))
         out.emplace_back(s[0].get<double>(), s[1].get<double>());
       else
-        wrong_ = key;
+        wrong(key, allowed);
     }
     return out;
   }
   void note(const char* key) { known_.push_back(key); }
+  /// Nothing that was read is wrong.
+  [[nodiscard]] Result<> right() const {
+    if (wrong_) return std::unexpected(*wrong_);
+    return {};
+  }
+  /// Nothing that was read is wrong, and nothing is left.
   [[nodiscard]] Result<> done() const {
-    if (!wrong_.empty()) return fail(Errc::data_corrupt, "'{}' in the experiment has the wrong type", wrong_);
+    SLUICE_TRY(right());
     for (const auto& [key, v] : j_.items())
       if (std::ranges::find(known_, key) == known_.end())
-        return fail(Errc::data_corrupt, "'{}' in the experiment is not known", key);
+        return fail(Errc::data_corrupt, "'{}{}' in the experiment is not known", prefix_, key);
     return {};
   }
 
  private:
+  const json* look(const char* key) {
+    note(key);
+    const auto it = j_.find(key);
+    return it == j_.end() ? nullptr : &*it;
+  }
+  void wrong(const char* key, const std::string& allowed) {
+    if (!wrong_)
+      wrong_ = Error{Errc::data_corrupt, fmt::format("'{}{}' in the experiment must be {}", prefix_, key, allowed),
+                     prefix_ + key};
+  }
+
   const json& j_;
+  std::string prefix_;
   std::vector<std::string> known_;
-  std::string wrong_;
+  std::optional<Error> wrong_;
 };
 
 /// Every `every_s` from `from_s` to `to_s`, a factor drawn between the two.
-void add_jitter(Timeline& t, const json& j, std::uint64_t seed) {
+Result<> add_jitter(Timeline& t, const json& j, std::uint64_t seed) {
+  if (!j.is_object())
+    return fail(Errc::data_corrupt, "'jitter' in the experiment must be an object: low, high, every_s, from_s, to_s");
+  double low = 0.5, high = 1.5, every = 0.5, from = 0, to = 0;
+  Reader r(j, "jitter.");
+  r.number("low", low, kFrom0);
+  r.number("high", high, kFrom0);
+  r.number("every_s", every, {0.01, 1e6});
+  r.number("from_s", from, {0, 1e6});
+  r.number("to_s", to, {0, 1e6});
+  SLUICE_TRY(r.done());
+  if ((to - from) / every > 1e6)
+    return fail(Errc::data_corrupt,
+                "'jitter' in the experiment has more than a million steps; let 'every_s' be larger");
   coordinator::FastRandom random(seed * 31 + 7);
-  const double low = j.value("low", 0.5);
-  const double high = j.value("high", 1.5);
-  const double every = std::max(j.value("every_s", 0.5), 0.01);
-  for (double at = j.value("from_s", 0.0); at < j.value("to_s", 0.0); at += every)
-    t.step(at, low + (high - low) * random.uniform());
-  t.step(j.value("to_s", 0.0), 1);
+  for (double at = from; at < to; at += every) t.step(at, low + (high - low) * random.uniform());
+  t.step(to, 1);
+  return {};
 }
 
 struct RunFigures {
@@ -144,41 +185,40 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   r.text("decode_hardware", decode_hw);
   r.text("profiles", profiles);
   r.flag("overlap", c.overlap);
-  r.count("cores", c.cores);
-  r.number("message_s", c.message_s);
-  r.count("max_batch_tokens", c.max_batch_tokens);
-  r.count("prefill_chunk", c.prefill_chunk);
-  r.count("prefill_nodes", prefills);
-  r.count("decode_nodes", decodes);
-  r.number("link_gbps", link_gbps);
-  r.number("rtt_s", c.rtt_s);
-  r.number("telemetry_s", c.telemetry_s);
-  r.number("spread", c.spread);
-  r.number("measurement_spread", c.measurement_spread);
-  r.number("max_wait_s", c.max_wait_s);
-  r.number("slo_ttft_ms", ttft_ms);
-  r.number("slo_tpot_ms", tpot_ms);
-  r.number("quality_kl", c.slo.quality_kl);
+  r.count("cores", c.cores, {0, 1e6});
+  r.number("message_s", c.message_s, kFrom0);
+  r.count("max_batch_tokens", c.max_batch_tokens, {1, 1e9});
+  r.count("prefill_chunk", c.prefill_chunk, {1, 1e9});
+  r.count("prefill_nodes", prefills, kNodes);
+  r.count("decode_nodes", decodes, kNodes);
+  r.number("link_gbps", link_gbps, {1e-6, 1e6});
+  r.number("rtt_s", c.rtt_s, kFrom0);
+  r.number("telemetry_s", c.telemetry_s, {1e-3, 1e9});
+  r.number("spread", c.spread, kSpread);
+  r.number("measurement_spread", c.measurement_spread, kSpread);
+  r.number("max_wait_s", c.max_wait_s, kFrom0);
+  r.number("slo_ttft_ms", ttft_ms, kAbove0);
+  r.number("slo_tpot_ms", tpot_ms, kAbove0);
+  r.number("quality_kl", c.slo.quality_kl, kFrom0);
   r.text("liar", c.liar);
-  r.number("liar_factor", c.liar_factor);
-  for (const auto& [at, factor] : r.steps("link_steps")) c.links.step(at, factor);
-  for (const auto& [at, factor] : r.steps("flapping_steps")) c.flapping.step(at, factor);
-  for (const auto& [at, factor] : r.steps("slow_first_prefill")) c.slow.push_back({at, 0, factor});
-  r.count("requests", l.requests);
-  r.number("rate", l.rate);
-  r.number("burstiness", l.burstiness);
-  r.number("prompt_mean", l.prompt_mean);
-  r.number("prompt_spread", l.prompt_spread);
-  r.number("output_mean", l.output_mean);
-  r.number("output_spread", l.output_spread);
-  r.number("shift_at", l.shift_at);
-  r.number("shift_factor", l.shift_factor);
+  r.number("liar_factor", c.liar_factor, {1e-6, 1e6});
+  for (const auto& [at, factor] : r.steps("link_steps", kFrom0)) c.links.step(at, factor);
+  for (const auto& [at, factor] : r.steps("flapping_steps", kFrom0)) c.flapping.step(at, factor);
+  for (const auto& [at, factor] : r.steps("slow_first_prefill", {1e-6, 1e6})) c.slow.push_back({at, 0, factor});
+  r.count("requests", l.requests, {1, 1e8});
+  r.number("rate", l.rate, {1e-6, 1e9});
+  r.number("burstiness", l.burstiness, {0, 1e3});
+  r.number("prompt_mean", l.prompt_mean, kAbove0);
+  r.number("prompt_spread", l.prompt_spread, kSpread);
+  r.number("output_mean", l.output_mean, kAbove0);
+  r.number("output_spread", l.output_spread, kSpread);
+  r.number("shift_at", l.shift_at, kFrom0);
+  r.number("shift_factor", l.shift_factor, kAbove0);
   SLUICE_TRY(r.done());
-  if (j.contains("jitter") && j["jitter"].is_object()) add_jitter(c.links, j["jitter"], seed);
+  if (j.contains("jitter")) SLUICE_TRY(add_jitter(c.links, j["jitter"], seed));
   SLUICE_ASSIGN(c.model, find_model(model));
   SLUICE_ASSIGN(const Hardware p, find_hardware(prefill_hw));
   SLUICE_ASSIGN(const Hardware d, find_hardware(decode_hw));
-  if (prefills > 10000 || decodes > 10000) return fail(Errc::invalid_argument, "at most 10000 nodes of each kind");
   c.prefills.assign(prefills, p);
   c.decodes.assign(decodes, d);
   if (profiles.empty() && p.profiles != d.profiles)
@@ -208,9 +248,13 @@ Result<Experiment> parse_experiment(const json& j) {
     if (!p.is_string()) return fail(Errc::data_corrupt, "each policy is a string");
     e.policies.push_back(p.get<std::string>());
   }
-  const double seeds = j.value("seeds", 10.0);
-  for (std::uint64_t i = 1; i <= static_cast<std::uint64_t>(std::clamp(seeds, 1.0, 1000.0)); ++i) e.seeds.push_back(i);
-  e.interval_s = std::max(j.value("interval_s", 5.0), 0.1);
+  Reader r(j);
+  std::uint64_t seeds = 10;
+  e.interval_s = 5;
+  r.count("seeds", seeds, {1, 1000});
+  r.number("interval_s", e.interval_s, {0.1, 1e6});
+  SLUICE_TRY(r.right());
+  for (std::uint64_t i = 1; i <= seeds; ++i) e.seeds.push_back(i);
   return e;
 }
 

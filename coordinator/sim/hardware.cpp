@@ -108,6 +108,7 @@ Result<ModelShape> parse_model(const json& j) {
   ModelShape m;
   if (j.contains("name") && j["name"].is_string()) m.name = j["name"].get<std::string>();
   SLUICE_ASSIGN(const double layers, positive(j, "layers"));
+  if (layers < 1) return std::unexpected(Error{Errc::data_corrupt, "'layers' must be a number, 1 or more", "layers"});
   m.layers = static_cast<std::uint32_t>(std::min(layers, 1e4));
   SLUICE_ASSIGN(m.weights_bytes, positive(j, "weights_bytes"));
   SLUICE_ASSIGN(m.parameters, positive(j, "parameters"));

@@ -17,6 +17,47 @@ TEST_CASE("a scenario changes the base, and an unknown field is refused by name"
   CHECK_FALSE(make_scenario(json::object(), {{"link_steps", {{1, "x"}}}}, 1));
 }
 
+// Most of these made a run endless, or one that said nothing; others were not heard, or thrown.
+TEST_CASE("a field that no run can have is refused by name, with what is allowed") {
+  for (const auto& [field, wrong] : std::vector<std::pair<std::string, json>>{{"telemetry_s", 0},
+                                                                              {"telemetry_s", -1},
+                                                                              {"rate", 0},
+                                                                              {"rate", "fast"},
+                                                                              {"link_gbps", 0},
+                                                                              {"liar_factor", 0},
+                                                                              {"max_batch_tokens", 0},
+                                                                              {"prefill_chunk", 0},
+                                                                              {"prefill_chunk", 0.5},
+                                                                              {"prefill_nodes", 1e5},
+                                                                              {"requests", 1e11},
+                                                                              {"requests", 0},
+                                                                              {"link_steps", 4},
+                                                                              {"slow_first_prefill", {{0, 0}}},
+                                                                              {"jitter", 4},
+                                                                              {"jitter", {{"low", "x"}}},
+                                                                              {"jitter", {{"every_s", 0}}},
+                                                                              {"jitter", {{"evry_s", 1}}},
+                                                                              {"overlap", 1},
+                                                                              {"model", 8}}) {
+    INFO(field << " " << wrong);
+    const auto r = make_scenario(json::object(), {{field, wrong}}, 1);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().message.find("'" + field) != std::string::npos);
+  }
+  const auto rate = make_scenario(json::object(), {{"rate", -2}}, 1);
+  CHECK(rate.error().message == "'rate' in the experiment must be a number from 1e-06 to 1e+09");
+  const json experiment{{"base", json::object()}, {"scenarios", json::array()}, {"policies", json::array()}};
+  CHECK(parse_experiment(experiment));
+  for (const auto& [field, wrong] :
+       {std::pair{"seeds", json("many")}, {"seeds", json(0)}, {"interval_s", json(-1)}, {"interval_s", json("x")}}) {
+    json j = experiment;
+    j[field] = wrong;
+    const auto r = parse_experiment(j);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().message.find(field) != std::string::npos);
+  }
+}
+
 TEST_CASE("confidence intervals follow Student's t") {
   const Spread s = spread_of({1, 2, 3});
   CHECK(s.mean == Approx(2));

@@ -63,6 +63,13 @@ TEST_CASE("a user's file of hardware is read, and a wrong field is named") {
     CHECK(r.error().message.find(field) != std::string::npos);
   }
   CHECK_FALSE(parse_profiles({{"profiles", {{{"name", "x"}, {"ratio", 2}}}}}));
+  const auto flat = parse_model({{"layers", 0.5},
+                                 {"weights_bytes", 1e9},
+                                 {"parameters", 1e9},
+                                 {"kv_bytes_per_token", 1e3},
+                                 {"attention_width", 1e3}});
+  REQUIRE_FALSE(flat);
+  CHECK(flat.error().message.find("layers") != std::string::npos);
   CHECK_FALSE(parse_profiles({{"profiles", json::array()}}));
 }
 
