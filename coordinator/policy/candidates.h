@@ -30,6 +30,12 @@ struct CandidateTable {
   // by pair. size_share: an average request's KV bytes over this one's.
   std::vector<float> prefill_rate, decode_rate, link_rate;
   float size_share = 1;
+  // Of those, for the prices: made from the columns above.
+  std::vector<float> encode_price, decode_busy, decode_inverse, decode_queue;
+  // What a cost is made with: the latest TTFT by pair (negative: the pair rests), what a decode node costs whatever the
+  // TTFT, and 1 / TTFT objective.
+  std::vector<float> limit, base;
+  float scale = 1;
   double log_kilotokens = 0;
   float inverse_units = 1;
 
@@ -39,13 +45,24 @@ struct CandidateTable {
   [[nodiscard]] std::size_t size() const noexcept { return pairs() * stride; }
 };
 
+/// Of every candidate, [pair * stride + profile].
+struct CandidateCosts {
+  std::vector<float> ttft;   // seconds, residual included
+  std::vector<float> cost;   // (ttft + price) * scale + base; kNever beyond its limit
+  std::vector<float> least;  // cost by pair
+  std::size_t in_time = 0;   // candidates within their limit
+};
+
 /// What a candidate costs those who come after it, in seconds summed over them: they wait for its bytes on the link and
 /// for its turn at encoder and decoder. Work of w seconds that finds v seconds of other work delays everyone who comes
 /// before the queue is empty again: rate * w * (v + w / 2) / (1 - load), the mean busy period of an M/G/1 queue; load
 /// is what it would be if all requests took the candidate's profile.
-void price_all(const CandidateTable& t, std::vector<float>& price);
+void price_all(CandidateTable& t, std::vector<float>& price);
 
 /// ttft[pair * stride + profile] of every candidate, residual included. The formula is pipeline_ttft's.
 void predict_all(const CandidateTable& t, std::vector<float>& ttft);
+
+/// Both in one pass, and the costs.
+void cost_all(CandidateTable& t, CandidateCosts& out);
 
 }  // namespace sluice::coordinator

@@ -14,9 +14,8 @@ void Estimate::move(float innovation, float noise_var) {
   value_ = std::exp(mean_);
 }
 
-void Estimate::report(double value, const EstimateTuning& t) {
-  const auto v = static_cast<float>(value);
-  if (v == reported_ || !(v > 0) || !std::isfinite(v)) return;
+void Estimate::take_report(float v, const EstimateTuning& t) {
+  if (!(v > 0) || !std::isfinite(v)) return;
   const float before = reported_;
   reported_ = v;
   const float log_v = std::log(v);
@@ -56,11 +55,9 @@ bool Estimate::observe(double value, double noise_var, TimePoint now, const Esti
   return changed;
 }
 
-void Estimate::age(TimePoint now, const EstimateTuning& t) {
-  if (now <= aged_) return;
+void Estimate::grow_old(TimePoint now, const EstimateTuning& t) {
   const auto gone = static_cast<float>(seconds(now - aged_));
   const bool first = aged_ == TimePoint{};
-  if (!first && gone < kAgeStepS) return;  // often asked, seldom worth an exponential
   aged_ = now;
   if (first || count_ == 0) return;
   if (var_ < t.prior_var) var_ = std::min(t.prior_var, var_ + t.drift_per_s * gone);

@@ -25,15 +25,19 @@ class Estimate {
   static constexpr float kColdNoise = 9.0F;  // the first sample's variance is so many times larger
   static constexpr float kSlack = 0.75F;     // deviations below this (in standard deviations) are noise
   static constexpr float kThreshold = 4.0F;  // summed deviations beyond the slack that make a change
-  static constexpr float kAgeStepS = 0.05F;
+  static constexpr Duration kAgeStep = std::chrono::milliseconds(50);
   static constexpr float kReportStep = 0.2F;  // a report that moves by more in log is news, not noise
 
   /// What a node or table states now; <= 0 says nothing. Repeating a figure changes nothing.
-  void report(double value, const EstimateTuning& t);
+  void report(double value, const EstimateTuning& t) {
+    if (const auto v = static_cast<float>(value); v != reported_) take_report(v, t);
+  }
   /// One sample with this variance of its log. True when it completed a change.
   bool observe(double value, double noise_var, TimePoint now, const EstimateTuning& t);
   /// Brings variance and mean up to date; call before use when samples may be rare.
-  void age(TimePoint now, const EstimateTuning& t);
+  void age(TimePoint now, const EstimateTuning& t) {
+    if (now - aged_ >= kAgeStep) grow_old(now, t);  // often asked, seldom worth an exponential
+  }
   void restore(double value, double var, std::uint32_t count, TimePoint now);
   /// Forgets: certainty is as before the first sample.
   void loosen(const EstimateTuning& t);
@@ -47,6 +51,8 @@ class Estimate {
 
  private:
   void move(float innovation, float noise_var);
+  void take_report(float v, const EstimateTuning& t);
+  void grow_old(TimePoint now, const EstimateTuning& t);
 
   float mean_ = 0, var_ = 0, value_ = 0;
   float reported_ = 0;

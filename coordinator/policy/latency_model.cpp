@@ -117,24 +117,41 @@ const Estimate& LatencyModel::decode(const ClusterSnapshot& c, std::size_t d, st
   return e;
 }
 
-const Estimate& LatencyModel::bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) {
-  Estimate& e = link(p, d).bandwidth;
-  e.report(or_default(c.link(p, d).bandwidth_bps, kDefaultLinkBps), kBandwidth);
-  e.age(now, kBandwidth);
-  return e;
+const Estimate& LatencyModel::bandwidth(Link& l, const LinkState& told, TimePoint now) {
+  l.bandwidth.report(or_default(told.bandwidth_bps, kDefaultLinkBps), kBandwidth);
+  l.bandwidth.age(now, kBandwidth);
+  return l.bandwidth;
 }
 
-double LatencyModel::link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const {
-  const Link& l = link(p, d);
+double LatencyModel::link_wait_s(const Link& l, const LinkState& told, TimePoint now) {
   const double rate = or_default(l.bandwidth.value(), kDefaultLinkBps);
   if (!l.account.idle()) return l.account.wait_s(now, rate);
-  return static_cast<double>(c.link(p, d).backlog_bytes) / rate;
+  return static_cast<double>(told.backlog_bytes) / rate;
 }
 
-double LatencyModel::fixed_s(std::size_t p, std::size_t d) const {
-  const Link& l = link(p, d);
+double LatencyModel::fixed_s(const Link& l) const {
   if (l.fixed.count() > 0) return l.fixed.value();
   return fixed_.known() ? fixed_.value() : kDefaultFixedS;
+}
+
+void LatencyModel::fill_pairs(const ClusterSnapshot& c, TimePoint now, CandidateTable& t) {
+  std::size_t pair = 0;
+  for (const std::size_t p : t.prefills) {
+    Link* const row = links_[names_.prefill[p]].data();
+    for (const std::size_t d : t.decodes) {
+      Link& l = row[names_.decode[d]];
+      const LinkState& told = c.link(p, d);
+      const Estimate& e = bandwidth(l, told, now);
+      t.byte_s[pair] = 1 / e.value();
+      t.byte_var[pair] = e.var();
+      t.log_bandwidth[pair] = e.log_value() - 20.7232658F;  // log of 1e9 bytes per second
+      t.rtt[pair] = static_cast<float>(told.rtt_s);
+      t.wait[pair] = static_cast<float>(link_wait_s(l, told, now));
+      t.link_rate[pair] = static_cast<float>(rates_.rate(l.placed, now));
+      t.fixed[pair] = static_cast<float>(fixed_s(l));
+      ++pair;
+    }
+  }
 }
 
 double LatencyModel::tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now) {

@@ -19,6 +19,7 @@
 
 #include "common/result.h"
 #include "coordinator/policy/bayes_linear.h"
+#include "coordinator/policy/candidates.h"
 #include "coordinator/policy/directory.h"
 #include "coordinator/policy/estimate.h"
 #include "coordinator/policy/link_account.h"
@@ -48,9 +49,13 @@ class LatencyModel {
   [[nodiscard]] double prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now);
   [[nodiscard]] const Estimate& encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now);
   [[nodiscard]] const Estimate& decode(const ClusterSnapshot& c, std::size_t d, std::size_t f, TimePoint now);
-  [[nodiscard]] const Estimate& bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now);
-  [[nodiscard]] double link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const;
-  [[nodiscard]] double fixed_s(std::size_t p, std::size_t d) const;
+  [[nodiscard]] const Estimate& bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) {
+    return bandwidth(link(p, d), c.link(p, d), now);
+  }
+  [[nodiscard]] double link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const {
+    return link_wait_s(link(p, d), c.link(p, d), now);
+  }
+  [[nodiscard]] double fixed_s(std::size_t p, std::size_t d) const { return fixed_s(link(p, d)); }
   /// Requests placed per second, lately; and the mean KV bytes of one, 0 before the first.
   [[nodiscard]] double prefill_rate(std::size_t p, TimePoint now) {
     return rates_.rate(prefills_[names_.prefill[p]].placed, now);
@@ -58,13 +63,13 @@ class LatencyModel {
   [[nodiscard]] double decode_rate(std::size_t d, TimePoint now) {
     return rates_.rate(decodes_[names_.decode[d]].placed, now);
   }
-  [[nodiscard]] double link_rate(std::size_t p, std::size_t d, TimePoint now) {
-    return rates_.rate(link(p, d).placed, now);
-  }
   [[nodiscard]] double mean_bytes() const noexcept { return mean_bytes_; }
   /// A step with one more sequence of `context` tokens, and the first step of a request in it.
   [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now);
   [[nodiscard]] double first_s(std::size_t d, double tpot_s) const;
+
+  /// Fills the table's columns by pair, of the nodes it lists.
+  void fill_pairs(const ClusterSnapshot& c, TimePoint now, CandidateTable& t);
 
   /// Reads a pair's figures ahead of their use: of a large cluster's pairs few are in cache.
   void touch(const ClusterSnapshot& c, std::size_t p, std::size_t d) const noexcept {
@@ -126,6 +131,9 @@ class LatencyModel {
   [[nodiscard]] const Link& link(std::size_t p, std::size_t d) const {
     return links_[names_.prefill[p]][names_.decode[d]];
   }
+  static const Estimate& bandwidth(Link& l, const LinkState& told, TimePoint now);
+  static double link_wait_s(const Link& l, const LinkState& told, TimePoint now);
+  [[nodiscard]] double fixed_s(const Link& l) const;
   void size_up();
   void learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end);
   static std::uint64_t learn_link(Link& l, const Measured& m, TimePoint now);

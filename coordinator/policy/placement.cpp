@@ -158,72 +158,54 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
       t.decode_var[i * t.stride + j] = e.var();
     }
   }
-  for (std::size_t i = 0; i < t.prefills.size(); ++i)
-    for (std::size_t j = 0; j < t.decodes.size(); ++j) {
-      const std::size_t pair = i * t.decodes.size() + j;
-      const Estimate& e = latency_.bandwidth(c, t.prefills[i], t.decodes[j], now);
-      t.byte_s[pair] = 1 / e.value();
-      t.byte_var[pair] = e.var();
-      t.log_bandwidth[pair] = e.log_value() - 20.7232658F;  // log of 1e9 bytes per second
-      t.rtt[pair] = static_cast<float>(c.link(t.prefills[i], t.decodes[j]).rtt_s);
-      t.wait[pair] = static_cast<float>(latency_.link_wait_s(c, t.prefills[i], t.decodes[j], now));
-      t.link_rate[pair] = static_cast<float>(latency_.link_rate(t.prefills[i], t.decodes[j], now));
-      t.fixed[pair] = static_cast<float>(latency_.fixed_s(t.prefills[i], t.decodes[j]));
-    }
+  latency_.fill_pairs(c, now, t);
   for (std::size_t j = 0; j < nf; ++j) {
     t.kl[j] = static_cast<float>(c.profiles[t.profiles[j]].kl);
     t.log_wire_mb[j] = std::log(std::max(t.wire_bytes[j], 1.0F) * 1e-6F);
   }
 }
 
-/// Costs of all candidates into cost_, and the best of those that can start within the limit.
+void Placement::limit(float limit_s, bool rest, TimePoint now) {
+  CandidateTable& t = table_;
+  std::ranges::fill(t.limit, limit_s);
+  if (!rest || !controller_.any_resting(now)) return;
+  for (std::size_t pair = 0; pair < t.pairs(); ++pair)
+    if (controller_.resting(names_.prefill[t.prefills[pair / t.decodes.size()]],
+                            names_.decode[t.decodes[pair % t.decodes.size()]], now))
+      t.limit[pair] = -1;
+}
+
+/// Costs of all candidates, and the best of those that can start within the limit.
 Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePoint now) {
-  constexpr std::size_t kLanes = CandidateTable::kLanes;
-  const CandidateTable& t = table_;
-  const std::size_t nd = t.decodes.size();
-  const auto limit = static_cast<float>(std::min(limit_s, 0.5 * CandidateTable::kNever));
-  const auto scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
-  cost_.resize(t.size());
+  CandidateTable& t = table_;
+  const auto within = static_cast<float>(std::min(limit_s, 0.5 * CandidateTable::kNever));
+  t.scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
+  for (std::size_t d = 0; d < t.decodes.size(); ++d)
+    t.base[d] = tpot_cost(t.tpot[d], r.tpot_slo_s) + static_cast<float>(r.waited_s) * t.scale;
   Best out;
-  for (const bool fallback : {false, true}) {
-    std::size_t considered = 0;
-    float lanes[kLanes];
-    std::ranges::fill(lanes, CandidateTable::kNever);
-    for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
-      const std::size_t p = pair / nd;
-      const std::size_t d = pair % nd;
-      const bool rests =
-          !fallback && controller_.resting(names_.prefill[t.prefills[p]], names_.decode[t.decodes[d]], now);
-      const float within = rests ? -1.0F : limit;
-      const float base = tpot_cost(t.tpot[d], r.tpot_slo_s) + static_cast<float>(r.waited_s) * scale;
-      for (std::size_t block = pair * t.stride; block < (pair + 1) * t.stride; block += kLanes) {
-        std::uint32_t in_time = 0;
-        for (std::size_t i = 0; i < kLanes; ++i) {
-          const bool ok = ttft_[block + i] <= within;
-          const float cost = ok ? (ttft_[block + i] + price_[block + i]) * scale + base : CandidateTable::kNever;
-          cost_[block + i] = cost;
-          lanes[i] = cost < lanes[i] ? cost : lanes[i];
-          in_time += ok ? 1U : 0U;
-        }
-        considered += in_time;
-      }
-    }
-    out = {0, *std::ranges::min_element(lanes), considered, fallback};
-    if (considered > 0) break;  // else everything that could serve rests: serving slowly beats refusing
+  limit(within, true, now);
+  cost_all(t, costs_);
+  if (costs_.in_time == 0 && controller_.any_resting(now)) {
+    // Everything that could serve rests: serving slowly beats refusing.
+    out.fallback = true;
+    limit(within, false, now);
+    cost_all(t, costs_);
   }
+  out.considered = costs_.in_time;
   if (out.considered == 0) return out;
-  const float close = out.cost * static_cast<float>(1 + controller_.options().tie_share);
+  const float close = *std::ranges::min_element(costs_.least) * static_cast<float>(1 + controller_.options().tie_share);
   float kl = CandidateTable::kNever;
-  float least = CandidateTable::kNever;
-  for (std::size_t i = 0; i < cost_.size(); ++i) {
-    if (cost_[i] > close) continue;
-    const float own = t.kl[i % t.stride];
-    if (own > kl || (own == kl && cost_[i] >= least)) continue;
-    kl = own;
-    least = cost_[i];
-    out.index = i;
+  out.cost = CandidateTable::kNever;
+  for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
+    if (costs_.least[pair] > close) continue;
+    for (std::size_t f = 0; f < t.stride; ++f) {
+      const std::size_t i = pair * t.stride + f;
+      if (costs_.cost[i] > close || t.kl[f] > kl || (t.kl[f] == kl && costs_.cost[i] >= out.cost)) continue;
+      kl = t.kl[f];
+      out.cost = costs_.cost[i];
+      out.index = i;
+    }
   }
-  out.cost = least;
   return out;
 }
 
@@ -240,13 +222,14 @@ std::size_t Placement::draw(const RequestFeatures& r, float limit_s, TimePoint n
   shake(drawn_.byte_s, drawn_.byte_var);
   controller_.weigh(drawn_, true, now);
   predict_all(drawn_, drawn_ttft_);
-  const auto scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
-  std::size_t index = cost_.size();
+  price_all(table_, price_);
+  const float scale = table_.scale;
+  std::size_t index = costs_.cost.size();
   float least = CandidateTable::kNever;
   for (std::size_t pair = 0; pair < drawn_.pairs(); ++pair) {
     const float base = tpot_cost(drawn_.tpot[pair % drawn_.decodes.size()], r.tpot_slo_s);
     for (std::size_t i = pair * drawn_.stride; i < (pair + 1) * drawn_.stride; ++i) {
-      if (cost_[i] >= CandidateTable::kNever || ttft_[i] > limit_s) continue;
+      if (costs_.cost[i] >= CandidateTable::kNever || costs_.ttft[i] > limit_s) continue;
       const float cost = (drawn_ttft_[i] + price_[i]) * scale + base;
       if (cost >= least) continue;
       least = cost;
@@ -287,8 +270,6 @@ Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeature
       }
   fill(c, r, now);
   controller_.weigh(table_, false, now);
-  predict_all(table_, ttft_);
-  price_all(table_, price_);
   return best(r, limit_s, now);
 }
 
@@ -307,13 +288,13 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
   if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
   if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
   const Best found = search(c, r, deadline_s - r.waited_s, now);
-  if (found.considered == 0) return too_late(*std::ranges::min_element(ttft_) + r.waited_s, deadline_s);
+  if (found.considered == 0) return too_late(*std::ranges::min_element(costs_.ttft) + r.waited_s, deadline_s);
   Decision out{candidate(c, r, found.index, now), ChoiceReason::best, found.considered};
   if (found.fallback) out.reason = ChoiceReason::cooled_fallback;
   if (found.considered == 1) out.reason = ChoiceReason::only;
   if (out.reason != ChoiceReason::best || !controller_.may_probe()) return out;
-  const std::size_t probe = draw(r, ttft_[found.index] * static_cast<float>(kProbeFactor), now);
-  if (probe == cost_.size() || probe == found.index) return out;
+  const std::size_t probe = draw(r, costs_.ttft[found.index] * static_cast<float>(kProbeFactor), now);
+  if (probe == costs_.cost.size() || probe == found.index) return out;
   const Candidate other = candidate(c, r, probe, now);
   if (other.chance < kSafeChance && other.chance < out.chosen.chance - 0.05) return out;
   out.chosen = other;

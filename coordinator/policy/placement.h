@@ -85,6 +85,8 @@ class Placement {
   void shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out);
   void list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   void fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
+  /// The table's limits: that of all pairs, and none for those that rest.
+  void limit(float limit_s, bool rest, TimePoint now);
   [[nodiscard]] Best best(const RequestFeatures& r, double limit_s, TimePoint now);
   [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, TimePoint now);
   [[nodiscard]] Candidate candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index,
@@ -98,7 +100,8 @@ class Placement {
   std::uint64_t list_turn_ = 0, list_from_ = 0;
   std::vector<Ranked> ranked_;
   CandidateTable table_, drawn_;
-  std::vector<float> ttft_, price_, cost_, drawn_ttft_;
+  CandidateCosts costs_;
+  std::vector<float> price_, drawn_ttft_;
 };
 
 /// KV blocks a request needs on a decode node, its whole output included.

@@ -19,6 +19,7 @@ constexpr float kChangeVar = 0.02F;
 constexpr double kWaitNoise = 0.5;
 constexpr float kDriftPerS = 4e-4F;
 constexpr float kMemoryS = 120;  // an effect without samples goes back to nothing with this time constant
+constexpr Duration kAgeStep = std::chrono::milliseconds(100);
 constexpr double kSharedDiscount = 0.998;
 constexpr double kNoiseWeight = 0.02;
 constexpr double kMaxCredit = 4;
@@ -35,13 +36,12 @@ double bandwidth_feature(double log_gigabytes_s) { return squeeze(log_gigabytes_
 double length_feature(double log_kilotokens) { return squeeze(log_kilotokens / 5); }
 
 void age(Effect& e, float prior_var, TimePoint now) {
-  if (now <= e.aged) return;
+  if (now - e.aged < kAgeStep) return;  // often asked, seldom worth an exponential
   const bool first = e.aged == TimePoint{};
   const auto gone = static_cast<float>(seconds(now - e.aged));
-  if (!first && gone < 0.1F) return;  // often asked, seldom worth an exponential
   e.aged = now;
   if (first) return;
-  e.mean *= std::exp(-gone / kMemoryS);
+  if (e.mean != 0) e.mean *= std::exp(-gone / kMemoryS);
   if (e.var < prior_var) e.var = std::min(prior_var, e.var + kDriftPerS * gone);
 }
 
@@ -223,7 +223,9 @@ void ProfileController::share_out(Slot own, Effect& pair) {
 }
 
 void ProfileController::observe_failure(const Candidate& k, TimePoint now) {
-  pairs_[k.prefill_slot][k.decode_slot].rest_until = now + from_seconds(options_.cooldown_s);
+  TimePoint& until = pairs_[k.prefill_slot][k.decode_slot].rest_until;
+  until = now + from_seconds(options_.cooldown_s);
+  last_rest_ = std::max(last_rest_, until);
 }
 
 }  // namespace sluice::coordinator

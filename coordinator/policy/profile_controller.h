@@ -71,6 +71,7 @@ class ProfileController {
   [[nodiscard]] bool may_probe();
   [[nodiscard]] const ControllerOptions& options() const noexcept { return options_; }
   [[nodiscard]] FastRandom& random() noexcept { return random_; }
+  [[nodiscard]] bool any_resting(TimePoint now) const noexcept { return last_rest_ > now; }
   [[nodiscard]] bool resting(Slot prefill, Slot decode, TimePoint now) const;
 
   /// As LatencyModel::touch.
@@ -101,6 +102,7 @@ class ProfileController {
   std::vector<Effect> prefills_, decodes_, profiles_;  // by slot
   std::vector<float> use_;                             // of profiles, lately; adds up to 1
   std::vector<std::vector<Pair>> pairs_;               // [prefill slot][decode slot]
+  TimePoint last_rest_{};                              // the latest rest_until
   double noise_ = 0.02;                                // variance of one request's log residual
   std::uint64_t seen_ = 0, changes_ = 0;
   double credit_ = 0;

@@ -1,5 +1,6 @@
 #include "coordinator/policy/candidates.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace sluice::coordinator;
@@ -28,7 +29,7 @@ CandidateTable table(float rate) {
 }  // namespace
 
 TEST_CASE("what computation hides delays nobody") {
-  const CandidateTable t = table(1);
+  CandidateTable t = table(1);
   std::vector<float> price;
   price_all(t, price);
   CHECK(price[0] == 0);
@@ -39,15 +40,18 @@ TEST_CASE("what computation hides delays nobody") {
 
 TEST_CASE("delay grows with arrivals, with what waits already, and is bounded") {
   std::vector<float> one, two, behind, flooded;
-  price_all(table(1), one);
-  price_all(table(2), two);
+  CandidateTable slow = table(1);
+  CandidateTable fast = table(2);
+  CandidateTable most = table(100);
+  price_all(slow, one);
+  price_all(fast, two);
   CHECK(two[2] > 2 * one[2]);
   CandidateTable t = table(1);
   t.wait[0] = 1;
   price_all(t, behind);
   CHECK(behind[0] == Approx(0.1 * (1 + 0.1 - 0.2) / 0.9));
   CHECK(behind[2] == Approx(0.4 * (1 + 0.4 - 0.2) / 0.6));
-  price_all(table(100), flooded);
+  price_all(most, flooded);
   CHECK(flooded[2] == Approx(100 * 0.4 * 0.2 / 0.05));  // and not infinite
   CHECK(flooded[1] <= flooded[2]);
 }
@@ -69,4 +73,29 @@ TEST_CASE("codecs that several nodes feed queue for each other") {
   price_all(t, price);
   CHECK(price[0] == 0);
   CHECK(price[1] > 0);
+}
+
+TEST_CASE("one pass over times, prices and costs says what each says alone") {
+  CandidateTable t = table(2);
+  t.wait[0] = 0.3F;
+  t.rtt[0] = t.fixed[0] = t.first[0] = 0.001F;
+  t.factor[0] = 1.25F;
+  t.scale = 0.5F;
+  t.base[0] = 0.125F;
+  std::vector<float> ttft, price;
+  predict_all(t, ttft);
+  price_all(t, price);
+  t.limit[0] = ttft[1];
+  CandidateCosts costs;
+  cost_all(t, costs);
+  CHECK(costs.in_time == 2);
+  for (std::size_t f = 0; f < 3; ++f) {
+    CHECK(costs.ttft[f] == ttft[f]);
+    CHECK(costs.cost[f] == (f < 2 ? (ttft[f] + price[f]) * t.scale + t.base[0] : CandidateTable::kNever));
+  }
+  CHECK(costs.least[0] == std::min(costs.cost[0], costs.cost[1]));
+  t.limit[0] = -1;  // it rests
+  cost_all(t, costs);
+  CHECK(costs.in_time == 0);
+  CHECK(costs.least[0] == CandidateTable::kNever);
 }
