@@ -77,3 +77,18 @@ TEST_CASE("progress says how far and how long") {
   CHECK(progress_text(1, 4, 65) == "######..................  25% 1/4, 1 min 05 s left");
   CHECK(progress_text(4, 4, 0) == "######################## 100% 4/4");
 }
+
+// Their types were taken for granted: the JSON library threw, and nobody caught it.
+TEST_CASE("a damaged state is refused by name") {
+  const test::TempDir dir;
+  const std::string file = dir / "state";
+  const std::string header = json{{"header", kHeader}}.dump() + "\n";
+  for (const std::string& text : {std::string("{\"header\":4}\n"), header + "{\"kind\":1,\"id\":\"a\",\"figures\":1}\n",
+                                  header + "{\"kind\":\"part\",\"id\":[],\"figures\":1}\n", header + "{}\n"}) {
+    std::ofstream(file) << text;
+    const auto refused = State::open(file, kHeader);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::data_corrupt);
+    CHECK(refused.error().message.find("state") != std::string::npos);
+  }
+}

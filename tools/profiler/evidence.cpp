@@ -224,6 +224,8 @@ that pruning allows ({} decades) in {}.
 Result<int> search_evidence(const EvidenceCommand& o) {
   note_signals();
   SLUICE_ASSIGN(const auto rig, Rig::open(o.rig));
+  if (const std::size_t entries = rig->space().lossy.size(); o.fewer > entries)
+    return fail_param("fewer", "--fewer {} leaves no evaluation: the sub-space has {} entries", o.fewer, entries);
   return Evidence(o, *rig).run();
 }
 

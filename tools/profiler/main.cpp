@@ -4,6 +4,7 @@
 //   sluice-profiler search-evidence
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 
 #include "tools/profiler/commands.h"
 
@@ -101,4 +102,11 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sluice::profiler
 
-int main(int argc, char** argv) { return sluice::profiler::run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return sluice::profiler::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "sluice-profiler: %s\n", e.what());
+    return 1;
+  }
+}

@@ -58,9 +58,30 @@ json figures_of(const PartFigures& f) {
   return {{"wire", f.wire_bytes}, {"encode_s", f.encode_s},       {"decode_s", f.decode_s},
           {"error", f.error},     {"first_error", f.first_error}, {"last_error", f.last_error}};
 }
-PartFigures part_from(const json& j) {
-  const auto list = [&j](const char* key) { return j[key].get<std::vector<double>>(); };
-  return {list("wire"), list("encode_s"), list("decode_s"), list("error"), list("first_error"), list("last_error")};
+Error damaged(const char* kind, const std::string& id) {
+  return {Errc::data_corrupt, fmt::format("the state's {} of {} is damaged; remove the state", kind, id), {}};
+}
+
+bool is_speed(const json& j) {
+  return j.is_object() && j.value("backend", json()).is_string() && j.value("tokens", json()).is_number() &&
+         j.value("encode_bytes_per_s", json()).is_number() && j.value("decode_bytes_per_s", json()).is_number();
+}
+
+/// One figure for each layer in every list.
+Result<PartFigures> part_from(const json& j, std::size_t layers, const std::string& id) {
+  PartFigures f;
+  for (const auto& [key, to] : {std::pair{"wire", &f.wire_bytes},
+                                {"encode_s", &f.encode_s},
+                                {"decode_s", &f.decode_s},
+                                {"error", &f.error},
+                                {"first_error", &f.first_error},
+                                {"last_error", &f.last_error}}) {
+    const json list = j.is_object() ? j.value(key, json()) : json();
+    if (!list.is_array() || list.size() != layers || !std::ranges::all_of(list, &json::is_number))
+      return std::unexpected(damaged("part", id));
+    *to = list.get<std::vector<double>>();
+  }
+  return f;
 }
 
 }  // namespace
@@ -151,7 +172,7 @@ Result<> Rig::measure_parts(const Progress& progress) {
       SLUICE_TRY(state_.add("part", id, figures_of(f)));
       known = state_.find("part", id);
     }
-    parts_[all[i]] = part_from(*known);
+    SLUICE_ASSIGN(parts_[all[i]], part_from(*known, layers(), id));
     if (progress) SLUICE_TRY(progress(i + 1, all.size()));
   }
   return {};
@@ -160,7 +181,11 @@ Result<> Rig::measure_parts(const Progress& progress) {
 Result<quality::Score> Rig::score_with(const char* kind, std::optional<quality::Scorer>& s,
                                        std::span<const TokenId> windows, std::size_t lossy) {
   const std::string id = space_.id(space_.lossy[lossy]);
-  if (const json* known = state_.find(kind, id)) return score_from(*known);
+  if (const json* known = state_.find(kind, id)) {
+    if (!known->is_object() || !std::ranges::all_of(*known, &json::is_number))
+      return std::unexpected(damaged(kind, id));
+    return score_from(*known);
+  }
   if (!s) {
     SLUICE_ASSIGN(s, scorer(windows));
   }
@@ -218,9 +243,11 @@ Result<std::vector<Rig::Speed>> Rig::speeds(const Candidate& c) {
     SLUICE_TRY(state_.add("speed", id, std::move(rows)));
   }
   std::vector<Speed> out;
-  for (const json& r : *state_.find("speed", id))
+  for (const json& r : *state_.find("speed", id)) {
+    if (!is_speed(r)) return std::unexpected(damaged("speed", id));
     out.push_back({r["backend"].get<std::string>(), r["tokens"].get<std::uint32_t>(),
                    r["encode_bytes_per_s"].get<double>(), r["decode_bytes_per_s"].get<double>()});
+  }
   return out;
 }
 

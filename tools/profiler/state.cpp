@@ -65,12 +65,17 @@ Result<> State::read(const std::string& path, const json& header) {
     if (!whole && end != std::string::npos && end + 1 < all.size())
       return fail(Errc::data_corrupt, "{} is not a state of a profile search", path);
     if (!whole) break;
-    if (first && !j.contains("header")) return fail(Errc::data_corrupt, "{} is not a state of a profile search", path);
+    if (first && !(j.contains("header") && j["header"].is_object()))
+      return fail(Errc::data_corrupt, "{} is not a state of a profile search", path);
     if (first) {
       if (const std::string d = differences(j["header"], header); !d.empty())
         return fail(Errc::invalid_argument,
                     "{} holds another search's measurements: {}. Name another --state, or remove it", path, d);
-    } else if (j.contains("kind") && j.contains("id") && j.contains("figures")) {
+    } else if (!j.contains("kind") || !j["kind"].is_string() || !j.contains("id") || !j["id"].is_string() ||
+               !j.contains("figures")) {
+      return fail(Errc::data_corrupt, "{} is damaged: a measurement without 'kind', 'id' and 'figures'. Remove it",
+                  path);
+    } else {
       found_[j["kind"].get<std::string>()][j["id"].get<std::string>()] = j["figures"];
     }
     first = false;
