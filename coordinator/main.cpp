@@ -1,3 +1,5 @@
+#include <stdexcept>
+
 #include "common/config.h"
 #include "common/log.h"
 #include "coordinator/app.h"
@@ -9,6 +11,7 @@ int main(int argc, char** argv) {
   CLI::App app("Sluice coordinator: OpenAI-compatible HTTP front, placement, and KV profile control",
                "sluice-coordinator");
   add_common_options(app, log_options);
+  const CLI::Range seconds(0.001, 1e6);  // as milliseconds they fit a message's 32 bits
   auto& s = o.serving;
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
@@ -27,8 +30,12 @@ int main(int argc, char** argv) {
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
   app.add_option("--cluster-token", s.registry.cluster_token, "Secret that nodes must present")
       ->envname("SLUICE_CLUSTER_TOKEN");
-  app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")->capture_default_str();
-  app.add_option("--lease-ms", s.registry.lease_ms, "A node silent for this long is lost")->capture_default_str();
+  app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")
+      ->capture_default_str()
+      ->check(CLI::Range(10, 3'600'000));
+  app.add_option("--lease-ms", s.registry.lease_ms, "A node silent for this long is lost")
+      ->capture_default_str()
+      ->check(CLI::Range(20, 3'600'000));
   app.add_option("--slo-ttft-ms", slo_ttft_ms, "Default TTFT objective")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -38,13 +45,17 @@ int main(int argc, char** argv) {
   app.add_option("--quality-kl", s.slo.quality_kl, "Default quality budget: mean KL to bf16 KV, nats per token")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")->capture_default_str();
+  app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")
+      ->capture_default_str()
+      ->check(seconds);
   app.add_option("--max-tpot-ms", max_tpot_ms,
                  "Refuse (429) what is expected to be decoded slower than this once its prompt is computed; 0: nothing")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--max-waiting", s.max_waiting, "Requests that may wait for room")->capture_default_str();
-  app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")->capture_default_str();
+  app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")
+      ->capture_default_str()
+      ->check(seconds);
   app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
@@ -58,13 +69,17 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
   app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
   app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
   return run_main(app, argc, argv, [&] {
+    if (s.registry.lease_ms <= s.registry.heartbeat_ms)
+      throw std::runtime_error("--lease-ms must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
