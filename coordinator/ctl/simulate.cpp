@@ -335,6 +335,11 @@ Result<int> run_search(const SimulateOptions& o) {
 }  // namespace
 
 Result<int> simulate(const SimulateOptions& o) {
+  if (!o.search && o.hardware.size() > 1)
+    return fail_param("hardware",
+                      "{} kinds of --hardware are for --search; all nodes have one, or --prefill-hardware and "
+                      "--decode-hardware tell them apart",
+                      o.hardware.size());
   if (o.search) return run_search(o);
   return o.experiment.empty() ? run_one(o) : run_registered(o);
 }
