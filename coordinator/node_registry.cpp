@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/text/unicode.h"
 
 namespace sluice::coordinator {
 
@@ -16,6 +17,13 @@ constexpr std::size_t kMaxConnections = 4096;
 
 bool same_secret(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// They go into JSON: the state file, and the operator's API.
+bool names_are_text(const control::RegisterRequest& r) {
+  const auto text = [](std::string_view s) { return sluice::text::utf8_valid_prefix(s) == s.size(); };
+  return text(r.node.value()) && text(r.model.name) && text(r.model.hash) &&
+         std::ranges::all_of(r.profiles, text, &control::ProfileInfo::name);
 }
 
 }  // namespace
@@ -83,6 +91,8 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
     log::warn("node refused", {{"node", node}, {"code", name(e.code)}, {"why", e.message}});
     reply(std::unexpected(std::move(e)));
   };
+  if (!names_are_text(*info))
+    return refuse(Error{Errc::invalid_argument, "names of node, model and profiles must be UTF-8", "node"});
   if (peer->registered) return refuse(Error{Errc::already_exists, "this connection has registered before", {}});
   if (!options_.cluster_token.empty() && !same_secret(options_.cluster_token, info->cluster_token))
     return refuse(Error{Errc::permission_denied, "wrong cluster token", "cluster_token"});

@@ -38,7 +38,7 @@ Result<> StateFile::save(const nlohmann::json& state) const {
   const std::string partial = path_ + ".partial";
   const int fd = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return fail(Errc::unavailable, "cannot write {}: {}", partial, std::strerror(errno));
-  auto written = write_all(fd, state.dump() + "\n");
+  auto written = write_all(fd, state.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   ::close(fd);
   if (!written) return fail(Errc::unavailable, "cannot write {}: {}", partial, written.error().message);
   if (::rename(partial.c_str(), path_.c_str()) != 0)

@@ -70,6 +70,19 @@ TEST_CASE("the end of an old connection does not remove the node that took its n
   REQUIRE(r.until([&] { return r.view.find(NodeId("d0")) == nullptr; }));
 }
 
+// The state file could not be written any more: such a name is no JSON text.
+TEST_CASE("a node whose name is not UTF-8 is refused") {
+  Registry r;
+  FakeNode odd(r.io, r.registry.address(), node_info(ctl::Role::decode, "d\xff"));
+  REQUIRE(r.until([&] { return odd.refused.has_value(); }));
+  CHECK_THAT(odd.refused->message, Catch::Contains("UTF-8"));
+  auto info = node_info(ctl::Role::decode, "d0");
+  info.profiles[1].name = "q\xc3";
+  FakeNode other(r.io, r.registry.address(), info);
+  REQUIRE(r.until([&] { return other.refused.has_value(); }));
+  CHECK(r.view.nodes().empty());
+}
+
 TEST_CASE("a snapshot forgets a node whose successor was refused") {
   ClusterView v(std::chrono::seconds(2));
   REQUIRE(v.add(node_info(ctl::Role::prefill, "p0"), {}));

@@ -46,3 +46,10 @@ TEST_CASE("a directory that is not there is an error, and an old state stays") {
   const StateFile file("/nonexistent-directory/state.json");
   CHECK_FALSE(file.save({}));
 }
+
+TEST_CASE("a state with bytes that are no text is saved, not thrown over") {
+  TempDir dir;
+  const StateFile file(dir.path / "state.json");
+  REQUIRE(file.save({{"a", "p\xff"}}));
+  CHECK(file.load()->at("a") == "p\xEF\xBF\xBD");
+}
