@@ -42,7 +42,11 @@ Ahead Serving::ahead_of(const Session& s) const {
 std::optional<Refusal> Serving::too_slow(const Session& s, const ClusterSnapshot& c, Decision& d) {
   const double limit = s.spec.slo_tpot ? seconds(*s.spec.slo_tpot) : options_.max_tpot_s;
   if (limit <= 0 || s.resumes > 0) return std::nullopt;
+  const Candidate before = d.chosen;
   auto refusal = admission_.check_speed(c, s.features, d, occupants(), limit, clock_.now());
+  // Neither the cheapest nor a probe any more.
+  if (d.chosen.prefill != before.prefill || d.chosen.decode != before.decode || d.chosen.profile != before.profile)
+    d.reason = ChoiceReason::best;
   if (refusal) count_early("speed");
   return refusal;
 }
