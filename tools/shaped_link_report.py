@@ -85,9 +85,13 @@ class Visit:
         return [ttft(r) / self.by_length[r["tokens"]] for r in self.beside if r["asked"] == name]
 
     def compare(self, best: str) -> None:
-        self.best, self.level = best, median(self.shares(best))
+        shares = self.shares(best)
+        rows = [r for r in self.rows if r["tokens"] in self.by_length]  # with few requests, statics lack a length
+        if not shares or not rows:
+            return
+        self.best, self.level = best, median(shares)
         self.best_rows = [r for r in self.beside if r["asked"] == best]
-        self.over = [ttft(r) / self.by_length[r["tokens"]] / self.level for r in self.rows]
+        self.over = [ttft(r) / self.by_length[r["tokens"]] / self.level for r in rows]
 
     def took(self) -> int | None:
         """Requests until the median of the next WINDOW is within CLOSE of the best static's; None: not in this step."""
