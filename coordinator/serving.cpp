@@ -125,12 +125,10 @@ void Serving::place(const SessionPtr& s) {
   }
   RequestFeatures f = s->features;
   if (bound) f.profile = s->profile;
-  const auto trial = f.profile || s->resumes > 0 ? std::nullopt : quality_.trial(f.quality_budget, now);
-  s->trial = trial.has_value();
-  if (trial) f.profile = trial;
   const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
   Placed placed = placement_.decide(c, f, deadline, now);
   if (auto* d = std::get_if<Decision>(&placed)) {
+    try_left_profile(*s, c, f, deadline, *d);
     const auto late = s->trial ? std::nullopt : too_slow(*s, c, *d);
     return late ? refuse(*late) : launch(s, c, *d);
   }

@@ -106,6 +106,7 @@ class Serving final : public Backend {
 
   void on_probe_result(const NodeId& node, const nlohmann::json& body);
 
+  void try_left_profile(Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d);
   void bind_quality();
   void show_quality();
   void learn(const Session& s);

@@ -14,6 +14,22 @@ const std::vector<double> kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .0
 
 }  // namespace
 
+/// A request that can go now may try a profile that was left, to see whether it keeps its quality again. Where that
+/// cannot start in time, its own choice stands: nobody is refused, or kept waiting, for a trial.
+void Serving::try_left_profile(Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s,
+                               Decision& d) {
+  const TimePoint now = clock_.now();
+  const auto trial = f.profile || s.resumes > 0 ? std::nullopt : quality_.trial(f.quality_budget, now);
+  s.trial = false;
+  if (!trial) return;
+  f.profile = trial;
+  const Placed placed = placement_.decide(c, f, deadline_s, now);
+  const auto* other = std::get_if<Decision>(&placed);
+  if (other == nullptr) return;
+  d = *other;
+  s.trial = true;
+}
+
 /// Follows the profiles of the nodes that are here; what was learned of other ones, or of another model, is dropped.
 void Serving::bind_quality() {
   const ctl::ModelIdentity* m = view_.model();

@@ -8,10 +8,17 @@ namespace {
 
 struct Probing {
   Bench b;
-  FakeNode& p0 = b.join(node_info(ctl::Role::prefill, "p0"));
-  FakeNode& d0 = b.join(node_info(ctl::Role::decode, "d0"));
+  FakeNode& p0;
+  FakeNode& d0;
 
-  explicit Probing(double share) : b(options(share)) { run({.profile = "raw"}); }  // both nodes are there once it ran
+  explicit Probing(double share) : Probing(options(share), std::identity()) {}
+  template <class Change>
+  Probing(const ServingOptions& o, Change change)
+      : b(o),
+        p0(b.join(change(node_info(ctl::Role::prefill, "p0")))),
+        d0(b.join(change(node_info(ctl::Role::decode, "d0")))) {
+    run({.profile = "raw"});  // both nodes are there once it ran
+  }
   static ServingOptions options(double share) {
     ServingOptions o;
     o.quality.share = share;
@@ -83,6 +90,28 @@ TEST_CASE("a profile that probes find broken is left, with a line in the log and
   r.answer("q8", 0.0001, 300);
   CHECK(r.kl("q8") == 0.001);
   CHECK(r.b.serving.decisions().since(0, 100).back()["event"] == "quality_kept_again");
+}
+
+// A left profile's trial was decided before anything else: a request whose objective it could not meet was refused,
+// although any other profile would have done.
+TEST_CASE("a trial of a left profile that would come too late costs nobody an answer") {
+  ServingOptions o = Probing::options(1);
+  o.quality.rest_s = 0;
+  auto slow = [](ctl::RegisterRequest r) {
+    r.profiles[1].encode_bps = r.profiles[1].decode_bps = 100;  // bytes per second: minutes for a prompt
+    return r;
+  };
+  Probing r(o, slow);
+  r.answer("q8", 1.0, 20);
+  LegSpec hurried;
+  hurried.slo_ttft = std::chrono::seconds(5);
+  hurried.quality_budget = 0.01;
+  CHECK(r.run(std::move(hurried)) == "raw");
+  LegSpec patient;
+  patient.slo_ttft = std::chrono::minutes(60);
+  patient.quality_budget = 0.01;
+  bool tried = false;  // one trial a second
+  REQUIRE(r.b.until([&] { return tried = tried || r.run(LegSpec(patient)) == "q8"; }));
 }
 
 TEST_CASE("answers that make no sense are dropped") {
