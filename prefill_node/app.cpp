@@ -33,6 +33,9 @@ class SenderOut final : public FrameOut {
     sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
   }
   void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
+  [[nodiscard]] double bytes_per_s(const std::string& address) const override {
+    return sender_.stats(address).now_bytes_per_s;
+  }
 
  private:
   kv::KvSender& sender_;

@@ -12,8 +12,6 @@ namespace {
 
 /// Less than this says more about fixed costs than about a codec's speed.
 constexpr double kMinMeasuredBytes = 1U << 20;
-/// Jobs are a few dozen bytes; their number is bounded by the admitted prompts.
-constexpr std::size_t kQueueBytes = std::size_t{1} << 40;
 
 std::uint64_t raw_bytes_of(const kv::KvLayout& l, const kv::FrameSpec& f) {
   return std::uint64_t{f.segments()} * f.tokens.count * l.row_bytes();
@@ -40,6 +38,7 @@ struct KvExport::Job {
   kv::FrameSpec spec;
   std::uint64_t sequence = 0;
   TimePoint ready{};
+  std::size_t most = 0;  // payload bytes; reserved when the job is handed out
 };
 
 KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock& clock, const ExportOptions& o,
@@ -54,18 +53,13 @@ KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock
       encode_seconds_(
           metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
       payloads_(o.max_inflight_bytes + o.max_inflight_bytes / 4),  // a quarter for the rounding to size classes
-      queue_(kQueueBytes) {
+      queue_(o.max_inflight_bytes, [this](const std::string& address) { return link_window(address); }) {
   for (unsigned i = 0; i < std::max(o.workers, 1U); ++i) workers_.emplace_back([this] { work(); });
 }
 
 KvExport::~KvExport() { stop(); }
 
 void KvExport::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  room_.notify_all();
   queue_.close();
   for (auto& t : workers_)
     if (t.joinable()) t.join();
@@ -125,7 +119,8 @@ void KvExport::queue_frames(const ExportPtr& e, const std::vector<kv::FrameSpec>
       ++e->encoders;  // counted from here, so that the blocks stay while the job waits
       sequence = e->next_sequence++;
     }
-    if (!queue_.push(Job{e, f, sequence, now}, sizeof(Job))) leave(e);
+    const std::size_t most = kv::max_payload_bytes(e->start.ticket, f, *e->start.profile->codec);
+    if (!queue_.push(e->start.address, e->start.request.value(), Job{e, f, sequence, now, most}, most)) leave(e);
   }
 }
 
@@ -141,17 +136,17 @@ void KvExport::encode(const Job& job, kv::FrameScratch& scratch) {
     const std::lock_guard lock(mutex_);
     closed = e->closed;
   }
-  if (!closed) {
-    const auto built = build(job, scratch);
-    if (!built) end(e, std::unexpected(built.error()));
+  if (closed) {
+    queue_.give_back(e->start.address, job.most);
+  } else if (const auto built = build(job, scratch); !built) {
+    end(e, std::unexpected(built.error()));
   }
   leave(e);
 }
 
 Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   const ExportPtr& e = job.owner;
-  const std::size_t most = kv::max_payload_bytes(e->start.ticket, job.spec, *e->start.profile->codec);
-  wait_for_room(most);
+  const std::size_t most = job.most;
   kv::Buffer payload = payloads_.take(most);
   if (payload.empty()) {
     sent(e, most, {});
@@ -182,26 +177,24 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
     e->raw_bytes += raw_bytes_of(layout_, job.spec);
     e->wire_bytes += frame->payload_bytes;
     if (!e->first_sent) e->first_sent = now;
-    inflight_ -= most - frame->payload_bytes;
   }
+  queue_.give_back(e->start.address, most - frame->payload_bytes);
   const std::size_t bytes = frame->payload_bytes;
   out_.send(e->start.address, e->start.request, frame->header, std::move(payload),
             [this, e, bytes](Result<> r) { sent(e, bytes, r); });
   return bytes;
 }
 
-void KvExport::wait_for_room(std::size_t bytes) {
-  std::unique_lock lock(mutex_);
-  room_.wait(lock, [&] { return stopping_ || inflight_ == 0 || inflight_ + bytes <= options_.max_inflight_bytes; });
-  inflight_ += bytes;
+/// At most three quarters of the whole: one link at a stand leaves room for the others.
+std::size_t KvExport::link_window(const std::string& address) const {
+  const std::size_t most = options_.max_inflight_bytes - options_.max_inflight_bytes / 4;
+  const double bps = out_.bytes_per_s(address);
+  const double bytes = bps > 0 ? std::min(bps * kLinkWindowS, static_cast<double>(most)) : static_cast<double>(most);
+  return std::max(static_cast<std::size_t>(bytes), 2 * options_.target_frame_bytes);
 }
 
 void KvExport::sent(const ExportPtr& e, std::size_t bytes, const Result<>& r) {
-  {
-    const std::lock_guard lock(mutex_);
-    inflight_ -= bytes;
-  }
-  room_.notify_all();
+  queue_.give_back(e->start.address, bytes);
   if (!r) end(e, std::unexpected(r.error()));
 }
 
@@ -236,6 +229,7 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
   }
   if (!blocks.empty()) events_.release(blocks);
   if (!result.outcome) {
+    for (const Job& job : queue_.remove(e->start.address, e->start.request.value())) leave(job.owner);
     out_.cancel(e->start.address, e->start.request);
   } else {
     encode_seconds_.Observe(result.encode_s);

@@ -5,8 +5,10 @@
 // cancelled. It holds its own block references until no worker reads them any more.
 // Threading: layer_done() comes from the forward thread and only queues; encoding runs on `workers` threads; the other
 // methods from any thread. on_end is called once per export, without locks held.
-// Memory: encoded bytes in flight are bounded by max_inflight_bytes; encoders wait beyond that. Payload buffers are
-// recycled within the same bound; release_unused() gives back what a burst left.
+// Order: links take turns, and on a link requests do (LinkQueue).
+// Memory: encoded bytes in flight are bounded by max_inflight_bytes, and on each link by kLinkWindowS of its speed;
+// encoders wait beyond that. Payload buffers are recycled within the same bound; release_unused() gives back what a
+// burst left.
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -16,7 +18,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/bounded_queue.h"
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "common/rate_meter.h"
@@ -25,6 +26,7 @@
 #include "kvtransfer/flow/buffer_pool.h"
 #include "kvtransfer/wire/frame_io.h"
 #include "kvtransfer/wire/handshake.h"
+#include "prefill_node/link_queue.h"
 
 namespace sluice::prefill {
 
@@ -38,7 +40,12 @@ class FrameOut {
                     Done done) = 0;
   /// Drops frames of the request that were not sent yet (their done gets `cancelled`).
   virtual void cancel(const std::string& address, RequestId tag) = 0;
+  /// What the link carries now, bytes per second; 0 = not known. From any thread, under the export's locks.
+  [[nodiscard]] virtual double bytes_per_s(const std::string& address) const = 0;
 };
+
+/// More than this much of a link's time is not encoded ahead: it would only wait, and hold memory that others need.
+inline constexpr double kLinkWindowS = 0.05;
 
 struct ExportStart {
   RequestId request;
@@ -104,7 +111,7 @@ class KvExport {
   void work();
   void encode(const Job& job, kv::FrameScratch& scratch);
   Result<std::size_t> build(const Job& job, kv::FrameScratch& scratch);
-  void wait_for_room(std::size_t bytes);
+  [[nodiscard]] std::size_t link_window(const std::string& address) const;
   void sent(const ExportPtr& e, std::size_t bytes, const Result<>& r);
   void leave(const ExportPtr& e);
   void end(const ExportPtr& e, Result<> outcome);
@@ -122,16 +129,13 @@ class KvExport {
   kv::BufferPool payloads_;
 
   mutable std::mutex mutex_;
-  std::condition_variable room_;
-  std::size_t inflight_ = 0;
-  bool stopping_ = false;
   std::unordered_map<RequestId, ExportPtr> exports_;
   struct Meters {
     RateMeter encode;  // raw bytes per second
     RateMeter ratio;   // raw bytes per wire byte
   };
   std::unordered_map<std::string, Meters> rates_;
-  BoundedQueue<Job> queue_;
+  LinkQueue<Job> queue_;
   std::vector<std::thread> workers_;
 };
 

@@ -33,6 +33,7 @@ class Catcher final : public prefill::FrameOut {
     done({});
   }
   void cancel(const std::string&, RequestId) override {}
+  [[nodiscard]] double bytes_per_s(const std::string&) const override { return 0; }
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<Caught> frames;
