@@ -13,9 +13,20 @@ namespace {
 using namespace coordinator;
 
 const TimePoint kEpoch{std::chrono::hours(1)};
+constexpr double kLeastBurst = 64 << 10;  // bytes; as the sender's meter: smaller bursts tell of latency
+
 TimePoint at(double s) { return kEpoch + from_seconds(s); }
 
-enum class What : std::uint8_t { submit, prefill_pass, landing, arrived, decode_run, report_prefill, report_decode };
+enum class What : std::uint8_t {
+  submit,
+  prefill_pass,
+  onto_link,
+  off_link,
+  arrived,
+  decode_run,
+  report_prefill,
+  report_decode
+};
 
 struct Event {
   double at_s;
@@ -33,6 +44,7 @@ struct Active {
   Measured m;
   ChoiceReason reason = ChoiceReason::best;
   double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
+  double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
   std::uint32_t output = 0;
 };
 
@@ -59,8 +71,13 @@ class Sim {
   void admit_waiting(PrefillSim& n);
   void kick_prefill(std::size_t p);
   void prefill_pass(std::size_t p);
-  void ship(std::size_t p, std::uint32_t id, double tokens, double pass_s);
-  void land(std::uint32_t chunk);
+  void ship(std::size_t p, std::uint32_t id, double tokens, bool last, double pass_s);
+  void onto_link(std::uint32_t chunk);
+  void off_link(std::size_t pair, std::uint64_t event);
+  void land(const Chunk& c, double sent_s);
+  LinkSim& link_of(const Active& a) { return prefills_[a.k.prefill].links[a.k.decode]; }
+  SharedLink::Rate rate_of(std::size_t d) const { return {d == 0 ? first_links_ : spec_.links, spec_.link_bps}; }
+  void end_link_at(std::size_t p, std::size_t d);
   void arrived(std::uint32_t id);
   void kick_decode(std::size_t d);
   void end_run_at(std::size_t d, std::uint32_t steps);
@@ -83,6 +100,7 @@ class Sim {
   std::vector<std::uint32_t> free_;
   std::deque<std::uint32_t> waiting_;
   Chunks chunks_;
+  Timeline first_links_;  // to decode node 0
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
   std::uint32_t longest_prompt_ = 0;       // tokens that a prefill node holds; who has more is refused
@@ -103,6 +121,7 @@ Result<> Sim::build() {
   SLUICE_TRY(check(spec_.prefills));
   SLUICE_TRY(check(spec_.decodes));
   if (spec_.profiles.empty()) return fail(Errc::invalid_argument, "a cluster needs profiles");
+  first_links_ = spec_.links.times(spec_.flapping);
   view_.topology = 1;
   view_.layers = spec_.model.layers;
   view_.kv_bytes_per_token = static_cast<std::uint64_t>(spec_.model.kv_bytes_per_token);
@@ -128,9 +147,7 @@ Result<> Sim::build() {
     longest_prompt_ = std::max(longest_prompt_, blocks(h) * spec_.block_size);
     n.rate = chunk / pass_seconds(h, spec_.model, chunk, chunk * chunk / 2, 0);  // as a node measures itself at start
     n.encode_bps.resize(spec_.profiles.size());
-    n.link_free_s.resize(spec_.decodes.size());
-    n.link_bps.resize(spec_.decodes.size());
-    n.links_told.resize(spec_.decodes.size());
+    n.links.resize(spec_.decodes.size());
     view_.prefills.push_back({NodeId(fmt::format("p{}", i)), Incarnation(1), true, n.rate, 0,
                               speeds(h, encode_truth_, &CodecSpeed::encode_bps)});
     push(spec_.telemetry_s * (static_cast<double>(i) + 1) / static_cast<double>(spec_.prefills.size()),
@@ -219,6 +236,10 @@ void Sim::launch(std::uint32_t row, Decision d) {
 void Sim::submit(std::uint32_t id) {
   Active& a = active_[id];
   a.submitted_s = now_;
+  SharedLink& l = link_of(a).link;
+  l.advance(now_, rate_of(a.k.decode));
+  a.link_bytes = l.sent_bytes();
+  a.link_busy_s = l.busy_s();
   PrefillSim& n = prefills_[a.k.prefill];
   n.waiting.push_back(id);
   admit_waiting(n);
@@ -260,6 +281,11 @@ void Sim::kick_prefill(std::size_t p) {
   const double s = vary(alone * crowding(), spec_.spread);
   meter(n.rate, rows / s);
   push(now_ + s, What::prefill_pass, p);
+  if (!spec_.overlap) return;
+  for (const auto& w : n.running) {
+    const auto id = static_cast<std::uint32_t>(w.id.value());
+    ship(p, id, w.count, w.first + w.count == load_[active_[id].row].prompt_tokens - 1, s);
+  }
 }
 
 void Sim::prefill_pass(std::size_t p) {
@@ -276,57 +302,73 @@ void Sim::prefill_pass(std::size_t p) {
     const std::uint32_t tokens = load_[a.row].prompt_tokens - 1;
     const bool last = w.first + w.count == tokens;
     if (last) a.computed_s = now_;
-    if (spec_.overlap || last) ship(p, id, spec_.overlap ? w.count : tokens, pass_s);
+    if (last && !spec_.overlap) ship(p, id, tokens, true, 0);
   }
   kick_prefill(p);
 }
 
-/// A chunk's KV through encoder and link, layer by layer behind the pass that just ended; without overlap a prompt's,
-/// each stage when the one before is through.
-void Sim::ship(std::size_t p, std::uint32_t id, double tokens, double pass_s) {
+/// A chunk's KV into encoder and link, layer by layer behind the pass of pass_s that begins now; without overlap a
+/// prompt's, each stage when the one before is through.
+void Sim::ship(std::size_t p, std::uint32_t id, double tokens, bool last, double pass_s) {
   Active& a = active_[id];
   PrefillSim& n = prefills_[p];
-  DecodeSim& to = decodes_[a.k.decode];
   const std::size_t d = a.k.decode;
   const std::size_t f = a.k.profile;
   const double layer = 1.0 / spec_.model.layers;
-  const double behind = spec_.overlap ? layer : 1;  // share of a stage before the next begins
+  const double behind = spec_.overlap ? layer : 1;
   const double raw = tokens * spec_.model.kv_bytes_per_token;
-  const double bytes = raw / spec_.profiles[f].ratio;
-  const double encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
-  const double decode_s = vary(raw / decode_truth_[d][f], spec_.spread);
-  const double encode_from = std::max(n.encoder_free_s, n.pass_from_s + pass_s * behind);
-  n.encoder_free_s = std::max(encode_from + encode_s, now_ + encode_s * layer);
-  const double wire_from = std::max(n.link_free_s[d], encode_from + encode_s * behind);
-  const double bps = spec_.link_bps * (d == 0 ? spec_.flapping.at(wire_from) : 1);
-  const double sent = spec_.links.finish(wire_from, vary(bytes, spec_.spread), bps);
-  n.link_free_s[d] = std::max(sent, n.encoder_free_s + (sent - wire_from) * layer);
-  const Chunk chunk{.id = id,
-                    .first_s = wire_from + (sent - wire_from) * behind,
-                    .sent_s = n.link_free_s[d],
-                    .decode_s = decode_s,
-                    .behind_s = decode_s * behind,
-                    .last = a.computed_s > 0};
-  push(std::max(chunk.first_s, now_), What::landing, chunks_.take(chunk));
-  if (a.wire_from_s < 0) a.wire_from_s = wire_from;
-  a.wire_to_s = n.link_free_s[d];
-  a.m.encode_s += encode_s;
-  a.m.decode_s += decode_s;
-  a.m.raw_bytes += raw;
-  a.m.wire_bytes += bytes;
-  meter(n.encode_bps[f], raw / encode_s);
-  meter(to.decode_bps[f], raw / decode_s);
-  if (n.link_bps[d] == 0 && !n.links_told[d]) n.links_to_tell.push_back(static_cast<std::uint32_t>(d));
-  meter(n.link_bps[d], bytes / std::max(sent - wire_from, 1e-9));
+  Chunk c{.id = id, .profile = static_cast<std::uint16_t>(f), .last = last, .raw = raw, .behind = behind};
+  c.bytes = raw / spec_.profiles[f].ratio;
+  c.encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
+  c.decode_s = vary(raw / decode_truth_[d][f], spec_.spread);
+  const double from = std::max(n.encoder_free_s, now_ + pass_s * behind);
+  c.encoded_s = n.encoder_free_s = std::max(from + c.encode_s, now_ + pass_s + c.encode_s * layer);
+  push(from + c.encode_s * behind, What::onto_link, chunks_.take(c));
 }
 
-/// The decoder takes chunks of all links in the order in which they begin to come.
-void Sim::land(std::uint32_t slot) {
-  const Chunk c = chunks_.give(slot);
+void Sim::end_link_at(std::size_t p, std::size_t d) {
+  LinkSim& l = prefills_[p].links[d];
+  l.event = order_;
+  push(std::max(now_, l.link.next_end(rate_of(d))), What::off_link, p * decodes_.size() + d);
+}
+
+void Sim::onto_link(std::uint32_t slot) {
+  Chunk& c = chunks_.at(slot);
+  Active& a = active_[c.id];
+  LinkSim& l = link_of(a);
+  c.entered_s = now_;
+  if (a.wire_from_s < 0) a.wire_from_s = now_;
+  l.link.enter(now_, {c.id, slot, vary(c.bytes, spec_.spread)}, rate_of(a.k.decode));
+  if (!l.to_tell) prefills_[a.k.prefill].links_to_tell.push_back(static_cast<std::uint32_t>(a.k.decode));
+  l.to_tell = true;
+  end_link_at(a.k.prefill, a.k.decode);
+}
+
+void Sim::off_link(std::size_t pair, std::uint64_t event) {
+  const std::size_t p = pair / decodes_.size();
+  const std::size_t d = pair % decodes_.size();
+  LinkSim& l = prefills_[p].links[d];
+  if (l.event != event) return;
+  const Chunk c = chunks_.give(l.link.leave(now_, rate_of(d)).chunk);
+  if (!l.link.idle()) end_link_at(p, d);
+  // The last layer leaves no sooner than it is encoded.
+  land(c, std::max(now_, c.encoded_s + (now_ - c.entered_s) / spec_.model.layers));
+  meter(prefills_[p].encode_bps[c.profile], c.raw / c.encode_s);
+}
+
+/// The decoder takes chunks of all links one after another, each from when its first layer is there.
+void Sim::land(const Chunk& c, double sent_s) {
   Active& a = active_[c.id];
   DecodeSim& n = decodes_[a.k.decode];
-  n.decoder_free_s = std::max(n.decoder_free_s, c.first_s) + c.decode_s;
-  a.ready_s = std::max({a.ready_s, n.decoder_free_s, c.sent_s + c.behind_s});
+  const double first_s = c.entered_s + (sent_s - c.entered_s) * c.behind;
+  n.decoder_free_s = std::max(n.decoder_free_s, first_s) + c.decode_s;
+  a.ready_s = std::max({a.ready_s, n.decoder_free_s, sent_s + c.decode_s * c.behind});
+  a.wire_to_s = sent_s;
+  a.m.encode_s += c.encode_s;
+  a.m.decode_s += c.decode_s;
+  a.m.raw_bytes += c.raw;
+  a.m.wire_bytes += c.bytes;
+  meter(n.decode_bps[c.profile], c.raw / c.decode_s);
   if (c.last) push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, c.id);
 }
 
@@ -335,7 +377,13 @@ void Sim::arrived(std::uint32_t id) {
   a.ready_s = now_;
   a.m.exposed_s = now_ - a.computed_s;
   a.m.wire_s = a.wire_to_s - a.wire_from_s;
-  for (double* t : {&a.m.queue_s, &a.m.compute_s, &a.m.encode_s, &a.m.wire_s, &a.m.exposed_s, &a.m.decode_s})
+  SharedLink& l = link_of(a).link;
+  l.advance(now_, rate_of(a.k.decode));
+  a.m.link_bytes = l.sent_bytes() - a.link_bytes;
+  // As senders count: bytes are in flight until they are decoded.
+  a.m.link_busy_s = l.busy_s() - a.link_busy_s + a.m.decode_s * std::min(1.0, a.m.wire_bytes / a.m.link_bytes);
+  for (double* t :
+       {&a.m.queue_s, &a.m.compute_s, &a.m.encode_s, &a.m.wire_s, &a.m.exposed_s, &a.m.decode_s, &a.m.link_busy_s})
     *t = told(*t);
   view_.prefills[a.k.prefill].queued_tokens -= load_[a.row].prompt_tokens - 1;
   PrefillSim& n = prefills_[a.k.prefill];
@@ -445,12 +493,19 @@ void Sim::report_prefill(std::size_t p) {
   for (std::size_t f = 0; f < n.encode_bps.size(); ++f)
     if (n.encode_bps[f] > 0) v.profiles[f].encode_bps = told(n.encode_bps[f]);
   std::erase_if(n.links_to_tell, [&](const std::uint32_t d) {
+    LinkSim& link = n.links[d];
     LinkState& l = view_.links[p * decodes_.size() + d];
-    if (n.link_bps[d] > 0) l.bandwidth_bps = told(n.link_bps[d]);
-    n.link_bps[d] = 0;
-    l.backlog_bytes = static_cast<std::uint64_t>(std::max(0.0, n.link_free_s[d] - now_) * l.bandwidth_bps);
-    n.links_told[d] = l.backlog_bytes > 0;  // a backlog that was told is told again until it is gone
-    return !n.links_told[d];
+    link.link.advance(now_, rate_of(d));
+    const double bytes = link.link.sent_bytes() - link.told_bytes;
+    const double busy_s = link.link.busy_s() - link.told_busy_s;
+    if (bytes >= kLeastBurst && busy_s > 0) {
+      l.bandwidth_bps = told(bytes / busy_s);
+      link.told_bytes += bytes;
+      link.told_busy_s += busy_s;
+    }
+    l.backlog_bytes = static_cast<std::uint64_t>(link.link.backlog_bytes());
+    link.to_tell = l.backlog_bytes > 0;  // a backlog that was told is told again until it is gone
+    return !link.to_tell;
   });
   push(now_ + spec_.telemetry_s, What::report_prefill, p);
 }
@@ -487,8 +542,11 @@ Result<SimResult> Sim::run() {
       case What::prefill_pass:
         prefill_pass(e.who);
         break;
-      case What::landing:
-        land(e.who);
+      case What::onto_link:
+        onto_link(e.who);
+        break;
+      case What::off_link:
+        off_link(e.who, e.order);
         break;
       case What::arrived:
         arrived(e.who);

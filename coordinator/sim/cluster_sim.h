@@ -3,10 +3,10 @@
 // decide; computation, codecs and links take the time their descriptions say. Single-threaded and deterministic: the
 // same load, cluster, policy and seed give the same result.
 //
-// A prompt is computed in chunks by its prefill node's scheduler. A chunk's KV goes layer by layer through encoder,
-// link and decoder, each busy with one chunk after another. The decode node's scheduler batches steps. Nodes report
-// what they measure at intervals, so that the policy sees the past. Not simulated: loss, failures, the share of one
-// network card between links, and messages beyond a fixed time each way.
+// A prompt is computed in chunks by its prefill node's scheduler. A chunk's KV goes layer by layer through encoder and
+// decoder, each busy with one chunk after another, and between them over a link that requests share. The decode node's
+// scheduler batches steps. Nodes report what they measure at intervals, so that the policy sees the past. Not
+// simulated: loss, failures, the share of one network card between links, and messages beyond a fixed time each way.
 #include <cstdint>
 #include <memory>
 #include <string>

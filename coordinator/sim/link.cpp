@@ -28,4 +28,24 @@ double Timeline::finish(double start_s, double bytes, double bps) const {
   return t + bytes / (factor * bps);
 }
 
+double Timeline::bytes(double from_s, double to_s, double bps) const {
+  double sum = 0;
+  double t = from_s;
+  auto next = std::ranges::upper_bound(steps_, t, {}, &Step::at_s);
+  double factor = next == steps_.begin() ? 1.0 : std::prev(next)->factor;
+  for (; next != steps_.end() && next->at_s < to_s; ++next) {
+    sum += (next->at_s - t) * factor * bps;
+    t = next->at_s;
+    factor = next->factor;
+  }
+  return sum + (to_s - t) * factor * bps;
+}
+
+Timeline Timeline::times(const Timeline& o) const {
+  Timeline out;
+  for (const Step& s : steps_) out.step(s.at_s, s.factor * o.at(s.at_s));
+  for (const Step& s : o.steps_) out.step(s.at_s, s.factor * at(s.at_s));
+  return out;
+}
+
 }  // namespace sluice::sim

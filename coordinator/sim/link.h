@@ -11,6 +11,10 @@ class Timeline {
   [[nodiscard]] double at(double t_s) const;
   /// When `bytes` sent from `start_s` on are through, at `bps` times the factor.
   [[nodiscard]] double finish(double start_s, double bytes, double bps) const;
+  /// Bytes that go through between the two times.
+  [[nodiscard]] double bytes(double from_s, double to_s, double bps) const;
+  /// Both factors at once.
+  [[nodiscard]] Timeline times(const Timeline& o) const;
 
  private:
   struct Step {

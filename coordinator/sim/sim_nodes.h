@@ -7,6 +7,7 @@
 #include <deque>
 #include <vector>
 
+#include "coordinator/sim/shared_link.h"
 #include "engine/policy/scheduler.h"
 
 namespace sluice::sim {
@@ -19,12 +20,22 @@ inline void meter(double& figure, double sample, std::uint32_t times) {
   figure = figure > 0 ? figure + weight * (sample - figure) : sample;
 }
 
-/// A chunk whose first layer reaches its decode node.
+/// A chunk on its way from encoder to decoder.
 struct Chunk {
   std::uint32_t id = 0;
-  double first_s = 0, sent_s = 0, decode_s = 0;
-  double behind_s = 0;  // of the decoding is left when the last byte is there
+  std::uint16_t profile = 0;
   bool last = false;
+  double raw = 0, bytes = 0;
+  double encode_s = 0, decode_s = 0;
+  double entered_s = 0, encoded_s = 0;
+  double behind = 0;  // share of a stage before the next begins
+};
+
+struct LinkSim {
+  SharedLink link;
+  std::uint64_t event = 0;                 // the one that ends a chunk; others of this link are outdated
+  double told_bytes = 0, told_busy_s = 0;  // of the link's account when it was last reported
+  bool to_tell = false;
 };
 
 struct PrefillSim {
@@ -33,11 +44,9 @@ struct PrefillSim {
   std::deque<std::uint32_t> waiting;  // no blocks yet
   std::vector<engine::Work> running;
   double pass_from_s = 0, encoder_free_s = 0, rate = 0;
-  std::vector<double> encode_bps;   // measured, by profile
-  std::vector<double> link_free_s;  // by decode node
-  std::vector<double> link_bps;     // measured since the last report; 0 = nothing new
+  std::vector<double> encode_bps;  // measured, by profile
+  std::vector<LinkSim> links;      // by decode node
   std::vector<std::uint32_t> links_to_tell;
-  std::vector<bool> links_told;  // already listed, for its backlog
   PrefillSim(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
 };
 
@@ -89,6 +98,7 @@ class Chunks {
     all_[slot] = c;
     return slot;
   }
+  [[nodiscard]] Chunk& at(std::uint32_t slot) { return all_[slot]; }
   Chunk give(std::uint32_t slot) {
     free_.push_back(slot);
     return all_[slot];

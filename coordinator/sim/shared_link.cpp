@@ -1,0 +1,58 @@
+#include "coordinator/sim/shared_link.h"
+
+#include <algorithm>
+
+namespace sluice::sim {
+
+std::size_t SharedLink::next() const {
+  std::size_t least = chunks_.size();
+  for (std::size_t i = 0; i < chunks_.size(); ++i)
+    if (chunks_[i].sending && (least == chunks_.size() || chunks_[i].left < chunks_[least].left)) least = i;
+  return least;
+}
+
+void SharedLink::advance(double now, const Rate& r) {
+  const double gone = now - at_s_;
+  if (gone <= 0) return;
+  if (!chunks_.empty()) {
+    const double bytes = r.timeline.bytes(at_s_, now, r.bps);
+    const double each = bytes / senders_;
+    for (Chunk& c : chunks_)
+      if (c.sending) c.left = std::max(0.0, c.left - each);
+    sent_bytes_ += bytes;
+    busy_s_ += gone;
+  }
+  at_s_ = now;
+}
+
+void SharedLink::enter(double now, Chunk c, const Rate& r) {
+  advance(now, r);
+  c.sending = std::ranges::none_of(chunks_, [&](const Chunk& o) { return o.request == c.request; });
+  senders_ += c.sending ? 1 : 0;
+  chunks_.push_back(c);
+}
+
+double SharedLink::next_end(const Rate& r) const {
+  return r.timeline.finish(at_s_, chunks_[next()].left * senders_, r.bps);
+}
+
+SharedLink::Chunk SharedLink::leave(double now, const Rate& r) {
+  advance(now, r);
+  const std::size_t i = next();
+  const Chunk out = chunks_[i];
+  chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(i));
+  const auto after = std::ranges::find(chunks_, out.request, &Chunk::request);
+  if (after != chunks_.end())
+    after->sending = true;
+  else
+    --senders_;
+  return out;
+}
+
+double SharedLink::backlog_bytes() const {
+  double sum = 0;
+  for (const Chunk& c : chunks_) sum += c.left;
+  return sum;
+}
+
+}  // namespace sluice::sim
