@@ -58,6 +58,7 @@ template <Want kWant>
       const float byte_s = t.byte_s[pair];
       const float rtt = t.rtt[pair];
       const float wait = t.wait[pair];
+      const float sharers = t.sharers[pair];
       const float factor = t.factor[pair];
       const float rest = t.fixed[pair] + t.first[d];
       const float link_rate = t.link_rate[pair];
@@ -87,7 +88,7 @@ template <Want kWant>
             const float tail = larger(wire, decode[i]);
             const float most = larger(larger(compute, encode[i]), tail);
             const float flow = queue + most + (compute + encode[i] + wire + decode[i] - most) * u;
-            const float held = wait + tail + (wire + decode[i] - tail) * u;
+            const float held = smaller(wait, sharers * wire) + tail + (wire + decode[i] - tail) * u;
             time = (larger(flow, held) + rest) * factor * by_profile[i];
             ttft[at + i] = time;
           }
@@ -152,7 +153,7 @@ void CandidateTable::shape() {
   for (auto* v : {&wire_bytes, &encode_var, &encode_price}) v->assign(np * stride, 0);
   for (auto* v : {&first, &tpot, &fill, &decode_rate, &base}) v->resize(nd);
   for (auto* v : {&decode, &decode_var, &decode_busy, &decode_inverse, &decode_queue}) v->assign(nd * stride, 0);
-  for (auto* v : {&byte_s, &byte_var, &log_bandwidth, &rtt, &wait, &fixed, &factor, &link_rate, &limit})
+  for (auto* v : {&byte_s, &byte_var, &log_bandwidth, &rtt, &wait, &sharers, &fixed, &factor, &link_rate, &limit})
     v->resize(np * nd);
   profile_factor.assign(stride, 1);
   kl.assign(stride, kNever);

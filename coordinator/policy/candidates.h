@@ -24,7 +24,7 @@ struct CandidateTable {
   std::vector<float> first, tpot, fill;
   std::vector<float> decode, decode_var;
   // By pair, [prefill row * decodes + decode row].
-  std::vector<float> byte_s, byte_var, log_bandwidth, rtt, wait, fixed, factor;
+  std::vector<float> byte_s, byte_var, log_bandwidth, rtt, wait, sharers, fixed, factor;
   std::vector<float> profile_factor, kl, log_wire_mb;  // by profile
   // How busy what a candidate uses is with others: requests per second by row of a prefill node, of a decode node, and
   // by pair. size_share: an average request's KV bytes over this one's.

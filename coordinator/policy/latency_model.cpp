@@ -147,6 +147,7 @@ void LatencyModel::fill_pairs(const ClusterSnapshot& c, TimePoint now, Candidate
       t.log_bandwidth[pair] = e.log_value() - 20.7232658F;  // log of 1e9 bytes per second
       t.rtt[pair] = static_cast<float>(told.rtt_s);
       t.wait[pair] = static_cast<float>(link_wait_s(l, told, now));
+      t.sharers[pair] = static_cast<float>(sharers(l));
       t.link_rate[pair] = static_cast<float>(rates_.rate(l.placed, now));
       t.fixed[pair] = static_cast<float>(fixed_s(l));
       ++pair;
@@ -194,7 +195,7 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   t.encode_s = k.raw_bytes / encode(c, p, f, now).value();
   t.wire_s = k.wire_bytes / bandwidth(c, p, d, now).value() + c.link(p, d).rtt_s;
   t.decode_s = k.raw_bytes / decode(c, d, f, now).value();
-  t.link_wait_s = link_wait_s(c, p, d, now);
+  t.link_wait_s = std::min(link_wait_s(c, p, d, now), sharers(link(p, d)) * t.wire_s);
   t.fixed_s = fixed_s(p, d);
   t.tpot_s = tpot_s(c, d, k.context_tokens, now);
   t.first_s = first_s(d, t.tpot_s);

@@ -5,7 +5,8 @@
 // A split request is a pipeline: chunked prefill computes layer by layer while finished layers are encoded, sent and
 // decoded. With u equal units per stage and stage totals t_i, a pipeline takes max(t) + (sum(t) - max(t)) / u: the
 // bottleneck stage in full, plus one unit of every other stage to fill and drain. A link that is still busy with
-// earlier requests holds the tail of the pipeline back.
+// earlier requests holds the tail of the pipeline back: requests share it, so that each holds a new one up by no more
+// than the new one's own time on it.
 //
 // Learned: compute time of a prompt (fixed, linear and quadratic in tokens) per prefill node; time of a step (fixed,
 // per sequence, per token of context) per decode node; codec speed per node and profile; bandwidth per link; what a
@@ -133,6 +134,8 @@ class LatencyModel {
   }
   static const Estimate& bandwidth(Link& l, const LinkState& told, TimePoint now);
   static double link_wait_s(const Link& l, const LinkState& told, TimePoint now);
+  /// Of a backlog that only the node told of nobody knows whose it is: it is all waited for.
+  static double sharers(const Link& l) { return l.account.idle() ? 1e6 : static_cast<double>(l.account.size()); }
   [[nodiscard]] double fixed_s(const Link& l) const;
   void size_up();
   void learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end);

@@ -26,6 +26,8 @@ class LinkAccount {
   void drop(std::uint32_t id);
   /// No transfer is under way any more.
   void clear() noexcept { flights_.clear(); }
+  /// Transfers under way. Each holds a new one up by no more than the new one's own bytes: requests share a link.
+  [[nodiscard]] std::size_t size() const noexcept { return flights_.size(); }
   [[nodiscard]] bool idle() const noexcept { return flights_.empty(); }
 
  private:

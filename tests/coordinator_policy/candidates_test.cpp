@@ -19,6 +19,7 @@ CandidateTable table(float rate) {
   t.prefill_rate[0] = t.decode_rate[0] = t.link_rate[0] = rate;
   t.byte_s[0] = 1e-9F;
   t.wait[0] = 0;
+  t.sharers[0] = 1e6F;
   for (std::size_t f = 0; f < 3; ++f) {
     t.encode[f] = t.decode[f] = 0.01F;
     t.wire_bytes[f] = 1e8F * static_cast<float>(1U << f);
@@ -98,4 +99,17 @@ TEST_CASE("one pass over times, prices and costs says what each says alone") {
   cost_all(t, costs);
   CHECK(costs.in_time == 0);
   CHECK(costs.least[0] == CandidateTable::kNever);
+}
+
+TEST_CASE("transfers that share a link hold a small one up by no more than its own bytes each") {
+  CandidateTable t = table(1);
+  t.wait[0] = 10;
+  t.factor[0] = 1;
+  std::vector<float> first_come, shared;
+  predict_all(t, first_come);
+  t.sharers[0] = 2;
+  predict_all(t, shared);
+  CHECK(first_come[2] == Approx(10 + 0.4 + 0.01).epsilon(0.01));
+  CHECK(shared[2] == Approx(2 * 0.4 + 0.4 + 0.01).epsilon(0.01));
+  CHECK(shared[0] < shared[2]);
 }

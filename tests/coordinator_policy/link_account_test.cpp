@@ -44,7 +44,9 @@ TEST_CASE("transfers end in any order, and can be dropped") {
   LinkAccount a;
   const auto x = a.place(at(0), at(0), 100);
   const auto y = a.place(at(0), at(0), 100);
+  CHECK(a.size() == 2);
   a.done(y, at(0.5));
+  CHECK(a.size() == 1);
   CHECK(a.wait_s(at(0.5), 100) == Approx(1));
   a.drop(x);
   CHECK(a.idle());
