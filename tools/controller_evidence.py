@@ -57,6 +57,7 @@ def verdict(result: dict) -> list[str]:
     worst = max(perturbed, key=lambda s: own(s, "regret_to_oracle"))
     mean = sum(own(s, "regret_to_oracle") for s in perturbed) / len(perturbed)
     alone = geometric([own(s, "goodput_per_s") / max(s["policies"]["kvserve-alone"]["goodput_per_s"]["mean"], 1e-9) for s in perturbed])
+    ceiling = [geometric([1 / max(s["policies"][k]["slo_attainment"]["mean"], 1e-9) for s in perturbed]) for k in ("kvserve", "kvserve-alone")]
     over = max(result["scenarios"], key=lambda s: own(s, "over_best_static"))
     ok = lambda b: "met" if b else "**missed**"
     return ["| goal, registered before the runs | found | |", "|---|---|---|",
@@ -67,7 +68,8 @@ def verdict(result: dict) -> list[str]:
             f"| never more than 3% over the best static in hindsight | at most {own(over, 'over_best_static') * 100:.1f}% ({over['name']}) | "
             f"{ok(own(over, 'over_best_static') <= 0.03)} |",
             f"| at least 1.2x the goodput of KVServe's policy over the perturbed | {ratio:.3f}x, geometric mean, against its profile choice with "
-            f"Sluice's placement; {alone:.3f}x against the same with its own | {ok(ratio >= 1.2)} |"]
+            f"Sluice's placement; {alone:.3f}x against the same with its own; were every request in time, it would be {ceiling[0]:.3f}x and {ceiling[1]:.3f}x | "
+            f"{ok(ratio >= 1.2)} |"]
 
 
 def oracle_bias(result: dict) -> str:
@@ -121,7 +123,8 @@ prefill computed prompts side by side, so that a prompt's end depended on whoeve
 policy and the median prediction error from 26% to 3%); links were accounted in seconds at the bandwidth of the moment; a pair that
 one stuck link had made slow was avoided for minutes; simulated nodes told a backlog once and never again; and a candidate did not
 pay for what it left on a link. Scenarios, base and seeds are as registered; the simulator's decoder changed with them (chunks of all
-links in order). `sluice-fast` (ties go to the fastest, `--tie-share 0`) and `kvserve-alone` (KVServe's profile choice on the least loaded
+links in order). Links were first come, first served until the prefill node let requests take turns before the encoder; since then
+they are shared evenly, here too (goodput of KVServe's policy with its own nodes rose by that, and the ratio fell from 1.19). `sluice-fast` (ties go to the fastest, `--tie-share 0`) and `kvserve-alone` (KVServe's profile choice on the least loaded
 nodes, without Sluice's placement and latency model) were added after the second run.
 
 `break-even` does well because with overlap a codec's speed hardly ever shows: the highest ratio is nearly always right on a slow link
