@@ -150,8 +150,10 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
 }
 
 void App::on_committed(const IngestResult& r) {
+  if (r.change) probe_.drop(r.request);  // what it measured would be said of the request's own profile
+  // Before the first token: with that, only the same KV continues the answer, and this says which that is.
+  node_.notify(ctl::type::kKvReady, to_json(ctl::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
   loop_.mark_ready(r.request);
-  node_.notify(ctl::type::kKvReady, to_json(ctl::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes}));
 }
 
 void App::set_gauges(Metrics& metrics) {

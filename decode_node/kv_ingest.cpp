@@ -24,12 +24,16 @@ constexpr double kMinMeasuredBytes = 1U << 20;
 
 struct KvIngest::Transfer {
   std::shared_ptr<const kv::Ticket> ticket;
+  std::vector<const kv::Profile*> fallbacks;  // of the ticket's alternates
   std::vector<BlockHandle> blocks;
   TimePoint issued{};
   // Under mutex_.
   kv::CoverageTracker coverage;
-  int writers = 0;      // workers between begin() and done()
-  bool closed = false;  // committed, failed or revoked
+  ChangeTracker changes;
+  const kv::Profile* changed_to = nullptr;
+  std::optional<control::ProfileChange> change;  // once all is there
+  int writers = 0;                               // workers between begin() and done()
+  bool closed = false;                           // committed, failed or revoked
   kv::ConnId conn{};
   bool borne = false;
   double decode_s = 0;
@@ -70,17 +74,19 @@ void KvIngest::stop() {
 
 Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vector<BlockHandle> blocks,
                                     kv::SealMode seal) {
-  const kv::Profile* profile = codecs_.profile(r.profile);
-  auto t = std::make_shared<Transfer>(Transfer{.coverage = kv::CoverageTracker(me_.layout, {0, r.kv_tokens})});
+  auto t = std::make_shared<Transfer>(Transfer{.coverage = kv::CoverageTracker(me_.layout, {0, r.kv_tokens}),
+                                               .changes = ChangeTracker(me_.layout.layers)});
   t->blocks = std::move(blocks);
   // From here the references are the transfer's, and every early return must give them back.
   auto refuse = [&](Error e) -> Result<kv::Ticket> {
     give_back(*t);
     return std::unexpected(std::move(e));
   };
-  if (profile == nullptr)
-    return refuse(
-        Error{Errc::not_found, fmt::format("KV profile '{}' is not known to this node", r.profile), "profile"});
+  auto unknown = [](const std::string& name) {
+    return Error{Errc::not_found, fmt::format("KV profile '{}' is not known to this node", name), "profile"};
+  };
+  const kv::Profile* profile = codecs_.profile(r.profile);
+  if (profile == nullptr) return refuse(unknown(r.profile));
   kv::Ticket k;
   if (auto drawn = kv::draw_secrets(k); !drawn) return refuse(drawn.error());
   k.seal = seal;
@@ -95,6 +101,13 @@ Result<kv::Ticket> KvIngest::expect(const control::ReserveRequest& r, std::vecto
   k.format_hash = codecs_.format_hash();
   k.profile = r.profile;
   k.codec = profile->codec->id();
+  for (const std::string& name : r.fallbacks) {
+    const kv::Profile* f = codecs_.profile(name);
+    if (f == nullptr) return refuse(unknown(name));
+    if (k.allows(f->codec->id())) continue;
+    k.alternates.push_back(f->codec->id());
+    t->fallbacks.push_back(f);
+  }
   k.tokens = {0, r.kv_tokens};
   k.block_size = pool_.shape().block_size;
   const std::size_t used = (r.kv_tokens + k.block_size - 1) / k.block_size;
@@ -193,11 +206,28 @@ Result<> KvIngest::ingest(Transfer& t, Job& job, kv::FrameScratch& scratch, kv::
     const std::lock_guard lock(mutex_);
     if (t.closed) return fail(Errc::cancelled, "the transfer ended");
     SLUICE_TRY(t.coverage.claim(opened.header.spec));
+    SLUICE_TRY(note_profile(t, opened.header));
   }
   SLUICE_TRY(decode_into_blocks(t, opened, scratch));
   const std::lock_guard lock(mutex_);
   t.coverage.commit(opened.header.spec);
+  if (t.changed_to == nullptr || !t.coverage.complete()) return {};
+  SLUICE_ASSIGN(auto steps, t.changes.steps());
+  t.change = control::ProfileChange{t.changed_to->name, std::move(steps)};
   return {};
+}
+
+/// Under the mutex. A resumed answer needs the same KV again, so a change must be one that can be told.
+Result<> KvIngest::note_profile(Transfer& t, const kv::FrameHeader& h) {
+  if (t.fallbacks.empty()) return {};
+  const bool changed = h.codec != t.ticket->codec;
+  if (changed) {
+    const auto to = std::ranges::find_if(t.fallbacks, [&](const auto* p) { return p->codec->id() == h.codec; });
+    if (to == t.fallbacks.end() || (t.changed_to != nullptr && t.changed_to != *to))
+      return fail(Errc::data_corrupt, "a transfer changes its profile once");
+    t.changed_to = *to;
+  }
+  return t.changes.add(h.spec.tokens.begin, h.spec.layers.begin, h.spec.layers.count, changed);
 }
 
 Result<> KvIngest::decode_into_blocks(Transfer& t, const kv::OpenedFrame& f, kv::FrameScratch& scratch) {
@@ -231,7 +261,7 @@ void KvIngest::done(const TransferPtr& t, const Result<>& outcome) {
     if (t->closed) {
       release = t->writers == 0;
     } else if (outcome) {
-      complete = t->coverage.complete();
+      complete = t->coverage.complete() && (t->changed_to == nullptr || t->change);
       if (complete) {
         t->closed = true;
         by_request_.erase(t->ticket->request);
@@ -248,8 +278,9 @@ void KvIngest::done(const TransferPtr& t, const Result<>& outcome) {
   wire_bytes_.Increment(static_cast<double>(t->wire_bytes));
   raw_bytes_.Increment(static_cast<double>(raw));
   decode_seconds_.Observe(t->decode_s);
-  learn(*t->ticket, static_cast<double>(raw), t->decode_s);
-  const IngestResult result{t->ticket->request, t->decode_s, seconds(clock_.now() - t->issued), raw, t->wire_bytes};
+  if (!t->change) learn(*t->ticket, static_cast<double>(raw), t->decode_s);
+  const IngestResult result{t->ticket->request, t->decode_s,         seconds(clock_.now() - t->issued), raw,
+                            t->wire_bytes,      std::move(t->change)};
   // Readable first, then announced: the first step must not wait for a note's round trip.
   events_.on_committed(result);
   kv::TransferNote note{.ticket = t->ticket->id, .committed = true};

@@ -34,6 +34,7 @@ struct IngestResult {
   double decode_s = 0;  // busy time of seal check and codec
   double wall_s = 0;    // ticket issued until committed
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::optional<control::ProfileChange> change;  // what came under a fallback of the request
 };
 
 struct IngestEvents {
@@ -62,7 +63,8 @@ class KvIngest final : public kv::FrameSink {
   /// Set before the first frame can come.
   void set_note_sender(SendNote send) { send_note_ = std::move(send); }
 
-  /// Issues a ticket for KV of [0, tokens) into blocks; takes over one reference of each.
+  /// Issues a ticket for KV of [0, tokens) into blocks; takes over one reference of each. It lists the codecs of the
+  /// request's fallbacks: a transfer may go on under one of them, once.
   [[nodiscard]] Result<kv::Ticket> expect(const control::ReserveRequest& r, std::vector<engine::BlockHandle> blocks,
                                           kv::SealMode seal);
   /// The request was cancelled: nothing more is written for it. Unknown requests are ignored.
@@ -88,6 +90,7 @@ class KvIngest final : public kv::FrameSink {
   void work();
   void handle(Job& job, kv::FrameScratch& scratch, kv::OpenedFrame& opened);
   Result<> ingest(Transfer& t, Job& job, kv::FrameScratch& scratch, kv::OpenedFrame& opened);
+  static Result<> note_profile(Transfer& t, const kv::FrameHeader& h);
   Result<> decode_into_blocks(Transfer& t, const kv::OpenedFrame& f, kv::FrameScratch& scratch);
   void reject(const Job& job, const Error& why);
   [[nodiscard]] TransferPtr begin(const kv::FrameHeader& h, const Job& job);

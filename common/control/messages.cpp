@@ -1,5 +1,8 @@
 #include "common/control/messages.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "common/control/field_reader.h"
 
 namespace sluice::control {
@@ -59,6 +62,17 @@ Result<LinkReport> parse_link(const json& j) {
 }
 
 json item_json(const LinkReport& l) { return to_json(l); }
+json item_json(const KvWay& w) {
+  return {{"profile", w.profile}, {"ratio", w.ratio}, {"encode_bps", w.encode_bps}, {"decode_bps", w.decode_bps}};
+}
+
+Result<KvWay> parse_way(const json& j) {
+  KvWay w;
+  FieldReader r(j, "way");
+  r.need("profile", w.profile).want("ratio", w.ratio).want("encode_bps", w.encode_bps).want("decode_bps", w.decode_bps);
+  SLUICE_TRY(r.done());
+  return w;
+}
 
 template <class T>
 json list_json(const std::vector<T>& v) {
@@ -99,6 +113,38 @@ Result<std::optional<Error>> parse_error_field(const json& j) {
   if (!j.contains("error") || j.at("error").is_null()) return std::optional<Error>{};
   SLUICE_ASSIGN(Error e, parse<Error>(j.at("error")));
   return std::optional<Error>(std::move(e));
+}
+
+json change_or_null(const std::optional<ProfileChange>& c) {
+  if (!c) return nullptr;
+  json from = json::array();
+  for (const ChangeStep& s : c->from) from.push_back({s.token, s.layer});
+  return {{"to", c->to}, {"from", std::move(from)}};
+}
+
+Result<ChangeStep> parse_step(const json& j) {
+  if (!j.is_array() || j.size() != 2) return fail_param("from", "change: a step must be [token, layer]");
+  ChangeStep s;
+  const json named{{"token", j[0]}, {"layer", j[1]}};
+  FieldReader r(named, "change");
+  r.need("token", s.token).need("layer", s.layer);
+  SLUICE_TRY(r.done());
+  return s;
+}
+
+Result<std::optional<ProfileChange>> parse_change_field(const json& j) {
+  if (!j.contains("change") || j.at("change").is_null()) return std::optional<ProfileChange>{};
+  const json& in = j.at("change");
+  ProfileChange c;
+  FieldReader r(in, "change");
+  r.need("to", c.to);
+  SLUICE_TRY(r.done());
+  SLUICE_TRY(read_list(in, "from", c.from, parse_step));
+  if (c.from.size() > kMaxChangeSteps)
+    return fail_param("from", "change: {} steps, at most {}", c.from.size(), kMaxChangeSteps);
+  if (std::ranges::adjacent_find(c.from, std::ranges::greater_equal{}, &ChangeStep::token) != c.from.end())
+    return fail_param("from", "change: steps must rise by token");
+  return std::optional<ProfileChange>(std::move(c));
 }
 
 }  // namespace
@@ -218,6 +264,7 @@ json to_json(const ReserveRequest& m) {
           {"max_new_tokens", m.max_new_tokens},
           {"sampling", nlohmann::json(m.sampling)},
           {"profile", m.profile},
+          {"fallbacks", m.fallbacks},
           {"prefill_node", m.prefill_node.value()},
           {"prefill_incarnation", m.prefill_incarnation.value()},
           {"timeout_ms", m.timeout_ms},
@@ -237,6 +284,12 @@ Result<ReserveRequest> parse<ReserveRequest>(const json& j) {
   r.want("profile", m.profile).want("prefill_node", m.prefill_node).want("prefill_incarnation", m.prefill_incarnation);
   r.want("timeout_ms", m.timeout_ms).want("priority", m.priority).want("probe", m.probe);
   SLUICE_TRY(r.done());
+  SLUICE_TRY(read_list(j, "fallbacks", m.fallbacks, [](const json& v) -> Result<std::string> {
+    if (!v.is_string()) return fail_param("fallbacks", "reserve: fallbacks must be names of profiles");
+    return v.get<std::string>();
+  }));
+  if (m.fallbacks.size() > kMaxFallbacks)
+    return fail_param("fallbacks", "reserve: {} fallbacks, at most {}", m.fallbacks.size(), kMaxFallbacks);
   try {
     m.sampling = sampling.get<SamplingSpec>();
   } catch (const nlohmann::json::exception& e) {
@@ -265,7 +318,8 @@ Result<ReserveReply> parse<ReserveReply>(const json& j) {
 json to_json(const PrefillRequest& m) {
   return {{"request", m.request.value()}, {"trace_id", m.trace_id},         {"tokens", tokens_json(m.tokens)},
           {"ticket", m.ticket},           {"data_address", m.data_address}, {"profile", m.profile},
-          {"priority", m.priority},       {"timeout_ms", m.timeout_ms},     {"probe_token", m.probe_token}};
+          {"priority", m.priority},       {"timeout_ms", m.timeout_ms},     {"probe_token", m.probe_token},
+          {"link_bps", m.link_bps},       {"ways", list_json(m.ways)},      {"change", change_or_null(m.change)}};
 }
 template <>
 Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
@@ -273,26 +327,24 @@ Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
   FieldReader r(j, "prefill");
   r.need("request", m.request).want("trace_id", m.trace_id).need("tokens", m.tokens).need("ticket", m.ticket);
   r.need("data_address", m.data_address).need("profile", m.profile).want("priority", m.priority);
-  r.want("timeout_ms", m.timeout_ms).want("probe_token", m.probe_token);
+  r.want("timeout_ms", m.timeout_ms).want("probe_token", m.probe_token).want("link_bps", m.link_bps);
   SLUICE_TRY(r.done());
+  SLUICE_TRY(read_list(j, "ways", m.ways, parse_way));
+  if (m.ways.size() > 1 + kMaxFallbacks)
+    return fail_param("ways", "prefill: {} ways, at most {}", m.ways.size(), 1 + kMaxFallbacks);
+  if (!m.ways.empty() && m.ways.front().profile != m.profile)
+    return fail_param("ways", "prefill: the first way must be the request's profile");
+  SLUICE_ASSIGN(m.change, parse_change_field(j));
   if (m.tokens.empty()) return fail_param("tokens", "prefill: tokens must not be empty");
   return m;
 }
 
 json to_json(const PrefillDone& m) {
-  return {{"request", m.request.value()},
-          {"error", error_or_null(m.error)},
-          {"queue_s", m.queue_s},
-          {"compute_s", m.compute_s},
-          {"encode_s", m.encode_s},
-          {"wire_s", m.wire_s},
-          {"wall_s", m.wall_s},
-          {"exposed_s", m.exposed_s},
-          {"raw_bytes", m.raw_bytes},
-          {"wire_bytes", m.wire_bytes},
-          {"link_bytes", m.link_bytes},
-          {"link_busy_s", m.link_busy_s},
-          {"tokens", m.tokens}};
+  return {{"request", m.request.value()}, {"error", error_or_null(m.error)}, {"queue_s", m.queue_s},
+          {"compute_s", m.compute_s},     {"encode_s", m.encode_s},          {"wire_s", m.wire_s},
+          {"wall_s", m.wall_s},           {"exposed_s", m.exposed_s},        {"raw_bytes", m.raw_bytes},
+          {"wire_bytes", m.wire_bytes},   {"link_bytes", m.link_bytes},      {"link_busy_s", m.link_busy_s},
+          {"tokens", m.tokens},           {"changed_to", m.changed_to}};
 }
 template <>
 Result<PrefillDone> parse<PrefillDone>(const json& j) {
@@ -301,14 +353,18 @@ Result<PrefillDone> parse<PrefillDone>(const json& j) {
   r.need("request", m.request).want("queue_s", m.queue_s).want("compute_s", m.compute_s).want("encode_s", m.encode_s);
   r.want("wire_s", m.wire_s).want("wall_s", m.wall_s).want("exposed_s", m.exposed_s).want("raw_bytes", m.raw_bytes);
   r.want("wire_bytes", m.wire_bytes).want("tokens", m.tokens);
-  r.want("link_bytes", m.link_bytes).want("link_busy_s", m.link_busy_s);
+  r.want("link_bytes", m.link_bytes).want("link_busy_s", m.link_busy_s).want("changed_to", m.changed_to);
   SLUICE_TRY(r.done());
   SLUICE_ASSIGN(m.error, parse_error_field(j));
   return m;
 }
 
 json to_json(const KvReady& m) {
-  return {{"request", m.request.value()}, {"decode_s", m.decode_s}, {"wall_s", m.wall_s}, {"wire_bytes", m.wire_bytes}};
+  return {{"request", m.request.value()},
+          {"decode_s", m.decode_s},
+          {"wall_s", m.wall_s},
+          {"wire_bytes", m.wire_bytes},
+          {"change", change_or_null(m.change)}};
 }
 template <>
 Result<KvReady> parse<KvReady>(const json& j) {
@@ -316,6 +372,7 @@ Result<KvReady> parse<KvReady>(const json& j) {
   FieldReader r(j, "kv_ready");
   r.need("request", m.request).want("decode_s", m.decode_s).want("wall_s", m.wall_s).want("wire_bytes", m.wire_bytes);
   SLUICE_TRY(r.done());
+  SLUICE_ASSIGN(m.change, parse_change_field(j));
   return m;
 }
 

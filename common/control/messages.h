@@ -12,6 +12,7 @@
 
 #include "common/control/sampling.h"
 #include "common/ids.h"
+#include "common/profile_change.h"
 #include "common/result.h"
 
 namespace sluice::control {
@@ -101,6 +102,23 @@ struct Heartbeat {
   std::vector<ProfileInfo> profiles;
 };
 
+/// A profile that a request's KV may be sent under, as the coordinator knows it of the pair of nodes. 0 = not known.
+struct KvWay {
+  std::string profile;
+  double ratio = 0;                       // raw bytes / wire bytes
+  double encode_bps = 0, decode_bps = 0;  // raw bytes per second
+};
+
+/// That a transfer went on under another profile, and from where.
+struct ProfileChange {
+  std::string to;
+  std::vector<ChangeStep> from;
+  friend bool operator==(const ProfileChange&, const ProfileChange&) = default;
+};
+
+/// Profiles that a request may name besides its own.
+inline constexpr std::size_t kMaxFallbacks = 16;
+
 /// Coordinator to decode node: hold room for a sequence and, unless kv_tokens is 0, issue a ticket for its KV.
 struct ReserveRequest {
   RequestId request;
@@ -111,6 +129,7 @@ struct ReserveRequest {
   std::uint32_t max_new_tokens = 0;  // counted from the prompt's end
   SamplingSpec sampling;
   std::string profile;
+  std::vector<std::string> fallbacks;  // other profiles that frames may have
   NodeId prefill_node;
   Incarnation prefill_incarnation;
   std::uint32_t timeout_ms = 60000;  // for KV to arrive
@@ -133,6 +152,9 @@ struct PrefillRequest {
   std::int32_t priority = 0;
   std::uint32_t timeout_ms = 60000;
   TokenId probe_token = -1;  // >= 0: the prompt's last token; run it over the exact KV too and send the reference
+  double link_bps = 0;       // wire bytes per second that the choice of the profile rests on; 0 = not known
+  std::vector<KvWay> ways;   // the profile, then those that the sender may change to; empty: nothing changes
+  std::optional<ProfileChange> change;  // an order: change exactly so, as the transfer did that this one stands for
 };
 
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
@@ -149,6 +171,7 @@ struct PrefillDone {
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
   std::uint32_t tokens = 0;
+  std::string changed_to;  // the profile that its link made it change to; empty: none
 };
 
 struct KvReady {
@@ -156,6 +179,7 @@ struct KvReady {
   double decode_s = 0;  // seal check and codec, busy time
   double wall_s = 0;    // ticket issued until every block was committed
   std::uint64_t wire_bytes = 0;
+  std::optional<ProfileChange> change;  // what of it came under another profile than the request's
 };
 
 struct TopToken {

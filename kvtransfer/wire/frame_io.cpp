@@ -41,8 +41,9 @@ Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, con
                                FrameScratch& scratch, const FrameTimes& times) {
   if (!inside(ticket, spec)) return fail(Errc::invalid_argument, "the frame is outside the ticket");
   const Codec* codec = profile.codec;
-  if (codec->id() != ticket.codec)
-    return fail(Errc::invalid_argument, "profile '{}' is not the ticket's '{}'", profile.name, ticket.profile);
+  if (!ticket.allows(codec->id()))
+    return fail(Errc::invalid_argument, "profile '{}' is not the ticket's '{}', nor one it lists", profile.name,
+                ticket.profile);
   if (payload.size() < table_bytes(spec))
     return fail(Errc::invalid_argument, "payload buffer of {} bytes is too small", payload.size());
 
@@ -67,7 +68,7 @@ Result<BuiltFrame> build_frame(const Ticket& ticket, const Profile& profile, con
                 .prefill_incarnation = ticket.prefill_incarnation,
                 .decode_incarnation = ticket.decode_incarnation,
                 .spec = spec,
-                .codec = ticket.codec,
+                .codec = codec->id(),
                 .seal = ticket.seal,
                 .flags = 0,
                 .payload_bytes = static_cast<std::uint32_t>(used),
@@ -92,7 +93,7 @@ Result<> check_frame(const Ticket& ticket, const CodecRegistry& codecs, const Fr
     return fail(Errc::stale, "the frame is from another life of a node");
   const Codec* codec = codecs.find(h.codec);
   if (codec == nullptr) return fail(Errc::unsupported, "no codec {:#x} in this node", h.codec);
-  if (h.codec != ticket.codec) return fail(Errc::data_corrupt, "codec '{}' was not agreed on", codec->name());
+  if (!ticket.allows(h.codec)) return fail(Errc::data_corrupt, "codec '{}' was not agreed on", codec->name());
   if (h.seal != ticket.seal) return fail(Errc::data_corrupt, "this seal mode was not agreed on");
   if (!inside(ticket, h.spec)) return fail(Errc::data_corrupt, "the frame is outside the ticket");
   for (std::uint32_t i = 0; i < h.spec.segments(); ++i)

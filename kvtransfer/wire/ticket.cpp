@@ -72,15 +72,18 @@ class Reader {
     }
     return out;
   }
-  [[nodiscard]] std::vector<BlockId> blocks(const char* key, std::size_t count) {
-    std::vector<BlockId> out;
+  /// An array of min to max numbers; absent is empty where min is 0.
+  template <class T>
+  [[nodiscard]] std::vector<T> list(const char* key, std::size_t min, std::size_t max) {
+    std::vector<T> out;
     const json* v = find(key);
-    if (!v || !v->is_array() || v->size() != count) return bad(key), out;
-    out.reserve(count);
+    if (!v && min == 0) return out;
+    if (!v || !v->is_array() || v->size() < min || v->size() > max) return bad(key), out;
+    out.reserve(v->size());
     for (const json& e : *v) {
       if (!e.is_number_integer() || (!e.is_number_unsigned() && e.get<std::int64_t>() < 0) ||
           e.get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max())
-        return bad(key), std::vector<BlockId>{};
+        return bad(key), std::vector<T>{};
       out.emplace_back(e.get<std::uint32_t>());
     }
     return out;
@@ -121,31 +124,33 @@ std::uint64_t wire_budget(const KvLayout& layout, TokenRange tokens) noexcept {
 json to_json(const Ticket& t) {
   json blocks = json::array();
   for (const BlockId b : t.blocks) blocks.push_back(b.value());
-  return json{{"version", kTicketVersion},
-              {"id", hex(t.id.value())},
-              {"key", hex(t.key)},
-              {"nonce_base", t.nonce_base},
-              {"seal", static_cast<unsigned>(t.seal)},
-              {"request", t.request.value()},
-              {"tenant", t.tenant},
-              {"prefill_node", t.prefill_node.value()},
-              {"prefill_incarnation", t.prefill_incarnation.value()},
-              {"decode_node", t.decode_node.value()},
-              {"decode_incarnation", t.decode_incarnation.value()},
-              {"model_hash", t.model_hash},
-              {"layers", t.layout.layers},
-              {"kv_heads", t.layout.kv_heads},
-              {"head_dim", t.layout.head_dim},
-              {"kv_dtype", static_cast<unsigned>(t.layout.dtype)},
-              {"format_hash", t.format_hash},
-              {"profile", t.profile},
-              {"codec", t.codec},
-              {"token_begin", t.tokens.begin},
-              {"token_count", t.tokens.count},
-              {"block_size", t.block_size},
-              {"blocks", std::move(blocks)},
-              {"max_wire_bytes", t.max_wire_bytes},
-              {"valid_for_ms", static_cast<std::uint64_t>(t.valid_for.count())}};
+  json j{{"version", kTicketVersion},
+         {"id", hex(t.id.value())},
+         {"key", hex(t.key)},
+         {"nonce_base", t.nonce_base},
+         {"seal", static_cast<unsigned>(t.seal)},
+         {"request", t.request.value()},
+         {"tenant", t.tenant},
+         {"prefill_node", t.prefill_node.value()},
+         {"prefill_incarnation", t.prefill_incarnation.value()},
+         {"decode_node", t.decode_node.value()},
+         {"decode_incarnation", t.decode_incarnation.value()},
+         {"model_hash", t.model_hash},
+         {"layers", t.layout.layers},
+         {"kv_heads", t.layout.kv_heads},
+         {"head_dim", t.layout.head_dim},
+         {"kv_dtype", static_cast<unsigned>(t.layout.dtype)},
+         {"format_hash", t.format_hash},
+         {"profile", t.profile},
+         {"codec", t.codec},
+         {"token_begin", t.tokens.begin},
+         {"token_count", t.tokens.count},
+         {"block_size", t.block_size},
+         {"blocks", std::move(blocks)},
+         {"max_wire_bytes", t.max_wire_bytes},
+         {"valid_for_ms", static_cast<std::uint64_t>(t.valid_for.count())}};
+  if (!t.alternates.empty()) j["alternates"] = t.alternates;
+  return j;
 }
 
 Result<Ticket> ticket_from_json(const json& j) {
@@ -171,12 +176,14 @@ Result<Ticket> ticket_from_json(const json& j) {
   t.format_hash = r.number<std::uint64_t>("format_hash");
   t.profile = r.text("profile");
   t.codec = r.number<std::uint32_t>("codec");
+  t.alternates = r.list<std::uint32_t>("alternates", 0, kMaxAlternates);
   t.tokens.begin = r.number<std::uint32_t>("token_begin", 0, kMaxTicketTokens - 1);
   t.tokens.count = r.number<std::uint32_t>("token_count", 1, kMaxTicketTokens - t.tokens.begin);
   t.block_size = r.number<std::uint32_t>("block_size", 1, kMaxTicketTokens);
   if (r.ok()) {
     const std::size_t end = std::size_t{t.tokens.begin} + t.tokens.count;
-    t.blocks = r.blocks("blocks", (end + t.block_size - 1) / t.block_size);
+    const std::size_t blocks = (end + t.block_size - 1) / t.block_size;
+    t.blocks = r.list<BlockId>("blocks", blocks, blocks);
   }
   t.max_wire_bytes = r.number<std::uint64_t>("max_wire_bytes");
   t.valid_for = std::chrono::milliseconds(r.number("valid_for_ms", 1, kMaxValidForMs));

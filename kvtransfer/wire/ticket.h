@@ -3,6 +3,7 @@
 //
 // The decode node makes it, keeps it in its TicketBook, and the coordinator carries it to the prefill node over the
 // control plane (to_json / ticket_from_json). Every frame names the ticket and is sealed under its key.
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -40,12 +41,16 @@ struct Ticket {
   std::uint64_t format_hash = 0;  // CodecRegistry::format_hash() of the decode node
   std::string profile;
   std::uint32_t codec = 0;                 // Codec::id() of the profile
+  std::vector<std::uint32_t> alternates;   // codecs that frames may have instead, when the link gives way
   TokenRange tokens;                       // KV that will be sent
   std::uint32_t block_size = 0;            // tokens per block of the decode pool
   std::vector<BlockId> blocks;             // decode pool blocks of positions 0 .. tokens.begin + tokens.count, in order
   std::uint64_t max_wire_bytes = 0;        // sum of payload bytes the decode node accepts
   std::chrono::milliseconds valid_for{0};  // from issue, on the decode node's clock
 
+  [[nodiscard]] bool allows(std::uint32_t id) const {
+    return id == codec || std::ranges::find(alternates, id) != alternates.end();
+  }
   friend bool operator==(const Ticket&, const Ticket&) = default;
 };
 
@@ -55,7 +60,8 @@ struct Ticket {
 /// An upper bound of the payload bytes of a transfer with any codec of this build, however it is cut into frames.
 [[nodiscard]] std::uint64_t wire_budget(const KvLayout& layout, TokenRange tokens) noexcept;
 
-inline constexpr std::size_t kMaxNameBytes = 256;            // tenant, node ids, profile
+inline constexpr std::size_t kMaxNameBytes = 256;  // tenant, node ids, profile
+inline constexpr std::size_t kMaxAlternates = 16;
 inline constexpr std::uint32_t kMaxTicketTokens = 1U << 24;  // positions
 inline constexpr std::uint32_t kMaxLayers = 4096, kMaxKvHeads = 4096, kMaxHeadDim = 4096;
 

@@ -176,3 +176,58 @@ TEST_CASE("hostile CBOR is refused before it is decoded") {
   REQUIRE(j);
   CHECK((*j)["a"][1] == 2);
 }
+
+TEST_CASE("a profile change is asked for, ordered and reported, and older peers are read without") {
+  auto m = reserve();
+  m.fallbacks = {"q4", "h4"};
+  CHECK(round_trip(m).fallbacks == m.fallbacks);
+  PrefillRequest p;
+  p.request = RequestId(3);
+  p.tokens = {1, 2};
+  p.profile = "q8";
+  p.link_bps = 1e9;
+  p.ways = {{"q8", 2, 3e9, 4e9}, {"q4", 4, 1e9, 2e9}};
+  p.change = ProfileChange{"q4", {{0, 2}, {512, 0}}};
+  const auto back = round_trip(p);
+  CHECK(back.link_bps == 1e9);
+  REQUIRE(back.ways.size() == 2);
+  CHECK(back.ways[1].profile == "q4");
+  CHECK(back.ways[1].ratio == 4);
+  CHECK(back.ways[1].encode_bps == 1e9);
+  CHECK(back.ways[1].decode_bps == 2e9);
+  CHECK(back.change == p.change);
+  PrefillDone d;
+  d.changed_to = "q4";
+  CHECK(round_trip(d).changed_to == "q4");
+  KvReady k;
+  CHECK_FALSE(round_trip(k).change);
+  k.change = p.change;
+  CHECK(round_trip(k).change == p.change);
+
+  json older = to_json(p);
+  for (const char* key : {"link_bps", "ways", "change"}) older.erase(key);
+  CHECK(parse<PrefillRequest>(older)->ways.empty());
+  older = to_json(m);
+  older.erase("fallbacks");
+  CHECK(parse<ReserveRequest>(older)->fallbacks.empty());
+
+  const auto refused = [&](const char* key, const json& v) {
+    json j = to_json(p);
+    j[key] = v;
+    CHECK_FALSE(parse<PrefillRequest>(j));
+  };
+  refused("link_bps", "fast");
+  refused("ways", json::array({{{"ratio", 2}}}));
+  refused("ways", json::array({{{"profile", "q4"}}}));  // not the request's own
+  refused("ways", json(std::vector<json>(kMaxFallbacks + 2, {{"profile", "q8"}})));
+  refused("change", 7);
+  refused("change", {{"from", json::array()}});
+  for (const json& from : {json::array({1}), json::array({{1}}), json::array({{1, -1}}), json::array({{1, 1ULL << 32}}),
+                           json::array({{4, 0}, {4, 1}}), json(std::vector<json>(kMaxChangeSteps + 1, {1, 1}))})
+    refused("change", {{"to", "q4"}, {"from", from}});
+  json many = to_json(m);
+  many["fallbacks"] = std::vector<std::string>(kMaxFallbacks + 1, "q4");
+  CHECK_FALSE(parse<ReserveRequest>(many));
+  many["fallbacks"] = json::array({1});
+  CHECK_FALSE(parse<ReserveRequest>(many));
+}

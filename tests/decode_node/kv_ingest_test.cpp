@@ -83,8 +83,9 @@ struct Rig {
     return changed.wait_for(lock, std::chrono::seconds(30), p);
   }
 
-  kv::Ticket expect(const std::string& profile, std::uint64_t request = 1) {
+  kv::Ticket expect(const std::string& profile, std::uint64_t request = 1, std::vector<std::string> fallbacks = {}) {
     control::ReserveRequest r;
+    r.fallbacks = std::move(fallbacks);
     r.request = RequestId(request);
     r.kv_tokens = kTokens;
     r.prefill_node = NodeId("p");
@@ -186,6 +187,88 @@ TEST_CASE("a changed byte fails the transfer before anything is committed") {
   CHECK(r.failed[0].code == Errc::data_corrupt);
   CHECK_FALSE(r.notes[0].committed);
   CHECK(r.committed.empty());
+}
+
+namespace {
+
+/// As the sender numbered them: the first `kept` frames under the ticket's profile, the rest under `to`.
+std::vector<Caught> mixed(Rig& r, const kv::Ticket& t, std::size_t kept, const std::string& to) {
+  auto in_order = [&](const kv::Ticket& under) {
+    auto frames = r.exported(under);
+    std::ranges::sort(frames, {}, [](const Caught& f) { return kv::parse_frame_header(f.header)->sequence; });
+    return frames;
+  };
+  kv::Ticket other = t;
+  other.profile = to;
+  other.codec = r.codecs->profile(to)->codec->id();
+  auto out = in_order(t);
+  auto rest = in_order(other);
+  std::ranges::move(rest.begin() + static_cast<std::ptrdiff_t>(kept), rest.end(),
+                    out.begin() + static_cast<std::ptrdiff_t>(kept));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a transfer that goes on under a fallback is whole, and says from where") {
+  Rig r;
+  const auto t = r.expect("raw", 1, {"q8", "ll"});
+  auto frames = mixed(r, t, 2, "ll");
+  const auto boundary = kv::parse_frame_header(frames[2].header)->spec;
+  std::ranges::reverse(frames);
+  for (const auto& f : frames) r.deliver(f);
+  REQUIRE(r.until([&] { return r.committed.size() == 1 && r.released == 7; }));
+  CHECK(r.exact(t));
+  const auto& change = r.committed[0].change;
+  REQUIRE(change);
+  CHECK(change->to == "ll");
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto h = *kv::parse_frame_header(frames[i].header);
+    CHECK(changed(change->from, h.spec.tokens.begin, h.spec.layers.begin) == (h.sequence >= 2));
+  }
+  CHECK(changed(change->from, boundary.tokens.begin, boundary.layers.begin));
+  CHECK(r.ingest.rates().empty());
+}
+
+TEST_CASE("a transfer under its own profile throughout says nothing of a change") {
+  Rig r;
+  const auto t = r.expect("raw", 1, {"ll"});
+  for (const auto& f : r.exported(t)) r.deliver(f);
+  REQUIRE(r.until([&] { return r.committed.size() == 1; }));
+  CHECK_FALSE(r.committed[0].change);
+}
+
+TEST_CASE("codecs that the ticket does not list, or a second change, fail the transfer") {
+  Rig r;
+  const auto listed = GENERATE(std::vector<std::string>{}, std::vector<std::string>{"ll"});
+  const auto t = r.expect("raw", 1, listed);
+  auto frames = mixed(r, t, 2, "q8");
+  for (const auto& f : frames) r.deliver(f);
+  REQUIRE(r.until([&] { return r.failed.size() == 1 && r.released == 7; }));
+  CHECK(r.failed[0].code == Errc::data_corrupt);
+  CHECK(r.committed.empty());
+}
+
+TEST_CASE("a profile changes once, and not back") {
+  Rig r;
+  const auto t = r.expect("raw", 1, {"ll", "q8"});
+  auto frames = mixed(r, t, 1, "ll");
+  SECTION("to another") { frames.back() = mixed(r, t, 1, "q8").back(); }
+  SECTION("back") { frames.back() = mixed(r, t, frames.size(), "ll").back(); }
+  for (const auto& f : frames) r.deliver(f);
+  REQUIRE(r.until([&] { return r.failed.size() == 1 && r.released == 7; }));
+  CHECK(r.failed[0].code == Errc::data_corrupt);
+  CHECK(r.committed.empty());
+}
+
+TEST_CASE("a fallback that this node lacks is refused with its blocks given back") {
+  Rig r;
+  control::ReserveRequest q;
+  q.kv_tokens = kTokens;
+  q.profile = "raw";
+  q.fallbacks = {"zip"};
+  CHECK(r.ingest.expect(q, {{BlockId(1), 1}}, kv::SealMode::encrypt).error().code == Errc::not_found);
+  CHECK(r.released == 1);
 }
 
 TEST_CASE("a replayed transfer finds its ticket used") {

@@ -1,6 +1,7 @@
 // Any bytes as a frame: parsing, admission, opening and decoding refuse or succeed, and never step outside.
 //
-// Input: profile, 1 if the frame is to be sealed rightly (so that fuzzing gets past the seal), then header and payload.
+// Input: profile; 1 if the frame is to be sealed rightly (so that fuzzing gets past the seal), plus twice the profile
+// that the ticket lists besides; then header and payload.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -17,7 +18,7 @@ namespace {
 const KvLayout kLayout{.layers = 2, .kv_heads = 1, .head_dim = 8};
 constexpr std::uint32_t kTokens = 40;
 
-Ticket fixed_ticket(const Profile& p) {
+Ticket fixed_ticket(const Profile& p, const Profile& other) {
   Ticket t;
   t.id = TicketId({1, 2, 3});
   t.key = {4, 5, 6};
@@ -26,6 +27,7 @@ Ticket fixed_ticket(const Profile& p) {
   t.layout = kLayout;
   t.profile = p.name;
   t.codec = p.codec->id();
+  t.alternates = {other.codec->id()};
   t.tokens = {0, kTokens};
   t.block_size = 16;
   t.max_wire_bytes = wire_budget(kLayout, t.tokens);
@@ -39,7 +41,7 @@ void put_right(const Ticket& t, FrameHeader& h, std::span<std::byte> header, std
   h.ticket = t.id;
   h.prefill_incarnation = t.prefill_incarnation;
   h.decode_incarnation = t.decode_incarnation;
-  h.codec = t.codec;
+  if (!t.allows(h.codec)) h.codec = t.codec;
   h.seal = t.seal;
   h.payload_bytes = static_cast<std::uint32_t>(payload.size());
   const auto fixed = header.first<kFrameHeaderBytes>();
@@ -55,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   static const auto registry = make_registry();
   const auto profiles = registry->profiles();
-  const Ticket ticket = fixed_ticket(profiles[data[0] % profiles.size()]);
+  const Ticket ticket = fixed_ticket(profiles[data[0] % profiles.size()], profiles[(data[1] >> 1U) % profiles.size()]);
   const bool seal = data[1] & 1;
   std::vector<std::byte> bytes(size - 2);
   std::memcpy(bytes.data(), data + 2, bytes.size());

@@ -143,6 +143,28 @@ TEST_CASE_METHOD(Fixture, "unknown and unagreed codecs are refused") {
   CHECK(refusal(forged(good, [raw](FrameHeader& h, auto&) { h.codec = raw; })) == Errc::data_corrupt);
 }
 
+TEST_CASE_METHOD(Fixture, "a frame may have a codec that the ticket lists, and no other") {
+  const Profile& ll = *registry->profile("ll");
+  const RowsOf rows = [&](const SegmentShape& s) { return std::as_const(kv).rows(s); };
+  SentFrame f;
+  f.payload.resize(max_payload_bytes(ticket, kSpec, *ll.codec));
+  CHECK_FALSE(build_frame(ticket, ll, kSpec, 0, rows, f.payload, scratch));
+  Ticket listing = ticket;
+  listing.alternates = {registry->profile("raw")->codec->id(), ll.codec->id()};
+  const auto built = build_frame(listing, ll, kSpec, 0, rows, f.payload, scratch);
+  REQUIRE(built);
+  f.header = built->header;
+  f.payload.resize(built->payload_bytes);
+  CHECK(refusal(f) == Errc::data_corrupt);
+  OpenedFrame frame;
+  REQUIRE(open_frame(listing, *registry, f.header, f.payload, scratch, frame));
+  FlatKv got(kLayout, kTokens);
+  for (const FrameSegment& s : frame.segments) {
+    CHECK(s.codec == ll.codec);
+    REQUIRE(decode_segment(s, got.rows(s.shape), scratch));
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "another seal mode than the ticket's is refused") {
   REQUIRE(refusal(forged(sent(), [](FrameHeader& h, auto&) { h.seal = SealMode::digest; })) == Errc::data_corrupt);
 }

@@ -33,6 +33,22 @@ TEST_CASE("a ticket survives CBOR and JSON text") {
   REQUIRE(ticket_from_json(json::parse(j.dump())).value() == t);
 }
 
+TEST_CASE("a ticket may list alternates, and one without is as it was before there were any") {
+  Ticket t = sample();
+  REQUIRE_FALSE(to_json(t).contains("alternates"));
+  t.alternates = {1, 0xffffffff};
+  REQUIRE(ticket_from_json(json::from_cbor(json::to_cbor(to_json(t)))).value() == t);
+  REQUIRE(t.allows(t.codec));
+  REQUIRE(t.allows(0xffffffff));
+  REQUIRE_FALSE(t.allows(2));
+  for (const json& wrong : {json(nullptr), json(1), json("1"), json::array({-1}), json::array({1.5}),
+                            json::array({1ULL << 32}), json(std::vector<int>(kMaxAlternates + 1, 7))}) {
+    json j = to_json(t);
+    j["alternates"] = wrong;
+    refused(j, "alternates");
+  }
+}
+
 TEST_CASE("secrets are drawn anew") {
   Ticket a, b;
   REQUIRE(draw_secrets(a));
