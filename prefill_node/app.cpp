@@ -33,8 +33,9 @@ class SenderOut final : public FrameOut {
     sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
   }
   void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
-  [[nodiscard]] double bytes_per_s(const std::string& address) const override {
-    return sender_.stats(address).now_bytes_per_s;
+  [[nodiscard]] LinkNow link(const std::string& address) const override {
+    const kv::LinkStats s = sender_.stats(address);
+    return {s.now_bytes_per_s, static_cast<double>(s.bytes_in_flight + s.queue_bytes)};
   }
 
  private:
@@ -61,6 +62,7 @@ class App final : public PrefillSink {
     ctl::PrefillRequest call;
     kv::Ticket ticket;
     const kv::Profile* profile = nullptr;
+    ProfilePlan plan;
     TimePoint received{};
     kv::LinkStats link;  // to its decode node, as it was admitted
     PromptTimes times;
@@ -75,6 +77,8 @@ class App final : public PrefillSink {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   [[nodiscard]] Result<Request> check(const json& body) const;
+  [[nodiscard]] Result<ProfilePlan> plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
+                                            const kv::Profile& chosen) const;
   void cancel(const json& body, const ctl::Connection::Reply& reply);
   void probe_path(const json& body, const ctl::Connection::Reply& reply);
   void on_export_end(const ExportEnd& e);
@@ -181,8 +185,36 @@ Result<App::Request> App::check(const json& body) const {
   r.profile = codecs_->profile(r.call.profile);
   if (r.profile == nullptr || t.profile != r.call.profile)
     return fail(Errc::invalid_argument, "KV profile '{}' is not what the ticket allows", r.call.profile);
+  SLUICE_ASSIGN(r.plan, plan_of(r.call, t, *r.profile));
   r.received = node_.clock().now();
   return r;
+}
+
+/// What the request's frames may change to: of the profiles named, those that the ticket lists.
+Result<ProfilePlan> App::plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
+                                 const kv::Profile& chosen) const {
+  auto listed = [&](const std::string& name) -> const kv::Profile* {
+    const kv::Profile* p = codecs_->profile(name);
+    return p != nullptr && p->codec != chosen.codec && t.allows(p->codec->id()) ? p : nullptr;
+  };
+  ProfilePlan plan;
+  if (call.change) {
+    const kv::Profile* to = listed(call.change->to);
+    if (to == nullptr)
+      return fail(Errc::invalid_argument, "the ticket does not allow a change to KV profile '{}'", call.change->to);
+    plan.profiles = {&chosen, to};
+    plan.order = call.change->from;
+    return plan;
+  }
+  for (const ctl::KvWay& w : call.ways) {
+    const kv::Profile* p = plan.profiles.empty() ? &chosen : listed(w.profile);
+    if (p == nullptr) continue;
+    plan.profiles.push_back(p);
+    // Credit comes back once frames are decoded: a decoder slower than the encoder is what the link waits for.
+    plan.ways.push_back({std::min(w.encode_bps, w.decode_bps), w.ratio});
+  }
+  plan.planned_bps = call.link_bps;
+  return plan;
 }
 
 void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
@@ -207,12 +239,14 @@ void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
 
 void App::on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) {
   ExportStart s;
+  const double tokens_per_s = loop_.figures().tokens_per_s;
   {
     const std::lock_guard lock(mutex_);
     const auto it = requests_.find(id);
     if (it != requests_.end()) {
       it->second.link = sender_.stats(it->second.call.data_address);
-      s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}};
+      s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}, it->second.plan};
+      s.plan.compute_bps = tokens_per_s * layout_.token_bytes();
     }
   }
   // Cancelled between submit and here: the loop drops it, and nobody else will return its blocks.
@@ -233,6 +267,8 @@ void App::on_computed(RequestId id, const PromptTimes& times) {
 void App::on_export_end(const ExportEnd& e) {
   ctl::PrefillDone d;
   d.request = e.request;
+  // A probe would be said of the request's own profile: the blocks kept for it go.
+  if (e.changed_to != nullptr) (void)loop_.cancel(e.request);
   {
     const std::lock_guard lock(mutex_);
     const auto it = requests_.find(e.request);
@@ -247,7 +283,7 @@ void App::on_export_end(const ExportEnd& e) {
       d.link_bytes = after.busy_bytes - before.busy_bytes;
       d.link_busy_s = after.busy_s - before.busy_s;
     }
-    if (e.outcome && it->second.call.probe_token >= 0)
+    if (e.outcome && e.changed_to == nullptr && it->second.call.probe_token >= 0)
       probed_[e.request] = {std::move(it->second.ticket), std::move(it->second.call.data_address)};
     requests_.erase(it);
   }
@@ -256,6 +292,7 @@ void App::on_export_end(const ExportEnd& e) {
   d.exposed_s = e.exposed_s;
   d.raw_bytes = e.raw_bytes;
   d.wire_bytes = e.wire_bytes;
+  if (e.changed_to != nullptr) d.changed_to = e.changed_to->name;
   node_.metrics()
       .counter("sluice_prefill_requests_total", "Prompts by outcome.",
                {{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}})

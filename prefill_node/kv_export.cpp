@@ -21,14 +21,16 @@ std::uint64_t raw_bytes_of(const kv::KvLayout& l, const kv::FrameSpec& f) {
 
 struct KvExport::Export {
   ExportStart start;
+  std::uint64_t raw_total = 0;
   // Under mutex_ from here.
   kv::TransferPlanner planner;
+  ProfileChoice choice;
   std::vector<kv::FrameSpec> held_back;  // without overlap: frames that wait for the end of compute
   std::uint64_t next_sequence = 0;
   int encoders = 0;
   bool closed = false;
-  double encode_s = 0;
-  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::uint64_t raw_queued = 0;
+  Sums kept, changed;  // of the chosen profile's frames, and of another's
   std::optional<TimePoint> first_sent, computed_at;
   std::optional<TimePoint> confirmed_at;
 };
@@ -68,7 +70,12 @@ void KvExport::stop() {
 void KvExport::begin(ExportStart s) {
   const kv::PlanOptions plan{.target_frame_bytes = options_.target_frame_bytes};
   const RequestId id = s.request;
-  auto e = std::make_shared<Export>(Export{.start = std::move(s), .planner = kv::TransferPlanner(layout_, plan)});
+  const std::uint64_t raw = std::uint64_t{layout_.token_bytes()} * s.ticket.tokens.count;
+  ProfilePlan profiles = std::move(s.plan);
+  auto e = std::make_shared<Export>(Export{.start = std::move(s),
+                                           .raw_total = raw,
+                                           .planner = kv::TransferPlanner(layout_, plan),
+                                           .choice = ProfileChoice(std::move(profiles))});
   const std::lock_guard lock(mutex_);
   exports_[id] = std::move(e);
 }
@@ -118,8 +125,11 @@ void KvExport::queue_frames(const ExportPtr& e, const std::vector<kv::FrameSpec>
       if (e->closed) return;
       ++e->encoders;  // counted from here, so that the blocks stay while the job waits
       sequence = e->next_sequence++;
+      e->raw_queued += raw_bytes_of(layout_, f);
     }
-    const std::size_t most = kv::max_payload_bytes(e->start.ticket, f, *e->start.profile->codec);
+    std::size_t most = kv::max_payload_bytes(e->start.ticket, f, *e->start.profile->codec);
+    for (const kv::Profile* p : e->choice.plan().profiles)
+      most = std::max(most, kv::max_payload_bytes(e->start.ticket, f, *p->codec));
     if (!queue_.push(e->start.address, e->start.request.value(), Job{e, f, sequence, now, most}, most)) leave(e);
   }
 }
@@ -161,10 +171,11 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
       pages.push_back(pool_.block(s.layer, s.kind == kv::KvKind::value, e->start.blocks[b].id));
     return kv::ConstRows{pages, per_block, s.first_token % per_block, s.row_bytes()};
   };
+  const std::size_t picked = pick_profile(job);
+  const kv::Profile& profile = picked == 0 ? *e->start.profile : *e->choice.plan().profiles[picked];
   const TimePoint begin = clock_.now();
   const kv::FrameTimes times{.queue_us = static_cast<std::uint32_t>(seconds(begin - job.ready) * 1e6)};
-  auto frame = kv::build_frame(e->start.ticket, *e->start.profile, job.spec, job.sequence, rows, payload.bytes(),
-                               scratch, times);
+  auto frame = kv::build_frame(e->start.ticket, profile, job.spec, job.sequence, rows, payload.bytes(), scratch, times);
   if (!frame) {
     sent(e, most, {});
     return std::unexpected(frame.error());
@@ -173,9 +184,10 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   payload.shrink(frame->payload_bytes);
   {
     const std::lock_guard lock(mutex_);
-    e->encode_s += seconds(now - begin);
-    e->raw_bytes += raw_bytes_of(layout_, job.spec);
-    e->wire_bytes += frame->payload_bytes;
+    Sums& sums = picked == 0 ? e->kept : e->changed;
+    sums.encode_s += seconds(now - begin);
+    sums.raw_bytes += raw_bytes_of(layout_, job.spec);
+    sums.wire_bytes += frame->payload_bytes;
     if (!e->first_sent) e->first_sent = now;
   }
   queue_.give_back(e->start.address, most - frame->payload_bytes);
@@ -185,10 +197,25 @@ Result<std::size_t> KvExport::build(const Job& job, kv::FrameScratch& scratch) {
   return bytes;
 }
 
+std::size_t KvExport::pick_profile(const Job& job) {
+  Export& e = *job.owner;
+  const LinkNow link = e.choice.plan().ways.size() > 1 ? out_.link(e.start.address) : LinkNow{};
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t encoded = e.kept.raw_bytes + e.changed.raw_bytes;
+  const double compute_bps = e.choice.plan().compute_bps;
+  const auto uncomputed = static_cast<double>(e.raw_total - e.raw_queued);
+  const TransferState now{.planned_bps = e.choice.plan().planned_bps,
+                          .link_bps = link.bytes_per_s,
+                          .ahead_bytes = link.ahead_bytes,
+                          .raw_left = static_cast<double>(e.raw_total - encoded),
+                          .compute_left_s = compute_bps > 0 ? uncomputed / compute_bps : 0};
+  return e.choice.pick(job.sequence, job.spec, now);
+}
+
 /// At most three quarters of the whole: one link at a stand leaves room for the others.
 std::size_t KvExport::link_window(const std::string& address) const {
   const std::size_t most = options_.max_inflight_bytes - options_.max_inflight_bytes / 4;
-  const double bps = out_.bytes_per_s(address);
+  const double bps = out_.link(address).bytes_per_s;
   const double bytes = bps > 0 ? std::min(bps * kLinkWindowS, static_cast<double>(most)) : static_cast<double>(most);
   return std::max(static_cast<std::size_t>(bytes), 2 * options_.target_frame_bytes);
 }
@@ -218,14 +245,16 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
     e->closed = true;
     exports_.erase(e->start.request);
     const TimePoint now = clock_.now();
-    result.encode_s = e->encode_s;
-    result.raw_bytes = e->raw_bytes;
-    result.wire_bytes = e->wire_bytes;
+    result.encode_s = e->kept.encode_s + e->changed.encode_s;
+    result.raw_bytes = e->kept.raw_bytes + e->changed.raw_bytes;
+    result.wire_bytes = e->kept.wire_bytes + e->changed.wire_bytes;
+    if (const std::size_t to = e->choice.changed_to(); to != 0) result.changed_to = e->choice.plan().profiles[to];
     const TimePoint arrived = e->confirmed_at.value_or(now);
     if (e->first_sent) result.wire_s = seconds(arrived - *e->first_sent);
     if (e->computed_at) result.exposed_s = std::max(0.0, seconds(arrived - *e->computed_at));
     if (e->encoders == 0) blocks.swap(e->start.blocks);
-    if (result.outcome) learn(*e);
+    if (result.outcome) learn(*e->start.profile, e->kept);
+    if (result.outcome && result.changed_to != nullptr) learn(*result.changed_to, e->changed);
   }
   if (!blocks.empty()) events_.release(blocks);
   if (!result.outcome) {
@@ -233,20 +262,25 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
     out_.cancel(e->start.address, e->start.request);
   } else {
     encode_seconds_.Observe(result.encode_s);
-    const Labels labels{{"profile", e->start.profile->name}};
-    metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels)
-        .Increment(static_cast<double>(result.raw_bytes));
-    metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels)
-        .Increment(static_cast<double>(result.wire_bytes));
+    count(*e->start.profile, e->kept);
+    if (result.changed_to != nullptr) count(*result.changed_to, e->changed);
   }
   events_.on_end(result);
 }
 
+void KvExport::count(const kv::Profile& profile, const Sums& s) {
+  const Labels labels{{"profile", profile.name}};
+  metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels)
+      .Increment(static_cast<double>(s.raw_bytes));
+  metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels)
+      .Increment(static_cast<double>(s.wire_bytes));
+}
+
 /// Under the mutex.
-void KvExport::learn(const Export& e) {
-  Meters& m = rates_[e.start.profile->name];
-  m.encode.add(static_cast<double>(e.raw_bytes), e.encode_s);
-  m.ratio.add(static_cast<double>(e.raw_bytes), static_cast<double>(e.wire_bytes));
+void KvExport::learn(const kv::Profile& profile, const Sums& s) {
+  Meters& m = rates_[profile.name];
+  m.encode.add(static_cast<double>(s.raw_bytes), s.encode_s);
+  m.ratio.add(static_cast<double>(s.raw_bytes), static_cast<double>(s.wire_bytes));
 }
 
 void KvExport::cancel(RequestId request) { fail(request, Error{Errc::cancelled, "the request was cancelled", {}}); }

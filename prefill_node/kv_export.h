@@ -5,6 +5,8 @@
 // cancelled. It holds its own block references until no worker reads them any more.
 // Threading: layer_done() comes from the forward thread and only queues; encoding runs on `workers` threads; the other
 // methods from any thread. on_end is called once per export, without locks held.
+// Profile: the chosen one; where the request names others, each frame's is decided just before it is encoded
+// (ProfileChoice), since that is the last moment at which a link that gave way can still be spared.
 // Order: links take turns, and on a link requests do (LinkQueue).
 // Memory: encoded bytes in flight are bounded by max_inflight_bytes, and on each link by kLinkWindowS of its speed;
 // encoders wait beyond that. Payload buffers are recycled within the same bound; release_unused() gives back what a
@@ -27,8 +29,14 @@
 #include "kvtransfer/wire/frame_io.h"
 #include "kvtransfer/wire/handshake.h"
 #include "prefill_node/link_queue.h"
+#include "prefill_node/profile_choice.h"
 
 namespace sluice::prefill {
+
+struct LinkNow {
+  double bytes_per_s = 0;  // what it carries now; 0 = not known
+  double ahead_bytes = 0;  // handed over, not given back by the decode node
+};
 
 /// The way to a decode node, as the export needs it.
 class FrameOut {
@@ -40,8 +48,8 @@ class FrameOut {
                     Done done) = 0;
   /// Drops frames of the request that were not sent yet (their done gets `cancelled`).
   virtual void cancel(const std::string& address, RequestId tag) = 0;
-  /// What the link carries now, bytes per second; 0 = not known. From any thread, under the export's locks.
-  [[nodiscard]] virtual double bytes_per_s(const std::string& address) const = 0;
+  /// From any thread, under the export's locks.
+  [[nodiscard]] virtual LinkNow link(const std::string& address) const = 0;
 };
 
 /// More than this much of a link's time is not encoded ahead: it would only wait, and hold memory that others need.
@@ -53,6 +61,7 @@ struct ExportStart {
   kv::Ticket ticket;
   const kv::Profile* profile = nullptr;
   std::vector<engine::BlockHandle> blocks;  // this node's, one reference each passes to the export
+  ProfilePlan plan;  // where it may change to another profile; profiles[0] is `profile`, or all is empty
 };
 
 struct ExportEnd {
@@ -62,6 +71,7 @@ struct ExportEnd {
   double wire_s = 0;     // first frame handed over until confirmed
   double exposed_s = 0;  // end of compute until confirmed
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  const kv::Profile* changed_to = nullptr;  // the other profile that frames went under
 };
 
 struct ExportEvents {
@@ -105,17 +115,24 @@ class KvExport {
  private:
   struct Export;
   struct Job;
+  /// What frames of one profile took.
+  struct Sums {
+    double encode_s = 0;
+    std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  };
   using ExportPtr = std::shared_ptr<Export>;
   [[nodiscard]] ExportPtr find(RequestId request) const;
   void queue_frames(const ExportPtr& e, const std::vector<kv::FrameSpec>& frames);
   void work();
   void encode(const Job& job, kv::FrameScratch& scratch);
   Result<std::size_t> build(const Job& job, kv::FrameScratch& scratch);
+  [[nodiscard]] std::size_t pick_profile(const Job& job);
   [[nodiscard]] std::size_t link_window(const std::string& address) const;
   void sent(const ExportPtr& e, std::size_t bytes, const Result<>& r);
   void leave(const ExportPtr& e);
   void end(const ExportPtr& e, Result<> outcome);
-  void learn(const Export& e);
+  void count(const kv::Profile& profile, const Sums& s);
+  void learn(const kv::Profile& profile, const Sums& s);
 
   kv::KvLayout layout_;
   engine::KvPool& pool_;

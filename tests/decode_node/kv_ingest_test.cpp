@@ -1,6 +1,7 @@
 // KV from a prefill node's export to a decode node's blocks, frames in between at the test's mercy.
 #include "decode_node/kv_ingest.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <numeric>
@@ -33,7 +34,12 @@ class Catcher final : public prefill::FrameOut {
     done({});
   }
   void cancel(const std::string&, RequestId) override {}
-  [[nodiscard]] double bytes_per_s(const std::string&) const override { return 0; }
+  [[nodiscard]] prefill::LinkNow link(const std::string&) const override { return {bytes_per_s}; }
+  bool has(std::size_t n) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(30), [&] { return frames.size() == n; });
+  }
+  std::atomic<double> bytes_per_s = 1e9;
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<Caught> frames;
@@ -99,8 +105,8 @@ struct Rig {
     return *t;
   }
 
-  /// The frames of a real export of the fake model's KV.
-  std::vector<Caught> exported(const kv::Ticket& ticket) {
+  /// The frames of a real export of the fake model's KV, over a link that gives way once the first layer's are sent.
+  std::vector<Caught> exported(const kv::Ticket& ticket, const prefill::ProfilePlan& plan_of_export = {}) {
     Catcher out;
     prefill::KvExport exporter(
         layout, *source, clock, {.workers = 2, .target_frame_bytes = 2048}, metrics, out,
@@ -111,7 +117,7 @@ struct Rig {
       blocks.push_back({BlockId(i * 2), 1});
       ids.emplace_back(i * 2);
     }
-    exporter.begin({RequestId(1), "x", ticket, codecs->profile(ticket.profile), blocks});
+    exporter.begin({RequestId(1), "x", ticket, codecs->profile(ticket.profile), blocks, plan_of_export});
     struct Observer final : engine::LayerObserver {
       std::function<void(std::uint32_t)> f;
       void on_layer(std::uint32_t l) override { f(l); }
@@ -121,6 +127,10 @@ struct Rig {
     kv::TransferPlanner plan(layout, {.target_frame_bytes = 2048});
     for (const auto& [first, count] : {std::pair{0U, 32U}, std::pair{32U, 18U}}) {
       observer.f = [&, first = first, count = count](std::uint32_t l) {
+        if (l > 0) {
+          CHECK(out.has(expected));
+          out.bytes_per_s = 1e3;
+        }
         exporter.layer_done(RequestId(1), {first, count}, l);
         expected += plan.layer_done({first, count}, l).size();
       };
@@ -128,8 +138,7 @@ struct Rig {
       REQUIRE(model.forward({&chunk, 1}, *source, {}, &observer));
     }
     exporter.computed(RequestId(1));
-    std::unique_lock lock(out.mutex);
-    REQUIRE(out.changed.wait_for(lock, std::chrono::seconds(30), [&] { return out.frames.size() == expected; }));
+    REQUIRE(out.has(expected));
     REQUIRE(expected > 3);
     return out.frames;
   }
@@ -228,6 +237,29 @@ TEST_CASE("a transfer that goes on under a fallback is whole, and says from wher
   }
   CHECK(changed(change->from, boundary.tokens.begin, boundary.layers.begin));
   CHECK(r.ingest.rates().empty());
+}
+
+TEST_CASE("a sender whose link gives way changes to a fallback, and does so again when told where") {
+  Rig r;
+  const auto profile = [&](const char* name) { return r.codecs->profile(name); };
+  const auto t = r.expect("raw", 1, {"ll", "q8"});
+  prefill::ProfilePlan plan{.profiles = {profile("raw"), profile("q8"), profile("ll")},
+                            .ways = {{1e12, 1}, {0, 0}, {1e12, 4}},
+                            .planned_bps = 1e9};
+  const auto frames = r.exported(t, plan);
+  for (const auto& f : frames) r.deliver(f);
+  REQUIRE(r.until([&] { return r.committed.size() == 1; }));
+  CHECK(r.exact(t));
+  const auto change = r.committed[0].change;
+  REQUIRE(change);
+  CHECK(change->to == "ll");
+  CHECK(change->from == std::vector<ChangeStep>{{0, 1}, {32, 0}});
+
+  const auto again = r.expect("raw", 2, {"ll"});
+  prefill::ProfilePlan order{.profiles = {profile("raw"), profile("ll")}, .order = change->from};
+  for (const auto& f : r.exported(again, order)) r.deliver(f);
+  REQUIRE(r.until([&] { return r.committed.size() == 2; }));
+  CHECK(r.committed[1].change == change);
 }
 
 TEST_CASE("a transfer under its own profile throughout says nothing of a change") {

@@ -34,8 +34,9 @@ class Links final : public prefill::FrameOut {
     if (address == "stuck") let_go(fail(Errc::cancelled, "cancelled"));
   }
   /// The stuck link has brought two frames' worth through in its window's time.
-  [[nodiscard]] double bytes_per_s(const std::string& address) const override {
-    return address == "stuck" ? 2 * kFrame / prefill::kLinkWindowS : 0;
+  [[nodiscard]] prefill::LinkNow link(const std::string& address) const override {
+    if (address == "slow") return {1e3};
+    return {address == "stuck" ? 2 * kFrame / prefill::kLinkWindowS : 0};
   }
   void let_go(const Result<>& how) {
     decltype(kept) out;
@@ -54,13 +55,39 @@ class Links final : public prefill::FrameOut {
   std::size_t kept_bytes = 0;
 };
 
+const kv::KvLayout kLayout{3, 2, 16, kv::KvDType::bf16};
+
+/// One prompt of raw KV, whole; returns its ticket, and counts its frames.
+kv::Ticket send_prompt(prefill::KvExport& out, const kv::CodecRegistry& codecs, RequestId id,
+                       const std::string& address, std::size_t& frames, const prefill::ProfilePlan& plan = {}) {
+  const kv::Profile* profile = codecs.profile("raw");
+  kv::Ticket t;
+  REQUIRE(kv::draw_secrets(t));
+  t.request = id;
+  t.layout = kLayout;
+  t.profile = "raw";
+  t.codec = profile->codec->id();
+  for (const kv::Profile* p : plan.profiles) t.alternates.push_back(p->codec->id());
+  t.tokens = {0, kTokens};
+  std::vector<engine::BlockHandle> blocks;
+  for (std::uint32_t i = 0; i < kTokens / 8; ++i) blocks.push_back({BlockId(i), 1});
+  out.begin({id, address, t, profile, blocks, plan});
+  kv::TransferPlanner planner(kLayout, {.target_frame_bytes = kFrame});
+  frames = 0;
+  for (std::uint32_t layer = 0; layer < kLayout.layers; ++layer) {
+    out.layer_done(id, {0, kTokens}, layer);
+    frames += planner.layer_done({0, kTokens}, layer).size();
+  }
+  out.computed(id);
+  return t;
+}
+
 }  // namespace
 
 TEST_CASE("an export whose link is at a stand holds up no other, and is cancelled whole") {
   test::FakeModel model;
   const auto codecs = kv::make_registry();
   const auto pool = *engine::KvPool::create(model.kv_shape(16, 8, engine::DType::bf16));
-  const kv::KvLayout layout{3, 2, 16, kv::KvDType::bf16};
   test::ManualClock clock;
   Metrics metrics;
   Links links;
@@ -69,7 +96,7 @@ TEST_CASE("an export whose link is at a stand holds up no other, and is cancelle
   std::size_t released = 0;
   std::vector<RequestId> ended;
   {
-    prefill::KvExport out(layout, *pool, clock, {.target_frame_bytes = kFrame, .max_inflight_bytes = 6 * kFrame},
+    prefill::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame, .max_inflight_bytes = 6 * kFrame},
                           metrics, links,
                           {.on_end =
                                [&](const prefill::ExportEnd& e) {
@@ -83,27 +110,9 @@ TEST_CASE("an export whose link is at a stand holds up no other, and is cancelle
                                  released += b.size();
                                  changed.notify_all();
                                }});
-    const kv::Profile* profile = codecs->profile("raw");
     std::size_t expected = 0;
-    for (const auto& [id, address] : {std::pair{RequestId(1), "stuck"}, std::pair{RequestId(2), "free"}}) {
-      kv::Ticket t;
-      REQUIRE(kv::draw_secrets(t));
-      t.request = id;
-      t.layout = layout;
-      t.profile = "raw";
-      t.codec = profile->codec->id();
-      t.tokens = {0, kTokens};
-      std::vector<engine::BlockHandle> blocks;
-      for (std::uint32_t i = 0; i < kTokens / 8; ++i) blocks.push_back({BlockId(i), 1});
-      out.begin({id, address, t, profile, blocks});
-      kv::TransferPlanner plan(layout, {.target_frame_bytes = kFrame});
-      expected = 0;
-      for (std::uint32_t layer = 0; layer < layout.layers; ++layer) {
-        out.layer_done(id, {0, kTokens}, layer);
-        expected += plan.layer_done({0, kTokens}, layer).size();
-      }
-      out.computed(id);
-    }
+    (void)send_prompt(out, *codecs, RequestId(1), "stuck", expected);
+    (void)send_prompt(out, *codecs, RequestId(2), "free", expected);
     REQUIRE(expected > 6);  // more than all that may be in flight
     {
       std::unique_lock lock(links.mutex);
@@ -117,4 +126,35 @@ TEST_CASE("an export whose link is at a stand holds up no other, and is cancelle
     CHECK(ended == std::vector{RequestId(1)});
   }
   links.let_go({});
+}
+
+TEST_CASE("an export that went on under another profile says so, and each profile gets its own bytes") {
+  test::FakeModel model;
+  const auto codecs = kv::make_registry();
+  const auto pool = *engine::KvPool::create(model.kv_shape(16, 8, engine::DType::bf16));
+  test::ManualClock clock;
+  Metrics metrics;
+  Links links;
+  std::vector<prefill::ExportEnd> ended;
+  prefill::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame}, metrics, links,
+                        {.on_end = [&](const prefill::ExportEnd& e) { ended.push_back(e); },
+                         .release = [](const std::vector<engine::BlockHandle>&) {}});
+  const prefill::ProfilePlan plan{
+      .profiles = {codecs->profile("raw"), codecs->profile("ll")}, .ways = {{1e12, 1}, {1e12, 4}}, .planned_bps = 1e9};
+  std::size_t expected = 0;
+  const kv::Ticket t = send_prompt(out, *codecs, RequestId(1), "slow", expected, plan);
+  {
+    std::unique_lock lock(links.mutex);
+    REQUIRE(links.changed.wait_for(lock, std::chrono::seconds(30), [&] { return links.frames["slow"] == expected; }));
+  }
+  out.on_note({.ticket = t.id, .committed = true});
+  REQUIRE(ended.size() == 1);
+  REQUIRE(ended[0].changed_to != nullptr);
+  CHECK(ended[0].changed_to->name == "ll");
+  CHECK(ended[0].raw_bytes == kLayout.token_bytes() * kTokens);
+  const auto sent = [&](const char* profile) {
+    return metrics.counter("sluice_kv_sent_raw_bytes_total", "", {{"profile", profile}}).Value();
+  };
+  CHECK(sent("ll") == kLayout.token_bytes() * kTokens);
+  CHECK(sent("raw") == 0);
 }

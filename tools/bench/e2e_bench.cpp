@@ -35,7 +35,7 @@ class ShapedLink final : public prefill::FrameOut {
         std::make_unique<Frame>(Frame{{header.begin(), header.end()}, std::move(payload), std::move(done)}), bytes);
   }
   void cancel(const std::string&, RequestId) override {}
-  [[nodiscard]] double bytes_per_s(const std::string&) const override { return rate_; }
+  [[nodiscard]] prefill::LinkNow link(const std::string&) const override { return {rate_}; }
 
  private:
   struct Frame {
