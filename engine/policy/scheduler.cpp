@@ -144,9 +144,17 @@ void Scheduler::sort_decodes(Queue& q) const {
 void Scheduler::sort_prefills(Queue& q) const {
   std::ranges::sort(q, {},
                     [](const Sequence* s) { return std::tuple(s->spec.priority, s->spec.arrival, s->admitted); });
-  // One overdue chunk per plan: enough that all of them come round, too little to upset the order for the rest.
-  const auto oldest = std::ranges::min_element(q, {}, [](const Sequence* s) { return s->last_plan; });
-  if (oldest != q.end() && plans_ - (*oldest)->last_plan > kOverduePlans) std::rotate(q.begin(), oldest, oldest + 1);
+  // Within one priority the order is that of arrival, which starves nobody: only who is less urgent than the first may
+  // be overdue. One chunk per plan: enough that all priorities come round, too little to upset the order for the rest.
+  auto overdue = q.end();
+  for (auto it = q.begin(); it != q.end(); ++it) {
+    const bool heads = it != q.begin() && (*it)->spec.priority != (*std::prev(it))->spec.priority;
+    if (heads && (overdue == q.end() || (*it)->last_plan < (*overdue)->last_plan)) overdue = it;
+  }
+  if (overdue == q.end() || plans_ - (*overdue)->last_plan <= kOverduePlans) return;
+  for (Sequence* s : q)  // the others of its priority had their turn by it
+    if (s->spec.priority == (*overdue)->spec.priority) s->last_plan = plans_;
+  std::rotate(q.begin(), overdue, overdue + 1);
 }
 
 Result<> Scheduler::commit(const Work& work) {

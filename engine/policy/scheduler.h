@@ -13,8 +13,8 @@
 // freed once: at finish(), or, while a forward pass still writes into them, when that pass is committed.
 //
 // Order within a plan: decode rows first, least recently served first; then prefill chunks by priority (lower
-// first) and arrival. Nobody starves: prefill keeps a share of the budget, and a chunk passed over for
-// kOverduePlans plans goes to the front.
+// first) and arrival. Nobody starves: prefill keeps a share of the budget, and the first of a priority that more
+// urgent ones passed over for kOverduePlans plans goes to the front.
 //
 // Threading: none; the owner serialises calls. Time enters only as SequenceSpec::arrival.
 #include <cstdint>
@@ -73,7 +73,7 @@ struct SchedulerCounters {
 
 class Scheduler {
  public:
-  /// A runnable prefill chunk passed over this many plans in a row goes to the front.
+  /// The first prefill chunk of its priority, passed over this many plans in a row, goes to the front.
   static constexpr std::uint64_t kOverduePlans = 16;
 
   /// `pool` is shared with whoever fills or ships blocks, and must outlive this. `block_tokens` > 0.
@@ -127,8 +127,9 @@ class Scheduler {
     SequenceSpec spec;
     std::vector<BlockHandle> blocks;
     std::optional<Work> in_flight;
-    std::uint64_t admitted = 0;   // order of admission, the last tie-break
-    std::uint64_t last_plan = 0;  // plan it was last part of, or in which it became runnable
+    std::uint64_t admitted = 0;  // order of admission, the last tie-break
+    // Plan it was last part of, or in which it became runnable or one of its priority was served as overdue.
+    std::uint64_t last_plan = 0;
     bool planned_before = false;
     bool ending = false;
 

@@ -1,9 +1,11 @@
 // Random event sequences against a model: no leak, no block in two hands, limits kept, rows in order and each
 // exactly once, and everything admitted gets done.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "engine/policy/scheduler.h"
 
@@ -19,7 +21,9 @@ struct Expected {
   std::uint32_t blocks = 0;
   bool fill = false;
   bool ready = true;
-  std::uint64_t plans_unserved = 0;
+  std::tuple<std::int32_t, TimePoint, std::uint64_t> rank;  // among prefill chunks
+  std::uint64_t plans_unserved = 0;                         // while decoding, or first of its priority
+  [[nodiscard]] bool decodes() const { return !fill && goal - next_row == 1; }
 };
 
 class Model {
@@ -81,6 +85,7 @@ class Model {
     e.blocks = (e.max_total + block_tokens_ - 1) / block_tokens_;
     spec.priority = static_cast<std::int32_t>(pick(0, 2));
     spec.arrival = TimePoint(std::chrono::milliseconds(pick(0, 50)));
+    e.rank = {spec.priority, spec.arrival, id.value()};
     const bool fits = e.blocks <= pool_.free_blocks();
     const auto r = s_.admit(std::move(spec));
     REQUIRE(r.has_value() == fits);
@@ -122,8 +127,17 @@ class Model {
     const auto work = s_.plan(limits_);
     REQUIRE(work.size() <= limits_.max_seqs);
     std::uint32_t rows = 0;
-    for (auto& [id, e] : live_)
-      if (e.ready && e.next_row < e.goal && !in_flight_.contains(id)) ++e.plans_unserved;
+    const auto runnable = [&](RequestId id, const Expected& e) {
+      return e.ready && e.next_row < e.goal && !in_flight_.contains(id);
+    };
+    for (auto& [id, e] : live_) {
+      if (!runnable(id, e)) continue;
+      const bool waits_for_equals = !e.decodes() && std::ranges::any_of(live_, [&](const auto& o) {
+        return runnable(o.first, o.second) && !o.second.decodes() &&
+               std::get<0>(o.second.rank) == std::get<0>(e.rank) && o.second.rank < e.rank;
+      });
+      e.plans_unserved = waits_for_equals ? 0 : e.plans_unserved + 1;
+    }
     for (const Work& w : work) {
       REQUIRE(live_.contains(w.id));
       Expected& e = live_.at(w.id);

@@ -213,6 +213,19 @@ TEST_CASE_METHOD(Fixture, "a stream of urgent prompts does not starve a patient 
   CHECK(plans <= 3 * static_cast<int>(Scheduler::kOverduePlans + 64));
 }
 
+TEST_CASE_METHOD(Fixture, "a long queue of equals is served in order of arrival, however long it waits") {
+  limits.in_order = GENERATE(false, true);
+  limits.max_batch_tokens = limits.prefill_chunk = 16;
+  constexpr std::uint64_t kPrompts = 12;
+  for (std::uint64_t id = 1; id <= kPrompts; ++id) REQUIRE(s.admit(fill(id, 80, 80)));  // 5 plans each, 60 in all
+  std::vector<RequestId> order;
+  for (std::uint64_t i = 0; i < 5 * kPrompts; ++i)
+    for (const Work& w : step())
+      if (w.first + w.count == 80) order.push_back(w.id);
+  REQUIRE(order.size() == kPrompts);
+  CHECK(std::ranges::is_sorted(order));
+}
+
 TEST_CASE_METHOD(Fixture, "no budget, no work") {
   REQUIRE(s.admit(generate(1, 8, 8)));
   CHECK(s.plan({.max_batch_tokens = 0}).empty());
