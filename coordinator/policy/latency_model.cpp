@@ -193,7 +193,8 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   t.queue_s = queue_s(c, p, now);
   t.prefill_s = prefill_s(c, p, k.tokens, now);
   t.encode_s = k.raw_bytes / encode(c, p, f, now).value();
-  t.wire_s = k.wire_bytes / bandwidth(c, p, d, now).value() + c.link(p, d).rtt_s;
+  k.link_bps = bandwidth(c, p, d, now).value();
+  t.wire_s = k.wire_bytes / k.link_bps + c.link(p, d).rtt_s;
   t.decode_s = k.raw_bytes / decode(c, d, f, now).value();
   t.link_wait_s = std::min(link_wait_s(c, p, d, now), sharers(link(p, d)) * t.wire_s);
   t.fixed_s = fixed_s(p, d);
@@ -235,7 +236,7 @@ void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint
   Link& l = links_[k.prefill_slot][k.decode_slot];
   l.account.done(k.transfer, now);
   changes_ += learn_link(l, m, now);
-  if (m.encode_s > 0 && m.raw_bytes > 0)
+  if (m.encode_s > 0 && m.raw_bytes > 0 && !m.mixed)
     changes_ +=
         n.encode[k.profile_slot].observe(m.raw_bytes / m.encode_s, 0.02 + std::pow(5e-4 / m.encode_s, 2), now, kCodec);
 }
@@ -291,7 +292,7 @@ void LatencyModel::abandoned(const Candidate& k) {
 
 void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now) {
   DecodeNode& n = decodes_[k.decode_slot];
-  if (m.decode_s > 0 && m.raw_bytes > 0)
+  if (m.decode_s > 0 && m.raw_bytes > 0 && !m.mixed)
     changes_ +=
         n.decode[k.profile_slot].observe(m.raw_bytes / m.decode_s, 0.02 + std::pow(5e-4 / m.decode_s, 2), now, kCodec);
   if (m.tpot_s > 0 && m.output_tokens >= 4 && n.step.ready()) {

@@ -303,7 +303,7 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
 }
 
 void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
-  controller_.observe(k, m.ttft_s, now);
+  if (!m.mixed) controller_.observe(k, m.ttft_s, now);
   latency_.finished(k, m, now);
 }
 

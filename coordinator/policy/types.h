@@ -105,6 +105,7 @@ struct Candidate {
   StageTimes stages;
   Features features{};
   double tokens = 0, raw_bytes = 0, wire_bytes = 0;  // of the KV that travels
+  double link_bps = 0;                               // the speed reckoned with, wire bytes per second
   double seqs = 0, context_tokens = 0;               // on the decode node, this request included
   // Its place in the model's account of node and link; see LatencyModel::placed.
   TimePoint prefill_end{};
@@ -122,7 +123,8 @@ struct Measured {
   double ttft_s = 0;                       // from the decision
   double tpot_s = 0;
   double output_tokens = 0;
-  double seqs = 0;  // on the decode node at the end, this request included
+  double seqs = 0;     // on the decode node at the end, this request included
+  bool mixed = false;  // its profile changed in mid-transfer: says nothing of the chosen one
 };
 
 }  // namespace sluice::coordinator
