@@ -288,9 +288,9 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
   s->add_option("--experiment", o.experiment, "Registered scenarios with comparators and seeds (JSON)")
       ->check(CLI::ExistingFile);
   s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")->check(CLI::ExistingFile);
-  s->add_option(
-       "--policy", o.policy,
-       "sluice, sluice-fast, static:PROFILE, break-even, kvserve, kvserve-alone or ucb1; a search takes several")
+  s->add_option("--policy", o.policy,
+                "sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, kvserve-alone or ucb1; a "
+                "search takes several")
       ->capture_default_str();
   s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(CLI::ExistingFile);
   s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")

@@ -163,6 +163,7 @@ Result<int> run_one(const SimulateOptions& o) {
                     {"simulated_s", r.end_s},
                     {"events", r.events},
                     {"changes", r.changes},
+                    {"profile_changes", r.tightened},
                     {"seed", o.seed},
                     {"wall_s", wall}};
   if (!o.out.empty()) SLUICE_TRY(write_run(o.out, result, r, s.cluster.profiles));

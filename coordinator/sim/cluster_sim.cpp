@@ -5,6 +5,8 @@
 #include <deque>
 #include <queue>
 
+#include "common/tightening.h"
+#include "coordinator/policy/fallbacks.h"
 #include "coordinator/sim/sim_nodes.h"
 
 namespace sluice::sim {
@@ -14,6 +16,7 @@ using namespace coordinator;
 
 const TimePoint kEpoch{std::chrono::hours(1)};
 constexpr double kLeastBurst = 64 << 10;  // bytes; as the sender's meter: smaller bursts tell of latency
+constexpr double kNoticeBytes = 4 << 20;  // after so many its mean has come most of the way to a link's new speed
 
 TimePoint at(double s) { return kEpoch + from_seconds(s); }
 
@@ -22,6 +25,8 @@ enum class What : std::uint8_t {
   prefill_pass,
   onto_link,
   off_link,
+  link_step,
+  look,
   arrived,
   decode_run,
   report_prefill,
@@ -45,6 +50,8 @@ struct Active {
   ChoiceReason reason = ChoiceReason::best;
   double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
   double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
+  double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder
+  std::size_t sends = 0;                   // profile of what is encoded from now on
   std::uint32_t output = 0;
 };
 
@@ -75,6 +82,10 @@ class Sim {
   void onto_link(std::uint32_t chunk);
   void off_link(std::size_t pair, std::uint64_t event);
   void land(const Chunk& c, double sent_s);
+  void link_step();
+  void look_later(std::size_t p, std::size_t d);
+  void look(std::size_t pair);
+  bool tighten_one(std::uint32_t id, double link_bps);
   LinkSim& link_of(const Active& a) { return prefills_[a.k.prefill].links[a.k.decode]; }
   SharedLink::Rate rate_of(std::size_t d) const { return {d == 0 ? first_links_ : spec_.links, spec_.link_bps}; }
   void end_link_at(std::size_t p, std::size_t d);
@@ -163,6 +174,9 @@ Result<> Sim::build() {
     push(spec_.telemetry_s * (static_cast<double>(i) + 1) / static_cast<double>(spec_.decodes.size()),
          What::report_decode, i);
   }
+  if (policy_.changes_in_transfer())
+    for (const Timeline* t : {&spec_.links, &spec_.flapping})
+      for (const double at_s : t->changes()) push(at_s, What::link_step, 0);
   view_.links.assign(spec_.prefills.size() * spec_.decodes.size(), {spec_.link_bps, spec_.rtt_s, 0});
   result_.requests.resize(load_.size());
   return {};
@@ -209,7 +223,11 @@ void Sim::launch(std::uint32_t row, Decision d) {
   const std::uint32_t id = free_.back();
   free_.pop_back();
   Active& a = active_[id];
-  a = {.row = row, .used = true, .k = d.chosen, .reason = d.reason, .decided_s = now_};
+  a = {.row = row, .used = true, .k = d.chosen, .reason = d.reason, .decided_s = now_, .sends = d.chosen.profile};
+  // The speed that the sender's own meter would show: bytes count as under way until they are decoded.
+  const double decoder_bps =
+      view_.decodes[a.k.decode].profiles[a.k.profile].decode_bps * a.k.wire_bytes / a.k.raw_bytes;
+  a.planned_bps = std::min({a.k.link_bps, view_.link(a.k.prefill, a.k.decode).bandwidth_bps, decoder_bps});
   policy_.placement().placed(a.k, at(now_));
   const SimRequest& q = load_[row];
   const std::uint32_t total = q.prompt_tokens + q.output_tokens;
@@ -313,10 +331,11 @@ void Sim::ship(std::size_t p, std::uint32_t id, double tokens, bool last, double
   Active& a = active_[id];
   PrefillSim& n = prefills_[p];
   const std::size_t d = a.k.decode;
-  const std::size_t f = a.k.profile;
+  const std::size_t f = a.sends;
   const double layer = 1.0 / spec_.model.layers;
   const double behind = spec_.overlap ? layer : 1;
   const double raw = tokens * spec_.model.kv_bytes_per_token;
+  a.shipped += raw;
   Chunk c{.id = id, .profile = static_cast<std::uint16_t>(f), .last = last, .raw = raw, .behind = behind};
   c.bytes = raw / spec_.profiles[f].ratio;
   c.encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
@@ -342,6 +361,7 @@ void Sim::onto_link(std::uint32_t slot) {
   if (!l.to_tell) prefills_[a.k.prefill].links_to_tell.push_back(static_cast<std::uint32_t>(a.k.decode));
   l.to_tell = true;
   end_link_at(a.k.prefill, a.k.decode);
+  look_later(a.k.prefill, a.k.decode);
 }
 
 void Sim::off_link(std::size_t pair, std::uint64_t event) {
@@ -353,7 +373,81 @@ void Sim::off_link(std::size_t pair, std::uint64_t event) {
   if (!l.link.idle()) end_link_at(p, d);
   // The last layer leaves no sooner than it is encoded.
   land(c, std::max(now_, c.encoded_s + (now_ - c.entered_s) / spec_.model.layers));
-  meter(prefills_[p].encode_bps[c.profile], c.raw / c.encode_s);
+  if (!active_[c.id].m.mixed) meter(prefills_[p].encode_bps[c.profile], c.raw / c.encode_s);
+}
+
+/// Links have another speed from now on.
+void Sim::link_step() {
+  for (std::size_t p = 0; p < prefills_.size(); ++p)
+    for (std::size_t d = 0; d < decodes_.size(); ++d)
+      if (!prefills_[p].links[d].link.idle()) look_later(p, d);
+}
+
+/// A sender knows a link's speed once some bytes have gone over it, or once those under way are overdue.
+void Sim::look_later(std::size_t p, std::size_t d) {
+  LinkSim& l = prefills_[p].links[d];
+  if (!policy_.changes_in_transfer() || l.look_due) return;
+  const SharedLink::Rate r = rate_of(d);
+  const double overdue_s = spec_.encode_ahead_s / kCollapsedShare + kPatienceS;
+  l.look_due = true;
+  push(now_ + std::min(kNoticeBytes / (r.timeline.at(now_) * r.bps), overdue_s), What::look, p * decodes_.size() + d);
+}
+
+void Sim::look(std::size_t pair) {
+  const std::size_t p = pair / decodes_.size();
+  const std::size_t d = pair % decodes_.size();
+  LinkSim& l = prefills_[p].links[d];
+  const SharedLink::Rate r = rate_of(d);
+  l.look_due = false;
+  l.link.advance(now_, r);
+  bool changed = false;
+  for (const std::uint32_t id : l.link.requests()) changed |= tighten_one(id, r.timeline.at(now_) * r.bps);
+  if (changed) end_link_at(p, d);
+}
+
+/// As a prefill node: what is not encoded yet, all but a short while's bytes, goes on under the profile that tighten()
+/// says.
+bool Sim::tighten_one(std::uint32_t id, double link_bps) {
+  Active& a = active_[id];
+  if (a.m.mixed || link_bps >= kCollapsedShare * a.planned_bps) return false;
+  const auto [p, d] = std::pair(a.k.prefill, a.k.decode);
+  const auto others = fallbacks(view_, {.quality_budget = spec_.slo.quality_kl}, a.k);
+  std::vector<Way> ways;
+  const auto add = [&](std::size_t f) {
+    const ProfileSpeed& s = view_.prefills[p].profiles[f];
+    ways.push_back({std::min(s.encode_bps, view_.decodes[d].profiles[f].decode_bps), s.ratio});
+  };
+  add(a.k.profile);
+  for (const std::size_t f : others) add(f);
+  PrefillSim& n = prefills_[p];
+  SharedLink& l = n.links[d].link;
+  const double own = l.backlog_bytes(id);
+  const double all = l.backlog_bytes();
+  const double ahead = std::min({all, spec_.encode_ahead_s * a.planned_bps, spec_.encode_ahead_bytes});
+  const double keep = own * ahead / all;
+  const double not_computed = a.k.raw_bytes - a.shipped;
+  const std::size_t way =
+      tighten({.planned_bps = a.planned_bps,
+               .link_bps = link_bps,
+               .ahead_bytes = ahead,
+               .raw_left = not_computed + (own - keep) * ways[0].ratio,
+               .compute_left_s = n.rate > 0 ? not_computed / spec_.model.kv_bytes_per_token / n.rate : 0},
+              ways);
+  if (way == 0) return false;
+  a.m.mixed = true;
+  a.sends = others[way - 1];
+  ++result_.tightened;
+  for (const auto& s : l.shrink(now_, id, keep, ways[0].ratio / ways[way].ratio, rate_of(d))) {
+    Chunk& c = chunks_.at(s.chunk);
+    const double share = std::min(1.0, s.bytes / c.bytes);
+    const double encode_s = share * c.raw / encode_truth_[p][a.sends];
+    n.encoder_free_s = std::max(n.encoder_free_s, now_) + encode_s;
+    c.encoded_s = n.encoder_free_s;
+    c.encode_s = (1 - share) * c.encode_s + encode_s;
+    c.decode_s = (1 - share) * c.decode_s + share * c.raw / decode_truth_[d][a.sends];
+    c.bytes -= s.bytes * (1 - ways[0].ratio / ways[way].ratio);
+  }
+  return true;
 }
 
 /// The decoder takes chunks of all links one after another, each from when its first layer is there.
@@ -368,7 +462,7 @@ void Sim::land(const Chunk& c, double sent_s) {
   a.m.decode_s += c.decode_s;
   a.m.raw_bytes += c.raw;
   a.m.wire_bytes += c.bytes;
-  meter(n.decode_bps[c.profile], c.raw / c.decode_s);
+  if (!a.m.mixed) meter(n.decode_bps[c.profile], c.raw / c.decode_s);
   if (c.last) push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, c.id);
 }
 
@@ -547,6 +641,12 @@ Result<SimResult> Sim::run() {
         break;
       case What::off_link:
         off_link(e.who, e.order);
+        break;
+      case What::link_step:
+        link_step();
+        break;
+      case What::look:
+        look(e.who);
         break;
       case What::arrived:
         arrived(e.who);

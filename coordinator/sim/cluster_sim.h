@@ -42,6 +42,8 @@ struct ClusterSpec {
   double measurement_spread = 0;  // of what nodes say they measured, besides
   std::uint32_t block_size = 16, max_seqs = 256, max_batch_tokens = 2048, prefill_chunk = 512;
   double max_wait_s = 30;
+  // What a prefill node encodes ahead of a link: so many seconds of its speed, and at most so many bytes.
+  double encode_ahead_s = 0.05, encode_ahead_bytes = 48 << 20;
   bool overlap = true;      // false: encoding, sending and decoding of a prompt follow each other after its computation
   std::uint32_t cores = 0;  // that all nodes share: beyond, a pass takes the longer the more run; 0: none are shared
   coordinator::Slo slo;
@@ -60,6 +62,7 @@ struct SimResult {
   std::vector<Outcome> requests;  // in order of arrival
   double end_s = 0;               // of the last request
   std::uint64_t events = 0, changes = 0;
+  std::uint64_t tightened = 0;  // transfers that changed their profile on the way
 };
 
 /// invalid_argument: a cluster without nodes or profiles, or hardware without a speed for a profile.

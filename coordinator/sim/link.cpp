@@ -9,6 +9,12 @@ void Timeline::step(double at_s, double factor) {
   steps_.insert(where, {at_s, std::max(factor, 1e-6)});  // a link that stands still for ever would end no run
 }
 
+std::vector<double> Timeline::changes() const {
+  std::vector<double> out;
+  for (const Step& s : steps_) out.push_back(s.at_s);
+  return out;
+}
+
 double Timeline::at(double t_s) const {
   const auto next = std::ranges::upper_bound(steps_, t_s, {}, &Step::at_s);
   return next == steps_.begin() ? 1.0 : std::prev(next)->factor;

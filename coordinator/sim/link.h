@@ -13,6 +13,8 @@ class Timeline {
   [[nodiscard]] double finish(double start_s, double bytes, double bps) const;
   /// Bytes that go through between the two times.
   [[nodiscard]] double bytes(double from_s, double to_s, double bps) const;
+  /// When the factor changes.
+  [[nodiscard]] std::vector<double> changes() const;
   /// Both factors at once.
   [[nodiscard]] Timeline times(const Timeline& o) const;
 

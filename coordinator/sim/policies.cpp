@@ -10,11 +10,15 @@ using namespace coordinator;
 
 class Sluice final : public Policy {
  public:
-  explicit Sluice(const ControllerOptions& o) : Policy(o) {}
+  explicit Sluice(const ControllerOptions& o, bool changes = true) : Policy(o), changes_(changes) {}
   Placed decide(const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override {
     return placement_.decide(c, r, deadline_s, now);
   }
   void finished(const Candidate& k, const Measured& m, bool, TimePoint now) override { placement_.finished(k, m, now); }
+  bool changes_in_transfer() const override { return changes_; }
+
+ private:
+  bool changes_;
 };
 
 /// Picks a profile by a rule; nodes by the placement, which never probes here.
@@ -193,6 +197,7 @@ class Ucb1 final : public ByRule {
 Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const ControllerOptions& o) {
   constexpr std::string_view kStatic = "static:";
   if (name == "sluice") return std::make_unique<Sluice>(o);
+  if (name == "sluice-keep") return std::make_unique<Sluice>(o, false);
   if (name == "sluice-fast") {
     ControllerOptions fast = o;
     fast.tie_share = 0;
@@ -203,10 +208,11 @@ Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const Contr
   if (name == "kvserve-alone") return std::make_unique<KvServeAlone>(o);
   if (name == "ucb1") return std::make_unique<Ucb1>(o);
   if (name.starts_with(kStatic)) return std::make_unique<Static>(o, name.substr(kStatic.size()));
-  return fail_param("policy",
-                    "there is no policy '{}'; use sluice, sluice-fast, static:PROFILE, break-even, kvserve, "
-                    "kvserve-alone or ucb1",
-                    name);
+  return fail_param(
+      "policy",
+      "there is no policy '{}'; use sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, "
+      "kvserve-alone or ucb1",
+      name);
 }
 
 const std::vector<std::string>& learned_policies() {

@@ -16,6 +16,8 @@ class Policy {
   virtual coordinator::Placed decide(const coordinator::ClusterSnapshot& c, coordinator::RequestFeatures& r,
                                      double deadline_s, TimePoint now) = 0;
   virtual void finished(const coordinator::Candidate& k, const coordinator::Measured& m, bool met, TimePoint now) = 0;
+  /// Whether a sender may change to a tighter profile in mid-transfer (common/tightening).
+  [[nodiscard]] virtual bool changes_in_transfer() const { return false; }
   [[nodiscard]] coordinator::Placement& placement() noexcept { return placement_; }
 
  protected:
@@ -23,7 +25,8 @@ class Policy {
   coordinator::Placement placement_;
 };
 
-/// "sluice"; "sluice-fast" (without its preference for quality among equals); "static:PROFILE"; "break-even" (KVServe's
+/// "sluice"; "sluice-fast" (without its preference for quality among equals); "sluice-keep" (without changes of the
+/// profile in mid-transfer); "static:PROFILE"; "break-even" (KVServe's
 /// threshold, B* = (1 - 1/r) S, from the tables); "kvserve" (analytical sum of stages, epsilon-greedy, EWMA of the
 /// residual with eta 0.3, rest after three misses); "kvserve-alone" (the same on the least loaded nodes, without
 /// Sluice's placement); "ucb1".

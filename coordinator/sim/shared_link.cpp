@@ -49,6 +49,34 @@ SharedLink::Chunk SharedLink::leave(double now, const Rate& r) {
   return out;
 }
 
+std::vector<SharedLink::Shrunk> SharedLink::shrink(double now, std::uint32_t request, double keep, double factor,
+                                                   const Rate& r) {
+  advance(now, r);
+  std::vector<Shrunk> out;
+  for (Chunk& c : chunks_) {
+    if (c.request != request) continue;
+    const double kept = std::min(c.left, keep);
+    keep -= kept;
+    if (c.left > kept) out.push_back({c.chunk, c.left - kept});
+    c.left = kept + (c.left - kept) * factor;
+  }
+  return out;
+}
+
+double SharedLink::backlog_bytes(std::uint32_t request) const {
+  double sum = 0;
+  for (const Chunk& c : chunks_)
+    if (c.request == request) sum += c.left;
+  return sum;
+}
+
+std::vector<std::uint32_t> SharedLink::requests() const {
+  std::vector<std::uint32_t> out;
+  for (const Chunk& c : chunks_)
+    if (c.sending) out.push_back(c.request);
+  return out;
+}
+
 double SharedLink::backlog_bytes() const {
   double sum = 0;
   for (const Chunk& c : chunks_) sum += c.left;

@@ -27,11 +27,21 @@ class SharedLink {
   [[nodiscard]] double next_end(const Rate& r) const;
   /// Takes the chunk that is through at next_end().
   Chunk leave(double now, const Rate& r);
+  /// A request's bytes beyond its next `keep` become `factor` of what they were. Returns what of each chunk did, in
+  /// bytes before the change.
+  struct Shrunk {
+    std::uint32_t chunk = 0;
+    double bytes = 0;
+  };
+  std::vector<Shrunk> shrink(double now, std::uint32_t request, double keep, double factor, const Rate& r);
   /// Brings the account up to `now`, at or before next_end().
   void advance(double now, const Rate& r);
 
   [[nodiscard]] bool idle() const noexcept { return chunks_.empty(); }
   [[nodiscard]] double backlog_bytes() const;
+  [[nodiscard]] double backlog_bytes(std::uint32_t request) const;
+  /// Requests that have bytes on the link, each once.
+  [[nodiscard]] std::vector<std::uint32_t> requests() const;
   /// What has gone over the link ever, and the time it had bytes to send.
   [[nodiscard]] double sent_bytes() const noexcept { return sent_bytes_; }
   [[nodiscard]] double busy_s() const noexcept { return busy_s_; }

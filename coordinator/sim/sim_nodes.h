@@ -35,7 +35,7 @@ struct LinkSim {
   SharedLink link;
   std::uint64_t event = 0;                 // the one that ends a chunk; others of this link are outdated
   double told_bytes = 0, told_busy_s = 0;  // of the link's account when it was last reported
-  bool to_tell = false;
+  bool to_tell = false, look_due = false;
 };
 
 struct PrefillSim {

@@ -54,6 +54,29 @@ TEST_CASE("one request alone takes what its stages take, overlapped") {
   CHECK(r->requests[0].tpot_s == Approx(step).epsilon(0.01));
 }
 
+TEST_CASE("a transfer whose link collapses goes on under a tighter profile, and others do not") {
+  const auto run_with = [](const std::string& policy, double collapse_at_s) {
+    auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 100}}, 1);
+    REQUIRE(s);
+    s->cluster.links.step(collapse_at_s, 0.01);
+    s->cluster.prefills.resize(1);
+    s->cluster.decodes.resize(1);
+    auto p = make_policy(policy, {});
+    auto r = simulate(s->cluster, {{0, 8193, 4}}, **p);
+    REQUIRE(r);
+    return std::pair(r->tightened, r->requests[0]);
+  };
+  const auto [changed, tight] = run_with("sluice", 0.1);
+  const auto [kept, loose] = run_with("sluice-keep", 0.1);
+  CHECK(changed == 1);
+  CHECK(kept == 0);
+  CHECK(tight.profile == loose.profile);
+  CHECK(tight.raw_bytes == loose.raw_bytes);
+  CHECK(tight.wire_bytes < 0.7 * loose.wire_bytes);
+  CHECK(tight.ttft_s < 0.7 * loose.ttft_s);
+  CHECK(run_with("sluice", 100).first == 0);
+}
+
 TEST_CASE("without overlap the stages of one request add up") {
   auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 1}, {"overlap", false}}, 1);
   REQUIRE(s);

@@ -57,3 +57,22 @@ TEST_CASE("factors of two timelines multiply, and bytes are what finish() says")
   CHECK(both.bytes(0.5, both.finish(0.5, 77, 100), 100) == Approx(77));
   CHECK(both.bytes(0, 2, 100) == Approx(150));
 }
+
+TEST_CASE("what a request has beyond its next bytes may shrink, and only its own") {
+  const Timeline steady;
+  const SharedLink::Rate rate{steady, 100};
+  SharedLink l;
+  l.enter(0, {1, 10, 200}, rate);
+  l.enter(0, {1, 11, 100}, rate);
+  l.enter(0, {2, 20, 200}, rate);
+  CHECK(l.requests() == std::vector<std::uint32_t>{1, 2});
+  const auto gone = l.shrink(1, 1, 80, 0.25, rate);  // 150, 100 and 150 are left by then
+  REQUIRE(gone.size() == 2);
+  CHECK(gone[0].chunk == 10);
+  CHECK(gone[0].bytes == Approx(70));
+  CHECK(gone[1].chunk == 11);
+  CHECK(gone[1].bytes == Approx(100));
+  CHECK(l.backlog_bytes(1) == Approx(80 + 70 * 0.25 + 100 * 0.25));
+  CHECK(l.backlog_bytes(2) == Approx(150));
+  CHECK(l.leave(l.next_end(rate), rate).chunk == 10);
+}
