@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 
+#include "coordinator/sim/goodput.h"
+
 namespace sluice::sim {
 namespace {
 
@@ -233,6 +235,32 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   return s;
 }
 
+namespace {
+
+Result<std::vector<std::string>> names_of(const json& j) {
+  std::vector<std::string> out;
+  for (const auto& p : j) {
+    if (!p.is_string()) return fail(Errc::data_corrupt, "each policy is a string");
+    out.push_back(p.get<std::string>());
+  }
+  return out;
+}
+
+/// {"attainment": share, "policies": [...], "seeds": count}
+Result<> read_goodput(const json& j, Experiment& e) {
+  if (!j.is_object() || !j.contains("policies") || !j["policies"].is_array())
+    return fail(Errc::data_corrupt, "'goodput' in the experiment must be an object with 'attainment' and 'policies'");
+  Reader r(j, "goodput.");
+  r.note("policies");
+  r.number("attainment", e.goodput_attainment, {.most = 1, .above = true});
+  r.count("seeds", e.goodput_seeds, {1, 1000});
+  SLUICE_TRY(r.done());
+  SLUICE_ASSIGN(e.goodput_policies, names_of(j["policies"]));
+  return {};
+}
+
+}  // namespace
+
 Result<Experiment> parse_experiment(const json& j) {
   if (!j.is_object() || !j.contains("base") || !j["base"].is_object() || !j.contains("scenarios") ||
       !j["scenarios"].is_array() || !j.contains("policies") || !j["policies"].is_array())
@@ -244,16 +272,14 @@ Result<Experiment> parse_experiment(const json& j) {
       return fail(Errc::data_corrupt, "each scenario needs a 'name'");
     e.scenarios.push_back(s);
   }
-  for (const auto& p : j["policies"]) {
-    if (!p.is_string()) return fail(Errc::data_corrupt, "each policy is a string");
-    e.policies.push_back(p.get<std::string>());
-  }
+  SLUICE_ASSIGN(e.policies, names_of(j["policies"]));
   Reader r(j);
   std::uint64_t seeds = 10;
   e.interval_s = 5;
   r.count("seeds", seeds, {1, 1000});
   r.number("interval_s", e.interval_s, {0.1, 1e6});
   SLUICE_TRY(r.right());
+  if (j.contains("goodput")) SLUICE_TRY(read_goodput(j["goodput"], e));
   for (std::uint64_t i = 1; i <= seeds; ++i) e.seeds.push_back(i);
   return e;
 }
@@ -323,8 +349,13 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
 
 Result<json> run_experiment(const Experiment& e, const std::function<void(const std::string&)>& progress) {
   json out{{"seeds", e.seeds.size()}, {"interval_s", e.interval_s}, {"base", e.base}, {"scenarios", json::array()}};
+  if (!e.goodput_policies.empty()) out["goodput_attainment"] = e.goodput_attainment;
   for (const json& s : e.scenarios) {
     SLUICE_ASSIGN(json r, run_scenario(e, s, progress));
+    for (const std::string& p : e.goodput_policies) {
+      SLUICE_ASSIGN(r["goodput_at_attainment"][p], goodput_at(e, s, p, e.goodput_attainment));
+      progress(fmt::format("{} goodput of {}", s["name"].get<std::string>(), p));
+    }
     out["scenarios"].push_back(std::move(r));
   }
   return out;

@@ -18,6 +18,10 @@ struct Experiment {
   std::vector<std::string> policies;
   std::vector<std::uint64_t> seeds;
   double interval_s = 5;  // of the oracle
+  // Of these policies and over the first so many seeds: the highest rate at which the share meets both objectives.
+  double goodput_attainment = 0.9;
+  std::size_t goodput_seeds = 10;
+  std::vector<std::string> goodput_policies;
 };
 
 [[nodiscard]] Result<Experiment> parse_experiment(const nlohmann::json& j);
