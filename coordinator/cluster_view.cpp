@@ -180,7 +180,11 @@ void ClusterView::rebuild() {
   for (auto& [id, n] : nodes_) {
     if (n.info.role == Role::prefill) {
       n.index = s.prefills.size();
-      s.prefills.push_back({.id = id, .incarnation = n.info.incarnation});
+      s.prefills.push_back({.id = id,
+                            .incarnation = n.info.incarnation,
+                            .pass_tokens = n.info.max_batch_tokens,
+                            .chunk_tokens = n.info.prefill_chunk,
+                            .frame_kib = n.info.frame_kib});
     } else {
       n.index = s.decodes.size();
       s.decodes.push_back({.id = id,

@@ -45,7 +45,6 @@ template <Want kWant>
                                                float* __restrict least) {
   constexpr std::size_t kLanes = CandidateTable::kLanes;
   const std::size_t nd = t.decodes.size();
-  const float u = t.inverse_units;
   const float size_share = t.size_share;
   const float scale = t.scale;
   const float mixed = 1 - 1 / static_cast<float>(t.prefills.size());
@@ -53,6 +52,11 @@ template <Want kWant>
   for (std::size_t p = 0; p < t.prefills.size(); ++p) {
     const float queue = t.queue[p];
     const float compute = t.prefill[p];
+    const float lead = t.head[p] * compute;
+    const float tail_most = t.tail_most[p];
+    const float tail_sum = t.tail_sum[p];
+    const float u = t.unit[p];
+    const float rest_of_most = 1 - u;
     for (std::size_t d = 0; d < nd; ++d) {
       const std::size_t pair = p * nd + d;
       const float byte_s = t.byte_s[pair];
@@ -85,10 +89,14 @@ template <Want kWant>
           float time = 0;
           if constexpr (kWant != Want::price) {
             const float wire = sent + rtt;
-            const float tail = larger(wire, decode[i]);
-            const float most = larger(larger(compute, encode[i]), tail);
-            const float flow = queue + most + (compute + encode[i] + wire + decode[i] - most) * u;
-            const float held = smaller(wait, sharers * wire) + tail + (wire + decode[i] - tail) * u;
+            const float last = larger(wire, decode[i]);
+            const float most = larger(encode[i], last);
+            const float both = wire + decode[i];
+            const float sum = encode[i] + both;
+            const float behind = compute + most * tail_most + sum * tail_sum;
+            const float beside = lead + most * rest_of_most + sum * u;
+            const float flow = queue + larger(behind, beside);
+            const float held = smaller(wait, sharers * wire) + last * rest_of_most + both * u;
             time = (larger(flow, held) + rest) * factor * by_profile[i];
             ttft[at + i] = time;
           }
@@ -147,7 +155,8 @@ void CandidateTable::shape() {
   const std::size_t np = prefills.size();
   const std::size_t nd = decodes.size();
   stride = (profiles.size() + kLanes - 1) / kLanes * kLanes;
-  for (auto* v : {&queue, &prefill, &load, &prefill_rate}) v->resize(np);
+  for (auto* v : {&queue, &prefill, &load, &prefill_rate, &head, &tail_most, &tail_sum, &unit}) v->resize(np);
+  for (std::size_t p = 0; p < np; ++p) set_overlap(p, {});
   // Padding never wins: it takes for ever to encode.
   encode.assign(np * stride, kNever);
   for (auto* v : {&wire_bytes, &encode_var, &encode_price}) v->assign(np * stride, 0);
@@ -158,6 +167,13 @@ void CandidateTable::shape() {
   profile_factor.assign(stride, 1);
   kl.assign(stride, kNever);
   log_wire_mb.assign(stride, 0);
+}
+
+void CandidateTable::set_overlap(std::size_t row, const Overlap& o) {
+  head[row] = static_cast<float>(o.head);
+  tail_most[row] = static_cast<float>(o.tail * (1 - o.tail_unit));
+  tail_sum[row] = static_cast<float>(o.tail * o.tail_unit);
+  unit[row] = static_cast<float>(o.unit);
 }
 
 void predict_all(const CandidateTable& t, std::vector<float>& ttft) {

@@ -18,6 +18,8 @@ struct CandidateTable {
 
   // By row of a prefill node, [row * stride + profile] for the columns with profiles. Seconds and bytes.
   std::vector<float> queue, prefill, load;
+  // Of its overlap: tail and tail_unit as factors of the slowest stage and of the sum of the three behind computation.
+  std::vector<float> head, tail_most, tail_sum, unit;
   std::vector<float> encode, wire_bytes;
   std::vector<float> encode_var;
   // By row of a decode node.
@@ -37,9 +39,10 @@ struct CandidateTable {
   std::vector<float> limit, base;
   float scale = 1;
   double log_kilotokens = 0;
-  float inverse_units = 1;
 
-  /// Sizes every column for the listed nodes and profiles. Allocates only beyond the largest size so far.
+  void set_overlap(std::size_t row, const Overlap& o);
+  /// Sizes every column for the listed nodes and profiles. Overlap is none. Allocates only beyond the largest size so
+  /// far.
   void shape();
   [[nodiscard]] std::size_t pairs() const noexcept { return prefills.size() * decodes.size(); }
   [[nodiscard]] std::size_t size() const noexcept { return pairs() * stride; }

@@ -36,16 +36,6 @@ double until(TimePoint t, TimePoint now) { return std::max(0.0, seconds(t - now)
 
 }  // namespace
 
-double pipeline_ttft(const StageTimes& t, std::uint32_t units) {
-  const double u = std::max(units, 1U);
-  const double sum = t.prefill_s + t.encode_s + t.wire_s + t.decode_s;
-  const double bottleneck = std::max({t.prefill_s, t.encode_s, t.wire_s, t.decode_s});
-  const double flow = t.queue_s + bottleneck + (sum - bottleneck) / u;
-  const double tail = std::max(t.wire_s, t.decode_s);
-  const double held = t.link_wait_s + tail + (t.wire_s + t.decode_s - tail) / u;
-  return t.fixed_s + std::max(flow, held) + t.first_s;
-}
-
 void LatencyModel::size_up() {
   const std::size_t profiles = names_.profiles.size();
   prefills_.resize(names_.prefills.size());
@@ -101,6 +91,13 @@ double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint 
   const double by_tokens = prefill_s(c, p, static_cast<double>(view.queued_tokens), now);
   const PrefillNode& n = prefills_[names_.prefill[p]];
   return n.outstanding == 0 ? by_tokens : std::min(by_tokens, until(n.busy_until, now));
+}
+
+Overlap LatencyModel::overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s, TimePoint now) {
+  const PrefillView& view = c.prefills[p];
+  const double first = first_pass_tokens(view, tokens);
+  const double share = first < tokens ? std::min(1.0, this->prefill_s(c, p, first, now) / prefill_s) : 1;
+  return overlap_of(view, c.layers, c.kv_bytes_per_token, tokens, share);
 }
 
 const Estimate& LatencyModel::encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now) {
@@ -200,7 +197,8 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   t.fixed_s = fixed_s(p, d);
   t.tpot_s = tpot_s(c, d, k.context_tokens, now);
   t.first_s = first_s(d, t.tpot_s);
-  k.model_ttft_s = pipeline_ttft(t, c.layers);
+  k.overlap = overlap(c, p, k.tokens, t.prefill_s, now);
+  k.model_ttft_s = pipeline_ttft(t, k.overlap);
 }
 
 void LatencyModel::placed(Candidate& k, TimePoint now) {
@@ -209,7 +207,7 @@ void LatencyModel::placed(Candidate& k, TimePoint now) {
   ++n.outstanding;
   k.prefill_end = n.busy_until;
   k.prefill_shift = n.shift;
-  const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s);
+  const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s * (1 - k.overlap.head));
   Link& l = links_[k.prefill_slot][k.decode_slot];
   k.transfer = l.account.place(begin, k.prefill_end, k.wire_bytes);
   if (const auto scale = rates_.restart(now)) {

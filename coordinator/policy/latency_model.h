@@ -2,11 +2,12 @@
 // Predicted TTFT and TPOT of a candidate (prefill node, decode node, profile), with parameters learned online per node
 // and per link.
 //
-// A split request is a pipeline: chunked prefill computes layer by layer while finished layers are encoded, sent and
-// decoded. With u equal units per stage and stage totals t_i, a pipeline takes max(t) + (sum(t) - max(t)) / u: the
-// bottleneck stage in full, plus one unit of every other stage to fill and drain. A link that is still busy with
-// earlier requests holds the tail of the pipeline back: requests share it, so that each holds a new one up by no more
-// than the new one's own time on it.
+// A split request is a pipeline: KV that is computed is encoded, sent and decoded while the rest is computed. Frames
+// through encoder, wire and decoder take the slowest of the three in full, plus one frame of the other two to fill and
+// drain. That either ends behind the computation, which leaves the last frames for it (a share `tail` of the KV), or
+// runs beside it from the first frames on (after a share `head` of the computation). How much that is follows from the
+// node's passes and frames, see overlap.h. A link that is still busy with earlier requests holds the tail of the
+// pipeline back: requests share it, so that each holds a new one up by no more than the new one's own time on it.
 //
 // Learned: compute time of a prompt (fixed, linear and quadratic in tokens) per prefill node; time of a step (fixed,
 // per sequence, per token of context) per decode node; codec speed per node and profile; bandwidth per link; what a
@@ -24,12 +25,10 @@
 #include "coordinator/policy/directory.h"
 #include "coordinator/policy/estimate.h"
 #include "coordinator/policy/link_account.h"
+#include "coordinator/policy/overlap.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
-
-/// TTFT of stage totals with overlap; `units` per stage (layers).
-[[nodiscard]] double pipeline_ttft(const StageTimes& t, std::uint32_t units);
 
 /// Assumed until a node has measured itself; only ordering before the first request depends on them.
 inline constexpr double kDefaultTokensPerS = 2000, kDefaultLinkBps = 1e9, kDefaultCodecBps = 1e9, kDefaultStepS = 0.01;
@@ -48,6 +47,9 @@ class LatencyModel {
   // Parts of a prediction, by index into the bound snapshot. Each takes over what the snapshot reports first.
   [[nodiscard]] double queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now);
   [[nodiscard]] double prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now);
+  /// Of a prompt whose computation takes prefill_s.
+  [[nodiscard]] Overlap overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s,
+                                TimePoint now);
   [[nodiscard]] const Estimate& encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now);
   [[nodiscard]] const Estimate& decode(const ClusterSnapshot& c, std::size_t d, std::size_t f, TimePoint now);
   [[nodiscard]] const Estimate& bandwidth(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) {

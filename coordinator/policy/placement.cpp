@@ -126,13 +126,14 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
   const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
   const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));
   const std::size_t nf = t.profiles.size();
-  t.inverse_units = 1.0F / static_cast<float>(std::max(c.layers, 1U));
   t.size_share = raw > 0 ? static_cast<float>(latency_.mean_bytes()) / raw : 1;
   t.log_kilotokens = std::log(std::max(tokens, 1.0) * 1e-3);
   for (std::size_t i = 0; i < t.prefills.size(); ++i) {
     const std::size_t p = t.prefills[i];
     t.queue[i] = static_cast<float>(latency_.queue_s(c, p, now));
-    t.prefill[i] = static_cast<float>(latency_.prefill_s(c, p, tokens, now));
+    const double compute = latency_.prefill_s(c, p, tokens, now);
+    t.prefill[i] = static_cast<float>(compute);
+    t.set_overlap(i, latency_.overlap(c, p, tokens, compute, now));
     t.prefill_rate[i] = static_cast<float>(latency_.prefill_rate(p, now));
     t.load[i] = t.queue[i] > 0 ? t.queue[i] / (t.queue[i] + t.prefill[i]) : 0;
     for (std::size_t j = 0; j < nf; ++j) {

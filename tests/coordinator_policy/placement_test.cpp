@@ -166,6 +166,9 @@ TEST_CASE("every column of the table says what the model says of one candidate")
   auto c = test::cluster(3, 4);
   for (std::size_t i = 0; i < c.links.size(); ++i) c.links[i] = {1e8 * static_cast<double>(i + 1), 1e-4, 1000 * i};
   for (std::size_t i = 0; i < 3; ++i) c.prefills[i].queued_tokens = 1000 * i;
+  c.prefills[0].pass_tokens = 2048;  // states how its KV leaves
+  c.prefills[0].chunk_tokens = 512;
+  c.prefills[0].frame_kib = 1024;
   // decide() predicts the winner a second time, in doubles; what it was chosen for must be the same figure.
   Directory names;
   LatencyModel model(names);

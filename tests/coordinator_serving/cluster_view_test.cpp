@@ -45,6 +45,15 @@ TEST_CASE("a node with another model, KV type, codec build or profile list is re
   CHECK(v.add(node_info(ctl::Role::decode, "d0"), {}));
 }
 
+TEST_CASE("a snapshot says how a prefill node's KV leaves") {
+  ClusterView v(std::chrono::seconds(2));
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  const PrefillView& p = v.snapshot().prefills.at(0);
+  CHECK(p.pass_tokens == 2048);
+  CHECK(p.chunk_tokens == 512);
+  CHECK(p.frame_kib == 1024);
+}
+
 TEST_CASE("nodes with other bits serve together, and the difference is named by its flag") {
   ClusterView v(std::chrono::seconds(2));
   REQUIRE(v.add(prefill("p0", 512), {}));
