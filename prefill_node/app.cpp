@@ -47,8 +47,9 @@ class App final : public PrefillSink {
   explicit App(const AppOptions& o);
   int run();
 
-  // PrefillSink: engine thread, or the control thread for on_admitted.
-  void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) override;
+  // PrefillSink: engine thread.
+  [[nodiscard]] bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks,
+                                 double tokens_per_s) override;
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
     export_.layer_done(id, {first, count}, layer);
   }
@@ -237,22 +238,17 @@ void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
   reply(json::object());
 }
 
-void App::on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) {
-  ExportStart s;
-  const double tokens_per_s = loop_.figures().tokens_per_s;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto it = requests_.find(id);
-    if (it != requests_.end()) {
-      it->second.link = sender_.stats(it->second.call.data_address);
-      s = {id, it->second.call.data_address, it->second.ticket, it->second.profile, {}, it->second.plan};
-      s.plan.compute_bps = tokens_per_s * layout_.token_bytes();
-    }
-  }
-  // Cancelled between submit and here: the loop drops it, and nobody else will return its blocks.
-  if (s.profile == nullptr) return loop_.release_blocks(blocks);
-  s.blocks = std::move(blocks);
+bool App::on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks, double tokens_per_s) {
+  // The export begins under the mutex that a cancel takes first: one of the two sees the other.
+  const std::lock_guard lock(mutex_);
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return false;
+  Request& r = it->second;
+  r.link = sender_.stats(r.call.data_address);
+  ExportStart s{id, r.call.data_address, r.ticket, r.profile, blocks, r.plan};
+  s.plan.compute_bps = tokens_per_s * layout_.token_bytes();
   export_.begin(std::move(s));
+  return true;
 }
 
 void App::on_computed(RequestId id, const PromptTimes& times) {
@@ -383,7 +379,7 @@ void App::set_gauges(Metrics& metrics) {
   auto set = [&](const char* n, const char* help, double v) { metrics.gauge(n, help).Set(v); };
   set("sluice_kv_blocks_total", "KV blocks of this node's pool.", f.counters.total_blocks);
   set("sluice_kv_blocks_free", "KV blocks not in use.", f.counters.free_blocks);
-  set("sluice_prefill_waiting", "Prompts that wait for blocks.", f.waiting);
+  set("sluice_prefill_waiting", "Prompts not admitted yet: they wait for blocks, or for a pass to end.", f.waiting);
   set("sluice_prefill_queued_tokens", "Prompt tokens not computed yet.", static_cast<double>(f.queued_tokens));
   set("sluice_prefill_tokens_per_second", "EWMA of prefill speed.", f.tokens_per_s);
   set("sluice_prefill_tokens", "Prompt tokens computed since start.", static_cast<double>(f.tokens));

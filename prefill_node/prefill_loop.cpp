@@ -92,34 +92,24 @@ Result<> PrefillLoop::submit(Prompt p) {
                 p.tokens.size(), need, pool_.shape().num_blocks);
   const bool room = p.tokens.size() < c.max_position && scheduler_.blocks_for(total + 1) <= pool_.shape().num_blocks;
   if (p.probe && (!room || *p.probe < 0 || static_cast<std::uint32_t>(*p.probe) >= c.vocab_size)) p.probe.reset();
-  Admitted admitted;
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return fail(Errc::unavailable, "the node stops");
     if (waiting_.size() >= max_waiting_)
       return fail(Errc::resource_exhausted, "{} prompts wait already", waiting_.size());
-    if (running_.contains(p.id)) return fail(Errc::already_exists, "request {} is being computed", p.id);
+    const auto waits = [&](const auto& w) { return w.first.id == p.id; };
+    if (running_.contains(p.id) || std::ranges::any_of(waiting_, waits))
+      return fail(Errc::already_exists, "request {} is being computed", p.id);
     queued_tokens_ += p.tokens.size();
     waiting_.emplace_back(std::move(p), SteadyClock().now());
-    admitted = admit_waiting();
   }
-  announce(std::move(admitted));
+  wake_.notify_one();
   return {};
 }
 
-/// Tells the sink of admitted prompts, and only then lets them run: no layer may finish before its export exists.
-void PrefillLoop::announce(Admitted admitted) {
-  for (auto& [id, blocks] : admitted) {
-    sink_.on_admitted(id, std::move(blocks));
-    const std::lock_guard lock(mutex_);
-    if (running_.contains(id)) (void)scheduler_.mark_ready(id);
-  }
-  wake_.notify_one();
-}
-
-/// Admits waiting prompts in order while blocks last. Under the mutex; the caller tells the sink.
-PrefillLoop::Admitted PrefillLoop::admit_waiting() {
-  Admitted out;
+/// Admits waiting prompts in order while blocks last. Under the mutex, between passes: nothing is in flight, so room is
+/// all that a prompt can lack.
+void PrefillLoop::admit_waiting() {
   while (!waiting_.empty()) {
     auto& [prompt, since] = waiting_.front();
     const auto total = static_cast<std::uint32_t>(prompt.tokens.size());
@@ -130,20 +120,22 @@ PrefillLoop::Admitted PrefillLoop::admit_waiting() {
     spec.fill_to = total;
     spec.priority = prompt.priority;
     spec.arrival = TimePoint(Duration(static_cast<Duration::rep>(++arrivals_)));
-    spec.ready = false;  // until the export knows of it
-    if (!scheduler_.admit(std::move(spec))) break;
+    if (!scheduler_.admit(std::move(spec))) return;
     const auto view = scheduler_.view(prompt.id);
-    std::vector<BlockHandle> held(view->blocks.begin(), view->blocks.begin() + scheduler_.blocks_for(total));
-    for (const BlockHandle& b : held) (void)blocks_.retain(b);
-    auto r = std::make_shared<Running>();
-    r->submitted = since;
-    r->total = r->left = total;
-    r->probe = prompt.probe;
-    running_.emplace(prompt.id, std::move(r));
-    out.emplace_back(prompt.id, std::move(held));
+    const std::vector<BlockHandle> held(view->blocks.begin(), view->blocks.begin() + scheduler_.blocks_for(total));
+    if (sink_.on_admitted(prompt.id, held, tokens_per_s_)) {
+      for (const BlockHandle& b : held) (void)blocks_.retain(b);
+      auto r = std::make_shared<Running>();
+      r->submitted = since;
+      r->total = r->left = total;
+      r->probe = prompt.probe;
+      running_.emplace(prompt.id, std::move(r));
+    } else {
+      (void)scheduler_.cancel(prompt.id);
+      queued_tokens_ -= total;
+    }
     waiting_.pop_front();
   }
-  return out;
 }
 
 bool PrefillLoop::cancel(RequestId id) {
@@ -157,6 +149,7 @@ bool PrefillLoop::cancel(RequestId id) {
     }
     found = cancel_prompt(id);
   }
+  wake_.notify_one();
   if (!kept.empty()) release_blocks(kept);
   return found;
 }
@@ -188,14 +181,12 @@ void PrefillLoop::cancel_all() {
 }
 
 void PrefillLoop::release_blocks(const std::vector<BlockHandle>& blocks) {
-  Admitted admitted;
   {
     const std::lock_guard lock(mutex_);
     for (const BlockHandle& b : blocks)
       if (auto r = blocks_.release(b); !r) log::error("block release failed", {{"why", r.error().message}});
-    if (!stop_) admitted = admit_waiting();
   }
-  announce(std::move(admitted));
+  wake_.notify_one();
 }
 
 PrefillFigures PrefillLoop::figures() const {
@@ -220,6 +211,7 @@ void PrefillLoop::run() {
 PrefillLoop::Next PrefillLoop::next() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
+    admit_waiting();
     if (!due_.empty()) {
       Next n{std::move(due_.front()), {}};
       due_.pop_front();

@@ -3,12 +3,14 @@
 // which KV is ready.
 //
 // A prompt's life: submit -> (waits for blocks) -> admitted -> chunks -> computed. The export holds its own references
-// to the blocks, so the loop lets go as soon as the last chunk is computed.
+// to the blocks, so the loop lets go as soon as the last chunk is computed. Prompts are admitted in order, between
+// passes: whatever makes room (a release, a cancel, a pass that ends) need only wake the engine thread, and a request
+// that comes again waits for the pass that its cancelled run is still part of.
 // A prompt with a probe token has one position more. Once it is computed the loop keeps its blocks until run_probe(),
 // which runs that token over the exact KV in a pass of its own (within a batch it could change where other prompts are
 // cut), or until cancel(). The probe's own K and V go into the extra position, which no export covers.
 // Threading: public methods from any thread; one mutex guards scheduler, allocator and queue, never held during a
-// forward pass. Sink calls come from the engine thread (on_admitted also from the submitting one), without the mutex.
+// forward pass. Sink calls come from the engine thread, without the mutex but for on_admitted.
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -33,8 +35,11 @@ struct PromptTimes {
 class PrefillSink {
  public:
   virtual ~PrefillSink() = default;
-  /// The prompt has blocks: one extra reference each, for the export. Called before its first chunk.
-  virtual void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) = 0;
+  /// The prompt has blocks: one extra reference each, for the export. Called before its first chunk, under the loop's
+  /// mutex, so that it comes wholly before or after a cancel: it must not call the loop. tokens_per_s: as in
+  /// PrefillFigures. False: the prompt is not wanted any more, and nothing was taken.
+  [[nodiscard]] virtual bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks,
+                                         double tokens_per_s) = 0;
   /// Positions [first, first + count) of layer `layer` are in the pool.
   virtual void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) = 0;
   virtual void on_computed(RequestId id, const PromptTimes& times) = 0;
@@ -90,9 +95,7 @@ class PrefillLoop {
     std::optional<Probe> probe;
     std::vector<Row> rows;
   };
-  using Admitted = std::vector<std::pair<RequestId, std::vector<engine::BlockHandle>>>;
-  [[nodiscard]] Admitted admit_waiting();
-  void announce(Admitted admitted);
+  void admit_waiting();
   void run();
   bool cancel_prompt(RequestId id);
   [[nodiscard]] Next next();

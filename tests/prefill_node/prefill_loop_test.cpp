@@ -1,7 +1,10 @@
 #include "prefill_node/prefill_loop.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
+#include <semaphore>
+#include <set>
 
 #include "tests/support/fake_model.h"
 
@@ -19,10 +22,12 @@ class Sink final : public PrefillSink {
     bool computed = false;
     std::optional<Error> error;
   };
-  void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) override {
+  bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks, double) override {
     const std::lock_guard lock(mutex);
-    seen[id].blocks = std::move(blocks);
+    if (unwanted.contains(id)) return false;
+    seen[id].blocks = blocks;
     changed.notify_all();
+    return true;
   }
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
     const std::lock_guard lock(mutex);
@@ -49,6 +54,10 @@ class Sink final : public PrefillSink {
       probe_errors[id] = logits.error();
     changed.notify_all();
   }
+  void forget(std::uint64_t id) {
+    const std::lock_guard lock(mutex);
+    seen.erase(RequestId(id));
+  }
   template <class P>
   bool until(P p) {
     std::unique_lock lock(mutex);
@@ -57,17 +66,45 @@ class Sink final : public PrefillSink {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<RequestId, Seen> seen;
+  std::set<RequestId> unwanted;
   std::map<RequestId, std::vector<float>> said;
   std::map<RequestId, Error> probe_errors;
   bool ordered = true, timed = true, chunked = true;
 };
 
+/// Once on, stops the loop at the end of every pass until told to go on.
+class Halt {
+ public:
+  explicit Halt(test::FakeModel& model) {
+    model.at_end = [this] {
+      if (!on_) return;
+      reached_.release();
+      go_.acquire();
+    };
+  }
+  void on() { on_ = true; }
+  void wait() { reached_.acquire(); }
+  void next() {
+    go_.release();
+    wait();
+  }
+  void off() {
+    if (on_.exchange(false)) go_.release();
+  }
+
+ private:
+  std::atomic<bool> on_ = false;
+  std::binary_semaphore reached_{0}, go_{0};
+};
+
 struct Rig {
   explicit Rig(std::uint32_t blocks = 32)
       : pool(*engine::KvPool::create(model.kv_shape(4, blocks, engine::DType::bf16))) {}
+  ~Rig() { pass.off(); }
   test::FakeModel model;
   std::unique_ptr<engine::KvPool> pool;
   Sink sink;
+  Halt pass{model};
   PrefillLoop loop{model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}, 4, 0, sink};
   static Prompt prompt(std::uint64_t id, std::size_t n) {
     return {RequestId(id), std::vector<TokenId>(n, static_cast<TokenId>(id)), 0};
@@ -82,6 +119,14 @@ struct Rig {
     return sink.until([&] { return sink.seen[RequestId(id)].computed; });
   }
   std::uint32_t free() { return loop.figures().counters.free_blocks; }
+  std::vector<engine::BlockHandle> admitted(std::uint64_t id) {
+    std::vector<engine::BlockHandle> out;
+    REQUIRE(sink.until([&] {
+      out = sink.seen[RequestId(id)].blocks;
+      return !out.empty();
+    }));
+    return out;
+  }
 };
 
 }  // namespace
@@ -117,8 +162,11 @@ TEST_CASE("what can never fit, repeats or overfills the queue is refused") {
   CHECK(r.loop.submit(Rig::prompt(1, 129)).error().code == Errc::invalid_argument);
   CHECK(r.loop.submit({RequestId(1), {5, -1}, 0}).error().param == "tokens");
   REQUIRE(r.loop.submit(Rig::prompt(1, 128)));
+  (void)r.admitted(1);
   for (std::uint64_t i = 2; i <= 5; ++i) REQUIRE(r.loop.submit(Rig::prompt(i, 128)));
   CHECK(r.loop.submit(Rig::prompt(6, 4)).error().code == Errc::resource_exhausted);
+  CHECK(r.loop.cancel(RequestId(2)));
+  CHECK(r.loop.submit(Rig::prompt(5, 4)).error().code == Errc::already_exists);
   REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
 }
 
@@ -131,6 +179,69 @@ TEST_CASE("cancel takes a waiting prompt away and a running one's blocks back") 
   REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].computed; }));
   CHECK_FALSE(r.loop.cancel(RequestId(1)));  // done: only the export holds it now
   r.loop.release_blocks(r.sink.seen[RequestId(1)].blocks);
+  CHECK(r.free() == 32);
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("a prompt that comes again while its cancelled run is in a pass is computed after that pass") {
+  Rig r;
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::prompt(1, 61)));
+  r.pass.wait();
+  const auto blocks = r.admitted(1);
+  CHECK(r.loop.cancel(RequestId(1)));
+  r.loop.release_blocks(blocks);
+  r.sink.forget(1);
+  REQUIRE(r.loop.submit(Rig::prompt(1, 61)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 61)));  // nor do those behind it wait for ever
+  r.pass.off();
+  REQUIRE(r.computed(1));
+  REQUIRE(r.computed(2));
+  CHECK(r.sink.ordered);
+  for (const std::uint64_t id : {1, 2}) r.loop.release_blocks(r.admitted(id));
+  CHECK(r.free() == 32);
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("prompts that wait go on when the loop itself is the last to make room") {
+  Rig r;
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::prompt(9, 4)));
+  r.pass.wait();
+  REQUIRE(r.loop.submit(Rig::prompt(1, 64)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 60)));
+  r.pass.next();  // the first of prompt 1
+  CHECK(r.free() == 0);
+  std::uint64_t waits = 3;
+  SECTION("a prompt is cancelled in mid-pass, its export gone already") {
+    REQUIRE(r.loop.submit(Rig::prompt(3, 60)));
+    r.loop.release_blocks(r.admitted(1));
+    CHECK(r.loop.cancel(RequestId(1)));
+  }
+  SECTION("a prompt is cancelled before its turn, its export gone already") {
+    REQUIRE(r.loop.submit(Rig::prompt(3, 60)));
+    r.loop.release_blocks(r.admitted(2));
+    CHECK(r.loop.cancel(RequestId(2)));
+  }
+  SECTION("the first in the queue leaves it, and the next would fit") {
+    REQUIRE(r.loop.submit(Rig::prompt(3, 128)));
+    REQUIRE(r.loop.submit(Rig::prompt(4, 4)));
+    r.loop.release_blocks(r.admitted(9));
+    CHECK(r.loop.cancel(RequestId(3)));
+    waits = 4;
+  }
+  r.pass.off();
+  CHECK(r.computed(waits));
+}
+
+TEST_CASE("a prompt that nobody wants any more once it is its turn takes nothing") {
+  Rig r;
+  r.sink.unwanted = {RequestId(1)};
+  REQUIRE(r.loop.submit(Rig::prompt(1, 128)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 128)));
+  REQUIRE(r.computed(2));
+  CHECK_FALSE(r.sink.seen.contains(RequestId(1)));
+  r.loop.release_blocks(r.admitted(2));
   CHECK(r.free() == 32);
   CHECK(r.loop.figures().queued_tokens == 0);
 }

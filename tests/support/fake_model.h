@@ -2,6 +2,7 @@
 // A model without arithmetic: its KV is a function of (token, position, layer) and its next token of the KV it reads,
 // so a test sees at once whether the right KV reached the right place.
 #include <cstring>
+#include <functional>
 
 #include "engine/model.h"
 
@@ -59,10 +60,12 @@ class FakeModel final : public engine::Model {
       for (std::uint32_t v = 0; v < kVocab; ++v) logits[at * kVocab + v] = v == 1 + sum % (kVocab - 1) ? 10.0F : 0.0F;
       ++at;
     }
+    if (at_end) at_end();
     return {};
   }
 
   bool fail_next = false;
+  std::function<void()> at_end;  // called when a pass is computed, before forward() returns
 
  private:
   static std::byte* row(engine::KvPool& pool, const engine::ForwardSeq& seq, std::uint32_t layer, bool value,

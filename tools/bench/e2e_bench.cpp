@@ -65,8 +65,9 @@ class Sink final : public prefill::PrefillSink {
   prefill::KvExport* out = nullptr;
   kv::Ticket ticket;
   const kv::Profile* profile = nullptr;
-  void on_admitted(RequestId id, std::vector<engine::BlockHandle> blocks) override {
-    out->begin({id, "link", ticket, profile, std::move(blocks)});
+  bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks, double) override {
+    out->begin({id, "link", ticket, profile, blocks});
+    return true;
   }
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
     out->layer_done(id, {first, count}, layer);
