@@ -240,11 +240,13 @@ void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint
 }
 
 /// A node computes one prompt after another, several in a pass: what one takes is the time since the one before ended,
-/// or since it came when the node was idle. Prompts that end together are one sample.
+/// or since it came when the node was idle, and no more than its own passes: of those between two that are heard of,
+/// some may be on a link that is stuck. Prompts that end together are one sample.
 void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end) {
   const double stay = m.queue_s + m.compute_s;
   if (!(stay > 0) || !n.compute.ready()) return;
-  const double gap = n.last_end == TimePoint{} ? stay : std::clamp(seconds(end - n.last_end), 0.0, stay);
+  const double most = m.compute_s > 0 ? std::min(stay, 1.25 * m.compute_s + 1e-3) : stay;
+  const double gap = n.last_end == TimePoint{} ? most : std::clamp(seconds(end - n.last_end), 0.0, most);
   n.last_end = std::max(n.last_end, end);
   const auto terms = prompt_terms(k.tokens);
   for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];

@@ -129,6 +129,28 @@ TEST_CASE("prompts whose times vary by a third do not shake what is known of a n
   CHECK(worst < 0.08);
 }
 
+TEST_CASE("prompts whose KV is stuck on another link do not make those beside them look slow") {
+  const auto c = test::cluster(1, 2);
+  Model model;
+  for (int i = 0; i < 12; ++i) serve(model, c, test::request(), {});
+  const double alone = model.predict(c, test::request()).stages.prefill_s;
+  // A queue of prompts, every second of which nobody hears the end of: what is heard of is two prompts apart.
+  std::vector<Candidate> sent;
+  for (int i = 0; i < 20; ++i) {
+    sent.push_back(model.predict(c, test::request(), 0, static_cast<std::size_t>(i % 2)));
+    model.latency.placed(sent.back(), model.now);
+  }
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    model.pass(0.41);
+    if (i % 2 == 1) continue;
+    Measured m = Truth{}.measure(sent[i], c);
+    m.queue_s = 0.41 * static_cast<double>(i);
+    m.exposed_s = 0;
+    model.latency.prefill_done(sent[i], m, model.now);
+  }
+  CHECK(model.predict(c, test::request()).stages.prefill_s < 1.3 * alone);
+}
+
 TEST_CASE("speeds are learned where tables and probes are wrong") {
   Model model;
   const auto c = test::cluster(1, 1);
