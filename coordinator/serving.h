@@ -79,7 +79,7 @@ class Serving final : public Backend {
   [[nodiscard]] double deadline_s(const Session& s) const;
   void place(const SessionPtr& s);
   void wait(const SessionPtr& s);
-  [[nodiscard]] std::vector<Occupant> occupants() const;
+  [[nodiscard]] OccupantsOf occupants() const;
   [[nodiscard]] Ahead ahead_of(const Session& s) const;
   [[nodiscard]] std::optional<Refusal> too_slow(const Session& s, const ClusterSnapshot& c, Decision& d);
   void count_early(const char* why);

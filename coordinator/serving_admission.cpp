@@ -7,22 +7,23 @@
 namespace sluice::coordinator {
 
 /// What the nodes hold and will hold, as this coordinator's own account has it.
-std::vector<Occupant> Serving::occupants() const {
+OccupantsOf Serving::occupants() const {
   const TimePoint now = clock_.now();
-  std::vector<Occupant> out;
-  out.reserve(sessions_.size());
+  std::vector<std::vector<Occupant>> out;
   for (const auto& [id, s] : sessions_) {
     const NodeRecord* n = s->placed() ? view_.find(s->decode) : nullptr;
     if (n == nullptr) continue;
-    Occupant o{.node = n->index,
-               .blocks = static_cast<double>(s->blocks),
+    Occupant o{.blocks = static_cast<double>(s->blocks),
                .emitted = static_cast<double>(s->emitted.size()),
                .limit = static_cast<double>(s->features.max_new_tokens)};
     if (!s->first_token) o.starts_in_s = s->predicted_ttft_s - seconds(now - s->decided);
     o.tpot_s = s->tpot_s().value_or(s->predicted_tpot_s);
-    out.push_back(o);
+    out.resize(std::max(out.size(), n->index + 1));
+    out[n->index].push_back(o);
   }
-  return out;
+  return [all = std::move(out)](std::size_t node) {
+    return node < all.size() ? std::span<const Occupant>(all[node]) : std::span<const Occupant>();
+  };
 }
 
 Ahead Serving::ahead_of(const Session& s) const {
@@ -33,6 +34,7 @@ Ahead Serving::ahead_of(const Session& s) const {
   for (auto it = waiting_.begin(); it != waiting_.end() && it->first < Key{s.spec.priority, s.id.value()}; ++it) {
     a.blocks += blocks_needed(it->second->features, block_size);
     a.seqs += 1;
+    a.limits += it->second->features.max_new_tokens;
   }
   return a;
 }

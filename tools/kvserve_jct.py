@@ -130,7 +130,7 @@ def main() -> None:
     hardware = EVIDENCE / "kvserve_h100.json"
     # One prefill and one decode node, so that there is one link; what the fit leaves besides the link is prefill and decode.
     load = {"model": "llama-3.1-8b", "prefill_nodes": 1, "decode_nodes": 1, "requests": 3000, "rate": rate, "prompt_mean": tokens,
-            "prompt_spread": SPREAD, "output_mean": 100, "output_spread": 0, "quality_kl": 1, "max_wait_s": 600,
+            "prompt_spread": SPREAD, "output_mean": 100, "output_spread": 0, "quality_kl": 1, "max_wait_s": 600, "admission": False,
             "slo_ttft_ms": 3000, "slo_tpot_ms": 100}
     probe = Runs(f"{args.bin}/sluicectl", load)
     for _ in range(3):  # the answer's length makes up for what prefill does not take

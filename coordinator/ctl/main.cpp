@@ -321,6 +321,9 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
   s->add_option("--output-len", o.output_len, "Mean output tokens")->check(CLI::PositiveNumber);
   s->add_option("--slo-ttft-ms", o.slo_ttft_ms, "TTFT objective")->check(CLI::PositiveNumber);
   s->add_option("--slo-tpot-ms", o.slo_tpot_ms, "TPOT objective")->check(CLI::PositiveNumber);
+  s->add_option("--max-tpot-ms", o.max_tpot_ms, "Refuse what is expected to be decoded slower, as the coordinator's")
+      ->check(CLI::PositiveNumber);
+  s->add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
   s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(CLI::NonNegativeNumber);
   s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
   s->add_option("--out", o.out, "Directory for result.json and plots");

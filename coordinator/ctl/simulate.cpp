@@ -59,6 +59,8 @@ json changes_of(const SimulateOptions& o) {
   number("output_mean", o.output_len);
   number("slo_ttft_ms", o.slo_ttft_ms);
   number("slo_tpot_ms", o.slo_tpot_ms);
+  number("max_tpot_ms", o.max_tpot_ms);
+  if (o.no_admission) j["admission"] = false;
   if (o.quality_kl >= 0) j["quality_kl"] = o.quality_kl;
   return j;
 }
@@ -89,8 +91,9 @@ Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) 
 std::string summary_text(const json& r) {
   auto ms = [](const json& j, const char* key) { return millis_text(j[key].get<double>()); };
   const json& s = r["summary"];
-  std::string out = fmt::format("policy      {}, {} requests, {} refused\n", r["policy"].get<std::string>(),
-                                s["requests"].get<std::size_t>(), s["refused"].get<std::size_t>());
+  std::string out =
+      fmt::format("policy      {}, {} requests, {} refused, {} of them early\n", r["policy"].get<std::string>(),
+                  s["requests"].get<std::size_t>(), s["refused"].get<std::size_t>(), s["rejected"].get<std::size_t>());
   out += fmt::format("TTFT        mean {}, p50 {}, p90 {}, p99 {}\n", ms(s["ttft_ms"], "mean"), ms(s["ttft_ms"], "p50"),
                      ms(s["ttft_ms"], "p90"), ms(s["ttft_ms"], "p99"));
   out += fmt::format("TPOT        p50 {}, p99 {}\n", ms(s["tpot_ms"], "p50"), ms(s["tpot_ms"], "p99"));

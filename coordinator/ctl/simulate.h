@@ -18,7 +18,8 @@ struct SimulateOptions {
   std::string model, prefill_hardware, decode_hardware, profiles;
   std::size_t prefill = 0, decode = 0, requests = 0;
   double link_gbps = 0, rate = 0, burstiness = 0, input_len = 0, output_len = 0;
-  double slo_ttft_ms = 0, slo_tpot_ms = 0, quality_kl = -1;
+  double slo_ttft_ms = 0, slo_tpot_ms = 0, max_tpot_ms = 0, quality_kl = -1;
+  bool no_admission = false;
   bool search = false;
   std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour
   std::size_t nodes = 8;

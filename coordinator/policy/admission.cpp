@@ -9,15 +9,20 @@ namespace {
 constexpr double kHorizon = 600;      // seconds ahead at most
 constexpr int kHalvings = 12;         // of the horizon: to 0.15 s
 constexpr double kLongestRetry = 60;  // forecasts beyond that are guesses
+constexpr double kLinksS = 0.1;       // in a large cluster links are most of a snapshot; so old they may be
 
 double retry_after(double s) { return std::clamp(std::ceil(s), 1.0, kLongestRetry); }
+
+bool fits(const DecodeView& d, const Occupancy& o, double blocks, double doubt) {
+  return o.blocks + doubt * std::sqrt(o.blocks_var) + blocks <= d.total_blocks &&
+         o.seqs + doubt * std::sqrt(o.seqs_var) + 1 <= d.max_seqs;
+}
 
 }  // namespace
 
 Occupancy Forecast::at(std::size_t node, double in_s) const {
   Occupancy out;
-  for (const Occupant& o : all_) {
-    if (o.node != node) continue;
+  for (const Occupant& o : all_(node)) {
     const double begins = std::max(o.starts_in_s, 0.0);
     if (in_s < begins && !o.holds) continue;
     const double tokens = o.emitted + (o.tpot_s > 0 ? std::max(in_s - begins, 0.0) / o.tpot_s : 0.0);
@@ -32,42 +37,62 @@ Occupancy Forecast::at(std::size_t node, double in_s) const {
 }
 
 bool Forecast::room(const DecodeView& d, std::size_t node, double in_s, double blocks, double doubt) const {
-  const Occupancy o = at(node, in_s);
-  return o.blocks + doubt * std::sqrt(o.blocks_var) + blocks <= d.total_blocks &&
-         o.seqs + doubt * std::sqrt(o.seqs_var) + 1 <= d.max_seqs;
+  return fits(d, at(node, in_s), blocks, doubt);
 }
 
-bool Admission::room_for_all(const ClusterSnapshot& c, double blocks, const Forecast& f, const Ahead& ahead,
-                             double in_s) {
-  double free_blocks = 0;
-  double free_seats = 0;
-  bool fits = false;
+/// Those ahead take room as it comes and give it back: of a queue that moves for longer than one of them stays, only
+/// the last are still there.
+bool Admission::room_for_all(const ClusterSnapshot& c, const Need& n, const Forecast& f, double in_s) {
+  const double there = n.hold_s < in_s ? n.hold_s / in_s : 1;
+  double free_blocks = -there * n.ahead.blocks;
+  double free_seats = -there * n.ahead.seqs;
+  bool one_fits = false;
   for (std::size_t d = 0; d < c.decodes.size(); ++d) {
     if (!c.decodes[d].usable) continue;
     const Occupancy o = f.at(d, in_s);
     free_blocks += std::max(c.decodes[d].total_blocks - o.blocks, 0.0);
     free_seats += std::max(c.decodes[d].max_seqs - o.seqs, 0.0);
-    fits |= f.room(c.decodes[d], d, in_s, blocks, 0);
+    one_fits |= fits(c.decodes[d], o, n.blocks, 0);
+    if (one_fits && free_blocks >= n.blocks && free_seats >= 1) return true;
   }
-  return fits && free_blocks >= ahead.blocks + blocks && free_seats >= ahead.seqs + 1;
+  return false;
 }
 
 /// What is held only becomes less as long as nothing new is admitted, so halving finds the time.
-std::optional<double> Admission::room_in_s(const ClusterSnapshot& c, double blocks, const Forecast& f,
-                                           const Ahead& ahead) const {
-  if (!room_for_all(c, blocks, f, ahead, kHorizon)) return std::nullopt;
+std::optional<double> Admission::room_in_s(const ClusterSnapshot& c, const Need& n, const Forecast& f) {
+  if (!room_for_all(c, n, f, kHorizon)) return std::nullopt;
   double early = 0;
   double late = kHorizon;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = 0.5 * (early + late);
-    (room_for_all(c, blocks, f, ahead, middle) ? late : early) = middle;
+    (room_for_all(c, n, f, middle) ? late : early) = middle;
   }
   return late;
 }
 
+double Admission::hold_s(const ClusterSnapshot& c, const Ahead& ahead, const Candidate& idle) const {
+  if (ahead.seqs <= 0) return 0;
+  double step_s = 0;
+  double nodes = 0;
+  for (const DecodeView& d : c.decodes) {
+    if (!d.usable || d.step_s <= 0) continue;
+    step_s += d.step_s;
+    ++nodes;
+  }
+  const double tpot_s = std::max(idle.predicted_tpot_s, nodes > 0 ? step_s / nodes : 0);
+  return idle.predicted_ttft_s + lengths_.mean(ahead.limits / ahead.seqs) * tpot_s;
+}
+
 std::optional<Candidate> Admission::best_then(const ClusterSnapshot& c, const RequestFeatures& r, const Forecast* f,
                                               double in_s, TimePoint now) {
-  then_ = c;
+  if (c.topology == 0 || c.topology != then_.topology || seconds(now - links_from_) > kLinksS) {
+    then_ = c;
+    links_from_ = now;
+  } else {
+    then_.profiles = c.profiles;
+    then_.prefills = c.prefills;
+    then_.decodes = c.decodes;
+  }
   for (std::size_t d = 0; d < then_.decodes.size(); ++d) {
     DecodeView& v = then_.decodes[d];
     const Occupancy o = f != nullptr ? f->at(d, in_s) : Occupancy{};
@@ -78,18 +103,21 @@ std::optional<Candidate> Admission::best_then(const ClusterSnapshot& c, const Re
   return placement_.preview(then_, r, now);
 }
 
-std::optional<Refusal> Admission::check_wait(const ClusterSnapshot& c, const RequestFeatures& r,
-                                             std::span<const Occupant> all, const Ahead& ahead, double deadline_s,
-                                             TimePoint now) {
+std::optional<Refusal> Admission::check_wait(const ClusterSnapshot& c, const RequestFeatures& r, const OccupantsOf& all,
+                                             const Ahead& ahead, double deadline_s, TimePoint now) {
   if (!lengths_.known()) return std::nullopt;
   std::uint32_t block_size = 1;
   for (const DecodeView& d : c.decodes)
     if (d.usable) block_size = std::max(block_size, d.block_size);
   const Forecast f(lengths_, all);
-  const auto room = room_in_s(c, blocks_needed(r, block_size), f, ahead);
-  const auto after = best_then(c, r, nullptr, 0, now);
-  const double start = room.value_or(kHorizon) + (after ? after->predicted_ttft_s : 0);
-  if (r.waited_s + start <= deadline_s) return std::nullopt;
+  const auto idle = best_then(c, r, nullptr, 0, now);
+  const double after = idle ? idle->predicted_ttft_s : 0;
+  const Need need{static_cast<double>(blocks_needed(r, block_size)), ahead,
+                  hold_s(c, ahead, idle.value_or(Candidate{}))};
+  // When exactly matters only to those who are told to come again.
+  const double left = deadline_s - r.waited_s - after;
+  if (left >= kHorizon || (left >= 0 && room_for_all(c, need, f, left))) return std::nullopt;
+  const double start = room_in_s(c, need, f).value_or(kHorizon) + after;
   return Refusal{
       Error{Errc::resource_exhausted,
             fmt::format("every decode node is full; this request is expected to start in {:.1f} s, more than "
@@ -100,7 +128,7 @@ std::optional<Refusal> Admission::check_wait(const ClusterSnapshot& c, const Req
 }
 
 std::optional<Refusal> Admission::check_speed(const ClusterSnapshot& c, const RequestFeatures& r, Decision& d,
-                                              std::span<const Occupant> all, double limit_s, TimePoint now) {
+                                              const OccupantsOf& all, double limit_s, TimePoint now) {
   // What is on a node now, prefills on their way included, is the most it will be without new ones.
   if (d.chosen.predicted_tpot_s <= limit_s || !lengths_.known()) return std::nullopt;
   const auto idle = best_then(c, r, nullptr, 0, now);

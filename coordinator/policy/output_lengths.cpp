@@ -53,4 +53,11 @@ double OutputLengths::survival(double tokens, double emitted, double limit) cons
   return now > 0 ? std::min(survival(tokens, limit) / now, 1.0) : 0;
 }
 
+double OutputLengths::mean(double limit) const {
+  constexpr int kSteps = 32;
+  double sum = 0;
+  for (int i = 0; i < kSteps; ++i) sum += survival((i + 0.5) / kSteps * limit, limit);
+  return limit * sum / kSteps;
+}
+
 }  // namespace sluice::coordinator

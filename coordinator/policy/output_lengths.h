@@ -21,6 +21,8 @@ class OutputLengths {
   [[nodiscard]] double survival(double tokens, double limit) const;
   /// The chance that one which has `emitted` tokens and still runs is longer than `tokens`.
   [[nodiscard]] double survival(double tokens, double emitted, double limit) const;
+  /// How long an output with this limit is expected to be, in tokens.
+  [[nodiscard]] double mean(double limit) const;
   [[nodiscard]] bool known() const noexcept { return weight_ >= kKnown; }
 
  private:

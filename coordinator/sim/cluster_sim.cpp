@@ -2,123 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
-#include <queue>
 
-#include "common/tightening.h"
-#include "coordinator/policy/fallbacks.h"
-#include "coordinator/sim/sim_nodes.h"
+#include "coordinator/sim/sim.h"
 
 namespace sluice::sim {
-namespace {
 
 using namespace coordinator;
 
-const TimePoint kEpoch{std::chrono::hours(1)};
+namespace {
+
 constexpr double kLeastBurst = 64 << 10;  // bytes; as the sender's meter: smaller bursts tell of latency
-constexpr double kNoticeBytes = 4 << 20;  // after so many its mean has come most of the way to a link's new speed
 
-TimePoint at(double s) { return kEpoch + from_seconds(s); }
-
-enum class What : std::uint8_t {
-  submit,
-  prefill_pass,
-  onto_link,
-  off_link,
-  link_step,
-  look,
-  arrived,
-  decode_run,
-  report_prefill,
-  report_decode
-};
-
-struct Event {
-  double at_s;
-  std::uint64_t order;
-  What what;
-  std::uint32_t who;
-  bool operator>(const Event& o) const { return at_s != o.at_s ? at_s > o.at_s : order > o.order; }
-};
-
-/// A request under way.
-struct Active {
-  std::uint32_t row = 0;  // in the load
-  bool used = false;
-  Candidate k;
-  Measured m;
-  ChoiceReason reason = ChoiceReason::best;
-  double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
-  double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
-  double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder
-  std::size_t sends = 0;                   // profile of what is encoded from now on
-  std::uint32_t output = 0;
-};
-
-class Sim {
- public:
-  Sim(const ClusterSpec& spec, const Load& load, Policy& policy)
-      : spec_(spec), load_(load), policy_(policy), random_(spec.seed * 77 + 5) {}
-
-  Result<SimResult> run();
-
- private:
-  Result<> build();
-  void push(double at_s, What what, std::size_t who) {
-    events_.push({at_s, order_++, what, static_cast<std::uint32_t>(who)});
-  }
-  double vary(double s, double spread) { return spread > 0 ? s * std::exp(spread * random_.normal()) : s; }
-  double told(double measured) { return vary(measured, spec_.measurement_spread); }
-
-  void arrive(std::uint32_t row);
-  bool place(std::uint32_t row);
-  void launch(std::uint32_t row, Decision d);
-  void pump();
-  void submit(std::uint32_t id);
-  void admit_waiting(PrefillSim& n);
-  void kick_prefill(std::size_t p);
-  void prefill_pass(std::size_t p);
-  void ship(std::size_t p, std::uint32_t id, double tokens, bool last, double pass_s);
-  void onto_link(std::uint32_t chunk);
-  void off_link(std::size_t pair, std::uint64_t event);
-  void land(const Chunk& c, double sent_s);
-  void link_step();
-  void look_later(std::size_t p, std::size_t d);
-  void look(std::size_t pair);
-  bool tighten_one(std::uint32_t id, double link_bps);
-  LinkSim& link_of(const Active& a) { return prefills_[a.k.prefill].links[a.k.decode]; }
-  SharedLink::Rate rate_of(std::size_t d) const { return {d == 0 ? first_links_ : spec_.links, spec_.link_bps}; }
-  void end_link_at(std::size_t p, std::size_t d);
-  void arrived(std::uint32_t id);
-  void kick_decode(std::size_t d);
-  void end_run_at(std::size_t d, std::uint32_t steps);
-  void decode_run(std::size_t d);
-  void finish(std::uint32_t id);
-  void report_prefill(std::size_t p);
-  void report_decode(std::size_t d);
-  double slow(std::size_t p) const;
-  double crowding() const { return spec_.cores == 0 ? 1 : std::max(1.0, static_cast<double>(busy_) / spec_.cores); }
-
-  const ClusterSpec& spec_;
-  const Load& load_;
-  Policy& policy_;
-  FastRandom random_;
-  ClusterSnapshot view_;
-  std::deque<PrefillSim> prefills_;  // deque: the schedulers keep references into their node
-  std::deque<DecodeSim> decodes_;
-  std::vector<std::vector<double>> encode_truth_, decode_truth_;  // [node][profile]
-  std::vector<Active> active_;
-  std::vector<std::uint32_t> free_;
-  std::deque<std::uint32_t> waiting_;
-  Chunks chunks_;
-  Timeline first_links_;  // to decode node 0
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::uint64_t order_ = 0;
-  std::uint32_t longest_prompt_ = 0;       // tokens that a prefill node holds; who has more is refused
-  std::size_t unfinished_ = 0, busy_ = 0;  // requests; nodes that compute
-  double now_ = 0;
-  SimResult result_;
-};
+}  // namespace
 
 Result<> Sim::build() {
   const auto check = [&](const std::vector<Hardware>& nodes) -> Result<> {
@@ -189,30 +84,45 @@ double Sim::slow(std::size_t p) const {
   return factor;
 }
 
+RequestFeatures Sim::features(std::uint32_t row) const {
+  const SimRequest& q = load_[row];
+  return {.prompt_tokens = q.prompt_tokens,
+          .max_new_tokens = q.output_tokens,
+          .ttft_slo_s = spec_.slo.ttft_s,
+          .tpot_slo_s = spec_.slo.tpot_s,
+          .waited_s = now_ - q.at_s,
+          .quality_budget = spec_.slo.quality_kl};
+}
+
 void Sim::arrive(std::uint32_t row) {
   result_.requests[row].at_s = static_cast<float>(load_[row].at_s);
-  if (!waiting_.empty() || !place(row)) waiting_.push_back(row);
+  if (waiting_.empty() && place(row)) return;
+  if (may_wait(row, false)) waiting_.push_back(row);
 }
 
 /// Places a request or refuses it; false: it has to wait.
 bool Sim::place(std::uint32_t row) {
-  const SimRequest& q = load_[row];
-  const double waited = now_ - q.at_s;
-  RequestFeatures r{.prompt_tokens = q.prompt_tokens,
-                    .max_new_tokens = q.output_tokens,
-                    .ttft_slo_s = spec_.slo.ttft_s,
-                    .tpot_slo_s = spec_.slo.tpot_s,
-                    .waited_s = waited,
-                    .quality_budget = spec_.slo.quality_kl};
-  if (waited > spec_.max_wait_s || q.prompt_tokens > longest_prompt_ + 1) return true;
+  RequestFeatures r = features(row);
+  if (r.waited_s > spec_.max_wait_s || r.prompt_tokens > longest_prompt_ + 1) return true;
   Placed placed = policy_.decide(view_, r, spec_.max_wait_s, at(now_));
   if (std::holds_alternative<Wait>(placed)) return false;
-  if (auto* d = std::get_if<Decision>(&placed)) launch(row, *d);
+  auto* d = std::get_if<Decision>(&placed);
+  if (d == nullptr) return true;
+  if (admission_.too_slow(view_, r, *d, now_))
+    reject(row);
+  else
+    launch(row, *d);
   return true;
 }
 
+bool Sim::may_wait(std::uint32_t row, bool first) {
+  if (!admission_.too_late(view_, features(row), first, now_)) return true;
+  reject(row);
+  return false;
+}
+
 void Sim::pump() {
-  while (!waiting_.empty() && place(waiting_.front())) waiting_.pop_front();
+  while (!waiting_.empty() && (place(waiting_.front()) || !may_wait(waiting_.front(), true))) waiting_.pop_front();
 }
 
 void Sim::launch(std::uint32_t row, Decision d) {
@@ -242,6 +152,7 @@ void Sim::launch(std::uint32_t row, Decision d) {
   o.predicted_ttft_s = static_cast<float>(a.k.predicted_ttft_s + now_ - q.at_s);
   o.probe = d.reason == ChoiceReason::explore;
   ++unfinished_;
+  decodes_[a.k.decode].held.push_back(id);
   (void)decodes_[a.k.decode].scheduler.admit({.id = RequestId(id),
                                               .tokens = std::vector<TokenId>(q.prompt_tokens),
                                               .computed = q.prompt_tokens - 1,
@@ -325,150 +236,10 @@ void Sim::prefill_pass(std::size_t p) {
   kick_prefill(p);
 }
 
-/// A chunk's KV into encoder and link, layer by layer behind the pass of pass_s that begins now; without overlap a
-/// prompt's, each stage when the one before is through.
-void Sim::ship(std::size_t p, std::uint32_t id, double tokens, bool last, double pass_s) {
-  Active& a = active_[id];
-  PrefillSim& n = prefills_[p];
-  const std::size_t d = a.k.decode;
-  const std::size_t f = a.sends;
-  const double layer = 1.0 / spec_.model.layers;
-  const double behind = spec_.overlap ? layer : 1;
-  const double raw = tokens * spec_.model.kv_bytes_per_token;
-  a.shipped += raw;
-  Chunk c{.id = id, .profile = static_cast<std::uint16_t>(f), .last = last, .raw = raw, .behind = behind};
-  c.bytes = raw / spec_.profiles[f].ratio;
-  c.encode_s = vary(raw / encode_truth_[p][f], spec_.spread);
-  c.decode_s = vary(raw / decode_truth_[d][f], spec_.spread);
-  const double from = std::max(n.encoder_free_s, now_ + pass_s * behind);
-  c.encoded_s = n.encoder_free_s = std::max(from + c.encode_s, now_ + pass_s + c.encode_s * layer);
-  push(from + c.encode_s * behind, What::onto_link, chunks_.take(c));
-}
-
-void Sim::end_link_at(std::size_t p, std::size_t d) {
-  LinkSim& l = prefills_[p].links[d];
-  l.event = order_;
-  push(std::max(now_, l.link.next_end(rate_of(d))), What::off_link, p * decodes_.size() + d);
-}
-
-void Sim::onto_link(std::uint32_t slot) {
-  Chunk& c = chunks_.at(slot);
-  Active& a = active_[c.id];
-  LinkSim& l = link_of(a);
-  c.entered_s = now_;
-  if (a.wire_from_s < 0) a.wire_from_s = now_;
-  l.link.enter(now_, {c.id, slot, vary(c.bytes, spec_.spread)}, rate_of(a.k.decode));
-  if (!l.to_tell) prefills_[a.k.prefill].links_to_tell.push_back(static_cast<std::uint32_t>(a.k.decode));
-  l.to_tell = true;
-  end_link_at(a.k.prefill, a.k.decode);
-  look_later(a.k.prefill, a.k.decode);
-}
-
-void Sim::off_link(std::size_t pair, std::uint64_t event) {
-  const std::size_t p = pair / decodes_.size();
-  const std::size_t d = pair % decodes_.size();
-  LinkSim& l = prefills_[p].links[d];
-  if (l.event != event) return;
-  const Chunk c = chunks_.give(l.link.leave(now_, rate_of(d)).chunk);
-  if (!l.link.idle()) end_link_at(p, d);
-  // The last layer leaves no sooner than it is encoded.
-  land(c, std::max(now_, c.encoded_s + (now_ - c.entered_s) / spec_.model.layers));
-  if (!active_[c.id].m.mixed) meter(prefills_[p].encode_bps[c.profile], c.raw / c.encode_s);
-}
-
-/// Links have another speed from now on.
-void Sim::link_step() {
-  for (std::size_t p = 0; p < prefills_.size(); ++p)
-    for (std::size_t d = 0; d < decodes_.size(); ++d)
-      if (!prefills_[p].links[d].link.idle()) look_later(p, d);
-}
-
-/// A sender knows a link's speed once some bytes have gone over it, or once those under way are overdue.
-void Sim::look_later(std::size_t p, std::size_t d) {
-  LinkSim& l = prefills_[p].links[d];
-  if (!policy_.changes_in_transfer() || l.look_due) return;
-  const SharedLink::Rate r = rate_of(d);
-  const double overdue_s = spec_.encode_ahead_s / kCollapsedShare + kPatienceS;
-  l.look_due = true;
-  push(now_ + std::min(kNoticeBytes / (r.timeline.at(now_) * r.bps), overdue_s), What::look, p * decodes_.size() + d);
-}
-
-void Sim::look(std::size_t pair) {
-  const std::size_t p = pair / decodes_.size();
-  const std::size_t d = pair % decodes_.size();
-  LinkSim& l = prefills_[p].links[d];
-  const SharedLink::Rate r = rate_of(d);
-  l.look_due = false;
-  l.link.advance(now_, r);
-  bool changed = false;
-  for (const std::uint32_t id : l.link.requests()) changed |= tighten_one(id, r.timeline.at(now_) * r.bps);
-  if (changed) end_link_at(p, d);
-}
-
-/// As a prefill node: what is not encoded yet, all but a short while's bytes, goes on under the profile that tighten()
-/// says.
-bool Sim::tighten_one(std::uint32_t id, double link_bps) {
-  Active& a = active_[id];
-  if (a.m.mixed || link_bps >= kCollapsedShare * a.planned_bps) return false;
-  const auto [p, d] = std::pair(a.k.prefill, a.k.decode);
-  const auto others = fallbacks(view_, {.quality_budget = spec_.slo.quality_kl}, a.k);
-  std::vector<Way> ways;
-  const auto add = [&](std::size_t f) {
-    const ProfileSpeed& s = view_.prefills[p].profiles[f];
-    ways.push_back({std::min(s.encode_bps, view_.decodes[d].profiles[f].decode_bps), s.ratio});
-  };
-  add(a.k.profile);
-  for (const std::size_t f : others) add(f);
-  PrefillSim& n = prefills_[p];
-  SharedLink& l = n.links[d].link;
-  const double own = l.backlog_bytes(id);
-  const double all = l.backlog_bytes();
-  const double ahead = std::min({all, spec_.encode_ahead_s * a.planned_bps, spec_.encode_ahead_bytes});
-  const double keep = own * ahead / all;
-  const double not_computed = a.k.raw_bytes - a.shipped;
-  const std::size_t way =
-      tighten({.planned_bps = a.planned_bps,
-               .link_bps = link_bps,
-               .ahead_bytes = ahead,
-               .raw_left = not_computed + (own - keep) * ways[0].ratio,
-               .compute_left_s = n.rate > 0 ? not_computed / spec_.model.kv_bytes_per_token / n.rate : 0},
-              ways);
-  if (way == 0) return false;
-  a.m.mixed = true;
-  a.sends = others[way - 1];
-  ++result_.tightened;
-  for (const auto& s : l.shrink(now_, id, keep, ways[0].ratio / ways[way].ratio, rate_of(d))) {
-    Chunk& c = chunks_.at(s.chunk);
-    const double share = std::min(1.0, s.bytes / c.bytes);
-    const double encode_s = share * c.raw / encode_truth_[p][a.sends];
-    n.encoder_free_s = std::max(n.encoder_free_s, now_) + encode_s;
-    c.encoded_s = n.encoder_free_s;
-    c.encode_s = (1 - share) * c.encode_s + encode_s;
-    c.decode_s = (1 - share) * c.decode_s + share * c.raw / decode_truth_[d][a.sends];
-    c.bytes -= s.bytes * (1 - ways[0].ratio / ways[way].ratio);
-  }
-  return true;
-}
-
-/// The decoder takes chunks of all links one after another, each from when its first layer is there.
-void Sim::land(const Chunk& c, double sent_s) {
-  Active& a = active_[c.id];
-  DecodeSim& n = decodes_[a.k.decode];
-  const double first_s = c.entered_s + (sent_s - c.entered_s) * c.behind;
-  n.decoder_free_s = std::max(n.decoder_free_s, first_s) + c.decode_s;
-  a.ready_s = std::max({a.ready_s, n.decoder_free_s, sent_s + c.decode_s * c.behind});
-  a.wire_to_s = sent_s;
-  a.m.encode_s += c.encode_s;
-  a.m.decode_s += c.decode_s;
-  a.m.raw_bytes += c.raw;
-  a.m.wire_bytes += c.bytes;
-  if (!a.m.mixed) meter(n.decode_bps[c.profile], c.raw / c.decode_s);
-  if (c.last) push(std::max(a.ready_s, now_) + spec_.rtt_s, What::arrived, c.id);
-}
-
 void Sim::arrived(std::uint32_t id) {
   Active& a = active_[id];
   a.ready_s = now_;
+  a.decodes = true;
   a.m.exposed_s = now_ - a.computed_s;
   a.m.wire_s = a.wire_to_s - a.wire_from_s;
   SharedLink& l = link_of(a).link;
@@ -556,6 +327,8 @@ void Sim::finish(std::uint32_t id) {
   const SimRequest& q = load_[a.row];
   (void)decodes_[a.k.decode].scheduler.finish(RequestId(id));
   --decodes_[a.k.decode].ready;
+  std::erase(decodes_[a.k.decode].held, id);
+  admission_.ended(a);
   Outcome& o = result_.requests[a.row];
   const double first = a.first_s + spec_.message_s;
   o.ttft_s = static_cast<float>(first - q.at_s);
@@ -666,8 +439,6 @@ Result<SimResult> Sim::run() {
   result_.changes = policy_.placement().changes();
   return std::move(result_);
 }
-
-}  // namespace
 
 Result<SimResult> simulate(const ClusterSpec& spec, const Load& load, Policy& policy) {
   return Sim(spec, load, policy).run();

@@ -1,7 +1,7 @@
 #pragma once
-// Discrete-event simulation of a cluster that serves a load: the daemons' own placement, controller and batch scheduler
-// decide; computation, codecs and links take the time their descriptions say. Single-threaded and deterministic: the
-// same load, cluster, policy and seed give the same result.
+// Discrete-event simulation of a cluster that serves a load: the daemons' own placement, controller, admission and
+// batch scheduler decide; computation, codecs and links take the time their descriptions say. Single-threaded and
+// deterministic: the same load, cluster, policy and seed give the same result.
 //
 // A prompt is computed in chunks by its prefill node's scheduler. A chunk's KV goes layer by layer through encoder and
 // decoder, each busy with one chunk after another, and between them over a link that requests share. The decode node's
@@ -42,6 +42,9 @@ struct ClusterSpec {
   double measurement_spread = 0;  // of what nodes say they measured, besides
   std::uint32_t block_size = 16, max_seqs = 256, max_batch_tokens = 2048, prefill_chunk = 512;
   double max_wait_s = 30;
+  bool admission = true;  // refuses early what is not expected to start, or to be decoded, in time; as the daemons
+  double max_tpot_s = 0;  // the slowest TPOT worth admitting; 0: any
+  std::uint32_t max_waiting = 1024;
   // What a prefill node encodes ahead of a link: so many seconds of its speed, and at most so many bytes.
   double encode_ahead_s = 0.05, encode_ahead_bytes = 48 << 20;
   bool overlap = true;      // false: encoding, sending and decoding of a prompt follow each other after its computation
@@ -55,6 +58,7 @@ struct Outcome {
   float at_s = 0, ttft_s = -1, tpot_s = 0, e2e_s = 0, predicted_ttft_s = 0;
   std::uint16_t profile = 0, prefill = 0, decode = 0;
   bool met = false, probe = false;
+  bool rejected = false;  // refused early, by admission's forecast
   double raw_bytes = 0, wire_bytes = 0;
 };
 

@@ -179,6 +179,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   double link_gbps = c.link_bps * 8e-9;
   double ttft_ms = 1000;
   double tpot_ms = 50;
+  double max_tpot_ms = 0;
   r.note("name");
   r.note("about");
   r.note("jitter");
@@ -199,6 +200,9 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   r.number("spread", c.spread, kSpread);
   r.number("measurement_spread", c.measurement_spread, kSpread);
   r.number("max_wait_s", c.max_wait_s, kFrom0);
+  r.flag("admission", c.admission);
+  r.number("max_tpot_ms", max_tpot_ms, kFrom0);
+  r.count("max_waiting", c.max_waiting, {0, 1e9});
   r.number("slo_ttft_ms", ttft_ms, kAbove0);
   r.number("slo_tpot_ms", tpot_ms, kAbove0);
   r.number("quality_kl", c.slo.quality_kl, kFrom0);
@@ -230,6 +234,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   c.link_bps = link_gbps * 1e9 / 8;
   c.slo.ttft_s = ttft_ms * 1e-3;
   c.slo.tpot_s = tpot_ms * 1e-3;
+  c.max_tpot_s = max_tpot_ms * 1e-3;
   c.seed = seed;
   l.seed = seed * 1000003 + 17;
   return s;
@@ -267,6 +272,8 @@ Result<Experiment> parse_experiment(const json& j) {
     return fail(Errc::data_corrupt, "an experiment needs 'base', 'scenarios' and 'policies'");
   Experiment e;
   e.base = j["base"];
+  // Policies are compared on all that comes: who has others refused would look fast. A scenario may ask for it.
+  if (!e.base.contains("admission")) e.base["admission"] = false;
   for (const auto& s : j["scenarios"]) {
     if (!s.is_object() || !s.contains("name") || !s["name"].is_string())
       return fail(Errc::data_corrupt, "each scenario needs a 'name'");

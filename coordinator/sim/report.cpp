@@ -30,6 +30,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   for (const Outcome& o : r.requests) {
     if (o.ttft_s < 0) {
       ++s.refused;
+      s.rejected += o.rejected ? 1 : 0;
       continue;
     }
     ttft.push_back(o.ttft_s);
@@ -66,6 +67,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
 nlohmann::json to_json(const Summary& s) {
   return {{"requests", s.requests},
           {"refused", s.refused},
+          {"rejected", s.rejected},
           {"ttft_ms",
            {{"mean", s.ttft_mean_s * 1e3},
             {"p50", s.ttft_p50_s * 1e3},

@@ -11,7 +11,7 @@
 namespace sluice::sim {
 
 struct Summary {
-  std::size_t requests = 0, refused = 0;
+  std::size_t requests = 0, refused = 0, rejected = 0;  // rejected: those of the refused that admission refused early
   double ttft_mean_s = 0, ttft_p50_s = 0, ttft_p90_s = 0, ttft_p99_s = 0;
   double tpot_p50_s = 0, tpot_p99_s = 0, e2e_mean_s = 0, e2e_p50_s = 0, e2e_p99_s = 0;
   double attainment = 0;     // of all requests, refused ones included

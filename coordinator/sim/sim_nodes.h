@@ -7,6 +7,7 @@
 #include <deque>
 #include <vector>
 
+#include "coordinator/policy/placement.h"
 #include "coordinator/sim/shared_link.h"
 #include "engine/policy/scheduler.h"
 
@@ -14,11 +15,28 @@ namespace sluice::sim {
 
 inline constexpr double kMeter = 0.3;  // EWMA weight of what nodes measure of themselves
 
+/// The policies' clock at a time of the simulation.
+inline TimePoint at(double s) { return TimePoint(std::chrono::hours(1)) + from_seconds(s); }
+
 inline void meter(double& figure, double sample) { figure = figure > 0 ? figure + kMeter * (sample - figure) : sample; }
 inline void meter(double& figure, double sample, std::uint32_t times) {
   const double weight = times == 1 ? kMeter : 1 - std::pow(1 - kMeter, times);
   figure = figure > 0 ? figure + weight * (sample - figure) : sample;
 }
+
+/// A request under way.
+struct Active {
+  std::uint32_t row = 0;  // in the load
+  bool used = false, decodes = false;
+  coordinator::Candidate k;
+  coordinator::Measured m;
+  coordinator::ChoiceReason reason = coordinator::ChoiceReason::best;
+  double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
+  double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
+  double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder
+  std::size_t sends = 0;                   // profile of what is encoded from now on
+  std::uint32_t output = 0;
+};
 
 /// A chunk on its way from encoder to decoder.
 struct Chunk {
@@ -78,6 +96,7 @@ struct DecodeSim {
   engine::BlockAllocator blocks;
   engine::Scheduler scheduler;
   std::vector<engine::Work> running;
+  std::vector<std::uint32_t> held;  // requests with a place here, arrived or on their way
   StepRun run;
   std::size_t ready = 0;  // sequences whose KV is here
   double decoder_free_s = 0, step_s = 0, batch = 0;

@@ -151,6 +151,7 @@ Seen predicted(const Load& load) {
   OutputLengths lengths;
   const DecodeView node{.usable = true, .total_blocks = 1U << 20, .max_seqs = static_cast<std::uint32_t>(load.seats)};
   std::vector<Occupant> all;
+  const OccupantsOf of = [&](std::size_t) { return std::span<const Occupant>(all); };
   return simulate(
       load,
       [&](double now, const auto& on_the_way, const auto& running) {
@@ -159,13 +160,13 @@ Seen predicted(const Load& load) {
           all.push_back({.emitted = l.length - (l.ends - now) / load.step_s, .limit = 1000, .tpot_s = load.step_s});
         for (const Leg& l : on_the_way)
           all.push_back({.limit = 1000, .starts_in_s = l.arrives - now, .tpot_s = load.step_s, .holds = false});
-        return Forecast(lengths, all).room(node, 0, load.prefill_s, 0, 1);
+        return Forecast(lengths, of).room(node, 0, load.prefill_s, 0, 1);
       },
       [&](const Leg& l) { lengths.observe(l.length, l.length < 1000); });
 }
 
-Occupant decoding(std::size_t node, double blocks, double emitted, double limit = 1000) {
-  return {.node = node, .blocks = blocks, .emitted = emitted, .limit = limit, .tpot_s = 0.02};
+Occupant decoding(double blocks, double emitted, double limit = 1000) {
+  return {.blocks = blocks, .emitted = emitted, .limit = limit, .tpot_s = 0.02};
 }
 
 }  // namespace
@@ -200,13 +201,15 @@ TEST_CASE("output lengths: what was seen, with those that were cut off counted a
 
 TEST_CASE("a forecast counts what runs by its chance to run still, and prefills when they arrive") {
   const OutputLengths l = learned();
-  const std::vector<Occupant> all{
-      decoding(0, 10, 0),
-      decoding(0, 20, 900),
-      decoding(1, 5, 0),
-      {.node = 0, .blocks = 7, .limit = 1000, .starts_in_s = 3, .tpot_s = 0.02},
-      {.node = 0, .blocks = 9, .limit = 1000, .starts_in_s = 3, .tpot_s = 0.02, .holds = false}};
-  const Forecast f(l, all);
+  const std::vector<std::vector<Occupant>> all{
+      {decoding(10, 0),
+       decoding(20, 900),
+       {.blocks = 7, .limit = 1000, .starts_in_s = 3, .tpot_s = 0.02},
+       {.blocks = 9, .limit = 1000, .starts_in_s = 3, .tpot_s = 0.02, .holds = false}},
+      {decoding(5, 0)},
+      {}};
+  const OccupantsOf of = [&](std::size_t node) { return std::span<const Occupant>(all[node]); };
+  const Forecast f(l, of);
   CHECK(f.at(0, 0).blocks == 37);
   CHECK(f.at(0, 0).blocks_var == 0);
   CHECK(f.at(0, 3).seqs ==
@@ -259,8 +262,9 @@ TEST_CASE("a request that must wait is refused only when its turn is expected to
   auto r = test::request();
   r.prompt_tokens = 100;
   r.max_new_tokens = 60;  // 10 blocks
-  std::vector<Occupant> all;
-  for (int i = 0; i < 10; ++i) all.push_back(decoding(0, 10, 15.0 * i));
+  std::vector<Occupant> on;
+  for (int i = 0; i < 10; ++i) on.push_back(decoding(10, 15.0 * i));
+  const OccupantsOf all = [&](std::size_t) { return std::span<const Occupant>(on); };
 
   CHECK_FALSE(a.check_wait(c, r, all, {}, 0.01, kNow));  // nothing is known yet: no refusals on a guess
   Lengths draw{std::mt19937_64(1)};
@@ -272,12 +276,18 @@ TEST_CASE("a request that must wait is refused only when its turn is expected to
   CHECK(late->retry_after_s >= 1);
   CHECK(late->retry_after_s <= 5);
   // Others before it in the queue take what comes free first.
-  const auto behind = a.check_wait(c, r, all, {.blocks = 400, .seqs = 40}, 0.01, kNow);
+  const Ahead few{.blocks = 80, .seqs = 8, .limits = 8 * 1000};
+  const Ahead queue{.blocks = 400, .seqs = 40, .limits = 40 * 1000};
+  const auto behind = a.check_wait(c, r, all, queue, 0.01, kNow);
   REQUIRE(behind);
   CHECK(behind->retry_after_s > late->retry_after_s);
-  CHECK(a.check_wait(c, r, all, {.blocks = 80, .seqs = 8}, 1.5, kNow));
+  CHECK(a.check_wait(c, r, all, few, 1.5, kNow));
   r.waited_s = 29.9;
-  CHECK(a.check_wait(c, r, all, {.blocks = 80, .seqs = 8}, 30, kNow));
+  CHECK(a.check_wait(c, r, all, few, 30, kNow));
+  // A queue of four times what the node holds: each of them stays for some 200 tokens of 10 ms.
+  r.waited_s = 0;
+  CHECK(a.check_wait(c, r, all, queue, 4, kNow));
+  CHECK_FALSE(a.check_wait(c, r, all, queue, 30, kNow));
 }
 
 TEST_CASE("a request that must be decoded fast is refused where that will not be, and not before") {
@@ -298,9 +308,10 @@ TEST_CASE("a request that must be decoded fast is refused where that will not be
     const Placed placed = p.decide(c, r, 1e6, kNow);
     REQUIRE(std::holds_alternative<Decision>(placed));
     Decision choice = std::get<Decision>(placed);
-    return a.check_speed(c, r, choice, all, limit, kNow);
+    const OccupantsOf of = [&](std::size_t) { return std::span<const Occupant>(all); };
+    return a.check_speed(c, r, choice, of, limit, kNow);
   };
-  const std::vector<Occupant> young(100, decoding(0, 10, 0));
+  const std::vector<Occupant> young(100, decoding(10, 0));
   const std::vector<Occupant> old(100, Occupant{.blocks = 10, .emitted = 149.9, .limit = 150, .tpot_s = 0.02});
   const auto refused = asked(young, 0.1);
   REQUIRE(refused);

@@ -15,10 +15,12 @@ TEST_CASE("a summary counts refused requests against attainment") {
                           .e2e_s = 1,
                           .predicted_ttft_s = 0.1F * static_cast<float>(i),
                           .met = i > 0 && i < 6,
+                          .rejected = i == 0,
                           .raw_bytes = 100,
                           .wire_bytes = 25});
   const Summary s = summarize(r, 5);
   CHECK(s.refused == 1);
+  CHECK(s.rejected == 1);
   CHECK(s.attainment == Approx(0.5));
   CHECK(s.goodput_per_s == Approx(0.5));
   CHECK(s.goodput_per_node_s == Approx(0.1));
