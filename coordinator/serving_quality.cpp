@@ -81,13 +81,19 @@ void Serving::on_probe_result(const NodeId& node, const json& body) {
 }
 
 json Serving::save_state() const {
-  return {{"policy", placement_.save()}, {"slo", slos_.to_json()}, {"quality", quality_.save()}};
+  return {{"policy", placement_.save()},
+          {"outputs", admission_.lengths().save()},
+          {"slo", slos_.to_json()},
+          {"quality", quality_.save()}};
 }
 
 void Serving::load_state(const json& state) {
   if (state.contains("slo"))
     if (auto r = slos_.restore(state["slo"]); !r) log::warn("SLO classes not used", {{"why", r.error().message}});
   if (state.contains("quality")) quality_.load(state["quality"], clock_.now());
+  if (state.contains("outputs"))
+    if (auto r = admission_.lengths().load(state["outputs"]); !r)
+      log::warn("output lengths not used", {{"why", r.error().message}});
   if (!state.contains("policy")) return;
   if (auto r = placement_.load(state["policy"], clock_.now()); !r)
     log::warn("learned state not used", {{"why", r.error().message}});

@@ -64,6 +64,7 @@ class Admission {
   explicit Admission(Placement& placement) : placement_(placement) {}
 
   void observe_output(double tokens, bool by_itself) { lengths_.observe(tokens, by_itself); }
+  [[nodiscard]] OutputLengths& lengths() noexcept { return lengths_; }
   [[nodiscard]] const OutputLengths& lengths() const noexcept { return lengths_; }
 
   /// For a request that no decode node has room for now. Nothing: let it wait.

@@ -1,7 +1,9 @@
-// What model and controller learned, as JSON: by name, so that it fits whatever nodes are there after a restart.
+// What model, controller and admission learned, as JSON: by name, so that it fits whatever nodes are there after a
+// restart.
 #include <nlohmann/json.hpp>
 
 #include "coordinator/policy/latency_model.h"
+#include "coordinator/policy/output_lengths.h"
 #include "coordinator/policy/placement.h"
 #include "coordinator/policy/profile_controller.h"
 
@@ -11,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr double kDoubt = 0.5;  // of the prior's spread: an earlier run's figures are good, not certain
+constexpr int kOutputsVersion = 1;  // another width of its buckets is another version
+constexpr double kDoubt = 0.5;      // of the prior's spread: an earlier run's figures are good, not certain
 
 json estimate_json(const Estimate& e) { return {{"value", e.value()}, {"var", e.var()}, {"count", e.count()}}; }
 
@@ -201,6 +204,26 @@ Result<> Placement::load(const json& j, TimePoint now) {
   latency_.load(child(j, "latency"), now);
   controller_.load(child(j, "controller"), now);
   latency_.load(json::object(), now);  // sizes its tables for names only the controller knew
+  return {};
+}
+
+json OutputLengths::save() const { return {{"version", kOutputsVersion}, {"ended", ended_}, {"left", left_}}; }
+
+Result<> OutputLengths::load(const json& j) {
+  if (!j.is_object() || number(j, "version") != kOutputsVersion)
+    return fail(Errc::unsupported, "the output lengths are not of version {}", kOutputsVersion);
+  std::array<double, kBuckets> ended{}, left{};
+  bool sound = j.contains("ended") && j.contains("left") && read_fit(j["ended"], ended) && read_fit(j["left"], left);
+  double weight = 0;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    sound &= ended[i] >= 0 && ended[i] <= left[i];
+    weight += left[i];
+  }
+  if (!sound || weight > kMemory * 1.001) return fail(Errc::data_corrupt, "the output lengths are damaged");
+  ended_ = ended;
+  left_ = left;
+  weight_ = weight;
+  rebuild();
   return {};
 }
 

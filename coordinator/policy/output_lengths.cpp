@@ -6,7 +6,6 @@
 namespace sluice::coordinator {
 namespace {
 
-constexpr double kMemory = 1000;    // outputs
 constexpr double kPriorWeight = 4;  // outputs that the prior counts for
 
 }  // namespace

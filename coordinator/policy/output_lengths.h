@@ -7,6 +7,9 @@
 // limit is as likely. Pure; not thread-safe.
 #include <array>
 #include <cstddef>
+#include <nlohmann/json_fwd.hpp>
+
+#include "common/result.h"
 
 namespace sluice::coordinator {
 
@@ -24,8 +27,12 @@ class OutputLengths {
   /// How long an output with this limit is expected to be, in tokens.
   [[nodiscard]] double mean(double limit) const;
   [[nodiscard]] bool known() const noexcept { return weight_ >= kKnown; }
+  /// What was seen, for a file; and back. A state of another version, or a damaged one, is refused whole.
+  [[nodiscard]] nlohmann::json save() const;
+  [[nodiscard]] Result<> load(const nlohmann::json& j);
 
  private:
+  static constexpr double kMemory = 1000;  // outputs
   static constexpr std::size_t kBuckets = 128;
   static constexpr double kPerOctave = 8;  // buckets for each doubling of (tokens + 1)
   [[nodiscard]] static double position(double tokens);

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/policy/output_lengths.h"
 #include "coordinator/policy/placement.h"
 #include "tests/coordinator_policy/fixture.h"
 
@@ -77,4 +78,38 @@ TEST_CASE("a state of another version or with damaged parts is survived") {
   const Decision d = decide(p, test::cluster(1, 1));
   CHECK(std::isfinite(d.chosen.predicted_ttft_s));
   CHECK(d.chosen.predicted_ttft_s > 0);
+}
+
+TEST_CASE("how long outputs are survives a restart, and a state of another version or a damaged one changes nothing") {
+  OutputLengths before;
+  for (int i = 0; i < 2000; ++i) before.observe(20 + i % 300, i % 4 != 0);
+  const auto saved = nlohmann::json::parse(before.save().dump());
+  OutputLengths after;
+  REQUIRE(after.load(saved));
+  CHECK(after.known());
+  for (double n = 0; n < 400; n += 7) CHECK(after.survival(n, 500) == Approx(before.survival(n, 500)).epsilon(1e-9));
+  before.observe(100, true);
+  after.observe(100, true);
+  CHECK(after.survival(90, 500) == Approx(before.survival(90, 500)).epsilon(1e-9));
+
+  const double was = after.survival(90, 500);
+  auto broken = [&](const char* key, const nlohmann::json& value) {
+    auto j = saved;
+    j[key] = value;
+    return after.load(j);
+  };
+  const auto other = broken("version", 2);
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == Errc::unsupported);
+  CHECK_FALSE(after.load(nlohmann::json::parse("[]")));
+  for (const char* key : {"ended", "left"})
+    for (const auto& value :
+         {nlohmann::json(3), nlohmann::json::parse("[1,2]"), nlohmann::json(nullptr),
+          nlohmann::json(std::vector<double>(128, -1)), nlohmann::json(std::vector<double>(128, 1e9)),
+          nlohmann::json(std::vector<std::string>(128, "1"))}) {
+      const auto r = broken(key, value);
+      REQUIRE_FALSE(r);
+      CHECK(r.error().code == Errc::data_corrupt);
+    }
+  CHECK(after.survival(90, 500) == was);
 }

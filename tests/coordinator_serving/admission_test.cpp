@@ -75,6 +75,17 @@ TEST_CASE("before outputs were seen nobody is refused on a guess") {
   CHECK(f.early("room") == 0);
 }
 
+TEST_CASE("a coordinator that comes back forecasts from what it saw before") {
+  Full before;
+  before.load(0);
+  Full f;
+  f.b.serving.load_state(before.b.serving.save_state());
+  for (int i = 0; i < 8; ++i) f.begin();
+  const auto hasty = f.b.start(within(std::chrono::milliseconds(5)));
+  REQUIRE(f.b.until([&] { return hasty->over(); }));
+  CHECK(f.early("room") == 1);
+}
+
 TEST_CASE("a request that says how fast it must be decoded is not computed when it cannot be") {
   Full f;
   f.load(6);  // of a node that says nothing of its speed: 7.5 ms a step and 2.5 ms for each sequence
