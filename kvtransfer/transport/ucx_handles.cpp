@@ -11,6 +11,20 @@ Result<> check(ucs_status_t status, const char* what) {
   return std::unexpected(to_error(status, what));
 }
 
+/// What `print` writes into a file.
+template <class Print>
+std::string printed(Print print) {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* f = open_memstream(&text, &size);
+  if (!f) return {};
+  print(f);
+  (void)std::fclose(f);
+  std::string out(text, size);
+  std::free(text);
+  return out;
+}
+
 }  // namespace
 
 Error to_error(ucs_status_t status, std::string what) {
@@ -46,6 +60,10 @@ Result<Context> Context::create(const Config& config) {
   Context context;
   context.handle_.reset(c);
   return context;
+}
+
+std::string Context::info() const {
+  return printed([this](std::FILE* f) { ucp_context_print_info(handle_.get(), f); });
 }
 
 Result<Worker> Worker::create(const Context& context) {
@@ -113,15 +131,7 @@ Request Endpoint::close() {
 }
 
 std::string Endpoint::info() const {
-  char* text = nullptr;
-  std::size_t size = 0;
-  std::FILE* f = open_memstream(&text, &size);
-  if (!f) return {};
-  ucp_ep_print_info(handle_, f);
-  (void)std::fclose(f);
-  std::string out(text, size);
-  std::free(text);
-  return out;
+  return printed([this](std::FILE* f) { ucp_ep_print_info(handle_, f); });
 }
 
 }  // namespace sluice::kv::ucx

@@ -33,6 +33,8 @@ class Config {
 class Context {
  public:
   [[nodiscard]] static Result<Context> create(const Config& config);
+  /// UCX's text about its transports and devices.
+  [[nodiscard]] std::string info() const;
   [[nodiscard]] ucp_context_h get() const noexcept { return handle_.get(); }
 
  private:

@@ -25,18 +25,23 @@ constexpr std::uint64_t kTurnsPerPoll = 64;         // how often busy turns look
 constexpr std::uint64_t kListenerTag = 1ULL << 63;  // epoll tags: listeners, else connections by id
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
 
-bool lists(const std::string& tls, std::string_view name) {
-  std::istringstream in(tls);
-  for (std::string t; std::getline(in, t, ',');)
-    if (t == name) return true;
-  return false;
+/// Names apart from each other by commas.
+std::vector<std::string> names(const std::string& list) {
+  std::vector<std::string> out;
+  std::istringstream in(list);
+  for (std::string n; std::getline(in, n, ',');)
+    if (!n.empty()) out.push_back(n);
+  return out;
 }
 
+bool contains(const std::vector<std::string>& all, std::string_view name) {
+  return std::ranges::find(all, name) != all.end();
+}
+
+bool lists(const std::string& tls, std::string_view name) { return contains(names(tls), name); }
+
 bool names_faster_than_tcp(const std::string& tls) {
-  std::istringstream in(tls);
-  for (std::string t; std::getline(in, t, ',');)
-    if (t != "tcp" && t != "self") return true;
-  return false;
+  return std::ranges::any_of(names(tls), [](const std::string& t) { return t != "tcp" && t != "self"; });
 }
 
 Result<ucx::Config> configure(const UcxOptions& o) {
@@ -59,6 +64,37 @@ Result<ucx::Config> configure(const UcxOptions& o) {
   SLUICE_ASSIGN(auto config, ucx::Config::read());
   for (const auto& [name, value] : set) SLUICE_TRY(config.set(name, value));
   return config;
+}
+
+/// The devices by which the listed transports reach other machines, where only those of `names` may be used. From UCX's
+/// own text: "#      resource 1  :  md 1  dev 1  flags -- tcp/eth0" gives "eth0".
+Result<std::vector<std::string>> network_devices(UcxOptions o, const std::string& names) {
+  o.net_devices = names;
+  SLUICE_ASSIGN(const auto config, configure(o));
+  SLUICE_ASSIGN(const auto context, ucx::Context::create(config));
+  std::vector<std::string> out;
+  std::istringstream in(context.info());
+  for (std::string line; std::getline(in, line);) {
+    const auto slash = line.rfind('/');
+    if (line.find(" resource ") == std::string::npos || slash == std::string::npos) continue;
+    const std::string transport = line.substr(0, slash).substr(line.rfind(' ', slash) + 1);
+    const std::string device = line.substr(slash + 1);
+    const bool local = device.starts_with("memory") || transport.starts_with("cuda") || transport.starts_with("rocm");
+    if (!local && !contains(out, device)) out.push_back(device);
+  }
+  return out;
+}
+
+/// UCX only warns of a device that is not there, and starts without it: such a node would look ready and reach nobody.
+Result<> check_devices(const UcxOptions& o) {
+  for (std::string name : names(o.net_devices)) {
+    if (name.starts_with('^')) name.erase(0, 1);  // all but those that follow
+    if (const auto found = network_devices(o, name); found && !found->empty()) continue;
+    SLUICE_ASSIGN(const auto known, network_devices(o, "all"));
+    return fail(Errc::invalid_argument, "no network device '{}' is here for the transports '{}', but: {}", name, o.tls,
+                known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+  }
+  return {};
 }
 
 /// The transport and device of the lane that carries active messages, from UCX's own text:
@@ -465,6 +501,7 @@ Result<std::unique_ptr<Transport>> make_ucx_transport(const UcxOptions& o, Trans
   SLUICE_ASSIGN(const PortRange ports, parse_port_range(!o.port_range.empty() ? o.port_range
                                                         : from_env            ? from_env
                                                                               : ""));
+  SLUICE_TRY(check_devices(o));
   SLUICE_ASSIGN(const auto config, configure(o));
   SLUICE_ASSIGN(auto context, ucx::Context::create(config));
   SLUICE_ASSIGN(auto worker, ucx::Worker::create(context));

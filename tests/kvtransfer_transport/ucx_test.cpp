@@ -192,6 +192,34 @@ TEST_CASE("a transport list that UCX cannot satisfy is an error, not a fallback"
   CHECK_FALSE(t);
 }
 
+// UCX only warned: the node registered as ready and reached nobody.
+TEST_CASE("a network device that is not there is refused by name, with those that are") {
+  RecordingHandler h;
+  for (const char* devices : {"nic7", "lo,nic7", "nic7,lo", "^nic7"}) {
+    CAPTURE(devices);
+    const auto t = make_ucx_transport(UcxOptions{.net_devices = devices}, h);
+    REQUIRE_FALSE(t);
+    CHECK(t.error().code == Errc::invalid_argument);
+    CHECK(t.error().message.find("'nic7'") != std::string::npos);
+    CHECK(t.error().message.find("lo") != std::string::npos);
+  }
+  // A device of another kind is none for these transports.
+  CHECK_FALSE(make_ucx_transport(UcxOptions{.tls = "posix,self,tcp", .net_devices = "memory"}, h));
+
+  for (const char* devices : {"", "all", "lo"}) {
+    CAPTURE(devices);
+    RecordingHandler ha, hb;
+    const UcxOptions o{.net_devices = devices};
+    const auto a = make_ucx_transport(o, ha);
+    const auto b = make_ucx_transport(o, hb);
+    REQUIRE(a);
+    REQUIRE(b);
+    const ConnId c = (*a)->connect((*b)->listen("127.0.0.1:0").value()).value();
+    (*a)->send(c, {1, bytes_of("hello"), {}}, [](Result<>) {});
+    REQUIRE(hb.wait([&] { return hb.messages.size() == 1; }));
+  }
+}
+
 TEST_CASE("a node whose connection got TCP although shared memory was asked for counts it, by peer") {
   // The transport reported it and no daemon listened: KV crossed the kernel for a whole day and nothing said so.
   const std::string dialled = GENERATE(as<std::string>{}, "posix,tcp,self", "tcp,self");
