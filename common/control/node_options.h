@@ -64,7 +64,8 @@ inline void add_node_options(CLI::App& app, NodeOptions& o) {
       ->capture_default_str()
       ->check(CLI::Range(10, 1000));
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
 }
 
 }  // namespace sluice::control
