@@ -44,6 +44,7 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
          {"decode_node", placed ? json(s.decode.value()) : json(nullptr)},
          {"mode", s.colocated ? "colocated" : "split"},
          {"profile", !placed ? json(nullptr) : json(s.colocated ? "none" : s.profile)},
+         {"changed_to", s.change ? json(s.change->to) : json(nullptr)},
          {"reason", placed ? name(s.reason) : unplaced_reason(s)},
          {"error", error_json(s.error)},
          {"considered", s.considered},

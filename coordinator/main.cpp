@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
   double max_tpot_ms = 0;
+  bool no_profile_changes = false;
   app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
                  "Candidates whose predicted cost differs by less than this share are equal: the better quality wins")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--no-profile-changes", no_profile_changes,
+               "Keep a request's KV profile even when its link gives way while KV is sent");
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1e6));
@@ -84,6 +87,7 @@ int main(int argc, char** argv) {
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
     s.max_tpot_s = max_tpot_ms * 1e-3;
+    s.profile_changes = !no_profile_changes;
     s.quality.seed = s.controller.seed;
     return coordinator::run_app(o);
   });

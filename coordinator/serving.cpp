@@ -164,6 +164,7 @@ void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decisi
   s->prefill_tokens = s->features.prompt_tokens - 1;
   s->prefill_reported = false;
   s->blocks = blocks_needed(s->features, c.decodes[k.decode].block_size);
+  offer_fallbacks(*s, c);
   remember_bits(*s);
   reserve(s);
 }
@@ -205,6 +206,8 @@ void Serving::reserve(const SessionPtr& s) {
   r.max_new_tokens = s->features.max_new_tokens;
   r.sampling = s->spec.sampling;
   r.profile = s->profile;
+  for (std::size_t i = 1; i < s->ways.size(); ++i) r.fallbacks.push_back(s->ways[i].profile);
+  if (s->change) r.fallbacks = {s->change->to};
   r.prefill_node = s->prefill;
   if (const NodeRecord* p = view_.find(s->prefill)) r.prefill_incarnation = p->info.incarnation;
   r.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
@@ -238,6 +241,9 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
   p.priority = s->spec.priority;
   p.timeout_ms = static_cast<std::uint32_t>(options_.request_timeout_s * 1e3);
   if (s->probed) p.probe_token = s->spec.prompt->back();
+  p.link_bps = s->link_bps;
+  p.ways = s->ways;
+  p.change = s->change;
   registry_.call(s->prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
                  [this, s, placement = s->placement](Result<json> r) {
                    if (s->placement == placement && s->state == SessionState::prefilling && !r) again(s, r.error());
@@ -407,6 +413,7 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   s->wire_bytes += m->wire_bytes;
   s->link_bytes = m->link_bytes;
   s->link_busy_s = m->link_busy_s;
+  s->mixed |= !m->changed_to.empty();
   if (!s->prefill_reported) {
     s->prefill_reported = true;
     view_.prefill_finished(node, s->prefill_tokens);
@@ -414,12 +421,6 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   }
   if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
   if (done) complete(s);
-}
-
-void Serving::on_kv_ready(const NodeId& node, const json& body) {
-  auto m = ctl::parse<ctl::KvReady>(body);
-  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
-  if (const SessionPtr s = find(m->request); s && s->decode == node) s->decode_s = m->decode_s;
 }
 
 void Serving::on_finished(const NodeId& node, const json& body) {

@@ -31,6 +31,7 @@ struct ServingOptions {
   std::size_t max_waiting = 1024;
   double max_tpot_s = 0;  // the slowest TPOT worth admitting when a request states none of its own; 0: any
   double request_timeout_s = 600;
+  bool profile_changes = true;  // a sender may go on under a tighter profile when its link gives way
   ControllerOptions controller;
   QualityWatchOptions quality;
   RegistryOptions registry;
@@ -104,6 +105,8 @@ class Serving final : public Backend {
   void on_kv_ready(const NodeId& node, const nlohmann::json& body);
   void on_finished(const NodeId& node, const nlohmann::json& body);
 
+  void offer_fallbacks(Session& s, const ClusterSnapshot& c);
+  void raise_kl(Session& s) const;
   void on_probe_result(const NodeId& node, const nlohmann::json& body);
 
   void try_left_profile(Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d);

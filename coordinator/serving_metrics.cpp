@@ -74,7 +74,7 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
         .Increment();
   output_.Increment(static_cast<double>(s.emitted.size()));
   v_output_.Increment(static_cast<double>(s.emitted.size()));
-  const std::string profile = s.colocated ? "none" : s.profile;
+  const std::string profile = s.colocated ? "none" : s.mixed ? "mixed" : s.profile;
   if (s.wire_bytes > 0) {
     metrics_.counter("sluice_kv_raw_bytes_total", "KV bytes before compression.", {{"profile", profile}})
         .Increment(static_cast<double>(s.raw_bytes));
@@ -107,6 +107,13 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
         .histogram("sluice_stage_seconds", "Time of each stage of a request; stages overlap.", stage_buckets(),
                    {{"stage", stage}})
         .Observe(t);
+}
+
+void ServingMetrics::on_profile_change(const Session& s) {
+  metrics_
+      .counter("sluice_kv_profile_changes_total", "Transfers that went on under another profile, by both.",
+               {{"from", s.profile}, {"to", s.change->to}})
+      .Increment();
 }
 
 void ServingMetrics::on_refused(std::string_view code) {

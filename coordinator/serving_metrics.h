@@ -14,6 +14,7 @@ class ServingMetrics {
   void on_first_token(const Session& s);
   void on_token_gap(double seconds);
   void on_end(const Session& s, std::string_view outcome, double e2e_s);
+  void on_profile_change(const Session& s);
   void on_refused(std::string_view code);
   /// Gauges; called before each exposition.
   void refresh(const ClusterView& view, std::size_t waiting, std::size_t running);

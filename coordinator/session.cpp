@@ -43,7 +43,8 @@ Measured Session::measured() const {
              .link_bytes = static_cast<double>(link_bytes),
              .link_busy_s = link_busy_s,
              .tpot_s = tpot_s().value_or(0),
-             .output_tokens = static_cast<double>(emitted.size())};
+             .output_tokens = static_cast<double>(emitted.size()),
+             .mixed = mixed};
   if (first_token) m.ttft_s = seconds(*first_token - decided);
   return m;
 }
@@ -67,6 +68,7 @@ LegStats Session::stats() const {
   s.extra["choice"] = name(reason);
   s.extra["mode"] = colocated ? "colocated" : "split";
   s.extra["exposed_ms"] = exposed_s * 1e3;
+  if (change) s.extra["changed_to"] = change->to;
   if (resumes > 0) s.extra["resumes"] = resumes;
   return s;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/control/messages.h"
 #include "coordinator/backend.h"
 #include "coordinator/cluster_view.h"
 #include "coordinator/policy/placement.h"
@@ -34,7 +35,11 @@ struct Session {
   std::string profile;
   Candidate chosen;  // split legs: what was predicted, in the policies' own terms
   double predicted_ttft_s = 0, predicted_tpot_s = 0;
-  double kl = 0;
+  double kl = 0;                                 // of the profile, or of the worse one after a change
+  std::vector<control::KvWay> ways;              // the profile, then those its sender may change to; empty: none
+  double link_bps = 0;                           // what the sender compares its link with; 0 = not known
+  std::optional<control::ProfileChange> change;  // that it did, in the KV that tokens were made from
+  bool mixed = false;                            // as change, or as the prefill node says
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
   NodeBits prefill_bits, decode_bits;  // of the nodes that began it

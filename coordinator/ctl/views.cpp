@@ -49,6 +49,12 @@ std::string slo_line(const json& s) {
                      millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"));
 }
 
+/// The profile, and the one that the transfer went on under where there is one.
+std::string sent_under(const json& d) {
+  const std::string profile = word(d, "profile");
+  return d.contains("changed_to") && d["changed_to"].is_string() ? profile + " > " + word(d, "changed_to") : profile;
+}
+
 }  // namespace
 
 json list(const json& j, const char* key) {
@@ -166,7 +172,7 @@ std::string decisions_text(const json& answer) {
       continue;
     }
     t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),
-           word(d, "prefill_node") + " -> " + word(d, "decode_node"), word(d, "profile"), word(d, "reason"),
+           word(d, "prefill_node") + " -> " + word(d, "decode_node"), sent_under(d), word(d, "reason"),
            predicted_and_actual(d, "predicted_ttft_ms", "ttft_ms"),
            predicted_and_actual(d, "predicted_tpot_ms", "tpot_ms"), bytes_text(number(d, "kv_raw_bytes")),
            bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome"), failure_of(d)});

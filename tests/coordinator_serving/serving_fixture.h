@@ -43,7 +43,7 @@ class FakeNode {
       : link_(io, coordinator, std::move(me),
               {.on_call = [this](const std::string& t, const nlohmann::json& b,
                                  const ctl::Connection::Reply& r) { answer(t, b, r); },
-               .heartbeat = [] { return ctl::Heartbeat{.free_blocks = 100, .total_blocks = 100}; },
+               .heartbeat = [this] { return ctl::Heartbeat{.free_blocks = 100, .total_blocks = 100, .links = links}; },
                .on_lost = [] {},
                .on_refused = [this](const Error& e) { refused = e; }}) {
     link_.start();
@@ -64,6 +64,12 @@ class FakeNode {
     d.compute_s = 0.012;
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }
+  void kv_ready(RequestId id, std::optional<ctl::ProfileChange> change) {
+    ctl::KvReady k;
+    k.request = id;
+    k.change = std::move(change);
+    link_.notify(ctl::type::kKvReady, to_json(k));
+  }
   void prefill_failed(RequestId id) {
     ctl::PrefillDone d;
     d.request = id;
@@ -76,6 +82,7 @@ class FakeNode {
   std::vector<ctl::ReserveRequest> reserves;
   std::vector<ctl::PrefillRequest> prefills;
   std::optional<Error> refused;
+  std::vector<ctl::LinkReport> links;  // what heartbeats say of them
 
  private:
   void answer(const std::string& type, const nlohmann::json& body, const ctl::Connection::Reply& reply) {
