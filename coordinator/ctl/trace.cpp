@@ -28,8 +28,17 @@ std::optional<std::uint64_t> parse_tokens(std::string_view s) {
   return n && *n <= kMaxTokens ? n : std::nullopt;
 }
 
+/// "+00:00" or "Z", as the traces of 2024 have it. A trace has one zone throughout, and only differences count.
+void drop_zone(std::string_view& s) {
+  constexpr std::size_t kTime = 19;  // through the seconds
+  if (s.size() > kTime && s.back() == 'Z') s.remove_suffix(1);
+  if (s.size() >= kTime + 6 && (s[s.size() - 6] == '+' || s[s.size() - 6] == '-') && s[s.size() - 3] == ':')
+    s.remove_suffix(6);
+}
+
 /// "2023-11-16 18:17:03.9799600" in seconds after 1970, whatever the zone.
 std::optional<double> parse_time(std::string_view s) {
+  drop_zone(s);
   if (s.size() < 19 || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':') return std::nullopt;
   std::array<int, 5> part{};
   const std::array<std::string_view, 5> texts{s.substr(0, 4), s.substr(5, 2), s.substr(8, 2), s.substr(11, 2),
@@ -110,7 +119,8 @@ Result<Plan> parse_lines(std::string_view text, std::size_t skip, ParseLine pars
     if (number <= skip || line.empty()) continue;
     auto q = parse_line(line);
     if (!q) return fail(Errc::data_corrupt, "line {} of the trace cannot be read: {}", number, line.substr(0, 80));
-    if (plan.size() == kMaxRequests) return fail(Errc::data_corrupt, "the trace holds too many requests");
+    if (plan.size() == kMaxRequests)
+      return fail(Errc::data_corrupt, "the trace holds more than {} requests; take a part of it", kMaxRequests);
     plan.push_back(std::move(*q));
   }
   if (plan.empty()) return fail(Errc::data_corrupt, "the trace holds no request");

@@ -16,6 +16,19 @@ TEST_CASE("Azure's traces are read, times counted from the first request") {
   CHECK(p[1].input_tokens == 3180);
 }
 
+TEST_CASE("Azure's traces of 2024 name their zone, and may lack a fraction") {
+  const auto p = parse_trace(
+                     "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+                     "2024-05-10 00:00:00.009930+00:00,2162,5\n"
+                     "2024-05-10 00:00:01+00:00,2399,6\n"
+                     "2024-05-10 00:00:02Z,76,15\n")
+                     .value();
+  REQUIRE(p.size() == 3);
+  CHECK(p[0] == PlannedRequest{0, 2162, 5});
+  CHECK(p[1].at_s == Approx(0.99007));
+  CHECK(p[2].at_s == Approx(1.99007));
+}
+
 TEST_CASE("Mooncake's traces are read, in the order of time") {
   const auto p = parse_trace(
                      "{\"timestamp\": 1500, \"input_length\": 7, \"output_length\": 6, \"hash_ids\": [1]}\n\n"
@@ -28,10 +41,11 @@ TEST_CASE("Mooncake's traces are read, in the order of time") {
 
 TEST_CASE("a broken trace is refused with its line") {
   const std::string head = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9,1,1\n";
-  for (const char* bad : {"x", "2023-11-16 18:17:03.9,1", "2023-11-16 18:17:03.9,-1,1", "2023-11-16 18:17:03.9,1,1e3",
-                          "2023-11-16 18:17:03.9,1,99999999999999999999", "2023-13-16 18:17:03.9,1,1",
-                          "2023-11-31 18:17:03.9,1,1", "2023-11-16 24:17:03.9,1,1", "2023-11-16 18:17:nan,1,1",
-                          "2023-11-16 18:17:03.9,200000000,1", "2023-11-16T18:17:03.9,1,1", ",,"}) {
+  for (const char* bad :
+       {"x", "2023-11-16 18:17:03.9,1", "2023-11-16 18:17:03.9,-1,1", "2023-11-16 18:17:03.9,1,1e3",
+        "2023-11-16 18:17:03.9,1,99999999999999999999", "2023-13-16 18:17:03.9,1,1", "2023-11-31 18:17:03.9,1,1",
+        "2023-11-16 24:17:03.9,1,1", "2023-11-16 18:17:nan,1,1", "2023-11-16 18:17:03.9,200000000,1",
+        "2023-11-16 18:17:03+1,1,1", "2023-11-16 18:17+00:00,1,1", "2023-11-16T18:17:03.9,1,1", ",,"}) {
     CAPTURE(bad);
     const auto p = parse_trace(head + bad);
     REQUIRE_FALSE(p);
