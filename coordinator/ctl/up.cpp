@@ -98,40 +98,20 @@ class Launch {
       return fail_param("model", "{} is not a model directory (it has no config.json)", o_.model);
     state_.model = model.string();
     fs::remove(dir_.ready_file(), ec);
-    SLUICE_TRY(add("coordinator", "coordinator", coordinator_args()));
+    SLUICE_TRY(add("coordinator", "coordinator", coordinator_args(o_, state_.model, dir_.ready_file().string())));
     SLUICE_ASSIGN(const auto control, bound_addresses());
     const int threads = threads_per_node(o_.threads, std::thread::hardware_concurrency(), o_.prefill + o_.decode);
     say(fmt::format("coordinator listens at {}; {} compute thread(s) per node, KV over {}", state_.url, threads,
                     o_.transport));
     for (int i = 0; i < o_.prefill; ++i)
-      SLUICE_TRY(add(fmt::format("prefill-{}", i), "prefill", node_args(control, threads, o_.prefill_arg)));
+      SLUICE_TRY(
+          add(fmt::format("prefill-{}", i), "prefill", node_args(o_, state_.model, control, threads, o_.prefill_arg)));
     for (int i = 0; i < o_.decode; ++i)
-      SLUICE_TRY(add(fmt::format("decode-{}", i), "decode", node_args(control, threads, o_.decode_arg)));
+      SLUICE_TRY(
+          add(fmt::format("decode-{}", i), "decode", node_args(o_, state_.model, control, threads, o_.decode_arg)));
     SLUICE_TRY(wait_ready());
     for (auto& m : state_.members) m.shared_memory = shared_memory_of(m.process.pid);
     return dir_.save(state_);
-  }
-
-  std::vector<std::string> coordinator_args() const {
-    std::vector<std::string> a{"--model",          state_.model,
-                               "--host",           o_.host,
-                               "--port",           std::to_string(o_.port),
-                               "--control-listen", "127.0.0.1:0",
-                               "--ready-file",     dir_.ready_file().string()};
-    a.insert(a.end(), o_.every_arg.begin(), o_.every_arg.end());
-    a.insert(a.end(), o_.coordinator_arg.begin(), o_.coordinator_arg.end());
-    return a;
-  }
-
-  std::vector<std::string> node_args(const std::string& control, int threads,
-                                     const std::vector<std::string>& extra) const {
-    std::vector<std::string> a{
-        "--coordinator",       control, "--model", state_.model, "--threads", std::to_string(threads), "--ucx-tls",
-        ucx_list(o_.transport)};
-    if (o_.kv_memory_mib > 0) a.insert(a.end(), {"--kv-memory-mib", std::to_string(o_.kv_memory_mib)});
-    a.insert(a.end(), o_.every_arg.begin(), o_.every_arg.end());
-    a.insert(a.end(), extra.begin(), extra.end());
-    return a;
   }
 
   /// Starts a daemon and writes it down at once, so that `down` finds it whatever becomes of us.
@@ -241,6 +221,25 @@ int threads_per_node(int asked, unsigned cores, int nodes) {
 }
 
 std::string ucx_list(const std::string& transport) { return transport == "shm" ? "posix,tcp,self" : "tcp,self"; }
+
+std::vector<std::string> coordinator_args(const UpOptions& o, const std::string& model, const std::string& ready_file) {
+  std::vector<std::string> a{
+      "--model",          model,         "--host",       o.host,    "--port", std::to_string(o.port),
+      "--control-listen", "127.0.0.1:0", "--ready-file", ready_file};
+  for (const auto* more : {&o.every_flag, &o.coordinator_flag, &o.coordinator_arg})
+    a.insert(a.end(), more->begin(), more->end());
+  return a;
+}
+
+std::vector<std::string> node_args(const UpOptions& o, const std::string& model, const std::string& control,
+                                   int threads, const std::vector<std::string>& extra) {
+  std::vector<std::string> a{
+      "--coordinator",      control, "--model", model, "--threads", std::to_string(threads), "--ucx-tls",
+      ucx_list(o.transport)};
+  if (o.kv_memory_mib > 0) a.insert(a.end(), {"--kv-memory-mib", std::to_string(o.kv_memory_mib)});
+  for (const auto* more : {&o.every_flag, &o.node_flag, &extra}) a.insert(a.end(), more->begin(), more->end());
+  return a;
+}
 
 Result<int> up(const UpOptions& o, const RunDir& dir) { return Launch(o, dir).run(); }
 

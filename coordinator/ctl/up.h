@@ -24,8 +24,9 @@ struct UpOptions {
   int ready_timeout_s = 60;
   int stop_timeout_s = 35;
   std::string api_key;
-  std::vector<std::string> every_arg;        // for all daemons
-  std::vector<std::string> coordinator_arg;  // for the coordinator alone
+  // Flags of our own that daemons take as they are: all of them, the coordinator, the nodes.
+  std::vector<std::string> every_flag, coordinator_flag, node_flag;
+  std::vector<std::string> coordinator_arg;  // further ones, as they were given
   std::vector<std::string> prefill_arg;
   std::vector<std::string> decode_arg;
 };
@@ -34,6 +35,13 @@ struct UpOptions {
 [[nodiscard]] int threads_per_node(int asked, unsigned cores, int nodes);
 /// The explicit UCX list of a transport's name.
 [[nodiscard]] std::string ucx_list(const std::string& transport);
+
+/// What each daemon is started with, beside its name.
+[[nodiscard]] std::vector<std::string> coordinator_args(const UpOptions& o, const std::string& model,
+                                                        const std::string& ready_file);
+[[nodiscard]] std::vector<std::string> node_args(const UpOptions& o, const std::string& model,
+                                                 const std::string& control, int threads,
+                                                 const std::vector<std::string>& extra);
 
 /// Exit code. In the foreground it returns when the cluster has ended.
 [[nodiscard]] Result<int> up(const UpOptions& o, const RunDir& dir);

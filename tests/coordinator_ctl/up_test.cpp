@@ -1,0 +1,38 @@
+#include "coordinator/ctl/up.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+using namespace sluice::ctl;
+
+namespace {
+
+bool has(const std::vector<std::string>& args, const std::vector<std::string>& wanted) {
+  return !std::ranges::search(args, wanted).empty();
+}
+
+}  // namespace
+
+// --coordinator-arg shared a list with the flags that `up` passes on, and emptied it: they were lost without a word.
+TEST_CASE("flags that are passed on reach their daemons beside further arguments") {
+  UpOptions o;
+  o.every_flag = {"--log-level", "debug"};
+  o.coordinator_flag = {"--quality-kl", "0.01"};
+  o.node_flag = {"--kv-profiles", "mine.json"};
+  o.coordinator_arg = {"--seed=3"};
+  o.kv_memory_mib = 64;
+  const auto c = coordinator_args(o, "DIR", "ready");
+  CHECK(has(c, {"--model", "DIR"}));
+  CHECK(has(c, {"--log-level", "debug"}));
+  CHECK(has(c, {"--quality-kl", "0.01"}));
+  CHECK(has(c, {"--seed=3"}));
+  CHECK_FALSE(has(c, {"--kv-profiles"}));
+  const auto n = node_args(o, "DIR", "127.0.0.1:9", 2, {"--max-seqs=8"});
+  CHECK(has(n, {"--coordinator", "127.0.0.1:9"}));
+  CHECK(has(n, {"--threads", "2"}));
+  CHECK(has(n, {"--log-level", "debug"}));
+  CHECK(has(n, {"--kv-profiles", "mine.json"}));
+  CHECK(has(n, {"--kv-memory-mib", "64"}));
+  CHECK(has(n, {"--max-seqs=8"}));
+  CHECK_FALSE(has(n, {"--quality-kl"}));
+}
