@@ -18,6 +18,22 @@ constexpr double kTop = 36;
 constexpr double kBottom = 48;
 constexpr const char* kColours[] = {"#0b6", "#c33", "#36c", "#b80", "#839", "#077", "#777", "#d5a", "#490", "#024"};
 
+/// Text as XML holds it: names come from files and flags.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else
+      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return out;
+}
+
 /// One axis: values to positions.
 struct Axis {
   bool log = false;
@@ -70,7 +86,7 @@ class Plot {
     out_ = fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
         "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"20\" font-size=\"14\">{}</text>\n",
-        kWidth, kHeight, kLeft, c_.title);
+        kWidth, kHeight, kLeft, escaped(c_.title));
     for (int i = 0; i <= 4; ++i) {
       const double x = kLeft + (kWidth - kLeft - kRight) * i / 4;
       const double y = kHeight - kBottom - (kHeight - kTop - kBottom) * i / 4;
@@ -81,7 +97,7 @@ class Plot {
           kLeft, y, kWidth - kRight, kLeft - 6, y + 4, y_.value(i / 4.0), x, kHeight - kBottom + 16, x_.value(i / 4.0));
     }
     out_ += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text><text x=\"14\" y=\"{}\">{}</text>\n",
-                        (kLeft + kWidth - kRight) / 2, kHeight - 10, c_.x, kTop - 4, c_.y);
+                        (kLeft + kWidth - kRight) / 2, kHeight - 10, escaped(c_.x), kTop - 4, escaped(c_.y));
   }
   void line(const Line& l, const char* colour) {
     out_ += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" points=\"", colour);
@@ -94,12 +110,12 @@ class Plot {
     if (!takes(d.x, d.y)) return;
     out_ += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="3.5" fill="{}"/>)", px(d.x), py(d.y), d.colour);
     if (!d.label.empty())
-      out_ += fmt::format(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", px(d.x) + 6, py(d.y) + 4, d.label);
+      out_ += fmt::format(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", px(d.x) + 6, py(d.y) + 4, escaped(d.label));
     out_ += '\n';
   }
   void note(const std::string& text, const std::string& colour) {
     out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kWidth - kRight + 10,
-                        kTop + 16.0 * notes_++, colour, text);
+                        kTop + 16.0 * notes_++, colour, escaped(text));
   }
 
   const Chart& c_;

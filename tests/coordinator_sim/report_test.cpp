@@ -55,6 +55,11 @@ TEST_CASE("a chart is an SVG whatever its points are") {
   CHECK(svg.starts_with("<svg"));
   CHECK(svg.find("nan") == std::string::npos);
   CHECK(to_svg({}).ends_with("</svg>\n"));
+  const std::string named =
+      to_svg({"R&D <b>", "x", "y", {{"a<b", {{1, 1}}}}, false, false, {{1, 1, "#123456", "<&>"}}});
+  CHECK(named.find("R&amp;D &lt;b&gt;") != std::string::npos);
+  CHECK(named.find("a&lt;b") != std::string::npos);
+  CHECK(named.find("&lt;&amp;&gt;") != std::string::npos);
 }
 
 TEST_CASE("dots stand where both axes take them, with their labels and the notes") {
