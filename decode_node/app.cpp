@@ -8,6 +8,7 @@
 #include "decode_node/token_out.h"
 #include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
+#include "kvtransfer/codec/library.h"
 #include "kvtransfer/transport/node_transport.h"
 
 namespace sluice::decode {
@@ -56,7 +57,7 @@ App::App(const AppOptions& o)
     : o_(o),
       node_(o.node, ctl::Role::decode),
       m_(or_throw(engine::load_node_model(o.node))),
-      codecs_(or_throw(kv::load_registry(o.node.model_dir, o.node.kv_profiles))),
+      codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
       layout_(layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
       out_(node_.metrics(), [this](const char* type, json body) { node_.notify(type, std::move(body)); }),

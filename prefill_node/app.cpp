@@ -6,6 +6,7 @@
 #include "common/node/node_app.h"
 #include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
+#include "kvtransfer/codec/library.h"
 #include "kvtransfer/flow/kv_sender.h"
 #include "kvtransfer/transport/node_transport.h"
 #include "kvtransfer/wire/reference.h"
@@ -109,7 +110,7 @@ class App final : public PrefillSink {
 App::App(const AppOptions& o)
     : node_(o.node, ctl::Role::prefill),
       m_(or_throw(engine::load_node_model(o.node))),
-      codecs_(or_throw(kv::load_registry(o.node.model_dir, o.node.kv_profiles))),
+      codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
       layout_(layout_of(m_.pool->shape())),
       frame_kib_(static_cast<std::uint32_t>(o.exporting.target_frame_bytes >> 10U)),
       speeds_(kv::calibrate(*codecs_, layout_)),
