@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "coordinator/slo_book.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double kNoLimit = 1e6;  // s, of an objective that another one's search should not mind
 constexpr double kUsualPrompt = 1024, kUsualOutput = 128;  // when nothing was served yet
 
 ClusterSnapshot idle(ClusterSnapshot c) {
@@ -79,6 +81,26 @@ std::uint32_t most_seqs(ClusterSnapshot c, const RequestFeatures& r, Placement& 
 
 std::string ms(double s) { return fmt::format("{:.3g} ms", s * 1e3); }
 
+/// The least objective of this kind that such requests meet as often as asked for, or nothing when it is not this one
+/// that keeps them from it.
+std::optional<double> within_reach(const ClusterSnapshot& c, RequestFeatures r, double RequestFeatures::* objective,
+                                   double from_s, double attainment, Placement& placement, TimePoint now) {
+  constexpr double kStep = 1.05, kMost = 64;
+  for (double factor = 1; factor < kMost; factor *= kStep) {
+    r.*objective = from_s * factor;
+    const auto k = placement.preview(c, r, now);
+    if (k && k->chance >= attainment) return r.*objective;
+  }
+  return std::nullopt;
+}
+
+/// "; --ttft-ms 47 is within reach", rounded up.
+std::string reach_text(const char* flag, const std::optional<double>& s) {
+  if (!s) return {};
+  const double digit = std::pow(10, std::floor(std::log10(*s * 1e3)) - 1);
+  return fmt::format("; {} {:g} is within reach", flag, std::ceil(*s * 1e3 / digit) * digit);
+}
+
 /// A profile beyond the budget that would make it, if there is one.
 void advise_quality(const ClusterSnapshot& c, RequestFeatures r, Placement& placement, TimePoint now, json& advice) {
   r.quality_budget = INFINITY;
@@ -115,21 +137,30 @@ json explain_slo(const std::string& name, const Slo& slo, const RecentRequests& 
   const bool tpot_ok = alone->predicted_tpot_s <= slo.tpot_s;
   out["reachable"] = alone->chance >= slo.attainment;
   const Stage slowest = binding(alone->stages);
+  const auto ttft_reach = [&] {
+    RequestFeatures patient = r;
+    if (!tpot_ok) patient.tpot_slo_s = kNoLimit;
+    return reach_text("--ttft-ms", within_reach(quiet, patient, &RequestFeatures::ttft_slo_s, alone->predicted_ttft_s,
+                                                slo.attainment, placement, now));
+  };
   if (!ttft_ok) {
     out["binds"] = slowest.name;
-    advice.push_back(fmt::format("even idle, TTFT is {}: {} takes {}; {}", ms(alone->predicted_ttft_s), slowest.name,
-                                 ms(slowest.s), slowest.remedy));
+    advice.push_back(fmt::format("even idle, TTFT is {}: {} takes {}; {}{}", ms(alone->predicted_ttft_s), slowest.name,
+                                 ms(slowest.s), slowest.remedy, ttft_reach()));
     advise_quality(quiet, r, placement, now, advice);
   } else if (alone->chance < slo.attainment) {
     advice.push_back(
-        fmt::format("idle, a request meets both with probability {:.3f}, below the target {:g}; "
-                    "--ttft-ms {:.0f} would leave room for the spread seen",
-                    alone->chance, slo.attainment, alone->predicted_ttft_s * 2e3));
+        fmt::format("idle, a request meets both with probability {:.3f}, below the target {:g}, for the spread seen{}",
+                    alone->chance, slo.attainment, tpot_ok ? ttft_reach() : ""));
   }
   if (!tpot_ok) {
     out["binds"] = "decode step";
-    advice.push_back(fmt::format("even alone, TPOT is {}: the decode node's step is slower than the objective",
-                                 ms(alone->predicted_tpot_s)));
+    RequestFeatures patient = r;
+    if (!ttft_ok) patient.ttft_slo_s = kNoLimit;
+    const auto reach = within_reach(quiet, patient, &RequestFeatures::tpot_slo_s, alone->predicted_tpot_s,
+                                    slo.attainment, placement, now);
+    advice.push_back(fmt::format("even alone, TPOT is {}: a decode node's step is slower; faster decode nodes{}",
+                                 ms(alone->predicted_tpot_s), reach_text("--tpot-ms", reach)));
   } else {
     const std::uint32_t seqs = most_seqs(quiet, r, placement, now);
     out["max_seqs_per_decode_node"] = seqs;
