@@ -321,11 +321,15 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
       ->check(CLI::PositiveNumber);
   s->add_option("--input-len", o.input_len, "Mean prompt tokens")->check(CLI::PositiveNumber);
   s->add_option("--output-len", o.output_len, "Mean output tokens")->check(CLI::PositiveNumber);
-  s->add_option("--slo-ttft-ms", o.slo_ttft_ms, "TTFT objective")->check(CLI::PositiveNumber);
-  s->add_option("--slo-tpot-ms", o.slo_tpot_ms, "TPOT objective")->check(CLI::PositiveNumber);
+  for (auto& [flag, values] : {std::pair{"--slo-ttft-ms", &o.slo_ttft_ms}, {"--slo-tpot-ms", &o.slo_tpot_ms}})
+    s->add_option(flag, *values, "Objective; a search takes several, with commas, and ranks for each")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber);
   s->add_option("--max-tpot-ms", o.max_tpot_ms, "Refuse what is expected to be decoded slower, as the coordinator's")
       ->check(CLI::PositiveNumber);
   s->add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
+  s->add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
+  s->add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(CLI::PositiveNumber);
   s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(CLI::NonNegativeNumber);
   s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
   s->add_option("--out", o.out, "Directory for result.json and plots");
