@@ -10,7 +10,7 @@ help:
 	@echo 'make test      build and run every test that needs no GPU'
 	@echo 'make build     build/bin/sluice-*, sluicectl   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
-	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 10 minutes)'
+	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 6 minutes)'
 	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
 
 deps:
