@@ -36,6 +36,7 @@ class StateKeeper {
   StateKeeper(boost::asio::io_context& io, const std::string& path, Serving& serving)
       : file_(path), serving_(serving), timer_(io) {
     if (!file_.enabled()) return;
+    if (auto r = file_.check_writable(); !r) throw std::runtime_error("--state-file: " + r.error().message);
     serving_.load_state(or_throw(file_.load()));
     serving_.on_change([this] { save(); });
     arm();

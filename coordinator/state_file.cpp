@@ -34,6 +34,15 @@ Result<nlohmann::json> StateFile::load() const {
   return j;
 }
 
+Result<> StateFile::check_writable() const {
+  const std::string partial = path_ + ".partial";
+  const int fd = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(Errc::unavailable, "cannot write {}: {}", partial, std::strerror(errno));
+  ::close(fd);
+  ::unlink(partial.c_str());
+  return {};
+}
+
 Result<> StateFile::save(const nlohmann::json& state) const {
   const std::string partial = path_ + ".partial";
   const int fd = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

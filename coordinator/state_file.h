@@ -14,6 +14,8 @@ class StateFile {
   [[nodiscard]] bool enabled() const noexcept { return !path_.empty(); }
   /// An empty object when there is no file yet; data_corrupt when there is one that is no JSON object.
   [[nodiscard]] Result<nlohmann::json> load() const;
+  /// unavailable: save() would fail as things are; known at the start rather than at the first loss.
+  [[nodiscard]] Result<> check_writable() const;
   /// unavailable: the directory cannot be written.
   [[nodiscard]] Result<> save(const nlohmann::json& state) const;
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -45,6 +45,20 @@ TEST_CASE("a damaged state is refused by name, not overwritten in silence") {
 TEST_CASE("a directory that is not there is an error, and an old state stays") {
   const StateFile file("/nonexistent-directory/state.json");
   CHECK_FALSE(file.save({}));
+  // The coordinator started all the same, and what it learned was lost at its end.
+  const auto r = file.check_writable();
+  REQUIRE_FALSE(r);
+  CHECK(r.error().message.find("/nonexistent-directory/state.json") != std::string::npos);
+}
+
+TEST_CASE("asking whether a state can be written leaves nothing behind and changes nothing") {
+  TempDir dir;
+  const StateFile file(dir.path / "state.json");
+  CHECK(file.check_writable());
+  CHECK(std::filesystem::is_empty(dir.path));
+  REQUIRE(file.save({{"a", 1}}));
+  CHECK(file.check_writable());
+  CHECK(*file.load() == nlohmann::json{{"a", 1}});
 }
 
 TEST_CASE("a state with bytes that are no text is saved, not thrown over") {
