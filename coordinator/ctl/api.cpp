@@ -31,6 +31,15 @@ Result<json> answer(const Endpoint& e, const http::ClientResponse& r) {
   return j;
 }
 
+/// As http::request; says what to do when nobody is there.
+Result<http::ClientResponse> ask(const http::ClientRequest& q) {
+  auto r = http::request(q);
+  if (!r && r.error().code == Errc::unavailable)
+    return fail(Errc::unavailable, "{}; `sluicectl up` starts a cluster, --url names a coordinator elsewhere",
+                r.error().message);
+  return r;
+}
+
 }  // namespace
 
 std::string error_words(int status, const std::string& body) {
@@ -43,7 +52,7 @@ std::string error_words(int status, const std::string& body) {
 }
 
 Result<json> get(const Endpoint& e, const std::string& target) {
-  SLUICE_ASSIGN(const auto r, http::request(make_request(e, "GET", target)));
+  SLUICE_ASSIGN(const auto r, ask(make_request(e, "GET", target)));
   return answer(e, r);
 }
 
@@ -51,7 +60,7 @@ Result<json> send(const Endpoint& e, const std::string& method, const std::strin
   auto q = make_request(e, method, target);
   q.headers["content-type"] = "application/json";
   q.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
-  SLUICE_ASSIGN(const auto r, http::request(q));
+  SLUICE_ASSIGN(const auto r, ask(q));
   return answer(e, r);
 }
 

@@ -145,6 +145,19 @@ json to_json(const Beside& b, double interval_s) {
           {"statics_ttft_mean_ms", statics}};
 }
 
+/// The cluster offers what a static policy keeps to.
+Result<> check_static(const std::string& policy, const std::vector<sim::ProfileSpec>& profiles) {
+  constexpr std::string_view kStatic = "static:";
+  if (!policy.starts_with(kStatic)) return {};
+  std::string known;
+  for (const auto& p : profiles) {
+    if (policy.substr(kStatic.size()) == p.name) return {};
+    known += (known.empty() ? "" : ", ") + p.name;
+  }
+  return fail_param("policy", "there is no profile '{}' in this cluster; it has {}", policy.substr(kStatic.size()),
+                    known);
+}
+
 /// One line per request, in order of arrival; what a plot or a question needs that the summary does not answer.
 std::string requests_csv(const sim::SimResult& r, const std::vector<sim::ProfileSpec>& profiles) {
   std::string out =
@@ -194,6 +207,7 @@ Result<int> run_one(const SimulateOptions& o) {
   SLUICE_ASSIGN(const sim::Load load,
                 o.trace.empty() ? Result<sim::Load>(sim::make_load(s.load)) : load_of_trace(o, o.requests));
   SLUICE_ASSIGN(const auto policy, sim::make_policy(o.policy, {.seed = o.seed}));
+  SLUICE_TRY(check_static(o.policy, s.cluster.profiles));
   const auto start = std::chrono::steady_clock::now();
   SLUICE_ASSIGN(const sim::SimResult r, sim::simulate(s.cluster, load, *policy));
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

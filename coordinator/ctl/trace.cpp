@@ -9,6 +9,8 @@
 #include <optional>
 #include <random>
 
+#include "coordinator/ctl/table.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -144,7 +146,12 @@ Result<Plan> parse_burstgpt_csv(std::string_view text) {
 Result<Plan> parse_mooncake_jsonl(std::string_view text) { return parse_lines(text, 0, parse_mooncake_line); }
 Result<Plan> parse_trace(std::string_view text) {
   if (text.starts_with('{')) return parse_mooncake_jsonl(text);
-  return text.starts_with("Timestamp,Model") ? parse_burstgpt_csv(text) : parse_azure_csv(text);
+  if (text.starts_with("Timestamp,Model")) return parse_burstgpt_csv(text);
+  if (text.starts_with("TIMESTAMP,")) return parse_azure_csv(text);
+  return fail(Errc::data_corrupt,
+              "the trace begins with '{}', not as Azure's (TIMESTAMP,ContextTokens,GeneratedTokens), BurstGPT's "
+              "(Timestamp,Model,...) or Mooncake's (JSON lines with timestamp, input_length and output_length)",
+              printable(text.substr(0, std::min<std::size_t>(text.find('\n'), 40))));
 }
 
 Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_tokens, std::uint64_t output_tokens,

@@ -134,7 +134,7 @@ std::string slo_explain_text(const json& x) {
     if (k.empty()) continue;
     out += fmt::format("{:<9}  TTFT {}, TPOT {} over {} -> {}, profile {}; chance {}\n", when, millis_at(k, "ttft_ms"),
                        millis_at(k, "tpot_ms"), word(k, "prefill_node"), word(k, "decode_node"), word(k, "profile"),
-                       word(k, "chance"));
+                       fmt::format("{:.3f}", number(k, "chance")));
     out += "          ";
     const json stages = object_at(k, "stages_ms");
     for (const auto& [stage, ms] : stages.items())

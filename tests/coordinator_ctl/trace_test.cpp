@@ -61,7 +61,11 @@ TEST_CASE("a broken trace is refused with its line") {
     CAPTURE(bad);
     CHECK_FALSE(parse_trace(bad));
   }
-  CHECK_FALSE(parse_trace(""));
+  for (const char* bad : {"", "garbage\n", "2023-11-16 18:17:03.9,1,1\n"}) {  // no header: its first line was dropped
+    const auto p = parse_trace(bad);
+    REQUIRE_FALSE(p);
+    CHECK(p.error().message.find("TIMESTAMP") != std::string::npos);
+  }
   CHECK_FALSE(parse_trace("TIMESTAMP,ContextTokens,GeneratedTokens\n"));
 }
 
