@@ -10,11 +10,12 @@
 namespace sluice::svg {
 namespace {
 
-constexpr double kWidth = 720;
+constexpr double kPlot = 460;  // wide, between the margins
 constexpr double kHeight = 360;
 constexpr double kLeft = 70;
-constexpr double kRight = 190;
-constexpr double kTop = 36;
+constexpr double kRight = 190;  // of the plot, at least: names and notes stand there
+constexpr double kLetter = 6.8;
+constexpr double kTop = 44;
 constexpr double kBottom = 48;
 constexpr const char* kColours[] = {"#0b6", "#c33", "#36c", "#b80", "#839", "#077", "#777", "#d5a", "#490", "#024"};
 
@@ -62,6 +63,8 @@ class Plot {
     for (const Line& l : c.lines)
       for (const auto& p : l.points) grow(p.first, p.second);
     for (const Dot& d : c.dots) grow(d.x, d.y);
+    for (const Line& l : c.lines) fit(l.name);
+    for (const Note& n : c.notes) fit(n.text);
     x_.close();
     y_.close();
   }
@@ -79,25 +82,29 @@ class Plot {
   void grow(double x, double y) {
     if (takes(x, y)) x_.grow(x), y_.grow(y);
   }
-  [[nodiscard]] double px(double x) const { return kLeft + x_.share(x) * (kWidth - kLeft - kRight); }
+  void fit(const std::string& text) {
+    width_ = std::max(width_, kLeft + kPlot + 20 + kLetter * static_cast<double>(text.size()));
+  }
+  [[nodiscard]] double px(double x) const { return kLeft + x_.share(x) * kPlot; }
   [[nodiscard]] double py(double y) const { return kHeight - kBottom - y_.share(y) * (kHeight - kTop - kBottom); }
 
   void frame() {
     out_ = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0f} {:.0f}\" font-family=\"sans-serif\" "
+        "font-size=\"12\">\n"
         "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{}\" y=\"20\" font-size=\"14\">{}</text>\n",
-        kWidth, kHeight, kLeft, escaped(c_.title));
+        width_, kHeight, kLeft, escaped(c_.title));
     for (int i = 0; i <= 4; ++i) {
-      const double x = kLeft + (kWidth - kLeft - kRight) * i / 4;
+      const double x = kLeft + kPlot * i / 4;
       const double y = kHeight - kBottom - (kHeight - kTop - kBottom) * i / 4;
       out_ += fmt::format(
           "<line x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{2:.1f}\" y2=\"{1:.1f}\" stroke=\"#ddd\"/>"
           "<text x=\"{3:.1f}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.3g}</text>"
           "<text x=\"{6:.1f}\" y=\"{7:.1f}\" text-anchor=\"middle\">{8:.3g}</text>\n",
-          kLeft, y, kWidth - kRight, kLeft - 6, y + 4, y_.value(i / 4.0), x, kHeight - kBottom + 16, x_.value(i / 4.0));
+          kLeft, y, kLeft + kPlot, kLeft - 6, y + 4, y_.value(i / 4.0), x, kHeight - kBottom + 16, x_.value(i / 4.0));
     }
     out_ += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text><text x=\"14\" y=\"{}\">{}</text>\n",
-                        (kLeft + kWidth - kRight) / 2, kHeight - 10, escaped(c_.x), kTop - 4, escaped(c_.y));
+                        kLeft + kPlot / 2, kHeight - 10, escaped(c_.x), kTop - 10, escaped(c_.y));
   }
   void line(const Line& l, const char* colour) {
     out_ += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" points=\"", colour);
@@ -114,13 +121,14 @@ class Plot {
     out_ += '\n';
   }
   void note(const std::string& text, const std::string& colour) {
-    out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kWidth - kRight + 10,
+    out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kLeft + kPlot + 10,
                         kTop + 16.0 * notes_++, colour, escaped(text));
   }
 
   const Chart& c_;
   Axis x_, y_;
   std::string out_;
+  double width_ = kLeft + kPlot + kRight;
   int notes_ = 0;
 };
 

@@ -62,6 +62,15 @@ TEST_CASE("a chart is an SVG whatever its points are") {
   CHECK(named.find("&lt;&amp;&gt;") != std::string::npos);
 }
 
+TEST_CASE("a chart is as wide as its names are long") {
+  const auto width = [](const std::string& name) {
+    const std::string svg = to_svg({"t", "x", "y", {{name, {{1, 1}, {2, 2}}}}});
+    return std::stod(svg.substr(svg.find("viewBox=\"0 0 ") + 13));
+  };
+  CHECK(width("a") == 720);
+  CHECK(width(std::string(60, 'a')) > 720 + 200);
+}
+
 TEST_CASE("dots stand where both axes take them, with their labels and the notes") {
   Chart c{.title = "t", .x = "x", .y = "y", .log_y = true};
   c.dots = {{1, 1, "#123456", "one"}, {2, 10, "#654321", ""}, {3, 0, "#ffffff", "left out"}};
