@@ -21,10 +21,13 @@ TEST_CASE("a codec scored alone gets the figures it gets beside others") {
     CHECK(alone.kl_mean == Approx(together[i].kl_mean).epsilon(1e-9).margin(1e-15));
     CHECK(alone.kl_error == Approx(together[i].kl_error).epsilon(1e-6).margin(1e-15));
     CHECK(alone.kl_p99 == together[i].kl_p99);
+    CHECK(alone.kl_first == Approx(together[i].kl_first).epsilon(1e-9).margin(1e-15));
+    CHECK(alone.kl_first_error == Approx(together[i].kl_first_error).epsilon(1e-6).margin(1e-15));
     CHECK(alone.top1 == Approx(together[i].top1));
     CHECK(alone.perplexity_change == Approx(together[i].perplexity_change).margin(1e-12));
     CHECK(alone.ratio == together[i].ratio);
   }
   CHECK(together[2].kl_mean == 0);
+  CHECK(together[1].kl_first > 0);
   CHECK_FALSE(quality::Scorer::make(lab, text, {.window = 96, .prompt = 96, .windows = 2}));
 }

@@ -88,6 +88,16 @@ TEST_CASE("parts follow the class map") {
   }
 }
 
+// Quality probes see a request's first token, which leans on the prompt's KV most: with the mean over all tokens as
+// what they state, profiles that were as good as measured were left within a hundred probes.
+TEST_CASE("a profile states what its first token may cost, and no less than the mean") {
+  quality::Score s{.kl_mean = 0.0031, .kl_error = 0.0005, .kl_first = 0.0078, .kl_first_error = 0.001};
+  CHECK(stated_kl(s) == Approx(0.0098));
+  s.kl_first = s.kl_first_error = 0.0001;
+  CHECK(stated_kl(s) == Approx(0.0041));
+  CHECK(stated_kl({}) == 1e-7);
+}
+
 TEST_CASE("a library is loaded by the registry, and of another version is refused") {
   const Space s = or_throw(Space::make({.small = true}));
   std::vector<Entry> entries;

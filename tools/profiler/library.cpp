@@ -27,6 +27,8 @@ json measured(const Entry& e) {
          {"kl_mean", rounded(e.score.kl_mean)},
          {"kl_error", rounded(e.score.kl_error)},
          {"kl_p99", rounded(e.score.kl_p99)},
+         {"kl_first", rounded(e.score.kl_first)},
+         {"kl_first_error", rounded(e.score.kl_first_error)},
          {"top1", rounded(e.score.top1)},
          {"top1_95", {rounded(e.score.top1_95.low), rounded(e.score.top1_95.high)}},
          {"perplexity_change", rounded(e.score.perplexity_change)}};
@@ -46,7 +48,9 @@ json measured(const Entry& e) {
 
 double stated_kl(const quality::Score& s) {
   // A lossy profile must not state 0, even if nothing was seen.
-  return std::max(rounded_up(s.kl_mean + 2 * s.kl_error, 2), 1e-7);
+  const double all = s.kl_mean + 2 * s.kl_error;
+  const double first = s.kl_first + 2 * s.kl_first_error;
+  return std::max(rounded_up(std::max(all, first), 2), 1e-7);
 }
 
 json library_json(const Space& s, std::span<const Entry> entries, const LibraryContext& c) {

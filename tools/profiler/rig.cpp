@@ -90,7 +90,7 @@ json to_json(const quality::Score& s) {
   return {{"kl_mean", s.kl_mean},     {"kl_error", s.kl_error},       {"kl_p99", s.kl_p99},
           {"top1", s.top1},           {"top1_low", s.top1_95.low},    {"top1_high", s.top1_95.high},
           {"key_error", s.key_error}, {"value_error", s.value_error}, {"perplexity_change", s.perplexity_change},
-          {"ratio", s.ratio}};
+          {"ratio", s.ratio},         {"kl_first", s.kl_first},       {"kl_first_error", s.kl_first_error}};
 }
 
 quality::Score score_from(const json& j) {
@@ -100,6 +100,8 @@ quality::Score score_from(const json& j) {
           .kl_mean = j.value("kl_mean", 0.0),
           .kl_error = j.value("kl_error", 0.0),
           .kl_p99 = j.value("kl_p99", 0.0),
+          .kl_first = j.value("kl_first", 0.0),
+          .kl_first_error = j.value("kl_first_error", 0.0),
           .top1 = j.value("top1", 0.0),
           .top1_95 = {j.value("top1_low", 0.0), j.value("top1_high", 0.0)},
           .perplexity_change = j.value("perplexity_change", 0.0)};
@@ -131,7 +133,7 @@ Result<> Rig::load() {
     SLUICE_ASSIGN(calibration_, kv::parse_calibration(calibration));
   }
   SLUICE_ASSIGN(space_, Space::make({.calibrated = calibration_ != nullptr, .small = o_.small}));
-  header_ = {{"format", "sluice-profile-search/1"},
+  header_ = {{"format", "sluice-profile-search/2"},
              {"model_hash", lab_.model_hash()},
              {"prompts", fmt::format("{:016x}", XXH64(prompts.text.data(), prompts.text.size(), 0))},
              {"calibration", fmt::format("{:016x}", XXH64(calibration.data(), calibration.size(), 0))},

@@ -69,6 +69,7 @@ Result<std::vector<Score>> score(Lab& lab, std::span<const kv::Codec* const> cod
         const TokenFigures f =
             compare(reference, offset, best, std::span(logits).subspan(i * vocab, vocab), window[t + 1]);
         sums[i].kl.push_back(f.kl);
+        if (t == o.prompt) sums[i].kl_first.push_back(f.kl);
         kl[i] += f.kl;
         same[i] += f.same_top ? 1 : 0;
         sums[i].nll += f.nll;

@@ -23,6 +23,7 @@ struct Score {
   double ratio = 0, ratio_p50 = 0, ratio_worst = 0;  // raw over wire bytes: all, and of single segments
   double key_error = 0, value_error = 0;             // squared error over power, of the worst layer
   double kl_mean = 0, kl_error = 0, kl_p99 = 0;      // nats per token; error: of the mean, over windows
+  double kl_first = 0, kl_first_error = 0;           // of the first token after the prompt, which leans on it most
   double top1 = 0;                                   // share of tokens where both have the same best token
   Interval top1_95;                                  // bootstrap over windows
   double perplexity_change = 0;                      // relative

@@ -68,6 +68,7 @@ Result<Score> Scorer::score(const kv::Codec& codec) {
     const std::size_t i = w * forced() + t;
     const TokenFigures f = compare(kept(w, t), offset_[i], best_[i], own, next);
     sums.kl.push_back(f.kl);
+    if (t == 0) sums.kl_first.push_back(f.kl);
     sums.kl_by_window[w] += f.kl / static_cast<double>(forced());
     sums.same_top[w] += (f.same_top ? 1.0 : 0.0) / static_cast<double>(forced());
     sums.nll += f.nll;

@@ -74,6 +74,8 @@ Score finish(Sums& s, double reference_nll) {
           .kl_mean = mean(s.kl),
           .kl_error = standard_error(s.kl_by_window),
           .kl_p99 = s.kl[static_cast<std::size_t>(0.99 * (n - 1))],
+          .kl_first = mean(s.kl_first),
+          .kl_first_error = standard_error(s.kl_first),
           .top1 = mean(s.same_top),
           .top1_95 = bootstrap(s.same_top),
           .perplexity_change = std::exp((s.nll - reference_nll) / n) - 1};

@@ -13,6 +13,7 @@ struct Sums {
   Damage damage;
   std::vector<double> kl;
   std::vector<double> kl_by_window, same_top;  // means over a window's tokens
+  std::vector<double> kl_first;                // of a window's first token after the prompt
   double nll = 0;
 };
 
