@@ -26,6 +26,7 @@ struct Given {
   std::optional<ctl::KvReady> ready;
   std::optional<ctl::PrefillDone> sent;
   std::optional<ctl::Finished> finished;
+  std::optional<ctl::ProbeResult> probed;
 };
 
 class Nodes {
@@ -47,7 +48,7 @@ class Nodes {
   }
   Nodes(const Nodes&) = delete;
 
-  /// One greedy answer, prefilled by p0 for `decode`. `p` says under which profiles.
+  /// One greedy answer with a quality probe, prefilled by p0 for `decode`. `p` says under which profiles.
   Given answer(const std::string& decode, std::uint32_t prompt_tokens, ctl::PrefillRequest p) {
     const RequestId id(++last_);
     ctl::ReserveRequest r;
@@ -62,6 +63,8 @@ class Nodes {
     r.sampling.ignore_eos = true;
     r.sampling.logprobs = ctl::kMaxLogprobs;
     r.profile = p.profile;
+    r.probe = true;
+    p.probe_token = r.tokens.back();
     for (std::size_t i = 1; i < p.ways.size(); ++i) r.fallbacks.push_back(p.ways[i].profile);
     if (p.change) r.fallbacks = {p.change->to};
     r.prefill_node = NodeId("p0");
@@ -71,8 +74,24 @@ class Nodes {
     p.ticket = reply->ticket;
     p.data_address = reply->data_address;
     (void)call("p0", ctl::type::kPrefill, to_json(p));
-    REQUIRE(until([&] { return given_[id].finished && given_[id].sent; }));
+    // A probe of changed KV would be said of the request's own profile.
+    REQUIRE(until([&] {
+      const Given& g = given_[id];
+      return g.finished && g.sent && (g.probed || g.ready->change);
+    }));
     return given_[id];
+  }
+  [[nodiscard]] std::size_t probed() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(given_, [](const auto& g) { return g.second.probed.has_value(); }));
+  }
+  /// Every KV block of every node is free, by what they say from now on.
+  bool idle() {
+    beats_.clear();
+    return until([&] {
+      return beats_.size() == nodes_.size() &&
+             std::ranges::all_of(beats_, [](const auto& b) { return b.second.free_blocks == b.second.total_blocks; });
+    });
   }
 
  private:
@@ -96,9 +115,12 @@ class Nodes {
       const auto me = ctl::parse<ctl::RegisterRequest>(b);
       if (!me) return r(std::unexpected(me.error()));
       nodes_[me->node.value()] = {*me, connections_[at]};
-      r(to_json(ctl::RegisterReply{1, 1000, 60000}));
+      r(to_json(ctl::RegisterReply{1, 100, 60000}));
     };
-    h.on_notify = [this](const std::string& type, const json& b) { hear(type, b); };
+    h.on_notify = [this, at = connections_.size() - 1](const std::string& type, const json& b) {
+      if (type == ctl::type::kHeartbeat) beats_[at] = *ctl::parse<ctl::Heartbeat>(b);
+      hear(type, b);
+    };
     h.on_close = [](const Error&) {};
     c = std::make_shared<ctl::Connection>(std::move(s), std::move(h));
     c->start();
@@ -114,6 +136,9 @@ class Nodes {
     } else if (type == ctl::type::kFinished) {
       const auto m = *ctl::parse<ctl::Finished>(b);
       given_[m.request].finished = m;
+    } else if (type == ctl::type::kProbeResult) {
+      const auto m = *ctl::parse<ctl::ProbeResult>(b);
+      given_[m.request].probed = m;
     } else if (type == ctl::type::kTokens) {
       const auto m = *ctl::parse<ctl::Tokens>(b);
       for (const auto& item : m.items) {
@@ -147,6 +172,7 @@ class Nodes {
   std::map<std::string, Node> nodes_;
   std::map<std::string, std::unique_ptr<Process>> processes_;
   std::map<RequestId, Given> given_;
+  std::map<std::size_t, ctl::Heartbeat> beats_;  // the latest, by connection
   std::uint64_t last_ = 0;
 };
 
@@ -219,4 +245,9 @@ TEST_CASE("a transfer whose link falls short changes its profile on the way, and
   CHECK(resumed.ready->wire_bytes == mixed.ready->wire_bytes);
   CHECK(resumed.tokens == mixed.tokens);
   CHECK(divergence(mixed, resumed) == 0);
+
+  // One more on each node that is probed, so that other results would have come before it.
+  for (const char* d : {"d0", "d1"}) CHECK(n.answer(d, kPrompt, under("raw")).probed->kl < 1e-6);
+  CHECK(n.probed() == 3);
+  CHECK(n.idle());
 }
