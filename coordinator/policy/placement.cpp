@@ -304,7 +304,8 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
 }
 
 void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
-  if (!m.mixed) controller_.observe(k, m.ttft_s, now);
+  // A transfer that had to change its profile would have taken longer still: bad news of the chosen one is true.
+  if (!m.mixed || m.ttft_s > k.predicted_ttft_s) controller_.observe(k, m.ttft_s, now);
   latency_.finished(k, m, now);
 }
 

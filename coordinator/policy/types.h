@@ -135,7 +135,7 @@ struct Measured {
   double tpot_s = 0;
   double output_tokens = 0;
   double seqs = 0;     // on the decode node at the end, this request included
-  bool mixed = false;  // its profile changed in mid-transfer: says nothing of the chosen one
+  bool mixed = false;  // its profile changed in mid-transfer: of the chosen one it says only how long it took at least
 };
 
 }  // namespace sluice::coordinator

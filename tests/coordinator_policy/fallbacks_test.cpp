@@ -51,10 +51,10 @@ TEST_CASE("of many fallbacks the best few and the smallest are offered") {
   CHECK(fallbacks(c, within(0.05), {.profile = 0}) == Indices{1, 2, 3, 6});
 }
 
-TEST_CASE("a transfer that changed its profile teaches nothing of the chosen one") {
+TEST_CASE("a transfer that changed its profile teaches of the chosen one only that it was late") {
   const ClusterSnapshot c = test::cluster(1, 1);
   const TimePoint now(std::chrono::hours(1));
-  const auto state_after = [&](bool mixed) {
+  const auto state_after = [&](bool mixed, double ttft_s) {
     Placement p({});
     RequestFeatures r = test::request();
     r.profile = "raw";
@@ -63,14 +63,16 @@ TEST_CASE("a transfer that changed its profile teaches nothing of the chosen one
     p.placed(d.chosen, now);
     Measured m{.compute_s = 0.4, .encode_s = 5, .wire_s = 1, .exposed_s = 1, .decode_s = 5, .first_step_s = 0.01};
     m.raw_bytes = m.wire_bytes = 5e8;
-    m.ttft_s = 9;
+    m.ttft_s = ttft_s;
     m.mixed = mixed;
     p.prefill_done(d.chosen, m, now + std::chrono::seconds(2));
     p.finished(d.chosen, m, now + std::chrono::seconds(9));
     return std::get<Decision>(p.decide(c, r, 60, now + std::chrono::seconds(9))).chosen;
   };
-  const Candidate untaught = state_after(true);
-  const Candidate taught = state_after(false);
+  const Candidate untaught = state_after(true, 9);
+  const Candidate taught = state_after(false, 9);
   CHECK(untaught.stages.encode_s / untaught.raw_bytes == Approx(1 / 8e9).epsilon(0.01));
   CHECK(taught.stages.encode_s / taught.raw_bytes > 1.02 / 8e9);
+  CHECK(untaught.predicted_ttft_s > 1.1 * state_after(true, 0.1).predicted_ttft_s);
+  CHECK(state_after(false, 0.1).predicted_ttft_s < 0.9 * state_after(true, 0.1).predicted_ttft_s);
 }
