@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 namespace sluice::coordinator {
 
@@ -27,26 +28,28 @@ class BayesLinear {
   [[nodiscard]] double variance(const Vector& x) const { return dot(times(x), x); }
 
   /// True when this sample completed a change; certainty is then back at the prior's, around the present mean.
-  bool observe(const Vector& x, double y, double noise_var, double discount) {
+  /// Its noise moves the fit by `clip` standard deviations at most: small, the fit goes for the median of what is seen
+  /// rather than for its mean. What the fit itself may be wrong by it still follows.
+  bool observe(const Vector& x, double y, double noise_var, double discount, double clip = kClip) {
     forget(discount);
-    Vector k = times(x);
-    double s = dot(k, x) + noise_var;
-    const double z = std::clamp((y - predict(x)) / std::sqrt(s), -kClip, kClip);
+    const double spread = std::sqrt(variance(x) + noise_var);
+    const double z = std::clamp((y - predict(x)) / spread, -kClip, kClip);
     up_ = std::max(0.0, up_ + z - kSlack);
     down_ = std::max(0.0, down_ - z - kSlack);
-    const bool changed = std::max(up_, down_) > kThreshold;
-    if (changed) {
-      up_ = down_ = 0;
-      reset_covariance();
-      k = times(x);
-      s = dot(k, x) + noise_var;
+    if (std::max(up_, down_) <= kThreshold) {
+      take(x, y, noise_var, clip);
+      return false;
     }
-    const double e = changed ? y - predict(x) : z * std::sqrt(s);
-    for (std::size_t i = 0; i < N; ++i) mean_[i] += k[i] / s * e;
-    for (std::size_t i = 0; i < N; ++i)
-      for (std::size_t j = 0; j < N; ++j) cov_[i][j] -= k[i] * k[j] / s;
-    for (std::size_t i = 0; i < N; ++i) cov_[i][i] += 1e-9 * prior_sd_[i] * prior_sd_[i];
-    return changed;
+    up_ = down_ = 0;
+    reset_covariance();
+    take(x, y, noise_var, std::numeric_limits<double>::infinity());
+    return true;
+  }
+
+  /// As observe(), for what does not change.
+  void settle(const Vector& x, double y, double noise_var, double discount, double clip) {
+    forget(discount);
+    take(x, y, noise_var, clip);
   }
 
   /// Multiplies what is known, weights and certainty: the quantity is said to have changed by this factor.
@@ -98,6 +101,17 @@ class BayesLinear {
       scale[i] = std::min(std::sqrt(1 / discount), prior_sd_[i] / std::sqrt(std::max(cov_[i][i], 1e-300)));
     for (std::size_t i = 0; i < N; ++i)
       for (std::size_t j = 0; j < N; ++j) cov_[i][j] *= scale[i] * scale[j];
+  }
+  void take(const Vector& x, double y, double noise_var, double clip) {
+    const Vector k = times(x);
+    const double own = dot(k, x);
+    const double s = own + noise_var;
+    const double most = std::sqrt(kClip * kClip * own + clip * clip * noise_var);
+    const double e = std::clamp(y - predict(x), -most, most);
+    for (std::size_t i = 0; i < N; ++i) mean_[i] += k[i] / s * e;
+    for (std::size_t i = 0; i < N; ++i)
+      for (std::size_t j = 0; j < N; ++j) cov_[i][j] -= k[i] * k[j] / s;
+    for (std::size_t i = 0; i < N; ++i) cov_[i][i] += 1e-9 * prior_sd_[i] * prior_sd_[i];
   }
   [[nodiscard]] Vector times(const Vector& x) const {
     Vector out{};

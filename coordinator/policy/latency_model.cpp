@@ -10,19 +10,13 @@ constexpr EstimateTuning kCodec{.prior_var = 0.09F, .report_var = 0.04F, .drift_
 constexpr EstimateTuning kBandwidth{.prior_var = 0.16F, .report_var = 0.04F, .drift_per_s = 4e-3F, .memory_s = 600};
 constexpr EstimateTuning kFixed{.prior_var = 1.0F, .drift_per_s = 1e-3F, .memory_s = 1e6F};
 constexpr EstimateTuning kFirst{.prior_var = 0.25F, .drift_per_s = 1e-3F, .memory_s = 600};
-constexpr double kDiscount = 0.99;     // of the fits, per sample
-constexpr double kNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
-constexpr double kFreshS = 10;         // a fit with a sample this young does not listen to reports
+constexpr double kDiscount = 0.99;  // of the fits, per sample
+constexpr double kFreshS = 10;      // a fit with a sample this young does not listen to reports
 constexpr double kReportFactor = 1.5;
 constexpr double kMeanBytesWeight = 0.02;
 constexpr double kLeastWireBytes = 64 * 1024;  // below, a transfer tells latency, not bandwidth
 
 double or_default(double measured, double fallback) { return measured > 0 ? measured : fallback; }
-
-BayesLinear<3>::Vector prompt_terms(double tokens) {
-  const double k = tokens * 1e-3;
-  return {1, k, k * k};
-}
 
 bool tells_a_change(double before, double after) {
   return std::max(before, after) > kReportFactor * std::min(before, after);
@@ -57,7 +51,7 @@ void LatencyModel::grow(const ClusterSnapshot& c) {
     n.outstanding = 0;
     n.pool = {};
     n.pool_s = 0;
-    if (n.compute.ready()) n.compute.reset_covariance();
+    n.compute.doubt();
     for (auto& e : n.encode) e.loosen(kCodec);
     for (auto& l : links_[names_.prefill[i]]) l.account.clear();
   }
@@ -71,18 +65,9 @@ void LatencyModel::grow(const ClusterSnapshot& c) {
 }
 
 double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now) {
-  PrefillNode& n = prefills_[names_.prefill[p]];
-  const double rate = or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS);
-  if (rate != n.rate) {
-    const double slope = 1000 / rate;
-    if (!n.compute.ready() || n.learned == TimePoint{})
-      n.compute.set_prior({0, slope, 0}, {0.002 + 0.02 * slope, 0.5 * slope, 0.08 * slope});
-    else if (tells_a_change(n.rate, rate) && seconds(now - n.learned) > kFreshS)
-      n.compute.scale(n.rate / rate);
-    n.rate = rate;
-  }
-  const double least = 0.05 * tokens / rate;
-  return std::max(least, n.compute.predict(prompt_terms(tokens)));
+  PromptTime& compute = prefills_[names_.prefill[p]].compute;
+  compute.report(or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS), now);
+  return compute.predict(PromptTime::terms(tokens));
 }
 
 double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now) {
@@ -248,17 +233,11 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
   const double most = m.compute_s > 0 ? std::min(stay, 1.25 * m.compute_s + 1e-3) : stay;
   const double gap = n.last_end == TimePoint{} ? most : std::clamp(seconds(end - n.last_end), 0.0, most);
   n.last_end = std::max(n.last_end, end);
-  const auto terms = prompt_terms(k.tokens);
+  const auto terms = PromptTime::terms(k.tokens);
   for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];
   n.pool_s += gap;
-  const double expected = n.compute.predict(n.pool);
-  if (n.pool_s < 0.3 * expected && n.pool[0] < 16) return;
-  const double cold = n.learned == TimePoint{} ? Estimate::kColdNoise : 1;
-  const double share = expected > 0 ? std::pow(n.pool_s / expected - 1, 2) : 0;
-  changes_ += n.compute.observe(n.pool, n.pool_s, (n.noise * expected * expected + 1e-7) * cold, kDiscount);
-  if (n.learned != TimePoint{})
-    n.noise = std::clamp(n.noise + kNoiseWeight * (std::min(share, 9 * n.noise) - n.noise), 0.0025, 0.1);
-  n.learned = end;
+  if (n.pool_s < 0.3 * n.compute.predict(n.pool) && n.pool[0] < 16) return;
+  changes_ += n.compute.observe(n.pool, n.pool_s, end) ? 1 : 0;
   n.pool = {};
   n.pool_s = 0;
 }

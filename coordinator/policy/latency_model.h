@@ -9,7 +9,7 @@
 // node's passes and frames, see overlap.h. A link that is still busy with earlier requests holds the tail of the
 // pipeline back: requests share it, so that each holds a new one up by no more than the new one's own time on it.
 //
-// Learned: compute time of a prompt (fixed, linear and quadratic in tokens) per prefill node; time of a step (fixed,
+// Learned: compute time of a prompt per prefill node (prompt_time.h); time of a step (fixed,
 // per sequence, per token of context) per decode node; codec speed per node and profile; bandwidth per link; what a
 // request costs whatever its size, per pair. Reported figures (tables, probes, heartbeats) are where learning starts.
 // How busy nodes and links are is the model's own account, corrected whenever a request says when it was through.
@@ -26,6 +26,7 @@
 #include "coordinator/policy/estimate.h"
 #include "coordinator/policy/link_account.h"
 #include "coordinator/policy/overlap.h"
+#include "coordinator/policy/prompt_time.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
@@ -102,15 +103,12 @@ class LatencyModel {
   using Fit = BayesLinear<3>;
   struct PrefillNode {
     Incarnation incarnation;
-    Fit compute;  // seconds of prompts: {count, tokens / 1000, sum of (tokens / 1000)^2}
-    double rate = 0;
-    double noise = 0.01;  // variance of a prompt's time, as a share of it: a machine with other work varies more
-    TimePoint learned{};
+    PromptTime compute;
     TimePoint busy_until{}, last_end{};
     double shift = 0;  // summed corrections of busy_until
     std::uint32_t outstanding = 0;
-    double placed = 0;   // see rates_
-    Fit::Vector pool{};  // prompts whose computation ended together
+    double placed = 0;         // see rates_
+    PromptTime::Terms pool{};  // prompts whose computation ended together
     double pool_s = 0;
     std::vector<Estimate> encode;  // bytes per second by profile slot
   };

@@ -75,7 +75,7 @@ json LatencyModel::save() const {
     for (std::size_t f = 0; f < n.encode.size(); ++f)
       if (n.encode[f].count() > 0) codec[names_.profiles.name(static_cast<Slot>(f))] = estimate_json(n.encode[f]);
     json j{{"encode", std::move(codec)}};
-    if (n.learned != TimePoint{}) j["compute"] = fit_json(n.compute);
+    if (n.compute.learned()) j["compute"] = n.compute.weights();
     prefills[names_.prefills.name(static_cast<Slot>(p))] = std::move(j);
     for (std::size_t d = 0; d < links_[p].size(); ++d) {
       const Link& l = links_[p][d];
@@ -118,12 +118,8 @@ void LatencyModel::load(const json& j, TimePoint now) {
   for (const auto& [name, n] : child(j, "prefill").items()) {
     PrefillNode& node = prefills_[names_.prefills.find(name)];
     codec(node.encode, child(n, "encode"));
-    if (Fit::Vector mean; n.is_object() && n.contains("compute") && read_fit(n["compute"], mean)) {
-      node.compute.set_prior(mean,
-                             {0.002 + 0.02 * std::abs(mean[1]), 0.5 * std::abs(mean[1]), 0.02 * std::abs(mean[1])});
-      node.compute.restore(mean, kDoubt);
-      node.learned = now;
-    }
+    if (PromptTime::Terms w; n.is_object() && n.contains("compute") && read_fit(n["compute"], w))
+      node.compute.restore(w, kDoubt, now);
   }
   for (const auto& [name, n] : child(j, "decode").items()) {
     DecodeNode& node = decodes_[names_.decodes.find(name)];

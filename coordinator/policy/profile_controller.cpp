@@ -22,6 +22,7 @@ constexpr float kMemoryS = 120;  // an effect without samples goes back to nothi
 constexpr Duration kAgeStep = std::chrono::milliseconds(100);
 constexpr double kSharedDiscount = 0.998;
 constexpr double kNoiseWeight = 0.02;
+constexpr double kNoiseClip = 1;  // of the noise, squared standard deviations
 constexpr double kMaxCredit = 4;
 constexpr float kUseWeight = 0.05F;  // of one request in the account of which profiles are in use
 const double kLogBound = std::log(kResidualBound);
@@ -45,13 +46,14 @@ void age(Effect& e, float prior_var, TimePoint now) {
   if (e.var < prior_var) e.var = std::min(prior_var, e.var + kDriftPerS * gone);
 }
 
-/// One Kalman step of an effect that had `e.var` of the whole variance.
-bool learn(Effect& e, double deviation, double spread, float change_var) {
+/// One Kalman step of an effect that had `e.var` of the whole variance: the deviation tells of changes, as much of it
+/// as `pull` moves the effect.
+bool learn(Effect& e, double deviation, double pull, double spread, float change_var) {
   const double z = deviation / spread;
   e.up = std::max(0.0F, e.up + static_cast<float>(z) - Estimate::kSlack);
   e.down = std::max(0.0F, e.down - static_cast<float>(z) - Estimate::kSlack);
   const double gain = e.var / (spread * spread);
-  e.mean = std::clamp(e.mean + static_cast<float>(gain * deviation), -kLogEntityBound, kLogEntityBound);
+  e.mean = std::clamp(e.mean + static_cast<float>(gain * pull), -kLogEntityBound, kLogEntityBound);
   e.var *= static_cast<float>(1 - gain);
   ++e.count;
   if (std::max(e.up, e.down) <= Estimate::kThreshold) return false;
@@ -191,13 +193,17 @@ bool ProfileController::observe(const Candidate& k, double ttft_s, TimePoint now
   const double spread = std::sqrt(noise + var + shared_.variance(k.features));
   const double seen = std::log(ttft_s / k.model_ttft_s);
   const double deviation = std::clamp(seen - mean, -Estimate::kClip * spread, Estimate::kClip * spread);
+  // What was slow by chance is often very slow, what was fast never very fast: noise counts little, for the median.
+  const double most = std::sqrt(Estimate::kClip * Estimate::kClip * (spread * spread - noise) + noise * kNoiseClip);
+  const double pull = std::clamp(deviation, -most, most);
   if (!cold)
     noise_ =
         std::clamp(noise_ + kNoiseWeight * (deviation * deviation - (spread * spread - noise) - noise_), 0.0025, 0.25);
   double means = 0;
   for (Effect* e : effects) means += e->mean;
-  changes_ += shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount);
-  for (Effect* e : effects) changes_ += learn(*e, deviation, spread, e == effects[2] ? kProfileVar : kChangeVar);
+  changes_ +=
+      shared_.observe(k.features, deviation + mean - means, noise + var, kSharedDiscount, std::sqrt(kNoiseClip));
+  for (Effect* e : effects) changes_ += learn(*e, deviation, pull, spread, e == effects[2] ? kProfileVar : kChangeVar);
   share_out(k.profile_slot, pairs_[k.prefill_slot][k.decode_slot].effect);
   ++seen_;
   return true;

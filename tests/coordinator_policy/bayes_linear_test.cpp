@@ -31,6 +31,35 @@ TEST_CASE("a fit grows surer with samples and forgets after a change") {
   CHECK(fit.predict({1, 0.5}) == Approx(10).epsilon(0.05));
 }
 
+TEST_CASE("noise that goes one way moves a clipped fit to the median") {
+  FastRandom random(3);
+  BayesLinear<1> whole;
+  BayesLinear<1> clipped;
+  whole.set_prior({0}, {1});
+  clipped.set_prior({0}, {1});
+  double wholes = 0;
+  double clippeds = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const double y = random.uniform() < 0.3 ? 2 : 1;
+    whole.settle({1}, y, 0.2, 0.99, 3);
+    clipped.settle({1}, y, 0.2, 0.99, 0.1);
+    wholes += 1e-3 * whole.predict({1});
+    clippeds += 1e-3 * clipped.predict({1});
+  }
+  CHECK(wholes == Approx(1.3).margin(0.05));
+  CHECK(clippeds < 1.15);
+}
+
+TEST_CASE("a clipped fit still follows a change to where it went") {
+  BayesLinear<1> fit;
+  fit.set_prior({0}, {1});
+  for (int i = 0; i < 100; ++i) fit.observe({1}, 1, 0.01, 0.99, 0.1);
+  bool changed = false;
+  for (int i = 0; i < 4; ++i) changed |= fit.observe({1}, 10, 0.01, 0.99, 0.1);
+  CHECK(changed);
+  CHECK(fit.predict({1}) == Approx(10).epsilon(0.05));
+}
+
 TEST_CASE("discounting never makes a fit less sure than its prior") {
   BayesLinear<2> fit;
   fit.set_prior({0, 0}, {1, 2});
