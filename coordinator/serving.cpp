@@ -198,6 +198,7 @@ void Serving::reserve(const SessionPtr& s) {
   figures_.on_decision(*s);
   ctl::ReserveRequest r;
   r.request = s->id;
+  r.attempt = s->placement;
   r.trace_id = s->spec.request_id;
   r.tokens = *s->spec.prompt;
   r.prompt_tokens = s->features.prompt_tokens;
@@ -233,6 +234,7 @@ void Serving::prefill(const SessionPtr& s, ctl::ReserveReply reply) {
   s->state = SessionState::prefilling;
   ctl::PrefillRequest p;
   p.request = s->id;
+  p.attempt = s->placement;
   p.trace_id = s->spec.request_id;
   p.tokens.assign(s->spec.prompt->begin(), s->spec.prompt->end() - 1);
   p.ticket = std::move(reply.ticket);
@@ -397,7 +399,7 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   auto m = ctl::parse<ctl::PrefillDone>(body);
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   const SessionPtr s = find(m->request);
-  if (!s || s->prefill != node || s->prefill_reported) return;
+  if (!s || s->prefill != node || s->prefill_reported || !s->reports_now(m->attempt)) return;
   const bool done = s->state == SessionState::reporting;
   if (m->error) {
     drop_prefill(s);
@@ -427,7 +429,7 @@ void Serving::on_finished(const NodeId& node, const json& body) {
   auto m = ctl::parse<ctl::Finished>(body);
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   const SessionPtr s = find(m->request);
-  if (!s || s->decode != node || !s->placed()) return;
+  if (!s || s->decode != node || !s->placed() || !s->reports_now(m->attempt)) return;
   if (m->error) return again(s, *m->error);
   if (m->reason == "cancelled") return;  // we asked for it and have moved on
   view_.release(s->decode, s->blocks);

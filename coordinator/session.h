@@ -69,6 +69,8 @@ struct Session {
   [[nodiscard]] bool placed() const noexcept {
     return state == SessionState::reserving || state == SessionState::prefilling || state == SessionState::decoding;
   }
+  /// A node's report is of the present placement, as far as the node says.
+  [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == placement; }
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.

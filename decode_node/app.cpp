@@ -121,6 +121,7 @@ void App::reserve(const json& body, const ctl::Connection::Reply& reply) {
   if (!r) return reply(std::unexpected(r.error()));
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   LegStart leg{r->request, r->tokens, r->prompt_tokens, r->kv_tokens, r->max_new_tokens, r->sampling, r->priority};
+  leg.attempt = r->attempt;
   const bool probe = r->probe && r->kv_tokens > 0 && r->kv_tokens + 1 == r->tokens.size();  // the first step is one row
   if (probe)
     leg.on_first_logits = [this, id = r->request](std::span<const float> logits) { probe_.on_own(id, logits); };

@@ -36,6 +36,7 @@ engine::SamplingParams to_params(const control::SamplingSpec& s, std::uint32_t m
 
 struct DecodeLoop::Leg {
   RequestId id;
+  std::uint32_t attempt = 0;
   engine::Sampler sampler;
   std::uint32_t blocks = 0;
   TimePoint ready{};
@@ -113,6 +114,7 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
     for (const BlockHandle& b : held) SLUICE_TRY(blocks_.retain(b));
   }
   auto made = std::make_shared<Leg>(Leg{.id = leg.id,
+                                        .attempt = leg.attempt,
                                         .sampler = std::move(sampler),
                                         .blocks = static_cast<std::uint32_t>(held.size()),
                                         .on_first_logits = std::move(leg.on_first_logits)});
@@ -134,20 +136,26 @@ void DecodeLoop::mark_ready(RequestId id) {
   wake_.notify_one();
 }
 
-std::optional<std::uint32_t> DecodeLoop::cancel(RequestId id) {
+std::shared_ptr<DecodeLoop::Leg> DecodeLoop::drop(RequestId id) {
   const std::lock_guard lock(mutex_);
   const auto it = legs_.find(id);
-  if (it == legs_.end()) return std::nullopt;
-  it->second->ended = true;
-  const std::uint32_t blocks = it->second->blocks;
+  if (it == legs_.end()) return nullptr;
+  auto leg = std::move(it->second);
+  leg->ended = true;
   legs_.erase(it);
   if (auto r = scheduler_.cancel(id); !r) log::error("cancel failed", {{"leg", id}, {"why", r.error().message}});
-  return blocks;
+  return leg;
+}
+
+std::optional<std::uint32_t> DecodeLoop::cancel(RequestId id) {
+  const auto leg = drop(id);
+  return leg ? std::optional(leg->blocks) : std::nullopt;
 }
 
 void DecodeLoop::fail(RequestId id, const Error& why) {
-  if (!cancel(id)) return;
-  sink_.on_finished({.request = id, .reason = "error", .error = why});
+  const auto leg = drop(id);
+  if (!leg) return;
+  sink_.on_finished({.request = id, .attempt = leg->attempt, .reason = "error", .error = why});
   sink_.flush();
 }
 
@@ -266,8 +274,11 @@ void DecodeLoop::end(const std::shared_ptr<Leg>& leg, const std::string& reason,
     if (auto r = scheduler_.finish(leg->id); !r)
       log::error("finish failed", {{"leg", leg->id}, {"why", r.error().message}});
   }
-  sink_.on_finished(
-      {.request = leg->id, .reason = reason, .error = std::move(error), .first_step_s = leg->first_step_s});
+  sink_.on_finished({.request = leg->id,
+                     .attempt = leg->attempt,
+                     .reason = reason,
+                     .error = std::move(error),
+                     .first_step_s = leg->first_step_s});
 }
 
 void DecodeLoop::measure(const std::vector<Row>& rows, Duration took) {

@@ -41,6 +41,7 @@ struct LegStart {
   std::uint32_t max_new_tokens = 0;
   control::SamplingSpec sampling;
   std::int32_t priority = 0;
+  std::uint32_t attempt = 0;  // told with the leg's end
   /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
   /// thread.
   std::function<void(std::span<const float>)> on_first_logits{};
@@ -77,6 +78,8 @@ class DecodeLoop {
   struct Leg;
   struct Row;  // one scheduled sequence, with copies that stay valid without the mutex
   void run();
+  /// Ends a leg and forgets it; null if it was not here.
+  [[nodiscard]] std::shared_ptr<Leg> drop(RequestId id);
   [[nodiscard]] std::vector<Row> next_rows();
   void step(std::vector<Row>& rows);
   void deliver(Row& row, Result<engine::Sampled> sampled);

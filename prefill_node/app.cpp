@@ -270,6 +270,7 @@ void App::on_export_end(const ExportEnd& e) {
     const std::lock_guard lock(mutex_);
     const auto it = requests_.find(e.request);
     if (it == requests_.end()) return;
+    d.attempt = it->second.call.attempt;
     d.queue_s = it->second.times.queue_s;
     d.compute_s = it->second.times.compute_s;
     d.wall_s = seconds(node_.clock().now() - it->second.received);

@@ -257,6 +257,7 @@ Result<Heartbeat> parse<Heartbeat>(const json& j) {
 
 json to_json(const ReserveRequest& m) {
   return {{"request", m.request.value()},
+          {"attempt", m.attempt},
           {"trace_id", m.trace_id},
           {"tokens", tokens_json(m.tokens)},
           {"prompt_tokens", m.prompt_tokens},
@@ -282,7 +283,7 @@ Result<ReserveRequest> parse<ReserveRequest>(const json& j) {
       .need("prompt_tokens", m.prompt_tokens);
   r.need("kv_tokens", m.kv_tokens).need("max_new_tokens", m.max_new_tokens).need("sampling", sampling);
   r.want("profile", m.profile).want("prefill_node", m.prefill_node).want("prefill_incarnation", m.prefill_incarnation);
-  r.want("timeout_ms", m.timeout_ms).want("priority", m.priority).want("probe", m.probe);
+  r.want("timeout_ms", m.timeout_ms).want("priority", m.priority).want("probe", m.probe).want("attempt", m.attempt);
   SLUICE_TRY(r.done());
   SLUICE_TRY(read_list(j, "fallbacks", m.fallbacks, [](const json& v) -> Result<std::string> {
     if (!v.is_string()) return fail_param("fallbacks", "reserve: fallbacks must be names of profiles");
@@ -316,10 +317,19 @@ Result<ReserveReply> parse<ReserveReply>(const json& j) {
 }
 
 json to_json(const PrefillRequest& m) {
-  return {{"request", m.request.value()}, {"trace_id", m.trace_id},         {"tokens", tokens_json(m.tokens)},
-          {"ticket", m.ticket},           {"data_address", m.data_address}, {"profile", m.profile},
-          {"priority", m.priority},       {"timeout_ms", m.timeout_ms},     {"probe_token", m.probe_token},
-          {"link_bps", m.link_bps},       {"ways", list_json(m.ways)},      {"change", change_or_null(m.change)}};
+  return {{"request", m.request.value()},
+          {"trace_id", m.trace_id},
+          {"tokens", tokens_json(m.tokens)},
+          {"ticket", m.ticket},
+          {"data_address", m.data_address},
+          {"profile", m.profile},
+          {"priority", m.priority},
+          {"timeout_ms", m.timeout_ms},
+          {"probe_token", m.probe_token},
+          {"attempt", m.attempt},
+          {"link_bps", m.link_bps},
+          {"ways", list_json(m.ways)},
+          {"change", change_or_null(m.change)}};
 }
 template <>
 Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
@@ -328,6 +338,7 @@ Result<PrefillRequest> parse<PrefillRequest>(const json& j) {
   r.need("request", m.request).want("trace_id", m.trace_id).need("tokens", m.tokens).need("ticket", m.ticket);
   r.need("data_address", m.data_address).need("profile", m.profile).want("priority", m.priority);
   r.want("timeout_ms", m.timeout_ms).want("probe_token", m.probe_token).want("link_bps", m.link_bps);
+  r.want("attempt", m.attempt);
   SLUICE_TRY(r.done());
   SLUICE_TRY(read_list(j, "ways", m.ways, parse_way));
   if (m.ways.size() > 1 + kMaxFallbacks)
@@ -344,7 +355,7 @@ json to_json(const PrefillDone& m) {
           {"compute_s", m.compute_s},     {"encode_s", m.encode_s},          {"wire_s", m.wire_s},
           {"wall_s", m.wall_s},           {"exposed_s", m.exposed_s},        {"raw_bytes", m.raw_bytes},
           {"wire_bytes", m.wire_bytes},   {"link_bytes", m.link_bytes},      {"link_busy_s", m.link_busy_s},
-          {"tokens", m.tokens},           {"changed_to", m.changed_to}};
+          {"tokens", m.tokens},           {"changed_to", m.changed_to},      {"attempt", m.attempt}};
 }
 template <>
 Result<PrefillDone> parse<PrefillDone>(const json& j) {
@@ -354,6 +365,7 @@ Result<PrefillDone> parse<PrefillDone>(const json& j) {
   r.want("wire_s", m.wire_s).want("wall_s", m.wall_s).want("exposed_s", m.exposed_s).want("raw_bytes", m.raw_bytes);
   r.want("wire_bytes", m.wire_bytes).want("tokens", m.tokens);
   r.want("link_bytes", m.link_bytes).want("link_busy_s", m.link_busy_s).want("changed_to", m.changed_to);
+  r.want("attempt", m.attempt);
   SLUICE_TRY(r.done());
   SLUICE_ASSIGN(m.error, parse_error_field(j));
   return m;
@@ -411,6 +423,7 @@ Result<Tokens> parse<Tokens>(const json& j) {
 
 json to_json(const Finished& m) {
   return {{"request", m.request.value()},
+          {"attempt", m.attempt},
           {"reason", m.reason},
           {"error", error_or_null(m.error)},
           {"first_step_s", m.first_step_s}};
@@ -419,7 +432,7 @@ template <>
 Result<Finished> parse<Finished>(const json& j) {
   Finished m;
   FieldReader r(j, "finished");
-  r.need("request", m.request).need("reason", m.reason).want("first_step_s", m.first_step_s);
+  r.need("request", m.request).need("reason", m.reason).want("first_step_s", m.first_step_s).want("attempt", m.attempt);
   SLUICE_TRY(r.done());
   SLUICE_ASSIGN(m.error, parse_error_field(j));
   return m;

@@ -122,6 +122,7 @@ inline constexpr std::size_t kMaxFallbacks = 16;
 /// Coordinator to decode node: hold room for a sequence and, unless kv_tokens is 0, issue a ticket for its KV.
 struct ReserveRequest {
   RequestId request;
+  std::uint32_t attempt = 0;         // of the request, given back in Finished: an end of an earlier one is told apart
   std::string trace_id;              // the client's x-request-id, for logs
   std::vector<TokenId> tokens;       // prompt, then tokens already sent to the client (replay)
   std::uint32_t prompt_tokens = 0;   // how many of tokens are the prompt
@@ -144,6 +145,7 @@ struct ReserveReply {
 
 struct PrefillRequest {
   RequestId request;
+  std::uint32_t attempt = 0;  // as in ReserveRequest, given back in PrefillDone
   std::string trace_id;
   std::vector<TokenId> tokens;  // the positions to compute: prompt without its last token
   nlohmann::json ticket;
@@ -160,6 +162,7 @@ struct PrefillRequest {
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
 struct PrefillDone {
   RequestId request;
+  std::uint32_t attempt = 0;  // 0: a node that does not say
   std::optional<Error> error;
   double queue_s = 0, compute_s = 0;
   double encode_s = 0;   // codec and seal, busy time
@@ -206,7 +209,8 @@ struct Tokens {
 
 struct Finished {
   RequestId request;
-  std::string reason;  // "stop", "length", "error", "cancelled"
+  std::uint32_t attempt = 0;  // 0: a node that does not say
+  std::string reason;         // "stop", "length", "error", "cancelled"
   std::optional<Error> error;
   double first_step_s = 0;  // KV ready (or reserved, when colocated) until the first token was sampled
 };

@@ -75,6 +75,25 @@ TEST_CASE("every message survives the wire") {
   CHECK(pd.error->message == "bad");
 }
 
+TEST_CASE("a report says of which attempt it is, and one that does not is read too") {
+  auto m = reserve();
+  m.attempt = 3;
+  CHECK(round_trip(m).attempt == 3);
+  PrefillRequest p;
+  p.tokens = {1};
+  p.attempt = 4;
+  CHECK(round_trip(p).attempt == 4);
+  PrefillDone d;
+  d.attempt = 5;
+  CHECK(round_trip(d).attempt == 5);
+  Finished f;
+  f.attempt = 6;
+  CHECK(round_trip(f).attempt == 6);
+  json older = to_json(f);
+  older.erase("attempt");
+  CHECK(parse<Finished>(older)->attempt == 0);
+}
+
 TEST_CASE("readers name what is wrong and never throw") {
   const json good = to_json(reserve());
   auto broken = [&](const char* key, json v) {

@@ -74,6 +74,28 @@ TEST_CASE("an answer that has its KV goes on without its prefill node") {
   CHECK(r.heard->stats.extra.count("resumes") == 0);
 }
 
+// Both ends of a transfer see one of them die, as the coordinator does: what the other one says of it may come when the
+// request runs again already.
+TEST_CASE("a late report of an earlier attempt does not fail the present one") {
+  const bool decode_died = GENERATE(true, false);
+  Running r("q8", false);
+  const std::uint32_t first = r.p0.prefills[0].attempt;
+  FakeNode& other = r.b.join(decode_died ? node_info(ctl::Role::decode, "d1") : prefill("p1", 512));
+  r.b.lose(decode_died ? "d0" : "p0");
+  FakeNode& p = decode_died ? r.p0 : other;
+  FakeNode& d = decode_died ? other : r.d0;
+  REQUIRE(r.b.until([&] { return !p.prefills.empty() && p.prefills.back().attempt > first; }));
+  CHECK(d.reserves.back().attempt == p.prefills.back().attempt);
+  if (decode_died)
+    p.prefill_failed(r.id, first);
+  else
+    d.failed(r.id, first);
+  d.tokens(r.id, 0, {11, 12});
+  REQUIRE(r.b.until([&] { return r.heard->tokens.size() == 2; }));
+  r.end_on(p, d);
+  CHECK(r.heard->stats.extra.at("resumes") == 1);
+}
+
 TEST_CASE("an answer waits for a node that continues it, and holds nobody up") {
   Running r("q8");
   FakeNode& p1 = r.b.join(prefill("p1", 256));

@@ -57,7 +57,9 @@ class FakeNode {
     for (const TokenId token : ids) t.items.push_back({id, first++, {.id = token}});
     link_.notify(ctl::type::kTokens, to_json(t));
   }
-  void finished(RequestId id) { link_.notify(ctl::type::kFinished, to_json(ctl::Finished{id, "length", {}, 0})); }
+  void finished(RequestId id) {
+    link_.notify(ctl::type::kFinished, to_json(ctl::Finished{.request = id, .reason = "length"}));
+  }
   void prefill_done(RequestId id) {
     ctl::PrefillDone d;
     d.request = id;
@@ -70,9 +72,15 @@ class FakeNode {
     k.change = std::move(change);
     link_.notify(ctl::type::kKvReady, to_json(k));
   }
-  void prefill_failed(RequestId id) {
+  void failed(RequestId id, std::uint32_t attempt) {
+    const Error why{Errc::unavailable, "the KV will not come", {}};
+    link_.notify(ctl::type::kFinished,
+                 to_json(ctl::Finished{.request = id, .attempt = attempt, .reason = "error", .error = why}));
+  }
+  void prefill_failed(RequestId id, std::uint32_t attempt = 0) {
     ctl::PrefillDone d;
     d.request = id;
+    d.attempt = attempt;
     d.error = Error{Errc::unavailable, "the link broke", {}};
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }

@@ -180,6 +180,25 @@ TEST_CASE("a failed pass ends its legs with the error and the loop goes on") {
   CHECK(r.free() == 64);
 }
 
+TEST_CASE("a leg's end says of which attempt it is, however it ends") {
+  Rig r;
+  auto l = Rig::leg(1, 5, 8);
+  l.attempt = 3;
+  REQUIRE(r.loop.admit(std::move(l)));
+  CHECK(r.sink.wait(RequestId(1)).attempt == 3);
+  auto waits = Rig::leg(2, 20, 10);
+  waits.kv_tokens = 19;
+  waits.attempt = 4;
+  const auto blocks = r.loop.admit(std::move(waits));
+  REQUIRE(blocks);
+  r.loop.fail(RequestId(2), Error{Errc::unavailable, "gone", {}});
+  const auto f = r.sink.wait(RequestId(2));
+  CHECK(f.attempt == 4);
+  CHECK(f.error->message == "gone");
+  r.loop.release_blocks(*blocks);
+  CHECK(r.free() == 64);
+}
+
 TEST_CASE("a leg's first logits are shown once, as the model gave them, and change nothing") {
   Rig plain;
   REQUIRE(plain.loop.admit(Rig::leg(1, 20, 6)));
