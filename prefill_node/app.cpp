@@ -123,7 +123,7 @@ App::App(const AppOptions& o)
                    }}),
       out_(sender_),
       export_(layout_, *m_.pool, node_.clock(), o.exporting, node_.metrics(), out_,
-              {.on_end = [this](const ExportEnd& e) { on_export_end(e); },
+              {.on_end = [this](const ExportEnd& e) { node_.post([this, e] { on_export_end(e); }); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
       transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), sender_))) {
@@ -261,15 +261,14 @@ void App::on_computed(RequestId id, const PromptTimes& times) {
   export_.computed(id);
 }
 
+/// On the control thread: between here and the loop's cancel no call of the coordinator can start the request anew.
 void App::on_export_end(const ExportEnd& e) {
   ctl::PrefillDone d;
   d.request = e.request;
-  // A probe would be said of the request's own profile: the blocks kept for it go.
-  if (e.changed_to != nullptr) (void)loop_.cancel(e.request);
   {
     const std::lock_guard lock(mutex_);
     const auto it = requests_.find(e.request);
-    if (it == requests_.end()) return;
+    if (it == requests_.end() || it->second.ticket.id != e.ticket) return;
     d.attempt = it->second.call.attempt;
     d.queue_s = it->second.times.queue_s;
     d.compute_s = it->second.times.compute_s;
@@ -285,6 +284,8 @@ void App::on_export_end(const ExportEnd& e) {
       probed_[e.request] = {std::move(it->second.ticket), std::move(it->second.call.data_address)};
     requests_.erase(it);
   }
+  // A probe would be said of the request's own profile: the blocks kept for it go.
+  if (e.changed_to != nullptr) (void)loop_.cancel(e.request);
   d.encode_s = e.encode_s;
   d.wire_s = e.wire_s;
   d.exposed_s = e.exposed_s;

@@ -238,7 +238,7 @@ void KvExport::leave(const ExportPtr& e) {
 
 void KvExport::end(const ExportPtr& e, Result<> outcome) {
   std::vector<BlockHandle> blocks;
-  ExportEnd result{.request = e->start.request, .outcome = std::move(outcome)};
+  ExportEnd result{.request = e->start.request, .ticket = e->start.ticket.id, .outcome = std::move(outcome)};
   {
     const std::lock_guard lock(mutex_);
     if (e->closed) return;

@@ -66,6 +66,7 @@ struct ExportStart {
 
 struct ExportEnd {
   RequestId request;
+  kv::TicketId ticket;  // which of the request's exports it was, where it came again
   Result<> outcome;
   double encode_s = 0;   // codec and seal, busy time
   double wire_s = 0;     // first frame handed over until confirmed
