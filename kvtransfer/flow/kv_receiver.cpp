@@ -40,10 +40,10 @@ struct KvReceiver::State {
     staged -= bytes;
     const auto it = conns.find(conn);
     if (it == conns.end()) {
-      granted -= bytes;
+      granted -= flow::charge(bytes);
       return fit_pool();
     }
-    if (!it->second.credit.give(bytes) || transport == nullptr) return;
+    if (!it->second.credit.give(flow::charge(bytes)) || transport == nullptr) return;
     std::vector<std::byte> header;
     flow::put_u64(header, bytes);
     transport->send(conn, {flow::kCredit, header, {}}, ignore);
@@ -94,7 +94,8 @@ std::span<std::byte> KvReceiver::on_payload(ConnId conn, MessageId id, std::span
     const auto it = state_->conns.find(conn);
     const bool greeted = it != state_->conns.end() && it->second.greeted;
     if (greeted && id == flow::kProbe && bytes <= discard_.size()) return std::span(discard_).first(bytes);
-    if (greeted && id == flow::kFrame && bytes <= options_.max_frame_bytes && it->second.credit.take(bytes)) {
+    if (greeted && id == flow::kFrame && bytes <= options_.max_frame_bytes &&
+        it->second.credit.take(flow::charge(bytes))) {
       Buffer memory = state_->pool.take(bytes);
       if (!memory.empty()) {
         state_->staged += bytes;

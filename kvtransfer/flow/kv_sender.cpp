@@ -124,7 +124,7 @@ void KvSender::pump(const PeerPtr& p, Later& later) {
         done(fail(Errc::invalid_argument, "a KV frame of {} bytes exceeds the receiver's limit of {}", bytes, most));
       });
       (void)p->queue.pop();
-    } else if (p->credit.take(bytes)) {
+    } else if (p->credit.take(flow::charge(bytes))) {
       p->meter.on_send(bytes, clock_.now());
       auto frame = std::make_shared<Frame>(p->queue.pop());
       transport_->send(p->conn, {flow::kFrame, frame->header, frame->payload.bytes()}, [frame](Result<> r) {
@@ -288,7 +288,7 @@ void KvSender::on_welcome(const PeerPtr& p, std::span<const std::byte> header, L
 
 void KvSender::on_credit(const PeerPtr& p, std::span<const std::byte> header, Later& later) {
   const auto bytes = flow::get_u64(header);
-  if (!bytes || !p->credit.give(*bytes)) {
+  if (!bytes || !p->credit.give(flow::charge(*bytes))) {
     down(p, Error{Errc::data_corrupt, "the receiver's credit does not add up", {}}, later);
     transport_->close(p->conn);
     return;

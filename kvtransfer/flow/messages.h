@@ -6,9 +6,10 @@
 //                        probe  header: u64 sequence, payload: 0 to kMaxProbe bytes, discarded
 //   receiver -> sender   welcome  header: u64 window in bytes, u64 largest frame payload
 //                        refused  header: u8 error code, text
-//                        credit   header: u64 bytes that were freed
+//                        credit   header: u64 payload bytes of one frame that was freed
 //                        probed   header: u64 sequence
 //   both                 note   header: opaque bytes
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,6 +22,12 @@ namespace sluice::kv::flow {
 inline constexpr MessageId kHello = 1, kWelcome = 2, kRefused = 3, kCredit = 4, kFrame = 5, kNote = 6, kProbe = 7,
                            kProbed = 8;
 inline constexpr std::size_t kMaxProbe = 1U << 20;
+
+/// What a frame takes of the window, at both ends: its payload, and at least what the receiver keeps of any frame
+/// besides (header, maps, allocations). Else a window of one-byte frames would hold a hundred times its memory.
+[[nodiscard]] constexpr std::uint64_t charge(std::uint64_t payload_bytes) {
+  return std::max<std::uint64_t>(payload_bytes, 1024);
+}
 
 inline void put_u64(std::vector<std::byte>& out, std::uint64_t v) {
   for (int i = 0; i < 8; ++i) out.push_back(static_cast<std::byte>(v >> (8 * i)));

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "kvtransfer/flow/messages.h"
 #include "tests/kvtransfer_flow/flow_fixture.h"
 
 using namespace sluice;
@@ -52,6 +53,24 @@ TEST_CASE("flow over every transport") {
       CHECK(s.sender.send_note(r.address, long_one).error().code == Errc::invalid_argument);
       r.sink.keep = false;
       r.sink.free_all();
+    }
+
+    SECTION("tiny frames fill the window by their number") {
+      ReceivingNode r(net, kSmall);
+      r.sink.keep = true;
+      SendingNode s(net);
+      const int most = kSmall.window_bytes / flow::charge(1);
+      for (int i = 0; i < most + 40; ++i) s.send(r.address, 1);
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == most; }));
+      CHECK(s.sender.stats().at(0).second.queue_bytes == 40);
+      CHECK(r.receiver.figures().staged_bytes == static_cast<std::uint64_t>(most));
+      r.sink.free_all();
+      REQUIRE(r.sink.wait([&] { return r.sink.frames == most + 40; }));
+      r.sink.free_all();
+      REQUIRE(s.wait([&] { return s.done.size() == static_cast<std::size_t>(most) + 40; }));
+      CHECK(s.failed() == 0);
+      CHECK(s.all_credit_back());
+      CHECK(r.receiver.figures().violations == 0);
     }
 
     SECTION("a slow consumer stalls its sender; staged memory never passes the window") {

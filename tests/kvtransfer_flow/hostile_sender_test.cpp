@@ -51,6 +51,11 @@ TEST_CASE("a sender that breaks the protocol is cut off and nothing of it reache
     for (int i = 0; i < 3; ++i) h.say(flow::kFrame, head, frame);
     frames = 2;
   }
+  SECTION("more frames of one byte than its credit has room for") {
+    h.say(flow::kHello, bytes_of("friend"));
+    frames = kSmall.window_bytes / flow::charge(1);
+    for (int i = 0; i <= frames; ++i) h.say(flow::kFrame, head, std::span(frame).first(1));
+  }
   SECTION("a frame over the limit") {
     h.say(flow::kHello, bytes_of("friend"));
     h.say(flow::kFrame, head, large);
@@ -83,7 +88,7 @@ TEST_CASE("a receiver that gives back more than it got is left") {
       std::vector<std::byte> welcome, credit;
       flow::put_u64(welcome, 1U << 20);
       flow::put_u64(welcome, 1U << 20);
-      flow::put_u64(credit, 999);
+      flow::put_u64(credit, 2000);  // a frame is charged 1 KiB at least
       if (id == flow::kHello) t->send(c, {flow::kWelcome, welcome, {}}, [](const Result<>&) {});
       if (id == flow::kHello) t->send(c, {flow::kCredit, credit, {}}, [](const Result<>&) {});
       RecordingHandler::on_message(c, id, h, p);
