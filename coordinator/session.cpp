@@ -1,5 +1,7 @@
 #include "coordinator/session.h"
 
+#include <algorithm>
+
 namespace sluice::coordinator {
 
 std::string_view name(SessionState s) noexcept {
@@ -45,6 +47,11 @@ Measured Session::measured() const {
              .tpot_s = tpot_s().value_or(0),
              .output_tokens = static_cast<double>(emitted.size()),
              .mixed = mixed};
+  if (link_bytes > 0) {
+    // A sender counts bytes as in flight until the receiver has decoded them.
+    const double own = std::min(1.0, m.wire_bytes / m.link_bytes);
+    m.link_busy_s = std::max(link_busy_s - own * decode_s, 0.25 * link_busy_s);
+  }
   if (first_token) m.ttft_s = seconds(*first_token - decided);
   return m;
 }

@@ -247,10 +247,8 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
 std::uint64_t LatencyModel::learn_link(Link& l, const Measured& m, TimePoint now) {
   if (m.link_busy_s > 0 && m.link_bytes >= kLeastWireBytes) {
     l.last_end = now;
-    // Bytes count as in flight until the receiver has decoded them.
-    const double own = std::min(1.0, m.wire_bytes / m.link_bytes);
-    const double busy = std::max(m.link_busy_s - own * m.decode_s, 0.25 * m.link_busy_s);
-    return l.bandwidth.observe(m.link_bytes / busy, 0.02 + std::pow(5e-4 / busy, 2), now, kBandwidth) ? 1 : 0;
+    const double noise = 0.02 + std::pow(5e-4 / m.link_busy_s, 2);
+    return l.bandwidth.observe(m.link_bytes / m.link_busy_s, noise, now, kBandwidth) ? 1 : 0;
   }
   const double busy = l.last_end == TimePoint{} ? m.wire_s : std::clamp(seconds(now - l.last_end), 0.0, m.wire_s);
   l.last_end = now;

@@ -130,7 +130,7 @@ struct Measured {
   double encode_s = 0, wire_s = 0, exposed_s = 0;
   double decode_s = 0, first_step_s = 0;  // decode node
   double raw_bytes = 0, wire_bytes = 0;
-  double link_bytes = 0, link_busy_s = 0;  // all that went over the link meanwhile, and its time with bytes in flight
+  double link_bytes = 0, link_busy_s = 0;  // all that went over the link meanwhile, and its time with bytes on the way
   double ttft_s = 0;                       // from the decision
   double tpot_s = 0;
   double output_tokens = 0;

@@ -245,8 +245,7 @@ void Sim::arrived(std::uint32_t id) {
   SharedLink& l = link_of(a).link;
   l.advance(now_, rate_of(a.k.decode));
   a.m.link_bytes = l.sent_bytes() - a.link_bytes;
-  // As senders count: bytes are in flight until they are decoded.
-  a.m.link_busy_s = l.busy_s() - a.link_busy_s + a.m.decode_s * std::min(1.0, a.m.wire_bytes / a.m.link_bytes);
+  a.m.link_busy_s = l.busy_s() - a.link_busy_s;
   for (double* t :
        {&a.m.queue_s, &a.m.compute_s, &a.m.encode_s, &a.m.wire_s, &a.m.exposed_s, &a.m.decode_s, &a.m.link_busy_s})
     *t = told(*t);

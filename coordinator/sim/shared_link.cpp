@@ -17,7 +17,7 @@ void SharedLink::advance(double now, const Rate& r) {
   if (!chunks_.empty()) {
     const double bytes = r.timeline.bytes(at_s_, now, r.bps);
     const double each = bytes / senders_;
-    for (Chunk& c : chunks_)
+    for (Piece& c : chunks_)
       if (c.sending) c.left = std::max(0.0, c.left - each);
     sent_bytes_ += bytes;
     busy_s_ += gone;
@@ -25,9 +25,9 @@ void SharedLink::advance(double now, const Rate& r) {
   at_s_ = now;
 }
 
-void SharedLink::enter(double now, Chunk c, const Rate& r) {
+void SharedLink::enter(double now, Piece c, const Rate& r) {
   advance(now, r);
-  c.sending = std::ranges::none_of(chunks_, [&](const Chunk& o) { return o.request == c.request; });
+  c.sending = std::ranges::none_of(chunks_, [&](const Piece& o) { return o.request == c.request; });
   senders_ += c.sending ? 1 : 0;
   chunks_.push_back(c);
 }
@@ -36,12 +36,12 @@ double SharedLink::next_end(const Rate& r) const {
   return r.timeline.finish(at_s_, chunks_[next()].left * senders_, r.bps);
 }
 
-SharedLink::Chunk SharedLink::leave(double now, const Rate& r) {
+SharedLink::Piece SharedLink::leave(double now, const Rate& r) {
   advance(now, r);
   const std::size_t i = next();
-  const Chunk out = chunks_[i];
+  const Piece out = chunks_[i];
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(i));
-  const auto after = std::ranges::find(chunks_, out.request, &Chunk::request);
+  const auto after = std::ranges::find(chunks_, out.request, &Piece::request);
   if (after != chunks_.end())
     after->sending = true;
   else
@@ -53,7 +53,7 @@ std::vector<SharedLink::Shrunk> SharedLink::shrink(double now, std::uint32_t req
                                                    const Rate& r) {
   advance(now, r);
   std::vector<Shrunk> out;
-  for (Chunk& c : chunks_) {
+  for (Piece& c : chunks_) {
     if (c.request != request) continue;
     const double kept = std::min(c.left, keep);
     keep -= kept;
@@ -65,21 +65,21 @@ std::vector<SharedLink::Shrunk> SharedLink::shrink(double now, std::uint32_t req
 
 double SharedLink::backlog_bytes(std::uint32_t request) const {
   double sum = 0;
-  for (const Chunk& c : chunks_)
+  for (const Piece& c : chunks_)
     if (c.request == request) sum += c.left;
   return sum;
 }
 
 std::vector<std::uint32_t> SharedLink::requests() const {
   std::vector<std::uint32_t> out;
-  for (const Chunk& c : chunks_)
+  for (const Piece& c : chunks_)
     if (c.sending) out.push_back(c.request);
   return out;
 }
 
 double SharedLink::backlog_bytes() const {
   double sum = 0;
-  for (const Chunk& c : chunks_) sum += c.left;
+  for (const Piece& c : chunks_) sum += c.left;
   return sum;
 }
 

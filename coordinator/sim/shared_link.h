@@ -11,7 +11,8 @@ namespace sluice::sim {
 
 class SharedLink {
  public:
-  struct Chunk {
+  /// What a chunk of KV is to the link.
+  struct Piece {
     std::uint32_t request = 0, chunk = 0;
     double left = 0;       // bytes
     bool sending = false;  // else another chunk of its request is before it
@@ -22,11 +23,11 @@ class SharedLink {
     double bps;
   };
 
-  void enter(double now, Chunk c, const Rate& r);
+  void enter(double now, Piece c, const Rate& r);
   /// When the next chunk's last byte is through if nothing else enters. Some chunk is on the link.
   [[nodiscard]] double next_end(const Rate& r) const;
   /// Takes the chunk that is through at next_end().
-  Chunk leave(double now, const Rate& r);
+  Piece leave(double now, const Rate& r);
   /// A request's bytes beyond its next `keep` become `factor` of what they were. Returns what of each chunk did, in
   /// bytes before the change.
   struct Shrunk {
@@ -50,7 +51,7 @@ class SharedLink {
   /// Of the sending chunks the one with the least left.
   [[nodiscard]] std::size_t next() const;
 
-  std::vector<Chunk> chunks_;  // in order of coming
+  std::vector<Piece> chunks_;  // in order of coming
   std::uint32_t senders_ = 0;
   double at_s_ = 0;
   double sent_bytes_ = 0, busy_s_ = 0;

@@ -207,7 +207,7 @@ TEST_CASE("a link that became faster is noticed although computation hides every
     Measured m{
         .compute_s = 0.5, .wire_s = 0.49, .decode_s = 0.01, .raw_bytes = k.raw_bytes, .wire_bytes = k.wire_bytes};
     m.link_bytes = k.wire_bytes;
-    m.link_busy_s = k.wire_bytes / real + m.decode_s;
+    m.link_busy_s = k.wire_bytes / real;
     model.latency.prefill_done(k, m, model.now);
   }
   const Candidate k = model.predict(c, r, 0, 0, 2);

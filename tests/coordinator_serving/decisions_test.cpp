@@ -118,3 +118,17 @@ TEST_CASE("an operator's change stands among the decisions and is no request") {
   CHECK(recent.prompt_tokens == 40);
   CHECK(log.recent("other").finished == 0);
 }
+
+TEST_CASE("what a link is said to have been busy with is without the receiver's decoding") {
+  Session s;
+  s.wire_bytes = 1 << 20;
+  s.link_bytes = 4 << 20;
+  s.link_busy_s = 1;
+  s.decode_s = 0.8;
+  CHECK(s.measured().link_busy_s == Approx(0.8));  // a quarter of the bytes were its own
+  s.link_bytes = 1 << 20;
+  CHECK(s.measured().link_busy_s == Approx(0.25));  // decoding beside the wire is not taken off twice
+  s.link_bytes = 0;
+  s.link_busy_s = 0;
+  CHECK(s.measured().link_busy_s == 0);
+}
