@@ -57,6 +57,10 @@ int main(int argc, char** argv) {
   app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")
       ->capture_default_str()
       ->check(seconds);
+  app.add_option("--link-probe-s", s.link_probe_s,
+                 "Measure a link anew that nothing went over for this long, with a few ms of its speed; 0: never")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
   app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));

@@ -15,7 +15,6 @@ namespace ctl = control;
 namespace {
 
 constexpr std::chrono::milliseconds kCallTimeout{5000};
-constexpr std::chrono::milliseconds kProbeTimeout{20000};
 constexpr std::chrono::milliseconds kSweep{100};
 
 /// The prefill node's report may come this much after a leg's last token.
@@ -48,6 +47,7 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       figures_(metrics, model_.id),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
+      link_probes_(o.link_probe_s),
       quality_(o.quality),
       slos_(o.slo),
       sweep_timer_(io),
@@ -155,6 +155,7 @@ void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decisi
   s->profile = c.profiles[k.profile].name;
   s->chosen = k;
   placement_.placed(s->chosen, clock_.now());
+  link_probes_.began({s->prefill, s->decode});
   s->predicted_ttft_s = k.predicted_ttft_s;
   s->predicted_tpot_s = k.predicted_tpot_s;
   s->kl = k.kl;
@@ -266,6 +267,7 @@ void Serving::undo(const SessionPtr& s) {
 /// No report of this prefill is expected any more.
 void Serving::drop_prefill(const SessionPtr& s) {
   view_.prefill_finished(s->prefill, s->prefill_tokens);
+  link_probes_.ended({s->prefill, s->decode}, clock_.now());
   placement_.abandoned(s->chosen);
   s->prefill_reported = true;
 }
@@ -319,30 +321,8 @@ void Serving::on_node_up(const NodeId& node) {
   pump();
 }
 
-/// Asks each prefill node to measure its path to each decode node that is new to it.
-void Serving::probe_paths(const NodeId& node) {
-  const NodeRecord* me = view_.find(node);
-  for (const auto& [id, other] : view_.nodes()) {
-    if (other.info.role == me->info.role) continue;
-    const bool i_prefill = me->info.role == ctl::Role::prefill;
-    const NodeId from = i_prefill ? node : id;
-    const NodeId to = i_prefill ? id : node;
-    const std::string& address = i_prefill ? other.info.data_address : me->info.data_address;
-    registry_.call(from, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{address}), kProbeTimeout,
-                   [from, to](Result<json> r) {
-                     auto l = r ? ctl::parse<ctl::LinkReport>(*r) : Result<ctl::LinkReport>(std::unexpected(r.error()));
-                     if (!l)
-                       return log::warn("path probe failed",
-                                        {{"prefill", from}, {"decode", to}, {"why", l.error().message}});
-                     log::info("path probed", {{"prefill", from},
-                                               {"decode", to},
-                                               {"bandwidth_gbps", l->bandwidth_bps * 8e-9},
-                                               {"rtt_us", l->rtt_s * 1e6}});
-                   });
-  }
-}
-
 void Serving::on_node_lost(const NodeId& node) {
+  link_probes_.forget(node);
   std::vector<SessionPtr> hit;
   for (const auto& [id, s] : sessions_) {
     if (!s->placed()) continue;
@@ -419,6 +399,7 @@ void Serving::on_prefill_done(const NodeId& node, const json& body) {
   if (!s->prefill_reported) {
     s->prefill_reported = true;
     view_.prefill_finished(node, s->prefill_tokens);
+    link_probes_.ended({s->prefill, s->decode}, clock_.now());
     placement_.prefill_done(s->chosen, s->measured(), clock_.now());
   }
   if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
@@ -519,6 +500,7 @@ void Serving::sweep() {
     fail_session(s, why, waited ? std::optional(1.0) : std::nullopt);
   }
   pump();
+  measure_idle_links();
   sweep_timer_.expires_after(kSweep);
   sweep_timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) sweep();

@@ -13,6 +13,7 @@
 
 #include "coordinator/backend.h"
 #include "coordinator/decision_log.h"
+#include "coordinator/link_probes.h"
 #include "coordinator/node_registry.h"
 #include "coordinator/policy/admission.h"
 #include "coordinator/policy/placement.h"
@@ -32,6 +33,7 @@ struct ServingOptions {
   double max_tpot_s = 0;  // the slowest TPOT worth admitting when a request states none of its own; 0: any
   double request_timeout_s = 600;
   bool profile_changes = true;  // a sender may go on under a tighter profile when its link gives way
+  double link_probe_s = 60;     // a link that nothing went over for so long is measured anew; 0: never
   ControllerOptions controller;
   QualityWatchOptions quality;
   RegistryOptions registry;
@@ -119,7 +121,9 @@ class Serving final : public Backend {
   void end(const SessionPtr& s, std::string_view outcome);
   void sweep();
   void note_slo(const std::string& name, nlohmann::json now, const std::string& who);
+  void probe_path(const LinkProbes::Link& l, const std::string& address, std::uint32_t block_bytes);
   void probe_paths(const NodeId& node);
+  void measure_idle_links();
 
   boost::asio::io_context& io_;
   const Clock& clock_;
@@ -131,6 +135,7 @@ class Serving final : public Backend {
   ClusterView view_;
   Placement placement_;
   Admission admission_{placement_};
+  LinkProbes link_probes_;
   QualityWatch quality_;
   SloBook slos_;
   std::function<void()> on_change_;

@@ -357,7 +357,7 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
 void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::ProbePathRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
-  sender_.probe(r->data_address, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
+  sender_.probe(r->data_address, r->block_bytes, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
     node_.post([reply, address, s] {
       if (!s) return reply(std::unexpected(s.error()));
       reply(to_json(ctl::LinkReport{address, s->bandwidth_bytes_per_s, s->rtt_s, s->bytes_in_flight, s->queue_bytes}));

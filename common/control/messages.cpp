@@ -458,12 +458,12 @@ Result<CancelReply> parse<CancelReply>(const json& j) {
   return m;
 }
 
-json to_json(const ProbePathRequest& m) { return {{"data_address", m.data_address}}; }
+json to_json(const ProbePathRequest& m) { return {{"data_address", m.data_address}, {"block_bytes", m.block_bytes}}; }
 template <>
 Result<ProbePathRequest> parse<ProbePathRequest>(const json& j) {
   ProbePathRequest m;
   FieldReader r(j, "probe_path");
-  r.need("data_address", m.data_address);
+  r.need("data_address", m.data_address).want("block_bytes", m.block_bytes);
   SLUICE_TRY(r.done());
   return m;
 }

@@ -233,6 +233,7 @@ struct ProbeResult {
 
 struct ProbePathRequest {
   std::string data_address;
+  std::uint32_t block_bytes = 0;  // of each of the few blocks sent; 0: the largest
 };
 
 nlohmann::json to_json(const RegisterRequest&);

@@ -23,6 +23,7 @@ struct KvSender::Frame {
 /// A probe in progress: pings for the round trip, then blocks for the bandwidth, one at a time.
 struct KvSender::Probe {
   ProbeDone done;
+  std::size_t block_bytes = flow::kMaxProbe;
   int step = 0;
   double rtt_s = 0;
   TimePoint sent{};
@@ -160,12 +161,13 @@ void KvSender::cancel(const std::string& address, std::uint64_t tag) {
   for (Frame& f : dropped) f.done(fail(Errc::cancelled, "the request was cancelled"));
 }
 
-void KvSender::probe(const std::string& address, ProbeDone done) {
+void KvSender::probe(const std::string& address, std::size_t block_bytes, ProbeDone done) {
+  const std::size_t block = block_bytes > 0 ? std::min(block_bytes, flow::kMaxProbe) : flow::kMaxProbe;
   Later later;
   {
     const std::lock_guard lock(mutex_);
     const PeerPtr p = peer(address, later);
-    p->probes.push_back(std::make_shared<Probe>(Probe{.done = std::move(done)}));
+    p->probes.push_back(std::make_shared<Probe>(Probe{.done = std::move(done), .block_bytes = block}));
     if (p->ready && p->probes.size() == 1) send_probe(p, 0, later);
   }
   run(later);
@@ -192,8 +194,8 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
   }
   ++probe.step;
   if (probe.step < kProbePings) return send_probe(p, 0, later);
-  if (probe.step < kProbePings + kProbeBlocks) return send_probe(p, flow::kMaxProbe, later);
-  p->meter.on_probe(static_cast<double>(flow::kMaxProbe) / probe.block_s, probe.rtt_s);
+  if (probe.step < kProbePings + kProbeBlocks) return send_probe(p, probe.block_bytes, later);
+  p->meter.on_probe(static_cast<double>(probe.block_bytes) / probe.block_s, probe.rtt_s);
   later.push_back([ended = p->probes.front(), result = stats_of(*p)] { ended->done(result); });
   p->probes.erase(p->probes.begin());
   if (!p->probes.empty()) send_probe(p, 0, later);

@@ -46,8 +46,9 @@ class KvSender final : public TransportHandler {
   /// Drops the tag's frames that have not left yet; their done() gets `cancelled`.
   void cancel(const std::string& address, std::uint64_t tag);
   using ProbeDone = std::move_only_function<void(Result<LinkStats>)>;
-  /// Measures round trip and bandwidth with a few MiB that the receiver discards.
-  void probe(const std::string& address, ProbeDone done);
+  /// Measures round trip and bandwidth with a few blocks that the receiver discards; 0 bytes: of 1 MiB, which is also
+  /// the most.
+  void probe(const std::string& address, std::size_t block_bytes, ProbeDone done);
   [[nodiscard]] std::vector<std::pair<std::string, LinkStats>> stats() const;
   /// Of one address; all zero while there is no connection.
   [[nodiscard]] LinkStats stats(const std::string& address) const;

@@ -89,6 +89,7 @@ class FakeNode {
 
   std::vector<ctl::ReserveRequest> reserves;
   std::vector<ctl::PrefillRequest> prefills;
+  std::vector<ctl::ProbePathRequest> path_probes;
   std::optional<Error> refused;
   std::vector<ctl::LinkReport> links;  // what heartbeats say of them
 
@@ -100,6 +101,7 @@ class FakeNode {
     }
     if (type == ctl::type::kPrefill) prefills.push_back(ctl::parse<ctl::PrefillRequest>(body).value());
     if (type == ctl::type::kCancel) return reply(to_json(ctl::CancelReply{true, 0}));
+    if (type == ctl::type::kProbePath) path_probes.push_back(ctl::parse<ctl::ProbePathRequest>(body).value());
     if (type == ctl::type::kProbePath) return reply(to_json(ctl::LinkReport{"127.0.0.1:9", 1e9, 1e-4, 0, 0}));
     reply(nlohmann::json::object());
   }

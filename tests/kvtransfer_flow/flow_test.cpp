@@ -233,7 +233,7 @@ TEST_CASE("flow over every transport") {
       ReceivingNode r(net, kSmall);
       SendingNode s(net);
       std::optional<Result<LinkStats>> stats;
-      s.sender.probe(r.address, [&](Result<LinkStats> x) { s.change([&] { stats = std::move(x); }); });
+      s.sender.probe(r.address, 0, [&](Result<LinkStats> x) { s.change([&] { stats = std::move(x); }); });
       REQUIRE(s.wait([&] { return stats.has_value(); }));
       REQUIRE(stats->has_value());
       CHECK((*stats)->rtt_s > 0);
@@ -251,5 +251,40 @@ TEST_CASE("flow over every transport") {
       CHECK(s.notes[1] == pattern(kMaxMessageHeader, 2));
       CHECK(r.receiver.send_note(ConnId{999999}, bytes_of("hm")).error().code == Errc::unavailable);
     }
+  }
+}
+
+TEST_CASE("a probe sends blocks of the size it was asked for, and of 1 MiB at most") {
+  const Network net = loopback_network();
+  struct Counting : RecordingHandler {
+    Transport* t = nullptr;
+    void on_message(ConnId c, MessageId id, std::span<const std::byte> h, std::span<std::byte> p) override {
+      RecordingHandler::on_message(c, id, h, p);
+      std::vector<std::byte> welcome;
+      flow::put_u64(welcome, 1U << 20);
+      flow::put_u64(welcome, 1U << 20);
+      if (id == flow::kHello) t->send(c, {flow::kWelcome, welcome, {}}, [](const Result<>&) {});
+      if (id == flow::kProbe) t->send(c, {flow::kProbed, h, {}}, [](const Result<>&) {});
+    }
+  };
+  for (const auto& [asked, sent] :
+       {std::pair<std::size_t, std::size_t>{0, 1U << 20}, {64U << 10, 64U << 10}, {16U << 20, 1U << 20}}) {
+    CAPTURE(asked);
+    Counting counting;
+    const auto t = net.make(counting);
+    counting.t = t.get();
+    SendingNode s(net);
+    const std::string address = t->listen(net.listen_at).value();
+    bool over = false;
+    s.sender.probe(address, asked, [&](const Result<LinkStats>& x) { s.change([&] { over = x.has_value(); }); });
+    REQUIRE(s.wait([&] { return over; }));
+    std::size_t most = 0;
+    std::size_t all = 0;
+    for (const auto& m : counting.messages) {
+      most = std::max(most, m.payload.size());
+      all += m.payload.size();
+    }
+    CHECK(most == sent);
+    CHECK(all == 4 * sent);
   }
 }
