@@ -9,8 +9,8 @@ using namespace coordinator;
 
 namespace {
 
-constexpr double kNoticeBytes =
-    4 << 20;  // after so many a sender's mean has come most of the way to a link's new speed
+/// After so many a sender's mean has come most of the way to a link's new speed.
+constexpr double kNoticeBytes = 4 << 20;
 
 }  // namespace
 
@@ -50,7 +50,8 @@ void Sim::onto_link(std::uint32_t slot) {
   if (!l.to_tell) prefills_[a.k.prefill].links_to_tell.push_back(static_cast<std::uint32_t>(a.k.decode));
   l.to_tell = true;
   end_link_at(a.k.prefill, a.k.decode);
-  look_later(a.k.prefill, a.k.decode);
+  const SharedLink::Rate r = rate_of(a.k.decode);
+  if (r.timeline.at(now_) * r.bps < kCollapsedShare * a.planned_bps) look_later(a.k.prefill, a.k.decode);
 }
 
 void Sim::off_link(std::size_t pair, std::uint64_t event) {
