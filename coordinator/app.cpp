@@ -7,11 +7,11 @@
 #include <fstream>
 
 #include "common/log.h"
-#include "coordinator/admin_api.h"
-#include "coordinator/api_router.h"
-#include "coordinator/model_info.h"
-#include "coordinator/state_file.h"
-#include "coordinator/text_adapter.h"
+#include "coordinator/admin/admin_api.h"
+#include "coordinator/api/model_info.h"
+#include "coordinator/api/router.h"
+#include "coordinator/api/text_adapter.h"
+#include "coordinator/serving/state_file.h"
 
 namespace sluice::coordinator {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/http_server.h"
-#include "coordinator/serving.h"
+#include "coordinator/http/server.h"
+#include "coordinator/serving/serving.h"
 
 namespace sluice::coordinator {
 

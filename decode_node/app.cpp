@@ -1,15 +1,15 @@
 #include "decode_node/app.h"
 
 #include "common/log.h"
-#include "common/node/node_app.h"
 #include "decode_node/decode_loop.h"
 #include "decode_node/kv_ingest.h"
 #include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
-#include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/codec/library.h"
-#include "kvtransfer/transport/node_transport.h"
+#include "node/node_app.h"
+#include "node/node_model.h"
+#include "node/node_transport.h"
 
 namespace sluice::decode {
 namespace {
@@ -32,8 +32,8 @@ class App {
   void set_gauges(Metrics& metrics);
 
   AppOptions o_;
-  ctl::NodeApp node_;
-  engine::NodeModel m_;
+  node::NodeApp node_;
+  node::NodeModel m_;
   std::unique_ptr<kv::CodecRegistry> codecs_;
   kv::KvLayout layout_;
   std::vector<kv::ProfileSpeedFigure> speeds_;
@@ -56,7 +56,7 @@ kv::KvLayout layout_of(const engine::KvPoolShape& s) {
 App::App(const AppOptions& o)
     : o_(o),
       node_(o.node, ctl::Role::decode),
-      m_(or_throw(engine::load_node_model(o.node))),
+      m_(or_throw(node::load_node_model(o.node))),
       codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
       layout_(layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
@@ -75,7 +75,7 @@ App::App(const AppOptions& o)
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); },
                .on_note = [this](std::span<const std::byte> n) { probe_.on_note(n); }}),
       receiver_(o.receiver, ingest_),
-      transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), receiver_))) {
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))) {
   receiver_.attach(*transport_);
   ingest_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
     if (const auto r = receiver_.send_note(conn, note); !r)
@@ -177,7 +177,7 @@ void App::set_gauges(Metrics& metrics) {
 }
 
 int App::run() {
-  ctl::NodeApp::Handlers h;
+  node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] {

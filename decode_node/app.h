@@ -3,13 +3,13 @@
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include <string>
 
-#include "common/control/node_options.h"
 #include "kvtransfer/flow/kv_receiver.h"
+#include "node/node_options.h"
 
 namespace sluice::decode {
 
 struct AppOptions {
-  control::NodeOptions node;
+  node::NodeOptions node;
   std::string data_listen = "127.0.0.1:0";
   std::uint32_t max_seqs = 256;
   std::uint32_t ingest_workers = 1;

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "common/control/messages.h"
-#include "engine/model.h"
+#include "engine/model/model.h"
 #include "engine/policy/sampler.h"
 #include "engine/policy/scheduler.h"
 

@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   LogOptions log_options;
   CLI::App app("Sluice decode node: receives KV, verifies it, generates tokens", "sluice-decode");
   add_common_options(app, log_options);
-  control::add_node_options(app, o.node);
+  node::add_node_options(app, o.node);
   std::size_t staging_mib = o.receiver.staging_bytes >> 20U;
   std::size_t window_mib = o.receiver.window_bytes >> 20U;
   app.add_option("--data-listen", o.data_listen, "Address KV is received on; port 0 takes a free one")

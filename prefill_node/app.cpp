@@ -3,13 +3,13 @@
 #include <map>
 
 #include "common/log.h"
-#include "common/node/node_app.h"
-#include "engine/node_model.h"
 #include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/codec/library.h"
 #include "kvtransfer/flow/kv_sender.h"
-#include "kvtransfer/transport/node_transport.h"
 #include "kvtransfer/wire/reference.h"
+#include "node/node_app.h"
+#include "node/node_model.h"
+#include "node/node_transport.h"
 #include "prefill_node/prefill_loop.h"
 
 namespace sluice::prefill {
@@ -91,8 +91,8 @@ class App final : public PrefillSink {
   [[nodiscard]] std::vector<std::byte> hello() const;
   [[nodiscard]] std::size_t open_requests();
 
-  ctl::NodeApp node_;
-  engine::NodeModel m_;
+  node::NodeApp node_;
+  node::NodeModel m_;
   std::unique_ptr<kv::CodecRegistry> codecs_;
   kv::KvLayout layout_;
   std::uint32_t frame_kib_;
@@ -109,7 +109,7 @@ class App final : public PrefillSink {
 
 App::App(const AppOptions& o)
     : node_(o.node, ctl::Role::prefill),
-      m_(or_throw(engine::load_node_model(o.node))),
+      m_(or_throw(node::load_node_model(o.node))),
       codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
       layout_(layout_of(m_.pool->shape())),
       frame_kib_(static_cast<std::uint32_t>(o.exporting.target_frame_bytes >> 10U)),
@@ -126,7 +126,7 @@ App::App(const AppOptions& o)
               {.on_end = [this](const ExportEnd& e) { node_.post([this, e] { on_export_end(e); }); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
-      transport_(or_throw(kv::make_node_transport(o.node, node_.metrics(), sender_))) {
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))) {
   sender_.attach(*transport_);
 }
 
@@ -405,7 +405,7 @@ std::size_t App::open_requests() {
 }
 
 int App::run() {
-  ctl::NodeApp::Handlers h;
+  node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] { on_coordinator_lost(); };

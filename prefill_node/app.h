@@ -3,13 +3,13 @@
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include <string>
 
-#include "common/control/node_options.h"
+#include "node/node_options.h"
 #include "prefill_node/kv_export.h"
 
 namespace sluice::prefill {
 
 struct AppOptions {
-  control::NodeOptions node;
+  node::NodeOptions node;
   std::size_t max_waiting = 1024;
   ExportOptions exporting;
 };

@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   CLI::App app("Sluice prefill node: computes prompts and streams their KV, compressed, to decode nodes",
                "sluice-prefill");
   add_common_options(app, log_options);
-  control::add_node_options(app, o.node);
+  node::add_node_options(app, o.node);
   std::size_t frame_kib = o.exporting.target_frame_bytes >> 10U;
   bool no_overlap = false;
   app.add_option("--max-waiting", o.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "engine/model.h"
+#include "engine/model/model.h"
 #include "engine/policy/scheduler.h"
 
 namespace sluice::prefill {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/profile_change.h"
-#include "common/tightening.h"
+#include "common/transfer/profile_change.h"
+#include "common/transfer/tightening.h"
 #include "kvtransfer/codec/codec.h"
 #include "kvtransfer/transfer_plan.h"
 

@@ -5,8 +5,8 @@ set -euo pipefail
 build=$1; shift
 files=("$@")
 if [ ${#files[@]} -eq 0 ]; then
-  mapfile -t files < <(git ls-files 'common/*.cpp' 'coordinator/*.cpp' 'engine/*.cpp' 'kvtransfer/*.cpp' \
-    'prefill_node/*.cpp' 'decode_node/*.cpp')
+  mapfile -t files < <(git ls-files 'common/*.cpp' 'text/*.cpp' 'coordinator/*.cpp' 'engine/*.cpp' 'kvtransfer/*.cpp' \
+    'node/*.cpp' 'prefill_node/*.cpp' 'decode_node/*.cpp')
   # What this build leaves out (no CUDA toolkit) has no compile command.
   kept=()
   for f in "${files[@]}"; do grep -qF "/$f\"" "$build/compile_commands.json" && kept+=("$f"); done

@@ -12,8 +12,8 @@
 
 #include "common/control/sampling.h"
 #include "common/ids.h"
-#include "common/profile_change.h"
 #include "common/result.h"
+#include "common/transfer/profile_change.h"
 
 namespace sluice::control {
 

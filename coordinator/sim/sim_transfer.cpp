@@ -1,5 +1,5 @@
 // KV on its way: encoder, shared link, decoder, and a sender's change to a tighter profile.
-#include "common/tightening.h"
+#include "common/transfer/tightening.h"
 #include "coordinator/policy/fallbacks.h"
 #include "coordinator/sim/sim.h"
 

@@ -6,7 +6,7 @@
 #include <deque>
 
 #include "common/clock.h"
-#include "common/tightening.h"
+#include "common/transfer/tightening.h"
 
 namespace sluice::kv {
 

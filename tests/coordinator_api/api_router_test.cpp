@@ -1,5 +1,5 @@
 // The API end to end: real sockets, the real server and router, a backend that plays a script.
-#include "coordinator/api_router.h"
+#include "coordinator/api/router.h"
 
 #include "tests/support/fake_backend.h"
 #include "tests/support/server_fixture.h"

@@ -1,5 +1,5 @@
 // Every field of the API, its accepted and its refused values.
-#include "coordinator/chat_api.h"
+#include "coordinator/api/chat_api.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>

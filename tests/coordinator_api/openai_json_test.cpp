@@ -1,10 +1,10 @@
 // Golden shapes: what client libraries parse.
-#include "coordinator/openai_json.h"
+#include "coordinator/api/openai_json.h"
 
 #include <catch2/catch.hpp>
 #include <limits>
 
-#include "coordinator/http_types.h"
+#include "coordinator/http/types.h"
 #include "tests/support/fake_model_text.h"
 
 namespace sluice::test {

@@ -1,5 +1,5 @@
 // The bundled model's own text side behind the API's interface.
-#include "coordinator/text_adapter.h"
+#include "coordinator/api/text_adapter.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "coordinator/token_stream.h"
+#include "coordinator/api/token_stream.h"
 
 #include <catch2/catch.hpp>
 #include <random>

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "common/control/node_link.h"
-#include "coordinator/serving.h"
+#include "coordinator/serving/serving.h"
+#include "node/node_link.h"
 #include "tests/support/fake_model_text.h"
 
 namespace sluice::test {
@@ -106,7 +106,7 @@ class FakeNode {
     reply(nlohmann::json::object());
   }
 
-  ctl::NodeLink link_;
+  node::NodeLink link_;
 };
 
 /// What a leg gave its client.

@@ -1,4 +1,4 @@
-#include "coordinator/slo_book.h"
+#include "coordinator/serving/slo_book.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "coordinator/slo_explain.h"
+#include "coordinator/serving/slo_explain.h"
 
 #include <catch2/catch.hpp>
 

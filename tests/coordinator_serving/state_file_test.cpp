@@ -1,4 +1,4 @@
-#include "coordinator/state_file.h"
+#include "coordinator/serving/state_file.h"
 
 #include <catch2/catch.hpp>
 #include <filesystem>

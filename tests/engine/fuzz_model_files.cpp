@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
-#include "engine/model_config.h"
-#include "engine/safetensors.h"
+#include "engine/model/model_config.h"
+#include "engine/model/safetensors.h"
 
 using namespace sluice::engine;
 

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "engine/cpu/cpu_ops.h"
-#include "engine/safetensors.h"
+#include "engine/model/safetensors.h"
 
 namespace sluice::test {
 namespace {

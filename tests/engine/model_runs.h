@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "engine/model.h"
+#include "engine/model/model.h"
 
 namespace sluice::test {
 

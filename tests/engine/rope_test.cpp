@@ -2,7 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/model_config.h"
+#include "engine/model/model_config.h"
 
 using namespace sluice::engine;
 

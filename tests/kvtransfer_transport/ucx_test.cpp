@@ -10,7 +10,7 @@
 #include <set>
 
 #include "kvtransfer/transport/address.h"
-#include "kvtransfer/transport/node_transport.h"
+#include "node/node_transport.h"
 #include "tests/support/kv/networks.h"
 #include "tests/support/kv/recording_handler.h"
 
@@ -227,13 +227,13 @@ TEST_CASE("a node whose connection got TCP although shared memory was asked for 
   RecordingHandler ha, hb;
   Metrics ma, mb;
   const auto node = [](const std::string& tls) {
-    control::NodeOptions o;
+    node::NodeOptions o;
     o.ucx_tls = tls;
     return o;
   };
   const bool ours_is_slow = dialled != "tcp,self";
-  const auto a = make_node_transport(node(dialled), ma, ha).value();
-  const auto b = make_node_transport(node(ours_is_slow ? "tcp,self" : "posix,tcp,self"), mb, hb).value();
+  const auto a = node::make_node_transport(node(dialled), ma, ha).value();
+  const auto b = node::make_node_transport(node(ours_is_slow ? "tcp,self" : "posix,tcp,self"), mb, hb).value();
   const std::string address = b->listen("127.0.0.1:0").value();
   const ConnId c = a->connect(address).value();
   std::vector<Result<>> done;
@@ -250,10 +250,10 @@ TEST_CASE("a node whose connection got TCP although shared memory was asked for 
 TEST_CASE("a connection that got what was asked for is no slow path") {
   RecordingHandler ha, hb;
   Metrics metrics;
-  control::NodeOptions o;
+  node::NodeOptions o;
   o.ucx_tls = "posix,tcp,self";
-  const auto a = make_node_transport(o, metrics, ha).value();
-  const auto b = make_node_transport(o, metrics, hb).value();
+  const auto a = node::make_node_transport(o, metrics, ha).value();
+  const auto b = node::make_node_transport(o, metrics, hb).value();
   (void)a->connect(b->listen("127.0.0.1:0").value()).value();
   REQUIRE(ha.wait([&] { return !ha.connected.empty(); }));
   REQUIRE(hb.wait([&] { return !hb.connected.empty(); }));

@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <map>
 
-#include "coordinator/backend.h"
+#include "coordinator/api/backend.h"
 #include "tests/support/fake_model_text.h"
 
 namespace sluice::test {

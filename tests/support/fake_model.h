@@ -4,7 +4,7 @@
 #include <cstring>
 #include <functional>
 
-#include "engine/model.h"
+#include "engine/model/model.h"
 
 namespace sluice::test {
 

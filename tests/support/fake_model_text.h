@@ -3,7 +3,7 @@
 // tokens whenever they are not ASCII. 256 is BOS, 257 is EOS; both are special.
 #include <memory>
 
-#include "coordinator/model_text.h"
+#include "coordinator/api/model_text.h"
 
 namespace sluice::test {
 

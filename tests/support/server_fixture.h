@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
-#include "coordinator/http_server.h"
+#include "coordinator/http/server.h"
 #include "tests/support/io_thread.h"
 #include "tests/support/raw_client.h"
 

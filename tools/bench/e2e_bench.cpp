@@ -8,7 +8,7 @@
 
 #include "common/bounded_queue.h"
 #include "decode_node/kv_ingest.h"
-#include "engine/node_model.h"
+#include "node/node_model.h"
 #include "prefill_node/kv_export.h"
 #include "prefill_node/prefill_loop.h"
 #include "tools/bench/bench_util.h"
@@ -79,7 +79,7 @@ class Sink final : public prefill::PrefillSink {
 
 struct Setup {
   const kv::CodecRegistry& codecs;
-  engine::NodeModel& source;
+  node::NodeModel& source;
   engine::KvPool& target;
   std::uint32_t tokens;
 };
@@ -148,12 +148,12 @@ SuiteResult run_e2e_suite(const BenchOptions& options) {
   SLUICE_ASSIGN(
       const auto dir,
       SyntheticModel::create({.hidden = 512, .ffn = 1408, .heads = 8, .kv_heads = 8, .head_dim = 64, .layers = 12}));
-  control::NodeOptions node;
+  node::NodeOptions node;
   node.model_dir = dir.dir().string();
   node.threads = options.threads;
   node.kv_memory_mib = 256;
   node.prefill_chunk = 256;
-  SLUICE_ASSIGN(engine::NodeModel source, engine::load_node_model(node));
+  SLUICE_ASSIGN(node::NodeModel source, node::load_node_model(node));
   SLUICE_ASSIGN(const auto target, engine::KvPool::create(source.pool->shape()));
   const auto codecs = kv::make_registry();
   const Setup s{*codecs, source, *target, options.quick ? 512U : 1536U};

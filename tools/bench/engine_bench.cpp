@@ -7,7 +7,7 @@
 
 #include "engine/cpu/cpu_ops.h"
 #include "engine/kv_pool.h"
-#include "engine/model.h"
+#include "engine/model/model.h"
 #include "tools/bench/bench_util.h"
 #include "tools/bench/engine_gemm.h"
 #include "tools/bench/engine_model.h"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes tests/common_text_template/golden.json: what transformers' apply_chat_template renders.
+"""Makes tests/text_jinja/golden.json: what transformers' apply_chat_template renders.
 
     python tools/golden/chat_templates.py [--check]        (needs transformers and jinja2)
 
-The templates are ours, in tests/common_text_template/templates/*.jinja, and use the constructs of the published ones
+The templates are ours, in tests/text_jinja/templates/*.jinja, and use the constructs of the published ones
 they are named after. --check compares instead of writing.
 """
 import argparse
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
-HERE = pathlib.Path(__file__).resolve().parents[2] / "tests/common_text_template"
+HERE = pathlib.Path(__file__).resolve().parents[2] / "tests/text_jinja"
 
 logging.disable(logging.WARNING)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make the golden data of tests/common_text: small tokenizers and what the reference encodes with them.
+"""Make the golden data of tests/text_tokenizer: small tokenizers and what the reference encodes with them.
 
-    tokenizer_corpus.py --out tests/common_text/golden [--check]
+    tokenizer_corpus.py --out tests/text_tokenizer/golden [--check]
 
 Needs the `tokenizers` package (the reference). Trains three vocabularies on texts every Debian 12 with Python has
 and on the sentences below, dresses them as four published families (the fourth is the third with Metaspace), and
@@ -214,7 +214,7 @@ def decode_only(tok, rng, byte_tokens):
     top = tok.get_vocab_size()
     for _ in range(200):
         ids = [rng.randrange(top) for _ in range(rng.randint(1, 8))]
-        if byte_tokens:  # ill-formed runs of <0xXX> differ on purpose, see common/text/detokenizer.h
+        if byte_tokens:  # ill-formed runs of <0xXX> differ on purpose, see text/tokenizer/detokenizer.h
             ids = [i for i in ids if not 3 <= i < 259] or [300]
         decoded, kept = tok.decode(ids, skip_special_tokens=True), tok.decode(ids, skip_special_tokens=False)
         yield {"i": ids, "d": decoded} | ({"k": kept} if kept != decoded else {})

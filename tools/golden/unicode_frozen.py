@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print the code points whose normalization the reference does not know: the table of common/text/unicode_frozen.h.
+"""Print the code points whose normalization the reference does not know: the table of text/unicode/unicode_frozen.h.
 
 The `tokenizers` package normalizes with data of an old Unicode version and leaves later characters alone; utf8proc
 knows them. A model's ids come from the reference, so ours leaves the same characters alone. Needs `tokenizers` and

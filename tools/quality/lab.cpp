@@ -42,13 +42,13 @@ double Damage::worst(bool value) const {
 }
 
 Result<Lab> Lab::open(const std::string& model_dir, const LabOptions& o) {
-  control::NodeOptions n;
+  node::NodeOptions n;
   n.model_dir = model_dir;
   n.threads = o.threads;
   n.precision = o.precision;
   n.block_size = kBlock;
   n.kv_memory_mib = o.kv_memory_mib;
-  SLUICE_ASSIGN(auto node, engine::load_node_model(n));
+  SLUICE_ASSIGN(auto node, node::load_node_model(n));
   SLUICE_ASSIGN(auto tokenizer, text::Tokenizer::load(model_dir));
   return Lab(std::move(node), std::move(tokenizer), o);
 }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "common/text/tokenizer.h"
-#include "engine/node_model.h"
 #include "kvtransfer/codec/codec.h"
+#include "node/node_model.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace sluice::quality {
 
@@ -70,12 +70,12 @@ class Lab {
   [[nodiscard]] std::uint32_t segment_tokens() const noexcept { return options_.segment_tokens; }
 
  private:
-  Lab(engine::NodeModel n, text::Tokenizer t, const LabOptions& o)
+  Lab(node::NodeModel n, text::Tokenizer t, const LabOptions& o)
       : node_(std::move(n)), tokenizer_(std::move(t)), options_(o) {}
   [[nodiscard]] const std::byte* vector(const Row& r, std::uint32_t layer, bool value, std::uint32_t t,
                                         std::uint32_t head);
 
-  engine::NodeModel node_;
+  node::NodeModel node_;
   text::Tokenizer tokenizer_;
   LabOptions options_;
   std::vector<std::byte> blob_, decoded_;

@@ -1,0 +1,97 @@
+# Walls: a place (a folder of the house) sees itself and what its row names. "X" is the files of folder X itself and of
+# those below it that have no row; "X/*" is all of X. A target belongs to the folder whose CMakeLists.txt makes it.
+# tools/check_walls.py holds every #include to this same table (it parses these lines) and refuses circles in it.
+set(SLUICE_WALLS
+  "common:"
+  "common/transfer: common"
+  "common/control: common common/transfer"
+  "common/http: common common/control"
+  "common/svg: common"
+
+  "text/unicode: common"
+  "text/tokenizer: common text/unicode"
+  "text/jinja: common text/unicode"
+  "text: common text/*"
+
+  "engine: common"
+  "engine/policy: common"
+  "engine/cpu: common engine"
+  "engine/model: common engine engine/cpu"
+
+  "kvtransfer: common"
+  "kvtransfer/codec: common kvtransfer"
+  "kvtransfer/codec/cuda: common kvtransfer kvtransfer/codec"
+  "kvtransfer/wire: common kvtransfer kvtransfer/codec"
+  "kvtransfer/transport: common"
+  "kvtransfer/flow: common common/transfer kvtransfer/transport"
+
+  "coordinator/http: common"
+  "coordinator/policy: common"
+  "coordinator/api: common common/control text/* coordinator/http"
+  "coordinator/cluster: common common/control text/unicode coordinator/policy"
+  "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
+  "coordinator/admin: common common/control coordinator/http coordinator/serving coordinator/cluster coordinator/policy"
+  "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
+  "coordinator/ctl: common common/http coordinator/sim"
+  "coordinator: common coordinator/*"
+
+  "node: common common/control common/http common/transfer engine/* kvtransfer/*"
+  "prefill_node: common common/control common/transfer engine/* kvtransfer/* node"
+  "decode_node: common common/control common/transfer engine/* kvtransfer/* node"
+
+  "tools: common/* text/* engine/* kvtransfer/* coordinator/* node prefill_node decode_node"
+  "tests: common/* text/* engine/* kvtransfer/* coordinator/* node prefill_node decode_node tools"
+)
+
+# The row of a folder: its own, or that of the nearest folder above that has one. out_place is "" outside the house.
+function(sluice_row_of folder out_place out_sees)
+  while(folder)
+    foreach(row IN LISTS SLUICE_WALLS)
+      if(row MATCHES "^([^:]+):(.*)$" AND CMAKE_MATCH_1 STREQUAL folder)
+        string(REGEX MATCHALL "[^ ]+" sees "${CMAKE_MATCH_2}")
+        set(${out_place} ${folder} PARENT_SCOPE)
+        set(${out_sees} "${sees}" PARENT_SCOPE)
+        return()
+      endif()
+    endforeach()
+    if(NOT folder MATCHES "/")
+      break()
+    endif()
+    string(REGEX REPLACE "/[^/]*$" "" folder "${folder}")
+  endwhile()
+  set(${out_place} "" PARENT_SCOPE)
+  set(${out_sees} "" PARENT_SCOPE)
+endfunction()
+
+# Remembers where a target lives and holds its dependencies to the walls.
+function(sluice_check_walls target folder)
+  sluice_row_of(${folder} place sees)
+  if(NOT place)
+    message(FATAL_ERROR "wall: ${target} lives in '${folder}', which has no row in cmake/Walls.cmake")
+  endif()
+  set_property(GLOBAL PROPERTY SLUICE_PLACE_${target} ${place})
+  foreach(dep IN LISTS ARGN)
+    if(NOT dep MATCHES "^sluice_")
+      continue()
+    endif()
+    get_property(there GLOBAL PROPERTY SLUICE_PLACE_${dep})
+    if(NOT there)
+      message(FATAL_ERROR "wall: ${target} depends on ${dep}, which no add_module() before it made")
+    endif()
+    set(seen OFF)
+    if(there STREQUAL place OR there IN_LIST sees)
+      set(seen ON)
+    endif()
+    foreach(entry IN LISTS sees)
+      if(entry MATCHES "^(.*)/\\*$")
+        string(FIND "${there}/" "${CMAKE_MATCH_1}/" at)
+        if(at EQUAL 0)
+          set(seen ON)
+        endif()
+      endif()
+    endforeach()
+    if(NOT seen)
+      message(FATAL_ERROR "wall: ${target} (${place}) may not depend on ${dep} (${there}); see cmake/Walls.cmake and docs/walls.md")
+    endif()
+  endforeach()
+endfunction()

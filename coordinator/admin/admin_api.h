@@ -1,0 +1,15 @@
+#pragma once
+// The operator's HTTP surface below /sluice/v1: status, nodes, profiles, decisions, SLOs, drain. JSON in and out, for
+// sluicectl and scripts. Behind the same API keys as the rest. Threading: the coordinator's io_context thread.
+#include "coordinator/http/routes.h"
+#include "coordinator/serving/serving.h"
+
+namespace sluice::coordinator {
+
+/// GET  /sluice/v1/status | nodes | profiles | slo | decisions?after=SEQ&limit=N
+/// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority"}, any subset
+/// GET  /sluice/v1/slo/explain/CLASS, DELETE /sluice/v1/slo/CLASS
+/// POST /sluice/v1/drain/NODE
+void add_admin_routes(HttpRoutes& routes, Serving& serving);
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,138 @@
+#pragma once
+// The wall between the API room and the serving room. ApiRouter does HTTP, JSON, text and SSE; a Backend does
+// sessions, placement, profiles and node RPC. One client request of n choices (times a batch of prompts) is that
+// many legs; each leg is started, streams tokens back and ends in exactly one terminal event.
+//
+// Threading: everything here happens on the coordinator's one io_context thread; no locks.
+// Re-entrancy: a Backend never calls a sink from inside start() or cancel(): it posts. A sink may call start() and
+// cancel() from inside an event.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/control/sampling.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "coordinator/api/model_text.h"
+
+namespace sluice::coordinator {
+
+struct ModelInfo {
+  std::string id;                    // the name clients ask for
+  std::vector<std::string> aliases;  // further accepted names
+  std::string root;                  // where it came from (a directory), shown in /v1/models
+  std::int64_t created = 0;          // Unix seconds
+  int max_model_len = 0;             // prompt + output tokens
+  int vocab_size = 0;
+  control::SamplingSpec defaults;  // what a request that says nothing gets (generation_config.json)
+};
+
+/// Whether prefill and decode may, must or must not run on one node.
+enum class LegMode { automatic, colocated, split };
+[[nodiscard]] constexpr std::string_view name(LegMode m) noexcept {
+  return m == LegMode::colocated ? "colocated" : m == LegMode::split ? "split" : "auto";
+}
+
+struct LegSpec {
+  std::string request_id;                              // the client's x-request-id (or ours), sanitised; for logs
+  int choice = 0;                                      // index among the request's choices
+  std::shared_ptr<const std::vector<TokenId>> prompt;  // shared by the choices of one prompt; never empty
+  control::SamplingSpec sampling;                      // checked; fits the context after the prompt
+
+  std::optional<std::string> profile;    // pinned KV profile; nullopt = the controller chooses
+  std::optional<double> quality_budget;  // bound on the profile's quality loss (KL, nats per token), >= 0
+  LegMode mode = LegMode::automatic;
+  std::string slo_class;             // empty = "default"
+  std::optional<Duration> slo_ttft;  // this request's own targets; nullopt = the service's
+  std::optional<Duration> slo_tpot;
+  int priority = 0;  // smaller is sooner (vLLM's convention)
+  std::string cache_salt;
+  std::string user;
+  TimePoint received;  // when the request's headers arrived: TTFT and the deadline count from here
+};
+
+struct TokenLogprob {
+  TokenId id = 0;
+  float logprob = 0;
+};
+
+/// One sampled token. Every sampled token is reported, the one that stopped generation (EOS, a stop token) too:
+/// it counts in usage, and `stop` keeps it out of the text.
+struct TokenEvent {
+  TokenId id = 0;
+  bool stop = false;
+  float logprob = 0;              // natural log; meaningful where sampling.logprobs was set
+  std::vector<TokenLogprob> top;  // sampling.logprobs entries, best first
+};
+
+enum class LegEnd {
+  stop,       // EOS or a stop token
+  length,     // max_tokens or the context's end
+  cancelled,  // cancel() was called
+};
+
+/// What a leg cost and what was decided for it: the `sluice` explain object and the usage figures.
+struct LegStats {
+  NodeId prefill_node;
+  NodeId decode_node;
+  std::string profile;
+  std::uint64_t kv_raw_bytes = 0;
+  std::uint64_t kv_wire_bytes = 0;
+  int cached_tokens = 0;  // prompt tokens whose KV was already there
+  std::optional<Duration> ttft;
+  std::optional<Duration> tpot;  // set from the second token on
+  std::optional<Duration> predicted_ttft;
+  struct Stages {
+    Duration queue{}, prefill{}, encode{}, wire{}, decode{};
+  } stages;
+  std::optional<double> kl;                         // measured or predicted quality loss, nats per token
+  nlohmann::json extra = nlohmann::json::object();  // further explain fields, merged in as they are
+};
+
+/// Where a leg's events go. After on_finish or on_error nothing follows, and the backend drops its reference.
+class LegSink {
+ public:
+  virtual ~LegSink() = default;
+  virtual void on_tokens(std::span<const TokenEvent> tokens) = 0;
+  virtual void on_finish(LegEnd end, const LegStats& stats) = 0;
+  /// retry_after: when trying again can help (429 and 503 carry it as Retry-After).
+  virtual void on_error(const Error& error, std::optional<Duration> retry_after) = 0;
+};
+
+enum class CancelReason {
+  client_gone,    // the connection closed or its reader was too slow
+  stop_string,    // the text hit a stop string: a normal end
+  sibling_error,  // another leg of the same request failed
+};
+
+struct Health {
+  bool ready = false;
+  std::string reason;                                // why not, in words, when not ready
+  nlohmann::json detail = nlohmann::json::object();  // merged into /health's body
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual const ModelInfo& model() const = 0;
+  [[nodiscard]] virtual const ModelText& text() const = 0;
+
+  /// Refusals (no capacity: resource_exhausted; unknown profile: not_found with param "sluice.profile") arrive as
+  /// on_error. The id is valid at once for cancel().
+  virtual RequestId start(LegSpec spec, std::shared_ptr<LegSink> sink) = 0;
+  /// Asks for an early end. The leg still ends in one terminal event, on_finish(cancelled) with the figures known
+  /// by then, promptly: it does not wait for nodes. An ended or unknown id is ignored.
+  virtual void cancel(RequestId id, CancelReason reason) = 0;
+
+  [[nodiscard]] virtual Health health() const = 0;
+  [[nodiscard]] virtual std::string metrics_text() const = 0;  // Prometheus text format 0.0.4
+};
+
+}  // namespace sluice::coordinator

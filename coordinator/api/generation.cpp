@@ -1,0 +1,227 @@
+#include "coordinator/api/generation.h"
+
+#include <chrono>
+#include <random>
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+/// The events of one leg, on their way to the request they belong to.
+class Generation::Sink final : public LegSink {
+ public:
+  Sink(std::shared_ptr<Generation> g, std::size_t choice) : generation_(std::move(g)), choice_(choice) {}
+  void on_tokens(std::span<const TokenEvent> tokens) override { generation_->on_tokens(choice_, tokens); }
+  void on_finish(LegEnd end, const LegStats& stats) override { generation_->on_finish(choice_, end, stats); }
+  void on_error(const Error& error, std::optional<Duration> retry_after) override {
+    generation_->on_error(error, retry_after);
+  }
+
+ private:
+  std::shared_ptr<Generation> generation_;
+  std::size_t choice_;
+};
+
+namespace {
+
+std::uint64_t random_seed() {
+  thread_local std::mt19937_64 rng{std::random_device{}()};
+  return rng() >> 1;  // fits a signed integer on its way through JSON
+}
+
+}  // namespace
+
+Generation::Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> out)
+    : backend_(backend), spec_(std::move(spec)), out_(std::move(out)) {
+  auto& q = spec_.request;
+  head_.chat = q.kind == GenerateRequest::Kind::chat;
+  head_.id = (head_.chat ? "chatcmpl-" : "cmpl-") + (q.request_id.empty() ? spec_.request_id : q.request_id);
+  head_.created =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  head_.model = backend_.model().id;
+  if (!q.seed) q.seed = random_seed();
+  choices_.resize(spec_.prompts.size() * static_cast<std::size_t>(q.n));
+  running_ = choices_.size();
+}
+
+void Generation::begin() {
+  out_->on_disconnect([weak = weak_from_this()](Disconnect) {
+    auto self = weak.lock();
+    if (!self || self->over_) return;
+    self->over_ = true;
+    self->cancel_all(CancelReason::client_gone);
+  });
+  for (std::size_t i = 0; i < choices_.size(); ++i) start_leg(i);
+}
+
+void Generation::start_leg(std::size_t index) {
+  const auto& q = spec_.request;
+  auto& c = choices_[index];
+  c.stream = std::make_unique<TokenStream>(backend_.text().detokenizer(q.skip_special_tokens),
+                                           TokenStreamOptions{q.stop, q.include_stop_str, q.sampling.min_tokens});
+  if (q.sampling.logprobs)
+    c.logprobs = std::make_unique<LogprobsWriter>(backend_.text(), head_.chat, *q.sampling.logprobs);
+  LegSpec leg;
+  leg.request_id = spec_.request_id;
+  leg.choice = static_cast<int>(index);
+  leg.prompt = prompt_of(index).ids;
+  leg.sampling = q.sampling;
+  leg.sampling.max_tokens = prompt_of(index).max_tokens;
+  leg.sampling.seed = *q.seed + index % static_cast<std::size_t>(q.n);
+  leg.profile = q.profile;
+  leg.quality_budget = q.quality_budget;
+  leg.mode = q.mode;
+  leg.slo_class = q.slo_class;
+  leg.slo_ttft = q.slo_ttft;
+  leg.slo_tpot = q.slo_tpot;
+  leg.priority = q.priority;
+  leg.cache_salt = q.cache_salt;
+  leg.user = q.user;
+  leg.received = spec_.received;
+  c.leg = backend_.start(std::move(leg), std::make_shared<Sink>(shared_from_this(), index));
+}
+
+void Generation::cancel_all(CancelReason why) {
+  for (auto& c : choices_)
+    if (!c.ended) backend_.cancel(c.leg, why);
+}
+
+// ---- Events ----
+
+void Generation::on_tokens(std::size_t index, std::span<const TokenEvent> tokens) {
+  if (over_) return;
+  auto& c = choices_[index];
+  auto delta = c.stream->push(tokens);
+  bool cancel = delta.cancel;
+  take(index, std::move(delta));
+  if (cancel) backend_.cancel(c.leg, CancelReason::stop_string);
+}
+
+void Generation::take(std::size_t index, TokenStream::Delta delta) {
+  auto& c = choices_[index];
+  if (c.logprobs)
+    for (const auto& t : delta.tokens) c.logprobs->add(t);
+  if (spec_.request.stream)
+    send_delta(index, std::move(delta));
+  else
+    c.text += delta.text;
+}
+
+void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats) {
+  auto& c = choices_[index];
+  c.ended = true;
+  c.stats = stats;
+  --running_;
+  if (over_) return;
+  auto delta = c.stream->finish(end);
+  if (spec_.request.stream) return send_last(index, std::move(delta));
+  c.text += delta.text;
+  if (running_ == 0) answer_whole();
+}
+
+void Generation::on_error(const Error& error, std::optional<Duration> retry_after) {
+  if (over_) return;
+  over_ = true;
+  auto e = ApiError::from(error, retry_after);
+  if (writer_) {
+    writer_->write(sse(error_json(e)));
+    writer_->write(kSseDone);
+    writer_->finish();
+  } else {
+    out_->respond(error_response(e));
+  }
+  cancel_all(CancelReason::sibling_error);  // the failed leg is no longer known to the backend, which ignores it
+}
+
+// ---- Whole answer ----
+
+Usage Generation::usage() const {
+  Usage u;
+  for (std::size_t p = 0; p < spec_.prompts.size(); ++p) u.prompt_tokens += spec_.prompts[p].ids->size();
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    u.completion_tokens += static_cast<std::size_t>(choices_[i].stream->token_count());
+    // A prompt counts once whatever n is, and so do its cached tokens.
+    if (i % static_cast<std::size_t>(spec_.request.n) == 0)
+      u.cached_tokens += static_cast<std::size_t>(choices_[i].stats.cached_tokens);
+  }
+  return u;
+}
+
+json Generation::explain() const {
+  json j = explain_json(choices_[0].stats);
+  if (choices_.size() > 1) {
+    auto& all = j["choices"] = json::array();
+    for (const auto& c : choices_) all.push_back(explain_json(c.stats));
+  }
+  return j;
+}
+
+void Generation::answer_whole() {
+  over_ = true;
+  json body = answer_object(head_);
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    auto& c = choices_[i];
+    json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
+    body["choices"].push_back(choice_json(head_.chat, i, prompt_of(i).echo + c.text, std::move(logprobs),
+                                          name(c.stream->finish_reason().value_or(FinishReason::aborted)),
+                                          c.stream->stop_reason()));
+  }
+  body["usage"] = usage_json(usage());
+  if (spec_.request.explain) body["sluice"] = explain();
+  out_->respond(json_response(body));
+}
+
+// ---- Stream ----
+
+void Generation::open_stream() {
+  if (writer_) return;
+  writer_ = out_->begin_stream(200, {{"content-type", "text/event-stream; charset=utf-8"},
+                                     {"cache-control", "no-cache"},
+                                     {"x-accel-buffering", "no"}});
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (head_.chat)
+      send_chunk(role_choice_json(i), false);
+    else if (!prompt_of(i).echo.empty())
+      send_chunk(chunk_choice_json(false, i, prompt_of(i).echo, nullptr, {}, nullptr), false);
+  }
+}
+
+void Generation::send_chunk(json choice, bool last) {
+  const auto& q = spec_.request;
+  json chunk = chunk_object(head_);
+  chunk["choices"].push_back(std::move(choice));
+  if (q.include_usage) chunk["usage"] = q.continuous_usage ? usage_json(usage()) : json(nullptr);
+  if (last && q.explain) chunk["sluice"] = explain();
+  writer_->write(sse(chunk));
+}
+
+void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
+  open_stream();
+  auto& c = choices_[index];
+  if (delta.text.empty() && !(c.logprobs && !delta.tokens.empty())) return;
+  json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
+  send_chunk(chunk_choice_json(head_.chat, index, std::move(delta.text), std::move(logprobs), {}, nullptr), false);
+}
+
+void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
+  open_stream();
+  const auto& q = spec_.request;
+  auto& c = choices_[index];
+  bool last = running_ == 0;
+  send_chunk(
+      chunk_choice_json(head_.chat, index, std::move(delta.text), nullptr,
+                        name(c.stream->finish_reason().value_or(FinishReason::aborted)), c.stream->stop_reason()),
+      last && !q.include_usage);
+  if (!last) return;
+  over_ = true;
+  if (q.include_usage) {
+    json chunk = chunk_object(head_);
+    chunk["usage"] = usage_json(usage());
+    if (q.explain) chunk["sluice"] = explain();
+    writer_->write(sse(chunk));
+  }
+  writer_->write(kSseDone);
+  writer_->finish();
+}
+
+}  // namespace sluice::coordinator

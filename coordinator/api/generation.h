@@ -1,0 +1,76 @@
+#pragma once
+// One generate request from its legs' start to its answer: gathers the choices' events and writes either one JSON
+// object or a stream of SSE chunks.
+//
+// Lifecycle: begin() starts one leg per choice; each leg's sink keeps the Generation alive; it answers when the last
+// leg ends, or at the first error (the other legs are cancelled). Threading: the io_context thread.
+// A stream's status line waits for the first token or the first end, so that a refusal (429, 503) is a real status.
+#include <memory>
+#include <vector>
+
+#include "coordinator/api/backend.h"
+#include "coordinator/api/chat_api.h"
+#include "coordinator/api/openai_json.h"
+#include "coordinator/api/token_stream.h"
+#include "coordinator/http/types.h"
+
+namespace sluice::coordinator {
+
+class Generation : public std::enable_shared_from_this<Generation> {
+ public:
+  struct Prompt {
+    std::shared_ptr<const std::vector<TokenId>> ids;
+    std::string echo;  // the prompt's text where the answer opens with it
+    int max_tokens = 0;
+  };
+  struct Spec {
+    GenerateRequest request;
+    std::vector<Prompt> prompts;
+    std::string request_id;
+    TimePoint received;
+  };
+
+  Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> out);
+  void begin();
+
+ private:
+  class Sink;
+  struct Choice {
+    RequestId leg;
+    std::unique_ptr<TokenStream> stream;
+    std::unique_ptr<LogprobsWriter> logprobs;  // null if none were asked for
+    std::string text;                          // of the whole answer; a stream keeps none
+    LegStats stats;
+    bool ended = false;
+  };
+
+  void start_leg(std::size_t index);
+  void on_tokens(std::size_t index, std::span<const TokenEvent> tokens);
+  void on_finish(std::size_t index, LegEnd end, const LegStats& stats);
+  void on_error(const Error& error, std::optional<Duration> retry_after);
+  void take(std::size_t index, TokenStream::Delta delta);
+  void cancel_all(CancelReason why);
+
+  void open_stream();
+  void send_delta(std::size_t index, TokenStream::Delta delta);
+  void send_last(std::size_t index, TokenStream::Delta delta);
+  void send_chunk(nlohmann::json choice, bool last);
+  void answer_whole();
+
+  [[nodiscard]] const Prompt& prompt_of(std::size_t choice) const {
+    return spec_.prompts[choice / static_cast<std::size_t>(spec_.request.n)];
+  }
+  [[nodiscard]] Usage usage() const;
+  [[nodiscard]] nlohmann::json explain() const;
+
+  Backend& backend_;
+  Spec spec_;
+  AnswerHead head_;
+  std::shared_ptr<Responder> out_;
+  std::shared_ptr<StreamWriter> writer_;
+  std::vector<Choice> choices_;
+  std::size_t running_ = 0;
+  bool over_ = false;  // answered or given up
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,165 @@
+#include "coordinator/api/openai_json.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "coordinator/http/types.h"
+#include "text/unicode/unicode.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+namespace {
+
+/// JSON has no -inf; vLLM's stand-in.
+double finite(float logprob) {
+  return std::isfinite(logprob) ? std::max(static_cast<double>(logprob), -9999.0) : -9999.0;
+}
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+json bytes_json(std::string_view bytes) {
+  json a = json::array();
+  for (char c : bytes) a.push_back(static_cast<unsigned char>(c));
+  return a;
+}
+
+json millis_or_null(const std::optional<Duration>& d) { return d ? json(millis(*d)) : json(nullptr); }
+
+}  // namespace
+
+json usage_json(const Usage& u) {
+  return {{"prompt_tokens", u.prompt_tokens},
+          {"completion_tokens", u.completion_tokens},
+          {"total_tokens", u.prompt_tokens + u.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", u.cached_tokens}}}};
+}
+
+json answer_object(const AnswerHead& h) {
+  return {{"id", h.id},
+          {"object", h.chat ? "chat.completion" : "text_completion"},
+          {"created", h.created},
+          {"model", h.model},
+          {"choices", json::array()}};
+}
+
+json chunk_object(const AnswerHead& h) {
+  json j = answer_object(h);
+  if (h.chat) j["object"] = "chat.completion.chunk";
+  return j;
+}
+
+json choice_json(bool chat, std::size_t index, std::string text, json logprobs, std::string_view finish_reason,
+                 const json& stop_reason) {
+  json c = {{"index", index},
+            {"logprobs", std::move(logprobs)},
+            {"finish_reason", finish_reason},
+            {"stop_reason", stop_reason}};
+  if (chat)
+    c["message"] = {{"role", "assistant"}, {"content", std::move(text)}, {"refusal", nullptr}};
+  else
+    c["text"] = std::move(text);
+  return c;
+}
+
+json chunk_choice_json(bool chat, std::size_t index, std::string text, json logprobs, std::string_view finish_reason,
+                       const json& stop_reason) {
+  json c = {{"index", index}, {"logprobs", std::move(logprobs)}, {"finish_reason", nullptr}};
+  if (!finish_reason.empty()) {
+    c["finish_reason"] = finish_reason;
+    c["stop_reason"] = stop_reason;
+  }
+  if (chat)
+    c["delta"] = text.empty() && !finish_reason.empty() ? json::object() : json{{"content", std::move(text)}};
+  else
+    c["text"] = std::move(text);
+  return c;
+}
+
+json role_choice_json(std::size_t index) {
+  return {{"index", index},
+          {"delta", {{"role", "assistant"}, {"content", ""}}},
+          {"logprobs", nullptr},
+          {"finish_reason", nullptr}};
+}
+
+void LogprobsWriter::add(const TokenEvent& token) { tokens_.push_back(token); }
+
+json LogprobsWriter::take() {
+  auto tokens = std::exchange(tokens_, {});
+  auto head = [this](const TokenEvent& t) { return std::min(t.top.size(), static_cast<std::size_t>(top_)); };
+  if (chat_) {
+    auto entry = [this](TokenId id, float logprob) {
+      auto bytes = text_.token_bytes(id);
+      return json{{"token", text::utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
+    };
+    json content = json::array();
+    for (const auto& t : tokens) {
+      json e = entry(t.id, t.logprob);
+      auto& top = e["top_logprobs"] = json::array();
+      for (std::size_t i = 0; i < head(t); ++i) top.push_back(entry(t.top[i].id, t.top[i].logprob));
+      content.push_back(std::move(e));
+    }
+    return {{"content", std::move(content)}, {"refusal", nullptr}};
+  }
+  json j = {{"tokens", json::array()},
+            {"token_logprobs", json::array()},
+            {"top_logprobs", json::array()},
+            {"text_offset", json::array()}};
+  for (const auto& t : tokens) {
+    auto word = text::utf8_lossy(text_.token_bytes(t.id));
+    json top = json::object();
+    for (std::size_t i = 0; i < head(t); ++i)
+      top[text::utf8_lossy(text_.token_bytes(t.top[i].id))] = finite(t.top[i].logprob);
+    j["text_offset"].push_back(offset_);
+    offset_ += characters(word);
+    if (top_ > 0) top.emplace(word, finite(t.logprob));  // the sampled token is always among them
+    j["tokens"].push_back(std::move(word));
+    j["token_logprobs"].push_back(finite(t.logprob));
+    j["top_logprobs"].push_back(top_ > 0 ? std::move(top) : json(nullptr));
+  }
+  return j;
+}
+
+json explain_json(const LegStats& s) {
+  json j = {{"prefill_node", s.prefill_node.value()},
+            {"decode_node", s.decode_node.value()},
+            {"profile", s.profile},
+            {"kv_raw_bytes", s.kv_raw_bytes},
+            {"kv_wire_bytes", s.kv_wire_bytes},
+            {"ttft_ms", millis_or_null(s.ttft)},
+            {"tpot_ms", millis_or_null(s.tpot)},
+            {"stages_ms",
+             {{"queue", millis(s.stages.queue)},
+              {"prefill", millis(s.stages.prefill)},
+              {"encode", millis(s.stages.encode)},
+              {"wire", millis(s.stages.wire)},
+              {"decode", millis(s.stages.decode)}}},
+            {"predicted_ttft_ms", millis_or_null(s.predicted_ttft)},
+            {"quality", {{"kl", s.kl ? json(*s.kl) : json(nullptr)}}}};
+  if (s.extra.is_object()) j.update(s.extra);
+  return j;
+}
+
+json model_json(const ModelInfo& m, std::string_view name) {
+  return {{"id", name},
+          {"object", "model"},
+          {"created", m.created},
+          {"owned_by", "sluice"},
+          {"root", m.root},
+          {"parent", name == m.id ? json(nullptr) : json(m.id)},
+          {"max_model_len", m.max_model_len}};
+}
+
+json models_json(const ModelInfo& m) {
+  json data = json::array({model_json(m, m.id)});
+  for (const auto& alias : m.aliases) data.push_back(model_json(m, alias));
+  return {{"object", "list"}, {"data", std::move(data)}};
+}
+
+std::string sse(const json& event) { return "data: " + dump(event) + "\n\n"; }
+
+}  // namespace sluice::coordinator

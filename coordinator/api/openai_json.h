@@ -1,0 +1,69 @@
+#pragma once
+// The shapes of what the API answers: OpenAI's objects and chunks, vLLM's extras (stop_reason), and the `sluice`
+// explain object of docs' contract. Pure functions, thread-safe.
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/api/backend.h"
+
+namespace sluice::coordinator {
+
+struct Usage {
+  std::size_t prompt_tokens = 0;
+  std::size_t completion_tokens = 0;
+  std::size_t cached_tokens = 0;
+};
+[[nodiscard]] nlohmann::json usage_json(const Usage& usage);
+
+/// What every object and chunk of one answer carries.
+struct AnswerHead {
+  std::string id;
+  std::int64_t created = 0;
+  std::string model;
+  bool chat = false;
+};
+
+/// {"id", "object", "created", "model", "choices": []}
+[[nodiscard]] nlohmann::json answer_object(const AnswerHead& head);
+[[nodiscard]] nlohmann::json chunk_object(const AnswerHead& head);
+
+/// A choice of a whole answer. logprobs: null or one of the shapes below.
+[[nodiscard]] nlohmann::json choice_json(bool chat, std::size_t index, std::string text, nlohmann::json logprobs,
+                                         std::string_view finish_reason, const nlohmann::json& stop_reason);
+/// A choice of a chunk. finish_reason empty = null.
+[[nodiscard]] nlohmann::json chunk_choice_json(bool chat, std::size_t index, std::string text, nlohmann::json logprobs,
+                                               std::string_view finish_reason, const nlohmann::json& stop_reason);
+/// The chunk choice that opens a chat choice: {"delta": {"role": "assistant", "content": ""}}.
+[[nodiscard]] nlohmann::json role_choice_json(std::size_t index);
+
+/// Collects log-probabilities of one choice in the API's shape. The legacy shape counts text offsets in characters,
+/// so one writer lives as long as its choice; take() gives what came since the last take().
+class LogprobsWriter {
+ public:
+  LogprobsWriter(const ModelText& text, bool chat, int top) : text_(text), chat_(chat), top_(top) {}
+  void add(const TokenEvent& token);
+  [[nodiscard]] nlohmann::json take();
+
+ private:
+  const ModelText& text_;
+  bool chat_;
+  int top_;
+  std::size_t offset_ = 0;  // characters before the next token
+  std::vector<TokenEvent> tokens_;
+};
+
+/// {prefill_node, decode_node, profile, kv_raw_bytes, ..., quality: {kl}}
+[[nodiscard]] nlohmann::json explain_json(const LegStats& stats);
+
+[[nodiscard]] nlohmann::json models_json(const ModelInfo& model);
+/// One entry of the list, under the name asked for.
+[[nodiscard]] nlohmann::json model_json(const ModelInfo& model, std::string_view name);
+
+/// "data: ...\n\n"
+[[nodiscard]] std::string sse(const nlohmann::json& event);
+inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,156 @@
+#include "coordinator/cluster/node_registry.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "text/unicode/unicode.h"
+
+namespace sluice::coordinator {
+
+using control::Connection;
+
+namespace {
+
+constexpr std::size_t kMaxConnections = 4096;
+
+bool same_secret(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// They go into JSON: the state file, and the operator's API.
+bool names_are_text(const control::RegisterRequest& r) {
+  const auto text = [](std::string_view s) { return sluice::text::utf8_valid_prefix(s) == s.size(); };
+  return text(r.node.value()) && text(r.model.name) && text(r.model.hash) &&
+         std::ranges::all_of(r.profiles, text, &control::ProfileInfo::name);
+}
+
+}  // namespace
+
+struct NodeRegistry::Peer {
+  std::shared_ptr<Connection> conn;
+  NodeId node;
+  bool registered = false;
+};
+
+NodeRegistry::NodeRegistry(boost::asio::io_context& io, const Clock& clock, const RegistryOptions& o, ClusterView& view,
+                           Events events)
+    : clock_(clock),
+      options_(o),
+      view_(view),
+      events_(std::move(events)),
+      timer_(io),
+      listener_(io, o.listen, [this](boost::asio::ip::tcp::socket s) { accept(std::move(s)); }) {
+  check_leases();
+}
+
+NodeRegistry::~NodeRegistry() { stop(); }
+
+void NodeRegistry::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  timer_.cancel();
+  listener_.stop();
+  for (auto& weak : all_)
+    if (auto c = weak.lock()) c->close(Error{Errc::cancelled, "coordinator stops", {}});
+  peers_.clear();
+}
+
+void NodeRegistry::accept(boost::asio::ip::tcp::socket s) {
+  std::erase_if(all_, [](const auto& w) { return w.expired(); });
+  if (all_.size() >= kMaxConnections) return;  // the socket closes as it goes out of scope
+  auto peer = std::make_shared<Peer>();
+  peer->conn = std::make_shared<Connection>(
+      std::move(s), Connection::Handlers{
+                        .on_call =
+                            [this, peer](const std::string& type, nlohmann::json body, Connection::Reply reply) {
+                              if (type == control::type::kRegister) return on_register(peer, body, reply);
+                              reply(fail(Errc::unsupported, "the coordinator does not answer '{}'", type));
+                            },
+                        .on_notify =
+                            [this, peer](const std::string& type, const nlohmann::json& body) {
+                              if (!peer->registered) return;
+                              if (type != control::type::kHeartbeat) return events_.on_event(peer->node, type, body);
+                              auto h = control::parse<control::Heartbeat>(body);
+                              if (!h)
+                                return log::warn("bad heartbeat", {{"node", peer->node}, {"why", h.error().message}});
+                              view_.heartbeat(peer->node, std::move(*h), clock_.now());
+                            },
+                        .on_close = [this, peer](const Error& why) { lost(peer, why); }});
+  all_.push_back(peer->conn);
+  peer->conn->start();
+}
+
+void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann::json& body,
+                               const Connection::Reply& reply) {
+  auto info = control::parse<control::RegisterRequest>(body);
+  if (!info) return reply(std::unexpected(info.error()));
+  const NodeId node = info->node;
+  auto refuse = [&](Error e) {
+    log::warn("node refused", {{"node", node}, {"code", name(e.code)}, {"why", e.message}});
+    reply(std::unexpected(std::move(e)));
+  };
+  if (!names_are_text(*info))
+    return refuse(Error{Errc::invalid_argument, "names of node, model and profiles must be UTF-8", "node"});
+  if (peer->registered) return refuse(Error{Errc::already_exists, "this connection has registered before", {}});
+  if (!options_.cluster_token.empty() && !same_secret(options_.cluster_token, info->cluster_token))
+    return refuse(Error{Errc::permission_denied, "wrong cluster token", "cluster_token"});
+  if (info->protocol_max < control::kProtocolMin || info->protocol_min > control::kProtocolMax)
+    return refuse(Error{Errc::unsupported,
+                        fmt::format("node speaks control protocol {}-{}, coordinator {}-{}", info->protocol_min,
+                                    info->protocol_max, control::kProtocolMin, control::kProtocolMax),
+                        {}});
+  retire(node);
+  const auto role = info->role;
+  const int protocol = std::min(info->protocol_max, control::kProtocolMax);
+  if (auto added = view_.add(std::move(*info), clock_.now()); !added) return refuse(std::move(added).error());
+  peer->node = node;
+  peer->registered = true;
+  peers_[node] = peer;
+  log::info("node registered", {{"node", node}, {"role", control::name(role)}, {"peer", peer->conn->peer()}});
+  reply(control::to_json(control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms}));
+  events_.on_up(node);
+}
+
+/// A node whose lease has run out, before anybody looked, makes room for a successor of its name: its requests are
+/// placed again, and the end of its connection is no longer the end of whoever bears that name.
+void NodeRegistry::retire(const NodeId& node) {
+  const auto it = peers_.find(node);
+  if (it == peers_.end()) return;
+  const auto expired = view_.expired(clock_.now());
+  if (std::ranges::find(expired, node) == expired.end()) return;
+  const auto old = it->second;
+  const Error why{Errc::unavailable, "lease ran out, and another node registered under its name", {}};
+  lost(old, why);
+  old->conn->close(why);
+}
+
+void NodeRegistry::lost(const std::shared_ptr<Peer>& peer, const Error& why) {
+  if (!peer->registered || stopped_) return;
+  peer->registered = false;
+  peers_.erase(peer->node);
+  view_.remove(peer->node);
+  log::warn("node lost", {{"node", peer->node}, {"why", why.message}});
+  events_.on_lost(peer->node);
+}
+
+void NodeRegistry::check_leases() {
+  timer_.expires_after(std::chrono::milliseconds(std::max(options_.lease_ms / 8, 10U)));
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (ec || stopped_) return;
+    for (const NodeId& id : view_.expired(clock_.now()))
+      if (const auto it = peers_.find(id); it != peers_.end())
+        it->second->conn->close(Error{Errc::unavailable, "lease ran out: no heartbeat", {}});
+    check_leases();
+  });
+}
+
+void NodeRegistry::call(const NodeId& node, const char* type, nlohmann::json body, std::chrono::milliseconds timeout,
+                        Connection::Reply done) {
+  const auto it = peers_.find(node);
+  if (it == peers_.end()) return done(fail(Errc::unavailable, "node '{}' is not connected", node));
+  it->second->conn->call(type, std::move(body), timeout, std::move(done));
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,45 @@
+#include "coordinator/http/routes.h"
+
+namespace sluice::coordinator {
+
+void HttpRoutes::add(std::string method, std::string path, HttpHandler handler, RouteOptions options) {
+  exact_[std::move(path)].methods[std::move(method)] = {std::move(handler), options};
+}
+
+void HttpRoutes::add_prefix(std::string method, std::string prefix, HttpHandler handler, RouteOptions options) {
+  prefixes_[std::move(prefix)].methods[std::move(method)] = {std::move(handler), options};
+}
+
+HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method, std::string_view pattern) {
+  Match m;
+  m.route = pattern;
+  m.open = true;
+  for (const auto& [name, route] : entry.methods) {
+    m.allow += name + ", ";
+    if (name == "GET") m.allow += "HEAD, ";
+    m.open = m.open && route.options.open;
+  }
+  m.allow += "OPTIONS";
+  auto it = entry.methods.find(method == "HEAD" ? std::string_view("GET") : method);
+  if (it == entry.methods.end()) return m;
+  m.handler = &it->second.handler;
+  m.open = it->second.options.open;
+  return m;
+}
+
+HttpRoutes::Match HttpRoutes::find(std::string_view method, std::string_view path) const {
+  if (auto it = exact_.find(path); it != exact_.end()) return match(it->second, method, it->first);
+  // The longest prefix is the last one that sorts at or before the path and is a prefix of it.
+  for (auto it = prefixes_.upper_bound(path); it != prefixes_.begin();) {
+    --it;
+    if (!path.starts_with(it->first) || path.size() == it->first.size()) continue;
+    auto rest = percent_decode(path.substr(it->first.size()));
+    if (!rest) return {};
+    Match m = match(it->second, method, it->first + "*");
+    m.rest = std::move(*rest);
+    return m;
+  }
+  return {};
+}
+
+}  // namespace sluice::coordinator

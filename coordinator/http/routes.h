@@ -1,0 +1,46 @@
+#pragma once
+// Which handler answers a path. Filled once before the server starts, then read only.
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/http/types.h"
+
+namespace sluice::coordinator {
+
+struct RouteOptions {
+  bool open = false;  // answers without an API key (health, metrics, version)
+};
+
+class HttpRoutes {
+ public:
+  /// An exact path. A GET route answers HEAD too.
+  void add(std::string method, std::string path, HttpHandler handler, RouteOptions options = {});
+  /// Every path below `prefix` (which ends in '/'); the handler finds what follows in HttpRequest::rest.
+  void add_prefix(std::string method, std::string prefix, HttpHandler handler, RouteOptions options = {});
+
+  struct Match {
+    const HttpHandler* handler = nullptr;  // null: `allow` tells 404 (empty) from 405
+    bool open = false;
+    std::string route;  // the pattern, for metrics: bounded cardinality whatever clients ask for
+    std::string rest;
+    std::string allow;  // "GET, HEAD, OPTIONS" for a known path
+  };
+  [[nodiscard]] Match find(std::string_view method, std::string_view path) const;
+
+ private:
+  struct Route {
+    HttpHandler handler;
+    RouteOptions options;
+  };
+  struct Entry {
+    std::map<std::string, Route, std::less<>> methods;
+  };
+  [[nodiscard]] static Match match(const Entry& entry, std::string_view method, std::string_view pattern);
+
+  std::map<std::string, Entry, std::less<>> exact_;
+  std::map<std::string, Entry, std::less<>> prefixes_;
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,177 @@
+#include "coordinator/http/server.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/log.h"
+#include "coordinator/http/connection.h"
+
+namespace sluice::coordinator {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+std::array<unsigned char, SHA256_DIGEST_LENGTH> sha256(std::string_view s) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> d;
+  SHA256(reinterpret_cast<const unsigned char*>(s.data()), s.size(), d.data());
+  return d;
+}
+
+/// Best effort, never waits: under a flood a refused client matters less than the ones being served.
+void turn_away(tcp::socket socket) {
+  ApiError e{503,
+             "The server has as many connections as it takes; try again shortly.",
+             "service_unavailable_error",
+             {},
+             "too_many_connections",
+             std::chrono::seconds(1)};
+  HttpResponse r = error_response(e);
+  std::string text = fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: {}\r\n"
+      "connection: close\r\n\r\n{}",
+      r.body.size(), r.body);
+  error_code ec;
+  socket.non_blocking(true, ec);
+  socket.write_some(asio::buffer(text), ec);
+  socket.shutdown(tcp::socket::shutdown_send, ec);
+}
+
+asio::awaitable<void> accept_loop(std::shared_ptr<HttpServerCore> core) {
+  while (core->acceptor.is_open()) {
+    error_code ec;
+    tcp::socket socket = co_await core->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, ec));
+    if (!core->acceptor.is_open()) break;
+    if (ec) {  // out of file descriptors, or the client was gone already: don't spin
+      log::warn("http accept failed", {{"what", ec.message()}});
+      asio::steady_timer pause(core->acceptor.get_executor(), std::chrono::milliseconds(50));
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+      continue;
+    }
+    if (core->connections.size() >= core->options.max_connections) {
+      ++core->stats.refused;
+      turn_away(std::move(socket));
+      continue;
+    }
+    ++core->stats.accepted;
+    std::make_shared<HttpConnection>(std::move(socket), core)->start();
+  }
+}
+
+}  // namespace
+
+bool HttpServerCore::authorized(const HttpHeaders& headers) const {
+  if (options.api_keys.empty()) return true;
+  auto value = headers.find("authorization");
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!value || value->size() < kScheme.size() || !equals_ignore_case(value->substr(0, kScheme.size()), kScheme))
+    return false;
+  // Digests have one length and every key is compared, so the time taken tells nothing about the keys.
+  auto given = sha256(value->substr(kScheme.size()));
+  bool ok = false;
+  for (const auto& key : options.api_keys) {
+    auto want = sha256(key);
+    ok |= CRYPTO_memcmp(given.data(), want.data(), want.size()) == 0;
+  }
+  return ok;
+}
+
+std::optional<std::string> HttpServerCore::allowed_origin(const HttpHeaders& headers) const {
+  auto origin = headers.find("origin");
+  if (!origin) return std::nullopt;
+  for (const auto& allowed : options.cors_origins)
+    if (allowed == "*" || allowed == *origin) return std::string(allowed == "*" ? "*" : *origin);
+  return std::nullopt;
+}
+
+HttpServer::HttpServer(asio::io_context& io, HttpServerOptions options, HttpRoutes routes, Observer observer)
+    : core_(std::make_shared<HttpServerCore>(io)) {
+  core_->options = std::move(options);
+  core_->routes = std::move(routes);
+  core_->observer = std::move(observer);
+}
+
+HttpServer::~HttpServer() {
+  core_->observer = nullptr;
+  core_->on_released = core_->on_empty = nullptr;
+  core_->drain_timer.cancel();
+  core_->stop_accepting();
+  core_->cut_all();
+}
+
+Result<> HttpServer::listen() {
+  const auto& o = core_->options;
+  error_code ec;
+  auto address = asio::ip::make_address(o.host == "localhost" ? "127.0.0.1" : o.host, ec);
+  if (ec) return fail_param("http.host", "'{}' is not an IP address to listen on", o.host);
+  tcp::endpoint endpoint(address, o.port);
+  auto& a = core_->acceptor;
+  a.open(endpoint.protocol(), ec);
+  if (!ec) a.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec) a.bind(endpoint, ec);
+  if (!ec) a.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec) {
+    error_code ignored;
+    a.close(ignored);
+    return fail(Errc::unavailable, "cannot listen on {}:{}: {}", o.host, o.port, ec.message());
+  }
+  core_->port = a.local_endpoint().port();
+  asio::co_spawn(a.get_executor(), [core = core_] { return accept_loop(core); }, asio::detached);
+  return {};
+}
+
+std::uint16_t HttpServer::port() const noexcept { return core_->port; }
+const HttpServerStats& HttpServer::stats() const noexcept { return core_->stats; }
+
+void HttpServerCore::stop_accepting() {
+  error_code ec;
+  acceptor.close(ec);
+}
+
+std::vector<std::shared_ptr<HttpConnection>> HttpServerCore::alive() const {
+  std::vector<std::shared_ptr<HttpConnection>> all;
+  for (auto* c : connections)
+    if (auto alive = c->weak_from_this().lock()) all.push_back(std::move(alive));
+  return all;
+}
+
+void HttpServerCore::cut_all() {
+  // A cut can end a connection and with it its place in the set.
+  for (auto& c : alive()) c->cut(Disconnect::server_stopping);
+}
+
+void HttpServer::drain(Duration deadline, std::function<void()> done) {
+  core_->draining = true;
+  auto finish = [core = core_.get(), done = std::move(done)] {
+    core->stop_accepting();
+    core->on_empty = [core, done] {
+      core->drain_timer.cancel();
+      asio::post(core->acceptor.get_executor(), done);
+    };
+    for (auto& c : core->alive()) core->drain_expired ? c->cut(Disconnect::server_stopping) : c->end_soon();
+    if (core->connections.empty() && core->on_empty) std::exchange(core->on_empty, nullptr)();
+  };
+  core_->drain_timer.expires_after(deadline);
+  core_->drain_timer.async_wait([weak = std::weak_ptr(core_)](error_code ec) {
+    auto core = weak.lock();
+    if (ec || !core) return;
+    log::warn("http drain deadline passed; cutting what is left", {{"connections", core->connections.size()}});
+    core->drain_expired = true;
+    core->cut_all();
+  });
+  core_->on_released = std::move(finish);
+  for (auto& c : core_->alive()) c->drain();
+  if (core_->held == 0 && core_->on_released) std::exchange(core_->on_released, nullptr)();
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,91 @@
+#pragma once
+// The coordinator's front door: HTTP/1.1 on Boost.Asio coroutines. It accepts, bounds, authenticates, routes, and
+// streams answers with backpressure; it knows nothing of models.
+//
+// Lifecycle: construct, listen(), run the io_context; drain() for a graceful end. Destroying the server cuts what
+// is left. Threading: everything runs on the one thread that runs the io_context; no locks.
+// Failure modes: a client can be slow, gone, huge or malformed; each has its bound in HttpServerOptions, its
+// status code and its counter in HttpServerStats. Nothing a client sends throws out of the server.
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "coordinator/http/routes.h"
+#include "coordinator/http/types.h"
+
+namespace sluice::coordinator {
+
+struct HttpServerOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8000;  // 0 = any free port
+
+  std::size_t max_connections = 1024;                // further ones get 503 and are closed
+  std::size_t max_header_bytes = 32 * 1024;          // 431 beyond
+  std::size_t max_body_bytes = 16 << 20;             // 413 beyond
+  std::size_t max_buffered_bytes = 1 << 20;          // unsent bytes of one stream; the reader is cut off beyond
+  Duration idle_timeout = std::chrono::seconds(75);  // between requests of a kept-alive connection
+  Duration header_timeout =
+      std::chrono::seconds(10);                       // from a request's first byte (or the accept) to its header's end
+  Duration body_timeout = std::chrono::seconds(60);   // from the header's end to the body's end
+  Duration write_timeout = std::chrono::seconds(30);  // without any progress
+  Duration linger_timeout = std::chrono::seconds(2);  // after an early refusal, so that the client can read it
+
+  std::vector<std::string> api_keys = {};      // any of them, as "Authorization: Bearer KEY"; empty = no authentication
+  std::vector<std::string> cors_origins = {};  // allowed browser origins, "*" = any; empty = CORS off
+};
+
+struct HttpServerStats {
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;  // over max_connections
+  std::size_t open = 0;       // connections now
+  std::size_t active = 0;     // requests being answered now
+  std::uint64_t requests = 0;
+  std::uint64_t bad_requests = 0;   // refused by the server itself: malformed, too large, too slow, no key, no route
+  std::uint64_t client_closed = 0;  // answers cut by the client
+  std::uint64_t slow_readers = 0;   // answers cut by us
+  std::uint64_t read_timeouts = 0;  // 408, and idle connections closed
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
+/// One answered (or cut) request, for access logs and metrics.
+struct HttpExchange {
+  std::string method;
+  std::string route;  // the pattern; "-" where none matched
+  int status = 0;     // 0: cut before any answer
+  Duration duration{};
+  std::string request_id;
+  std::string peer;
+  std::optional<Disconnect> cut;
+};
+
+class HttpServer {
+ public:
+  using Observer = std::function<void(const HttpExchange&)>;
+
+  HttpServer(boost::asio::io_context& io, HttpServerOptions options, HttpRoutes routes, Observer observer = {});
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Binds and starts accepting. unavailable with the address in words if the port is taken.
+  [[nodiscard]] Result<> listen();
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  [[nodiscard]] const HttpServerStats& stats() const noexcept;
+
+  /// Closes kept-alive connections without a request and lets the others finish theirs, while new connections are still
+  /// taken and one request of each is answered (the handlers say that the service ends). Once the requests of before
+  /// the drain are over, or at `deadline`, which cuts them: stops accepting, ends what is left, and calls `done` once
+  /// (posted, never from inside drain()).
+  void drain(Duration deadline, std::function<void()> done);
+
+ private:
+  std::shared_ptr<struct HttpServerCore> core_;
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,55 @@
+#pragma once
+// Internal to the HTTP server: what all its connections share.
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <unordered_set>
+
+#include "coordinator/http/server.h"
+
+namespace sluice::coordinator {
+
+class HttpConnection;
+
+struct HttpServerCore {
+  explicit HttpServerCore(boost::asio::io_context& io) : acceptor(io), drain_timer(io) {}
+
+  boost::asio::ip::tcp::acceptor acceptor;
+  boost::asio::steady_timer drain_timer;
+  HttpServerOptions options;
+  HttpRoutes routes;
+  HttpServer::Observer observer;
+  HttpServerStats stats;
+  std::uint16_t port = 0;
+  bool draining = false;
+  bool drain_expired = false;
+  std::unordered_set<HttpConnection*> connections;  // each removes itself when its coroutine ends
+  std::size_t held = 0;                             // connections that a drain waits for
+  std::function<void()> on_released;                // set while draining: held became 0
+  std::function<void()> on_empty;                   // set at a drain's end
+
+  void stop_accepting();
+  void cut_all();
+  [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> alive() const;
+  [[nodiscard]] bool authorized(const HttpHeaders& headers) const;
+  /// The Access-Control-Allow-Origin value for this request, if CORS is on and allows it.
+  [[nodiscard]] std::optional<std::string> allowed_origin(const HttpHeaders& headers) const;
+};
+
+/// A wake-up flag for one waiting coroutine: notify() before wait() is not lost.
+class Signal {
+ public:
+  explicit Signal(const boost::asio::any_io_executor& ex) : timer_(ex, TimePoint::max()) {}
+  void notify() {
+    set_ = true;
+    timer_.cancel();
+  }
+  /// True if notified, false at the deadline.
+  boost::asio::awaitable<bool> wait(TimePoint deadline = TimePoint::max());
+
+ private:
+  bool set_ = false;
+  boost::asio::steady_timer timer_;
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,115 @@
+#include "coordinator/serving/decision_log.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace sluice::coordinator {
+namespace {
+
+using nlohmann::json;
+
+/// What became of a leg that no node was chosen for.
+std::string_view unplaced_reason(const Session& s) { return s.error ? "refused" : "cancelled"; }
+
+/// What the model said each stage would take; stages overlap.
+json predicted_stages(const StageTimes& t) {
+  return {{"queue", t.queue_s * 1e3},         {"prefill", t.prefill_s * 1e3}, {"encode", t.encode_s * 1e3},
+          {"wire", t.wire_s * 1e3},           {"decode", t.decode_s * 1e3},   {"first_step", t.first_s * 1e3},
+          {"link_wait", t.link_wait_s * 1e3}, {"fixed", t.fixed_s * 1e3}};
+}
+
+/// What the nodes measured of them; `exposed` is what of the transfer came after the computation.
+json measured_stages(const Session& s) {
+  return {{"queue", s.node_queue_s * 1e3}, {"prefill", s.prefill_s * 1e3}, {"encode", s.encode_s * 1e3},
+          {"wire", s.wire_s * 1e3},        {"decode", s.decode_s * 1e3},   {"first_step", s.first_step_s * 1e3},
+          {"exposed", s.exposed_s * 1e3}};
+}
+
+json error_json(const std::optional<Error>& e) {
+  return e ? json{{"code", name(e->code)}, {"message", e->message}} : json(nullptr);
+}
+
+}  // namespace
+
+double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
+  const bool placed = s.placement > 0;
+  auto ms = [](std::optional<double> v) { return v ? json(*v * 1e3) : json(nullptr); };
+  json e{{"seq", next_++},
+         {"time", now_unix_s},
+         {"request_id", s.spec.request_id},
+         {"choice_index", s.spec.choice},
+         {"prefill_node", placed ? json(s.prefill.value()) : json(nullptr)},
+         {"decode_node", placed ? json(s.decode.value()) : json(nullptr)},
+         {"mode", s.colocated ? "colocated" : "split"},
+         {"profile", !placed ? json(nullptr) : json(s.colocated ? "none" : s.profile)},
+         {"changed_to", s.change ? json(s.change->to) : json(nullptr)},
+         {"reason", placed ? name(s.reason) : unplaced_reason(s)},
+         {"error", error_json(s.error)},
+         {"considered", s.considered},
+         {"prompt_tokens", s.features.prompt_tokens},
+         {"output_tokens", s.emitted.size()},
+         {"kv_raw_bytes", s.raw_bytes},
+         {"kv_wire_bytes", s.wire_bytes},
+         {"predicted_ttft_ms",
+          s.predicted_ttft_s > 0 ? json((s.predicted_ttft_s + s.features.waited_s) * 1e3) : json(nullptr)},
+         {"ttft_ms", ms(s.ttft_s())},
+         {"predicted_tpot_ms", s.predicted_tpot_s > 0 ? json(s.predicted_tpot_s * 1e3) : json(nullptr)},
+         {"tpot_ms", ms(s.tpot_s())},
+         {"slo_class", s.slo_class},
+         {"slo_ttft_ms", s.features.ttft_slo_s * 1e3},
+         {"slo_tpot_ms", s.features.tpot_slo_s * 1e3},
+         {"resumes", s.resumes},
+         {"outcome", outcome}};
+  if (placed && !s.colocated) {
+    e["predicted_stages_ms"] = predicted_stages(s.chosen.stages);
+    e["stages_ms"] = measured_stages(s);
+  }
+  push(std::move(e));
+}
+
+void DecisionLog::record_change(json change, double now_unix_s) {
+  change["seq"] = next_++;
+  change["time"] = now_unix_s;
+  push(std::move(change));
+}
+
+void DecisionLog::push(json entry) {
+  ring_.push_back(std::move(entry));
+  if (ring_.size() > capacity_) ring_.pop_front();
+}
+
+RecentRequests DecisionLog::recent(const std::string& slo_class) const {
+  RecentRequests out;
+  std::vector<double> prompts;
+  std::vector<double> outputs;
+  for (const json& e : ring_) {
+    if (e.contains("event") || e["slo_class"] != slo_class || !e["ttft_ms"].is_number()) continue;
+    ++out.finished;
+    const double tpot = e["tpot_ms"].is_number() ? e["tpot_ms"].get<double>() : 0;
+    out.met += e["ttft_ms"] <= e["slo_ttft_ms"] && tpot <= e["slo_tpot_ms"].get<double>() ? 1U : 0U;
+    prompts.push_back(e["prompt_tokens"].get<double>());
+    outputs.push_back(e["output_tokens"].get<double>());
+  }
+  auto median = [](std::vector<double>& v) {
+    if (v.empty()) return 0.0;
+    const auto mid = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
+    std::nth_element(v.begin(), mid, v.end());
+    return *mid;
+  };
+  out.prompt_tokens = median(prompts);
+  out.output_tokens = median(outputs);
+  return out;
+}
+
+nlohmann::json DecisionLog::since(std::uint64_t after, std::size_t limit) const {
+  nlohmann::json out = nlohmann::json::array();
+  const std::uint64_t oldest = next_ - ring_.size();
+  std::size_t i = after >= oldest ? static_cast<std::size_t>(after - oldest + 1) : 0;
+  if (ring_.size() > limit) i = std::max(i, ring_.size() - limit);
+  for (; i < ring_.size(); ++i) out.push_back(ring_[i]);
+  return out;
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,118 @@
+#include "node/node_app.h"
+
+#include <boost/asio/post.hpp>
+#include <csignal>
+
+#include "common/config.h"
+#include "common/log.h"
+
+namespace sluice::node {
+
+using namespace control;
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kHousekeeping{200};
+
+}  // namespace
+
+NodeApp::NodeApp(const NodeOptions& o, Role role)
+    : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {}
+
+int NodeApp::run(RegisterRequest me, Handlers handlers) {
+  handlers_ = std::move(handlers);
+  open_pages();
+  me.role = role_;
+  me.node = name_;
+  me.incarnation = incarnation_;
+  me.cluster_token = o_.cluster_token;
+  me.admin_address = pages_->address();
+  open_link(me);
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  wait_signal();
+  link_->start();
+  tick();
+  log::info("node ready", {{"role", control::name(role_)},
+                           {"data", me.data_address},
+                           {"admin", me.admin_address},
+                           {"transports", o_.ucx_tls}});
+  io_.run();
+  return exit_code_;
+}
+
+void NodeApp::open_pages() {
+  using http::AdminReply;
+  http::AdminRoutes pages;
+  pages["/metrics"] = [this] {
+    handlers_.set_gauges(metrics_);
+    return AdminReply{200, "text/plain; version=0.0.4", metrics_.text()};
+  };
+  pages["/health"] = [this] {
+    return AdminReply{link_->up() && !draining() ? 200 : 503, "application/json",
+                      json{{"registered", link_->up()}, {"draining", draining()}}.dump()};
+  };
+  pages["/version"] = [] { return AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; };
+  pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages));
+}
+
+void NodeApp::open_link(const RegisterRequest& me) {
+  NodeLink::Handlers h;
+  h.on_call = [this](const std::string& t, const json& b, const Connection::Reply& r) { on_call(t, b, r); };
+  h.heartbeat = [this] {
+    Heartbeat beat = handlers_.heartbeat();
+    beat.draining = draining();
+    return beat;
+  };
+  h.on_lost = [this] { handlers_.on_lost(); };
+  h.on_refused = [this](const Error& e) {
+    log::error("the coordinator refuses this node", {{"code", sluice::name(e.code)}, {"why", e.message}});
+    stop(1);
+  };
+  link_ = std::make_unique<NodeLink>(io_, o_.coordinator, me, std::move(h));
+}
+
+void NodeApp::wait_signal() {
+  signals_.async_wait([this](boost::system::error_code ec, int) {
+    if (ec) return;
+    if (draining()) return stop(0);
+    begin_drain("signal");
+    wait_signal();
+  });
+}
+
+void NodeApp::on_call(const std::string& type, const json& body, const Connection::Reply& reply) {
+  if (type != control::type::kDrain) return handlers_.on_call(type, body, reply);
+  begin_drain("asked by the coordinator");
+  reply(json::object());
+}
+
+void NodeApp::tick() {
+  handlers_.housekeeping();
+  if (drain_until_ && (handlers_.open_work() == 0 || clock_.now() >= *drain_until_)) return stop(0);
+  timer_.expires_after(kHousekeeping);
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) tick();
+  });
+}
+
+void NodeApp::begin_drain(const char* why) {
+  if (draining()) return;
+  log::info("draining", {{"why", why}, {"open", handlers_.open_work()}});
+  drain_until_ = clock_.now() + from_seconds(o_.drain_timeout_s);
+}
+
+void NodeApp::stop(int code) {
+  exit_code_ = code;
+  link_->stop();
+  io_.stop();
+}
+
+void NodeApp::notify(const char* type, json body) {
+  post([this, type, body = std::move(body)]() mutable { link_->notify(type, std::move(body)); });
+}
+
+void NodeApp::post(std::function<void()> f) { boost::asio::post(io_, std::move(f)); }
+
+}  // namespace sluice::node

@@ -1,0 +1,81 @@
+#pragma once
+// The shell every node daemon lives in: who the process is, its control thread, the link to the coordinator, the pages
+// /metrics, /health and /version, signals, and the drain. What a node does with calls is its own.
+//
+// Life: construct -> build the node's parts (they may keep references to clock() and metrics() and call notify()) ->
+// run() until the process should end -> stop the parts. A drain (asked by the coordinator or by the first SIGTERM or
+// SIGINT) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a second
+// signal ends at once.
+// Threading: run() is the control thread and calls every handler. notify() and post() may come from any thread; the
+// rest belongs to the control thread. Failure: run() throws std::runtime_error when the admin address cannot be bound.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/clock.h"
+#include "common/http/admin_server.h"
+#include "common/metrics.h"
+#include "node/node_link.h"
+#include "node/node_options.h"
+
+namespace sluice::node {
+
+class NodeApp {
+ public:
+  struct Handlers {
+    /// Every call but `drain`.
+    std::function<void(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply)>
+        on_call;
+    std::function<control::Heartbeat()> heartbeat;  // `draining` is filled in here
+    std::function<void()> on_lost;                  // the coordinator went away: nobody reads the open requests
+    std::function<void(Metrics&)> set_gauges;       // before a scrape
+    std::function<std::size_t()> open_work;         // what a drain waits for
+    std::function<void()> housekeeping = [] {};     // every 200 ms
+  };
+
+  NodeApp(const NodeOptions& o, control::Role role);
+  NodeApp(const NodeApp&) = delete;
+
+  /// Registers as `me` (role, node, incarnation, cluster token and admin address are filled in) and serves until the
+  /// drain is over or the coordinator refuses this node. Returns the process's exit code. Call once.
+  [[nodiscard]] int run(control::RegisterRequest me, Handlers handlers);
+
+  void notify(const char* type, nlohmann::json body);
+  void post(std::function<void()> f);
+
+  [[nodiscard]] bool draining() const noexcept { return drain_until_.has_value(); }
+  [[nodiscard]] const NodeId& name() const noexcept { return name_; }
+  [[nodiscard]] Incarnation incarnation() const noexcept { return incarnation_; }
+  [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
+  [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
+
+ private:
+  void open_pages();
+  void open_link(const control::RegisterRequest& me);
+  void wait_signal();
+  void on_call(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply);
+  void tick();
+  void begin_drain(const char* why);
+  void stop(int code);
+
+  NodeOptions o_;
+  control::Role role_;
+  SteadyClock clock_;
+  Metrics metrics_;
+  NodeId name_;
+  Incarnation incarnation_;
+  Handlers handlers_;
+  boost::asio::io_context io_{1};
+  boost::asio::steady_timer timer_{io_};
+  boost::asio::signal_set signals_{io_};
+  std::optional<TimePoint> drain_until_;
+  int exit_code_ = 0;
+  std::unique_ptr<http::AdminServer> pages_;
+  std::unique_ptr<NodeLink> link_;
+};
+
+}  // namespace sluice::node

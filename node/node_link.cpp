@@ -1,0 +1,116 @@
+#include "node/node_link.h"
+
+#include <boost/asio/connect.hpp>
+
+#include "common/log.h"
+
+namespace sluice::node {
+
+using namespace control;
+namespace {
+
+constexpr std::chrono::milliseconds kMaxBackoff{2000};
+constexpr std::chrono::milliseconds kRegisterTimeout{5000};
+
+bool heals_by_waiting(Errc c) {
+  return c == Errc::unavailable || c == Errc::deadline_exceeded || c == Errc::resource_exhausted ||
+         c == Errc::internal || c == Errc::already_exists;  // our own older connection has not timed out yet
+}
+
+}  // namespace
+
+using boost::asio::ip::tcp;
+
+NodeLink::NodeLink(boost::asio::io_context& io, std::string coordinator, RegisterRequest me, Handlers handlers)
+    : io_(io),
+      coordinator_(std::move(coordinator)),
+      me_(std::move(me)),
+      handlers_(std::move(handlers)),
+      timer_(io),
+      resolver_(io) {}
+
+void NodeLink::start() { connect(); }
+
+void NodeLink::stop() {
+  stopped_ = true;
+  up_ = false;
+  timer_.cancel();
+  resolver_.cancel();
+  if (conn_) conn_->close(Error{Errc::cancelled, "node stops", {}});
+}
+
+void NodeLink::connect() {
+  const auto hp = split_address(coordinator_);
+  if (!hp) {
+    handlers_.on_refused(hp.error());
+    return;
+  }
+  resolver_.async_resolve(hp->host, hp->port, [this](boost::system::error_code ec, tcp::resolver::results_type found) {
+    if (stopped_) return;
+    if (ec) return retry(Error{Errc::unavailable, "cannot resolve the coordinator: " + ec.message(), {}});
+    auto socket = std::make_shared<tcp::socket>(io_);
+    boost::asio::async_connect(*socket, found, [this, socket](boost::system::error_code ec2, const tcp::endpoint&) {
+      if (stopped_) return;
+      if (ec2) return retry(Error{Errc::unavailable, "cannot reach the coordinator: " + ec2.message(), {}});
+      conn_ = std::make_shared<Connection>(
+          std::move(*socket),
+          Connection::Handlers{
+              .on_call = [this](const std::string& t, nlohmann::json b,
+                                Connection::Reply r) { handlers_.on_call(t, std::move(b), std::move(r)); },
+              .on_notify = {},
+              .on_close = [this](const Error& e) { retry(e); }});
+      conn_->start();
+      conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
+                  [this](Result<nlohmann::json> r) { registered(std::move(r)); });
+    });
+  });
+}
+
+void NodeLink::registered(Result<nlohmann::json> reply) {
+  if (stopped_) return;
+  auto parsed = reply ? parse<RegisterReply>(*reply) : Result<RegisterReply>(std::unexpected(reply.error()));
+  if (!parsed) {
+    if (!heals_by_waiting(parsed.error().code)) {
+      stopped_ = true;
+      handlers_.on_refused(parsed.error());
+      return;
+    }
+    log::warn("registration failed; will retry", {{"coordinator", coordinator_}, {"why", parsed.error().message}});
+    conn_->close(parsed.error());
+    return;
+  }
+  up_ = true;
+  backoff_ = std::chrono::milliseconds(100);
+  heartbeat_ = std::chrono::milliseconds(std::max<std::uint32_t>(parsed->heartbeat_ms, 10));
+  log::info("registered", {{"coordinator", coordinator_}});
+  beat();
+}
+
+void NodeLink::retry(const Error& why) {
+  if (stopped_) return;
+  if (up_) {
+    log::warn("coordinator lost; reconnecting", {{"coordinator", coordinator_}, {"why", why.message}});
+    up_ = false;
+    handlers_.on_lost();
+  }
+  timer_.expires_after(backoff_);
+  backoff_ = std::min(backoff_ * 2, kMaxBackoff);
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec && !stopped_) connect();
+  });
+}
+
+void NodeLink::beat() {
+  if (!up_ || stopped_) return;
+  conn_->notify(type::kHeartbeat, to_json(handlers_.heartbeat()));
+  timer_.expires_after(heartbeat_);
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) beat();
+  });
+}
+
+void NodeLink::notify(const char* type, nlohmann::json body) {
+  if (up_) conn_->notify(type, std::move(body));
+}
+
+}  // namespace sluice::node

@@ -1,0 +1,54 @@
+#pragma once
+// A node's link to its coordinator: connects, registers, sends heartbeats, answers calls, and comes back after a loss.
+//
+// States: down -> connecting -> registering -> up -> (lost) down ... -> stopped. A refusal that cannot heal by waiting
+// (another model's hash, protocol mismatch, wrong cluster token) ends in `refused` and is reported once.
+// Threading: lives on one io_context thread, handlers too; notify() is called there as well.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/control/messages.h"
+#include "common/control/rpc.h"
+
+namespace sluice::node {
+
+class NodeLink {
+ public:
+  struct Handlers {
+    std::function<void(const std::string& type, nlohmann::json body, control::Connection::Reply reply)> on_call;
+    std::function<control::Heartbeat()> heartbeat;
+    /// The coordinator went away: its requests have no reader any more and may be dropped.
+    std::function<void()> on_lost;
+    std::function<void(const Error&)> on_refused;
+  };
+  NodeLink(boost::asio::io_context& io, std::string coordinator, control::RegisterRequest me, Handlers handlers);
+  /// Replaces what registration says; before start().
+  void introduce(control::RegisterRequest me) { me_ = std::move(me); }
+  void start();
+  /// Ends the link; no handler is called afterwards.
+  void stop();
+  void notify(const char* type, nlohmann::json body);
+  [[nodiscard]] bool up() const noexcept { return up_; }
+
+ private:
+  void connect();
+  void registered(Result<nlohmann::json> reply);
+  void retry(const Error& why);
+  void beat();
+
+  boost::asio::io_context& io_;
+  std::string coordinator_;
+  control::RegisterRequest me_;
+  Handlers handlers_;
+  boost::asio::steady_timer timer_;
+  boost::asio::ip::tcp::resolver resolver_;
+  std::shared_ptr<control::Connection> conn_;
+  std::chrono::milliseconds backoff_{100};
+  std::chrono::milliseconds heartbeat_{250};
+  bool up_ = false, stopped_ = false;
+};
+
+}  // namespace sluice::node

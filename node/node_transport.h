@@ -1,0 +1,29 @@
+#pragma once
+// The transport a node's options ask for. Threading: start-up.
+#include "common/log.h"
+#include "common/metrics.h"
+#include "kvtransfer/transport/transport.h"
+#include "node/node_options.h"
+
+namespace sluice::node {
+
+/// A connection that fell back to TCP although --ucx-tls names something faster is warned of and counted in
+/// sluice_transport_slow_path_total. handler and metrics must outlive the transport.
+[[nodiscard]] inline Result<std::unique_ptr<kv::Transport>> make_node_transport(const NodeOptions& o, Metrics& metrics,
+                                                                                kv::TransportHandler& handler) {
+  kv::UcxOptions u;
+  u.tls = o.ucx_tls;
+  u.net_devices = o.ucx_net_devices;
+  u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
+  u.on_slow_path = [&metrics, tls = o.ucx_tls](const kv::SlowPath& p) {
+    log::warn("KV goes over a slow path: none of the faster transports of --ucx-tls reaches this peer",
+              {{"peer", p.peer}, {"lane", p.lane}, {"ucx_tls", tls}, {"conn", p.conn}});
+    metrics
+        .counter("sluice_transport_slow_path_total", "Connections over TCP although --ucx-tls names something faster.",
+                 {{"peer", p.peer}})
+        .Increment();
+  };
+  return kv::make_ucx_transport(u, handler);
+}
+
+}  // namespace sluice::node

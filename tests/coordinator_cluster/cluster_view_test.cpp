@@ -1,0 +1,91 @@
+// Which nodes may serve together, and which may continue each other's answers.
+#include "coordinator/cluster/cluster_view.h"
+
+#include "tests/coordinator_serving/serving_fixture.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+ctl::RegisterRequest prefill(const std::string& name, std::uint32_t chunk, std::uint32_t batch = 2048) {
+  auto r = node_info(ctl::Role::prefill, name);
+  r.model.precision = "bf16";
+  r.prefill_chunk = chunk;
+  r.max_batch_tokens = batch;
+  r.frame_kib = 1024;
+  return r;
+}
+
+std::vector<std::string> usable(const ClusterSnapshot& c) {
+  std::vector<std::string> out;
+  for (const auto& p : c.prefills)
+    if (p.usable) out.push_back(p.id.value());
+  for (const auto& d : c.decodes)
+    if (d.usable) out.push_back(d.id.value());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a node with another model, KV type, codec build or profile list is refused in words") {
+  ClusterView v(std::chrono::seconds(2));
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  auto refusal = [&](auto change) {
+    auto r = node_info(ctl::Role::decode, "d0");
+    change(r);
+    const auto added = v.add(r, {});
+    REQUIRE_FALSE(added);
+    return added.error().message;
+  };
+  CHECK_THAT(refusal([](auto& r) { r.model.hash = "x"; }), Catch::Contains("same model directory"));
+  CHECK_THAT(refusal([](auto& r) { r.model.kv_dtype = "f32"; }), Catch::Contains("--kv-dtype"));
+  CHECK_THAT(refusal([](auto& r) { r.model.codec_hash = 1; }), Catch::Contains("codec"));
+  CHECK_THAT(refusal([](auto& r) { r.profiles.pop_back(); }), Catch::Contains("profiles"));
+  CHECK(v.add(node_info(ctl::Role::decode, "d0"), {}));
+}
+
+TEST_CASE("a snapshot says how a prefill node's KV leaves") {
+  ClusterView v(std::chrono::seconds(2));
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  const PrefillView& p = v.snapshot().prefills.at(0);
+  CHECK(p.pass_tokens == 2048);
+  CHECK(p.chunk_tokens == 512);
+  CHECK(p.frame_kib == 1024);
+}
+
+TEST_CASE("nodes with other bits serve together, and the difference is named by its flag") {
+  ClusterView v(std::chrono::seconds(2));
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  REQUIRE(v.add(prefill("p1", 256), {}));
+  CHECK(v.unlike(*v.find(NodeId("p1")))->info.node == NodeId("p0"));
+  CHECK(usable(v.snapshot()) == std::vector<std::string>{"p0", "p1"});
+  auto other = prefill("p2", 512);
+  other.model.backend = "avx2";
+  other.model.precision = "f32";
+  other.frame_kib = 64;
+  CHECK(difference(bits_of(prefill("a", 512)), bits_of(other)) ==
+        "--isa (backend) scalar against avx2, --precision bf16 against f32, --frame-kib 1024 against 64");
+  CHECK_THAT(difference(bits_of(prefill("a", 512)), bits_of(prefill("b", 256))), Catch::StartsWith("--prefill-chunk"));
+  // What counts is where a prompt is cut, not how the flags say it.
+  CHECK(difference(bits_of(prefill("a", 512, 256)), bits_of(prefill("b", 256, 512))).empty());
+}
+
+TEST_CASE("only like nodes continue an answer; lossless KV may be cut anywhere") {
+  ClusterView v(std::chrono::seconds(2));
+  auto f32 = prefill("p2", 512);
+  f32.model.precision = "f32";
+  auto d1 = node_info(ctl::Role::decode, "d1");
+  d1.model.backend = "avx512_bf16";
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  REQUIRE(v.add(prefill("p1", 256), {}));
+  REQUIRE(v.add(f32, {}));
+  REQUIRE(v.add(node_info(ctl::Role::decode, "d0"), {}));
+  REQUIRE(v.add(d1, {}));
+  const NodeBits p = bits_of(prefill("", 512));
+  const NodeBits d = bits_of(node_info(ctl::Role::decode, ""));
+  CHECK(usable(v.snapshot_like(p, d, false)) == std::vector<std::string>{"p0", "d0"});
+  CHECK(usable(v.snapshot_like(p, d, true)) == std::vector<std::string>{"p0", "p1", "d0"});
+  CHECK(usable(v.snapshot_like(p, bits_of(d1), false)) == std::vector<std::string>{"p0", "d1"});
+  CHECK(usable(v.snapshot()).size() == 5);
+}

@@ -1,0 +1,144 @@
+// The shell of the node daemons, against a coordinator that only listens.
+#include "node/node_app.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "common/http/client.h"
+#include "tests/support/fake_coordinator.h"
+
+using namespace sluice;
+using namespace sluice::control;
+using namespace sluice::node;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A node on a thread of its own; its open work is what the test says.
+struct Rig {
+  boost::asio::io_context io;
+  test::FakeCoordinator coordinator{io, "127.0.0.1:0"};
+  std::atomic<std::size_t> open = 0;
+  std::atomic<int> lost = 0, exit_code = -1;
+  NodeApp node{options(coordinator.address()), Role::decode};
+  std::thread thread;
+
+  static NodeOptions options(const std::string& coordinator) {
+    NodeOptions o;
+    o.name = "n1";
+    o.coordinator = coordinator;
+    o.cluster_token = "secret";
+    o.drain_timeout_s = 3600;
+    return o;
+  }
+  void start() {
+    thread = std::thread([this] {
+      NodeApp::Handlers h;
+      h.on_call = [](const std::string& t, const nlohmann::json&, const Connection::Reply& r) {
+        r(nlohmann::json("did " + t));
+      };
+      h.heartbeat = [] { return Heartbeat{.running = 3}; };
+      h.on_lost = [this] { ++lost; };
+      h.set_gauges = [](Metrics& m) { m.gauge("sluice_test", "Of this test.").Set(42); };
+      h.open_work = [this] { return open.load(); };
+      RegisterRequest me;
+      me.data_address = "127.0.0.1:9";
+      exit_code = node.run(std::move(me), std::move(h));
+    });
+  }
+  ~Rig() {
+    if (!thread.joinable()) return;
+    open = 0;
+    if (exit_code < 0) node.post([] { ::raise(SIGTERM); });
+    thread.join();
+  }
+  [[nodiscard]] bool gone() {
+    return coordinator.until([this] { return exit_code >= 0; });
+  }
+  http::ClientResponse page(const std::string& target) {
+    http::ClientRequest q;
+    q.address = coordinator.introduced.value().admin_address;
+    q.target = target;
+    return http::request(q).value();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a node says who it is, beats, answers its calls and shows its pages") {
+  Rig r;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 2; }));
+  const RegisterRequest& me = r.coordinator.introduced.value();
+  CHECK(me.role == Role::decode);
+  CHECK(me.node == NodeId("n1"));
+  CHECK(me.incarnation == r.node.incarnation());
+  CHECK(me.cluster_token == "secret");
+  CHECK(me.data_address == "127.0.0.1:9");
+  CHECK(r.coordinator.last_beat->running == 3);
+  CHECK_FALSE(r.coordinator.last_beat->draining);
+
+  std::optional<nlohmann::json> answer;
+  r.coordinator.node().call("anything", {}, 5s, [&](Result<nlohmann::json> a) { answer = *a; });
+  REQUIRE(r.coordinator.until([&] { return answer.has_value(); }));
+  CHECK(*answer == "did anything");
+
+  r.node.notify(type::kKvReady, to_json(KvReady{.request = RequestId(7)}));
+  REQUIRE(r.coordinator.until([&] { return !r.coordinator.told.empty(); }));
+  CHECK(r.coordinator.told[0].first == type::kKvReady);
+
+  CHECK(r.page("/health").status == 200);
+  CHECK_THAT(r.page("/metrics").body, Catch::Contains("sluice_test 42"));
+  CHECK_THAT(r.page("/version").body, Catch::Contains("version"));
+}
+
+TEST_CASE("a drain waits for open work and says so") {
+  Rig r;
+  r.open = 2;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  SECTION("asked by the coordinator") {
+    bool acknowledged = false;
+    r.coordinator.node().call(type::kDrain, {}, 5s, [&](Result<nlohmann::json> a) { acknowledged = a.has_value(); });
+    REQUIRE(r.coordinator.until([&] { return acknowledged; }));
+  }
+  SECTION("by a signal") { ::kill(::getpid(), SIGTERM); }
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.last_beat->draining; }));
+  CHECK(r.page("/health").status == 503);
+  CHECK(r.exit_code == -1);
+  r.open = 0;
+  REQUIRE(r.gone());
+  CHECK(r.exit_code == 0);
+  CHECK(r.lost == 0);
+}
+
+TEST_CASE("a second signal ends a node whose work does not end") {
+  Rig r;
+  r.open = 1;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  ::kill(::getpid(), SIGTERM);
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.last_beat->draining; }));
+  ::kill(::getpid(), SIGTERM);
+  REQUIRE(r.gone());
+  CHECK(r.exit_code == 0);
+}
+
+TEST_CASE("a refused node ends with status 1") {
+  Rig r;
+  r.coordinator.refusal = Error{Errc::invalid_argument, "another model", {}};
+  r.start();
+  REQUIRE(r.gone());
+  CHECK(r.exit_code == 1);
+}
+
+TEST_CASE("a coordinator that goes away is reported, and found again") {
+  Rig r;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  r.coordinator.drop();
+  REQUIRE(r.coordinator.until([&] { return r.lost == 1 && r.coordinator.registered == 2; }));
+}

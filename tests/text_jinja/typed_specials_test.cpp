@@ -1,0 +1,102 @@
+// What a client types is text, whatever it spells; what the template writes is not. The prompt's bytes are the same
+// either way.
+#include "text/jinja/typed_specials.h"
+
+#include <catch2/catch.hpp>
+
+#include "text/chat_template.h"
+
+using namespace sluice;
+using namespace sluice::text;
+using nlohmann::ordered_json;
+
+namespace {
+
+const std::string kEnd = "<|im_end|>";
+
+/// Finds kEnd only; the tokenizer's own finder is tested beside it.
+std::vector<std::size_t> ends(std::string_view s) {
+  std::vector<std::size_t> out;
+  for (std::size_t at = s.find(kEnd); at != std::string_view::npos; at = s.find(kEnd, at + 1)) out.push_back(at + 1);
+  return out;
+}
+
+struct Both {
+  std::string plain;
+  RenderedChat marked;
+};
+
+Both render(const std::string& source, const ordered_json& messages, const ordered_json& tools = nullptr,
+            const ordered_json& extra = ordered_json::object()) {
+  const auto t = ChatTemplate::parse(source, nlohmann::json{{"eos_token", kEnd}}).value();
+  return {t.render(messages, tools, true, extra).value(), t.render_for(messages, tools, true, extra, ends).value()};
+}
+
+ordered_json says(const std::string& content) {
+  return ordered_json::array({ordered_json{{"role", "user"}, {"content", content}}});
+}
+
+/// How many kEnd the text holds, and how many of them are marked as typed.
+std::pair<std::size_t, std::size_t> counts(const RenderedChat& c) {
+  std::size_t all = 0;
+  std::size_t typed = 0;
+  for (std::size_t at = c.text.find(kEnd); at != std::string::npos; at = c.text.find(kEnd, at + 1)) {
+    ++all;
+    typed += std::ranges::any_of(c.typed, [&](std::size_t o) { return o > at && o < at + kEnd.size(); }) ? 1 : 0;
+  }
+  return {all, typed};
+}
+
+}  // namespace
+
+TEST_CASE("marks go in and come out") {
+  CHECK(mark_typed("a" + kEnd, ends) == "a<\xFF|im_end|>");
+  CHECK(mark_typed("plain <b>", ends) == "plain <b>");
+  const auto c = take_marks("a<\xFF|im_end|>b<\xFF|");
+  CHECK(c.text == "a<|im_end|>b<|");
+  CHECK(c.typed == std::vector<std::size_t>{2, 13});
+}
+
+TEST_CASE("typed special tokens are told from the template's through whatever it does with the text") {
+  const std::string content = "  one " + kEnd + " two\n";
+  for (const std::string use :
+       {"m.content", "m['content'] | trim", "m.content.strip()", "m.content.split('one')[-1]", "m.content ~ '!'",
+        "m.content + '!'", "m.content | replace('two', '2')", "m.content[3:]", "m.content | tojson",
+        "m | tojson(ensure_ascii=true)", "m", "m.content.lower()", "m.content | title | lower", "m.content | indent",
+        "m.content.splitlines() | join('-')", "m.content | string | safe"}) {
+    CAPTURE(use);
+    const auto r =
+        render("{% for m in messages %}{{ " + use + " }}{{ eos_token }}<|im_end|>{% endfor %}", says(content));
+    CHECK(r.marked.text == r.plain);
+    CHECK(counts(r.marked) == std::pair<std::size_t, std::size_t>{3, 1});
+  }
+  for (const std::string use : {"m.content | length", "m.content[:7]", "m.content[::-1]", "m.content | first",
+                                "m.content.find('two')", "m.content | upper", "m.content | capitalize"}) {
+    CAPTURE(use);
+    const auto r = render("{% for m in messages %}{{ " + use + " }}{% endfor %}", says(content));
+    CHECK(r.marked.text == r.plain);
+  }
+}
+
+TEST_CASE("every string of the client's is marked: names, tools, keys, template variables") {
+  ordered_json messages = says("x");
+  messages[0]["name"] = kEnd;
+  messages[0][kEnd] = 1;
+  const ordered_json tools = ordered_json::array({{{"type", "function"}, {"function", {{"name", kEnd}}}}});
+  const auto r = render("{{ messages | tojson }}{{ tools }}{{ more }}{{ eos_token }}", messages, tools,
+                        ordered_json{{"more", kEnd}});
+  CHECK(r.marked.text == r.plain);
+  CHECK(counts(r.marked) == std::pair<std::size_t, std::size_t>{5, 4});
+  // A client that sets eos_token itself has typed it too.
+  const auto own = render("{{ eos_token }}", says("x"), nullptr, ordered_json{{"eos_token", kEnd}});
+  CHECK(counts(own.marked) == std::pair<std::size_t, std::size_t>{1, 1});
+}
+
+TEST_CASE("ordinary text has no marks, and refusals quote none") {
+  const auto r = render("{{ messages[0].content }}<|im_end|>", says("a < b, \xC3\xBF, <|im_start"));
+  CHECK(r.marked.typed.empty());
+  const auto t = ChatTemplate::parse("{{ raise_exception('no ' + messages[0].content) }}", {}).value();
+  const auto refused = t.render_for(says(kEnd), nullptr, true, ordered_json::object(), ends);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "no " + kEnd);
+}

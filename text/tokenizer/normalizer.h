@@ -1,0 +1,45 @@
+#pragma once
+// The "normalizer" of tokenizer.json: what is done to a text before it is split and encoded. Const and thread-safe.
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "text/tokenizer/regex.h"
+#include "text/tokenizer/tokenizer_json.h"
+#include "text/unicode/unicode.h"
+
+namespace sluice::text {
+
+class Normalizer {
+ public:
+  Normalizer() = default;
+  /// Throws LoadError on a kind it does not know.
+  explicit Normalizer(const JsonItem& spec);
+
+  /// `s` is well-formed UTF-8, and so is the result.
+  [[nodiscard]] Result<std::string> apply(std::string s) const;
+
+ private:
+  struct Prepend {
+    std::string text;
+  };
+  struct Replace {
+    Regex pattern;
+    std::string by;
+  };
+  struct Strip {
+    bool left;
+    bool right;
+  };
+  struct Lowercase {};
+  std::vector<std::variant<NormalForm, Prepend, Replace, Strip, Lowercase>> steps_;
+};
+
+/// A {"String": ...} or {"Regex": ...} pattern, as Replace and Split have it. Throws LoadError.
+[[nodiscard]] Regex read_pattern(const JsonItem& pattern);
+
+/// `s` with every match of `pattern` replaced.
+[[nodiscard]] Result<std::string> replace_all(std::string_view s, const Regex& pattern, std::string_view by);
+
+}  // namespace sluice::text

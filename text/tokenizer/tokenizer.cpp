@@ -1,0 +1,242 @@
+#include "text/tokenizer/tokenizer.h"
+
+#include <algorithm>
+
+#include "text/tokenizer/added_tokens.h"
+#include "text/tokenizer/bpe.h"
+#include "text/tokenizer/normalizer.h"
+#include "text/tokenizer/pretokenizer.h"
+#include "text/tokenizer/tokenizer_json.h"
+#include "text/unicode/unicode.h"
+
+namespace sluice::text {
+namespace {
+
+/// What the post-processor puts around the ids of a single text.
+struct Surround {
+  std::vector<TokenId> before;
+  std::vector<TokenId> after;
+};
+
+void read_template(const JsonItem& spec, Surround& out) {
+  const auto single = spec.at("single");
+  bool text_seen = false;
+  for (std::size_t i = 0; i < single.array_size(); ++i) {
+    const auto part = single.at(i);
+    if (part.find("Sequence")) {
+      if (std::exchange(text_seen, true)) part.refuse(Errc::unsupported, "the text can't appear twice");
+      continue;
+    }
+    const auto& name = part.at("SpecialToken").at("id").text();
+    const auto ids = spec.at("special_tokens").at(name).at("ids");
+    auto& side = text_seen ? out.after : out.before;
+    for (std::size_t k = 0; k < ids.array_size(); ++k)
+      side.push_back(static_cast<TokenId>(ids.at(k).integer(0, kMaxTokenId)));
+  }
+  if (!text_seen) single.refuse(Errc::invalid_argument, "the template leaves the text out");
+}
+
+Surround read_post_processor(const JsonItem& root) {
+  Surround out;
+  const auto spec = root.find("post_processor");
+  if (!spec) return out;
+  bool seen = false;
+  spec->for_each_component("processors", [&](const JsonItem& p) {
+    if (p.type() == "ByteLevel") return;  // trims offsets, which nobody here asks for
+    if (p.type() != "TemplateProcessing" || std::exchange(seen, true))
+      p.refuse(Errc::unsupported, "post-processor \"{}\" is not supported here", p.type());
+    read_template(p, out);
+  });
+  return out;
+}
+
+template <class T>
+T read_component(const JsonItem& root, std::string_view key) {
+  const auto spec = root.find(key);
+  return spec ? T(*spec) : T();
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  explicit Impl(const JsonItem& root)
+      : bpe(root.at("model")),
+        normalizer(read_component<Normalizer>(root, "normalizer")),
+        pretokenizer(read_component<PreTokenizer>(root, "pre_tokenizer")),
+        surround(read_post_processor(root)) {
+    if (const auto list = root.find("added_tokens")) added = AddedTokens(*list, bpe, normalizer);
+    fill_table(PieceDecoder(root.at("decoder")));
+    for (const auto* side : {&surround.before, &surround.after})
+      for (const auto id : *side)
+        if (!table->find(id)) root.at("post_processor").refuse(Errc::invalid_argument, "id {} has no token", id);
+  }
+
+  void fill_table(const PieceDecoder& decoder) {
+    auto t = std::make_shared<TokenTable>();
+    for (TokenId id = 0; id <= std::max(bpe.max_id(), added.max_id()); ++id) {
+      const auto* token = added.find(id);
+      const auto piece = token ? std::string_view(token->content) : bpe.piece(id);
+      if (piece.data() == nullptr) continue;
+      const auto spelling = token ? std::string_view(token->spelling) : piece;
+      auto bytes = decoder.decode(spelling, false);
+      auto first = decoder.first_differs() ? decoder.decode(spelling, true) : bytes;
+      t->add(id, {std::string(piece), std::move(bytes), token && token->special}, std::move(first));
+    }
+    t->set_lead(decoder.lead());
+    table = std::move(t);
+  }
+
+  /// An id, or a list of ids, from a generation config.
+  void read_eos(const JsonItem& item) {
+    if (!item.json().is_array()) return eos.push_back(static_cast<TokenId>(item.integer(0, kMaxTokenId)));
+    for (std::size_t i = 0; i < item.array_size(); ++i)
+      eos.push_back(static_cast<TokenId>(item.at(i).integer(0, kMaxTokenId)));
+  }
+
+  /// A token of tokenizer_config.json: a string, or an object with its "content".
+  [[nodiscard]] std::optional<TokenId> named_token(const JsonItem& config, std::string_view key) const {
+    const auto item = config.find(key);
+    if (!item) return std::nullopt;
+    const auto& content = (item->json().is_object() ? item->at("content") : *item).text();
+    const auto id = find(content);
+    if (!id) item->refuse(Errc::invalid_argument, "\"{}\" is not a token of tokenizer.json", content);
+    return id;
+  }
+
+  void read_ends(const std::filesystem::path& dir) {
+    for (const auto* name : {"generation_config.json", "config.json"}) {
+      const auto doc = read_json_file(dir / name);
+      if (!doc) continue;
+      const JsonItem config(*doc, (dir / name).string());
+      if (const auto item = config.find("bos_token_id"); item && !bos)
+        bos = static_cast<TokenId>(item->integer(0, kMaxTokenId));
+      if (const auto item = config.find("eos_token_id"); item && eos.empty()) read_eos(*item);
+    }
+    if (const auto doc = read_json_file(dir / "tokenizer_config.json")) {
+      const JsonItem config(*doc, (dir / "tokenizer_config.json").string());
+      if (const auto id = named_token(config, "bos_token")) bos = id;
+      if (const auto id = named_token(config, "eos_token")) eos.push_back(*id);
+    }
+    std::ranges::sort(eos);
+    const auto same = std::ranges::unique(eos);
+    eos.erase(same.begin(), same.end());
+  }
+
+  [[nodiscard]] std::optional<TokenId> find(std::string_view piece) const {
+    if (const auto* token = added.find(piece)) return token->id;
+    return bpe.find(piece);
+  }
+
+  Result<> encode_words(std::string text, bool at_start, Bpe::Scratch& scratch, std::vector<TokenId>& out) const {
+    SLUICE_ASSIGN(const auto words, pretokenizer.apply(std::move(text), at_start));
+    for (const auto& w : words.words) bpe.encode(w.range.of(words.text), scratch, out);
+    return {};
+  }
+
+  Result<> encode(std::string_view text, bool parse_special, std::span<const std::size_t> typed,
+                  std::vector<TokenId>& out) const {
+    Bpe::Scratch scratch;
+    for (const auto& raw : added.cut(text, AddedTokens::Pass::raw, parse_special, typed)) {
+      if (raw.token) {
+        out.push_back(*raw.token);
+        continue;
+      }
+      SLUICE_ASSIGN(const auto normal, normalizer.apply(std::string(raw.range.of(text))));
+      // Normalizing moves offsets: a stretch that holds one is read without special tokens.
+      const auto first_typed = std::ranges::upper_bound(typed, raw.range.begin);
+      const bool clean = first_typed == typed.end() || *first_typed >= raw.range.end;
+      for (const auto& part : added.cut(normal, AddedTokens::Pass::normalized, parse_special && clean)) {
+        if (part.token) {
+          out.push_back(*part.token);
+          continue;
+        }
+        const bool at_start = raw.range.begin == 0 && part.range.begin == 0;
+        SLUICE_TRY(encode_words(std::string(part.range.of(normal)), at_start, scratch, out));
+      }
+    }
+    return {};
+  }
+
+  Bpe bpe;
+  Normalizer normalizer;
+  PreTokenizer pretokenizer;
+  Surround surround;
+  AddedTokens added;
+  std::shared_ptr<const TokenTable> table;
+  std::optional<TokenId> bos;
+  std::vector<TokenId> eos;
+};
+
+Result<Tokenizer> Tokenizer::load(const std::filesystem::path& model_dir) {
+  try {
+    const auto path = model_dir / "tokenizer.json";
+    const auto doc = read_json_file(path);
+    if (!doc)
+      return fail(Errc::not_found,
+                  "{}: no such file; a model needs its tokenizer in this form (save_pretrained writes it)",
+                  path.string());
+    auto impl = std::make_shared<Impl>(JsonItem(*doc, path.string()));
+    impl->read_ends(model_dir);
+    return Tokenizer(std::move(impl));
+  } catch (const LoadError& e) {
+    return std::unexpected(e.error);
+  } catch (const std::exception& e) {
+    return fail(Errc::invalid_argument, "{}: {}", model_dir.string(), e.what());
+  }
+}
+
+Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_special_tokens, bool parse_special,
+                                               std::span<const std::size_t> typed) const {
+  if (text.size() > kMaxTextBytes)
+    return fail(Errc::invalid_argument, "the text has {} bytes; at most {} can be tokenized", text.size(),
+                kMaxTextBytes);
+  std::string repaired;
+  if (utf8_valid_prefix(text) != text.size()) {
+    text = repaired = utf8_lossy(text);
+    parse_special = parse_special && typed.empty();  // its offsets are of the text before
+  }
+  std::vector<TokenId> ids;
+  ids.reserve(text.size() / 3 + 4);
+  if (add_special_tokens) ids = impl_->surround.before;
+  SLUICE_TRY(impl_->encode(text, parse_special, typed, ids));
+  if (add_special_tokens) ids.insert(ids.end(), impl_->surround.after.begin(), impl_->surround.after.end());
+  return ids;
+}
+
+std::vector<std::size_t> Tokenizer::special_starts(std::string_view text) const {
+  return impl_->added.special_starts(text);
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
+  auto s = stream(skip_special);
+  std::string out;
+  for (const auto id : ids) s.push(id, out);
+  return out += s.finish();
+}
+
+StreamDetokenizer Tokenizer::stream(bool skip_special) const { return StreamDetokenizer(impl_->table, skip_special); }
+
+std::string_view Tokenizer::id_to_piece(TokenId id) const noexcept {
+  const auto* entry = impl_->table->find(id);
+  return entry ? std::string_view(entry->piece) : std::string_view();
+}
+
+std::optional<TokenId> Tokenizer::piece_to_id(std::string_view piece) const { return impl_->find(piece); }
+
+std::string_view Tokenizer::token_bytes(TokenId id) const noexcept {
+  const auto* entry = impl_->table->find(id);
+  return entry ? std::string_view(entry->bytes) : std::string_view();
+}
+
+std::size_t Tokenizer::vocab_size() const noexcept { return impl_->table->size(); }
+
+bool Tokenizer::is_special(TokenId id) const noexcept {
+  const auto* entry = impl_->table->find(id);
+  return entry && entry->special;
+}
+
+std::optional<TokenId> Tokenizer::bos_id() const noexcept { return impl_->bos; }
+const std::vector<TokenId>& Tokenizer::eos_ids() const noexcept { return impl_->eos; }
+bool Tokenizer::is_eos(TokenId id) const noexcept { return std::ranges::binary_search(impl_->eos, id); }
+
+}  // namespace sluice::text

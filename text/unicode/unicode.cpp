@@ -1,0 +1,209 @@
+#include "text/unicode/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "text/unicode/unicode_frozen.h"
+
+namespace sluice::text {
+namespace {
+
+constexpr std::uint8_t byte_at(std::string_view s, std::size_t i) noexcept { return static_cast<std::uint8_t>(s[i]); }
+
+struct Lead {
+  std::uint8_t length;      // of the whole sequence; 0: not a lead byte
+  std::uint8_t second_low;  // allowed range of the second byte (Unicode, table 3-7)
+  std::uint8_t second_high;
+};
+
+constexpr Lead lead_of(std::uint8_t b) noexcept {
+  if (b < 0x80) return {1, 0, 0};
+  if (b < 0xC2) return {0, 0, 0};
+  if (b < 0xE0) return {2, 0x80, 0xBF};
+  if (b == 0xE0) return {3, 0xA0, 0xBF};
+  if (b == 0xED) return {3, 0x80, 0x9F};
+  if (b < 0xF0) return {3, 0x80, 0xBF};
+  if (b == 0xF0) return {4, 0x90, 0xBF};
+  if (b < 0xF4) return {4, 0x80, 0xBF};
+  if (b == 0xF4) return {4, 0x80, 0x8F};
+  return {0, 0, 0};
+}
+
+std::vector<char32_t> decode_all(std::string_view s) {
+  std::vector<char32_t> out;
+  out.reserve(s.size());
+  while (!s.empty()) {
+    const auto step = utf8_step(s);
+    out.push_back(step.code_point);
+    s.remove_prefix(step.length);
+  }
+  return out;
+}
+
+// utf8proc's own reordering of combining marks is an insertion sort: a megabyte of marks in falling order would
+// take minutes. Sort each run of marks here; the result is the same (canonical ordering is stable).
+void order_marks(std::vector<utf8proc_int32_t>& cps) {
+  const auto ccc = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  for (auto it = cps.begin(); it != cps.end();) {
+    const auto end = std::find_if(it, cps.end(), [&](auto c) { return ccc(c) == 0; });
+    if (end - it > 1) std::stable_sort(it, end, [&](auto a, auto b) { return ccc(a) < ccc(b); });
+    it = end == cps.end() ? end : end + 1;
+  }
+}
+
+// An unassigned character neither moves, decomposes nor composes, and nothing moves or composes across it.
+bool is_frozen(char32_t c) noexcept {
+  const auto* it = std::ranges::lower_bound(kFrozen, c, {}, &std::pair<char32_t, char32_t>::second);
+  return it != kFrozen.end() && c >= it->first;
+}
+
+std::vector<utf8proc_int32_t> normalize_run(std::span<const char32_t> run, bool compat, bool compose) {
+  const auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0));
+  std::vector<utf8proc_int32_t> cps;
+  cps.reserve(run.size());
+  std::array<utf8proc_int32_t, 64> parts{};  // the longest decomposition is 18 code points (U+FDFA)
+  for (const char32_t c : run) {
+    int boundclass = 0;
+    const auto n =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts.data(), parts.size(), options, &boundclass);
+    if (n < 0 || static_cast<std::size_t>(n) > parts.size())
+      cps.push_back(static_cast<utf8proc_int32_t>(c));
+    else
+      cps.insert(cps.end(), parts.begin(), parts.begin() + n);
+  }
+  order_marks(cps);
+  if (!compose) return cps;
+  const auto composing = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+  const auto n = utf8proc_normalize_utf32(cps.data(), static_cast<utf8proc_ssize_t>(cps.size()), composing);
+  cps.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(n, 0)));
+  return cps;
+}
+
+}  // namespace
+
+Utf8Step utf8_step(std::string_view s) noexcept {
+  if (s.empty()) return {};
+  const auto b0 = byte_at(s, 0);
+  const auto lead = lead_of(b0);
+  if (lead.length == 1) return {b0, 1, true, false};
+  if (lead.length == 0) return {0xFFFD, 1, false, false};
+  char32_t cp = b0 & (0xFF >> (lead.length + 1));
+  for (std::uint8_t i = 1; i < lead.length; ++i) {
+    if (i == s.size()) return {0xFFFD, i, false, true};
+    const auto b = byte_at(s, i);
+    const bool ok = i == 1 ? b >= lead.second_low && b <= lead.second_high : (b & 0xC0) == 0x80;
+    if (!ok) return {0xFFFD, i, false, false};
+    cp = cp << 6 | (b & 0x3F);
+  }
+  return {cp, lead.length, true, false};
+}
+
+std::size_t utf8_valid_prefix(std::string_view s) noexcept {
+  std::size_t i = 0;
+  while (i < s.size()) {
+    if (byte_at(s, i) < 0x80) {
+      ++i;
+      continue;
+    }
+    const auto step = utf8_step(s.substr(i));
+    if (!step.valid) break;
+    i += step.length;
+  }
+  return i;
+}
+
+std::size_t utf8_last_start(std::string_view s) noexcept {
+  auto at = s.size() - 1;
+  while (at > 0 && (byte_at(s, at) & 0xC0U) == 0x80U) --at;
+  return at;
+}
+
+std::string utf8_lossy(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  while (true) {
+    const auto good = utf8_valid_prefix(s);
+    out.append(s.substr(0, good));
+    s.remove_prefix(good);
+    if (s.empty()) return out;
+    out.append(kReplacementChar);
+    s.remove_prefix(utf8_step(s).length);
+  }
+}
+
+void append_utf8(std::string& out, char32_t c) {
+  const auto put = [&](char32_t b) { out.push_back(static_cast<char>(b)); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xC0 | c >> 6), put(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
+  } else {
+    put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 0x3F)), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
+  }
+}
+
+bool is_white_space(char32_t c) noexcept {
+  return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool is_word_char(char32_t c) noexcept {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      break;
+  }
+  // Join_Control, and the circled and squared letters, which are symbols with the Alphabetic property.
+  return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+}
+
+std::string to_lower(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  for (const char32_t c : decode_all(s)) {
+    append_utf8(out, c == 0x130 ? U'i' : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    if (c == 0x130) append_utf8(out, 0x307);  // the one character whose lower case is two (SpecialCasing.txt)
+  }
+  return out;
+}
+
+std::string normalize(std::string_view s, NormalForm form) {
+  const bool compat = form == NormalForm::nfkc || form == NormalForm::nfkd;
+  const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
+  // Every normal form leaves ASCII alone, and NFC leaves everything below U+0300 alone (lead bytes up to 0xCB).
+  const auto limit = form == NormalForm::nfc ? 0xCC : 0x80;
+  if (std::ranges::all_of(s, [&](char b) { return static_cast<std::uint8_t>(b) < limit; })) return std::string(s);
+
+  const auto text = decode_all(s);
+  std::string out;
+  out.reserve(s.size());
+  for (auto it = text.begin(); it != text.end();) {
+    const auto frozen = std::find_if(it, text.end(), is_frozen);
+    for (const auto c : normalize_run({it, frozen}, compat, compose)) append_utf8(out, static_cast<char32_t>(c));
+    if (frozen != text.end()) append_utf8(out, *frozen);
+    it = frozen == text.end() ? frozen : frozen + 1;
+  }
+  return out;
+}
+
+}  // namespace sluice::text
