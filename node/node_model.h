@@ -13,11 +13,11 @@
 namespace sluice::node {
 
 struct NodeModel {
-  std::unique_ptr<Model> model;
-  std::unique_ptr<KvPool> pool;
+  std::unique_ptr<engine::Model> model;
+  std::unique_ptr<engine::KvPool> pool;
   control::ModelIdentity identity;  // codec_hash is left to the caller, who knows the codecs
   std::uint64_t hash_prefix = 0;    // first 64 bits of the model's digest, as tickets carry it
-  PlanLimits limits;
+  engine::PlanLimits limits;
   double prefill_tokens_per_s = 0;  // measured at start, one warm chunk
   double step_s = 0;                // one decode step at batch 1, short context
 };
