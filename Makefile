@@ -3,12 +3,13 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps build demo test bench shaped-link format format-check tidy sanitize fuzz clean
+.PHONY: help deps configure build cluster demo test bench shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
 	@echo 'make test      build and run every test that needs no GPU'
-	@echo 'make build     build/bin/sluice-*, sluicectl   (PRESET=dev|tsan|release|cuda|fuzz)'
+	@echo 'make cluster   what a cluster needs: the daemons and sluicectl, in build/bin'
+	@echo 'make build     everything, tests and benches too   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
 	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 6 minutes)'
 	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
@@ -16,11 +17,15 @@ help:
 deps:
 	@tools/install_deps.sh
 
-build: deps
+configure: deps
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET)
+build: configure
 	@cmake --build $(BUILD) -j $(JOBS)
+# What a cluster needs and no more: neither tests nor benches, which are two thirds of the objects.
+cluster: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target sluice-coordinator sluice-prefill sluice-decode sluicectl
 
-demo: build
+demo: cluster
 	@tools/demo.sh
 
 test: build
