@@ -26,6 +26,7 @@ struct Decision {
   Candidate chosen;
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;  // candidates that could start in time
+  bool trial = false;          // under a profile that was left, to see whether it keeps its quality again
 };
 
 struct Wait {};

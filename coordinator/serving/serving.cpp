@@ -26,14 +26,6 @@ bool worth_another_try(Errc c) {
          c == Errc::data_corrupt || c == Errc::already_exists;
 }
 
-/// Why a leg whose time is up could not go on.
-Error lateness(const Session& s) {
-  if (s.state != SessionState::waiting) return {Errc::deadline_exceeded, "the request ran past its time limit", {}};
-  if (s.awaits_node)
-    return {Errc::unavailable, "no node came back that continues this answer as it was begun; start it again", {}};
-  return {Errc::resource_exhausted, "no decode node had room in time; retry later", {}};
-}
-
 }  // namespace
 
 Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
@@ -47,6 +39,11 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       figures_(metrics, model_.id),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
+      intake_(placement_, *this,
+              {.max_wait_s = o.max_wait_s,
+               .max_tpot_s = o.max_tpot_s,
+               .lifetime_s = o.request_timeout_s,
+               .max_waiting = o.max_waiting}),
       link_probes_(o.link_probe_s),
       quality_(o.quality),
       slos_(o.slo),
@@ -66,10 +63,6 @@ void Serving::stop() {
 Serving::SessionPtr Serving::find(RequestId id) const {
   const auto it = sessions_.find(id);
   return it == sessions_.end() ? nullptr : it->second;
-}
-
-double Serving::deadline_s(const Session& s) const {
-  return s.spec.slo_ttft ? seconds(*s.spec.slo_ttft) : options_.max_wait_s;
 }
 
 RequestId Serving::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
@@ -102,54 +95,19 @@ RequestId Serving::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
 }
 
 void Serving::place(const SessionPtr& s) {
-  const TimePoint now = clock_.now();
   s->state = SessionState::waiting;
-  s->features.waited_s = seconds(now - s->spec.received);
-  // Tokens already sent bind a leg to nodes with the bits of those that computed them.
-  const bool bound = !s->emitted.empty();
-  const ClusterSnapshot& c =
-      bound ? view_.snapshot_like(s->prefill_bits, s->decode_bits, s->kl == 0) : view_.snapshot();
-  s->awaits_node = false;
-  auto refuse = [&](const Refusal& r) {
-    // A leg in mid-answer waits for a node to come back rather than lose what its client already read.
-    s->awaits_node = s->resumes > 0 && r.error.code == Errc::unavailable;
-    if (s->awaits_node) return wait(s);
-    figures_.on_refused(name(r.error.code));
-    fail_session(s, r.error, r.retry_after_s > 0 ? std::optional(r.retry_after_s) : std::nullopt);
-  };
-  if (s->colocated) {
-    const auto placed = Placement::decide_colocated(c, s->features);
-    if (const auto* d = std::get_if<std::size_t>(&placed)) return launch_colocated(s, c, *d);
-    if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
-    return wait(s);
-  }
-  RequestFeatures f = s->features;
-  if (bound) f.profile = s->profile;
-  const double deadline = s->resumes > 0 ? options_.request_timeout_s : deadline_s(*s);
-  Placed placed = placement_.decide(c, f, deadline, now);
-  if (auto* d = std::get_if<Decision>(&placed)) {
-    try_left_profile(*s, c, f, deadline, *d);
-    const auto late = s->trial ? std::nullopt : too_slow(*s, c, *d);
-    return late ? refuse(*late) : launch(s, c, *d);
-  }
-  if (const auto* r = std::get_if<Refusal>(&placed)) return refuse(*r);
-  wait(s);
-}
-
-/// Places waiting legs in order until one does not fit; a later, smaller one must not starve it. A leg that no node
-/// can continue now holds nobody up.
-void Serving::pump() {
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const auto [key, s] = *it;
-    waiting_.erase(it);
-    place(s);
-    if (waiting_.contains(key) && !s->awaits_node) return;
-    it = waiting_.upper_bound(key);
-  }
+  const auto own = [](const std::optional<Duration>& d) { return d ? std::optional(seconds(*d)) : std::nullopt; };
+  intake_.arrive({.turn = s->turn(),
+                  .ttft_s = own(s->spec.slo_ttft),
+                  .tpot_s = own(s->spec.slo_tpot),
+                  .resumed = s->resumes > 0,
+                  .colocated = s->colocated},
+                 clock_.now());
 }
 
 void Serving::launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d) {
   const Candidate& k = d.chosen;
+  s->trial = d.trial;
   s->prefill = c.prefills[k.prefill].id;
   s->decode = c.decodes[k.decode].id;
   s->profile = c.profiles[k.profile].name;
@@ -176,17 +134,17 @@ void Serving::remember_bits(Session& s) const {
   if (const NodeRecord* d = view_.find(s.decode)) s.decode_bits = bits_of(d->info);
 }
 
-void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode) {
+void Serving::launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d) {
   s->prefill = NodeId();
-  s->decode = c.decodes[decode].id;
+  s->decode = c.decodes[d.chosen.decode].id;
   s->profile.clear();
   s->prefill_tokens = 0;
   s->prefill_reported = true;
   s->predicted_tpot_s = 0;
-  s->reason = ChoiceReason::only;
-  s->considered = 1;
+  s->reason = d.reason;
+  s->considered = d.considered;
   s->probed = false;
-  s->blocks = blocks_needed(s->features, c.decodes[decode].block_size);
+  s->blocks = blocks_needed(s->features, c.decodes[d.chosen.decode].block_size);
   remember_bits(*s);
   reserve(s);
 }
@@ -303,7 +261,7 @@ void Serving::cancel(RequestId id, CancelReason reason) {
   undo(s);
   learn(*s);
   // Not placed any more by whoever ends before finish() runs, such as another choice of the same client.
-  waiting_.erase(Key{s->spec.priority, id.value()});
+  intake_.withdraw(s->turn());
   const std::string_view outcome = reason == CancelReason::stop_string ? "stop" : "cancelled";
   s->state = SessionState::ended;
   boost::asio::post(io_, [this, s, outcome] { finish(s, LegEnd::cancelled, outcome); });
@@ -458,7 +416,7 @@ void Serving::fail_session(const SessionPtr& s, Error e, std::optional<double> r
 
 void Serving::end(const SessionPtr& s, std::string_view outcome) {
   const TimePoint now = clock_.now();
-  if (!s->emitted.empty()) admission_.observe_output(static_cast<double>(s->emitted.size()), outcome == "stop");
+  if (!s->emitted.empty()) intake_.observe_output(static_cast<double>(s->emitted.size()), outcome == "stop");
   const double e2e = seconds((s->finished == TimePoint{} ? now : s->finished) - s->spec.received);
   figures_.on_end(*s, outcome, e2e);
   log_.record(*s, outcome, unix_now());
@@ -471,7 +429,7 @@ void Serving::end(const SessionPtr& s, std::string_view outcome) {
                           {"output_tokens", s->emitted.size()},
                           {"ttft_ms", s->ttft_s().value_or(0) * 1e3},
                           {"e2e_ms", e2e * 1e3}});
-  waiting_.erase(Key{s->spec.priority, s->id.value()});
+  intake_.withdraw(s->turn());
   sessions_.erase(s->id);
 }
 
@@ -485,20 +443,15 @@ void Serving::sweep() {
       if (now - s->finished > kReportGrace) unreported.push_back(s);
       continue;
     }
-    const double age = seconds(now - s->spec.received);
-    if (s->state == SessionState::waiting && waiting_.contains(Key{s->spec.priority, id.value()}) && s->resumes == 0 &&
-        age > deadline_s(*s))
-      late.push_back(s);
-    else if (s->state != SessionState::ended && age > options_.request_timeout_s)
-      late.push_back(s);
+    const bool over = seconds(now - s->spec.received) > options_.request_timeout_s;
+    if (over && s->state != SessionState::ended && !intake_.waits(s->turn())) late.push_back(s);
   }
   for (const SessionPtr& s : unreported) complete(s);
   for (const SessionPtr& s : late) {
-    const bool waited = s->state == SessionState::waiting;
-    const Error why = lateness(*s);
     undo(s);
-    fail_session(s, why, waited ? std::optional(1.0) : std::nullopt);
+    fail_session(s, Error{Errc::deadline_exceeded, "the request ran past its time limit", {}}, std::nullopt);
   }
+  intake_.expire(now);
   pump();
   measure_idle_links();
   sweep_timer_.expires_after(kSweep);
@@ -546,7 +499,7 @@ Health Serving::health() const {
     if (!n.draining) ++ready[n.info.role == ctl::Role::decode ? 1 : 0];
   h.detail = {{"prefill_nodes", ready[0]},
               {"decode_nodes", ready[1]},
-              {"waiting", waiting_.size()},
+              {"waiting", intake_.waiting()},
               {"active", sessions_.size()}};
   h.ready = !draining_ && ready[0] > 0 && ready[1] > 0;
   if (draining_)
@@ -559,7 +512,7 @@ Health Serving::health() const {
 }
 
 std::string Serving::metrics_text() const {
-  figures_.refresh(view_, waiting_.size(), sessions_.size() - waiting_.size());
+  figures_.refresh(view_, intake_.waiting(), sessions_.size() - intake_.waiting());
   return metrics_.text();
 }
 

@@ -14,7 +14,7 @@
 #include "coordinator/api/backend.h"
 #include "coordinator/cluster/link_probes.h"
 #include "coordinator/cluster/node_registry.h"
-#include "coordinator/policy/admission.h"
+#include "coordinator/policy/intake.h"
 #include "coordinator/policy/placement.h"
 #include "coordinator/policy/quality_watch.h"
 #include "coordinator/serving/decision_log.h"
@@ -39,7 +39,7 @@ struct ServingOptions {
   RegistryOptions registry;
 };
 
-class Serving final : public Backend {
+class Serving final : public Backend, IntakeHost {
  public:
   Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
           std::unique_ptr<ModelText> text, Metrics& metrics);
@@ -62,7 +62,7 @@ class Serving final : public Backend {
   [[nodiscard]] const ClusterView& view() const noexcept { return view_; }
   [[nodiscard]] const QualityWatch& quality() const noexcept { return quality_; }
   [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
-  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t waiting() const noexcept { return intake_.waiting(); }
   [[nodiscard]] std::size_t active() const noexcept { return sessions_.size(); }
   /// What should outlive this process, and what an earlier one left. A part that cannot be used is logged and left out.
   [[nodiscard]] nlohmann::json save_state() const;
@@ -76,19 +76,21 @@ class Serving final : public Backend {
 
  private:
   using SessionPtr = std::shared_ptr<Session>;
-  using Key = std::pair<int, std::uint64_t>;  // (priority, id): the order of waiting
 
   [[nodiscard]] SessionPtr find(RequestId id) const;
-  [[nodiscard]] double deadline_s(const Session& s) const;
+  // What the intake asks, and what it decides.
+  RequestFeatures features(RequestId id, TimePoint now) override;
+  const ClusterSnapshot& cluster() override { return view_.snapshot(); }
+  const ClusterSnapshot& cluster_for(RequestId id) override;
+  OccupantsOf occupants(TimePoint now) override;
+  Placed decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override;
+  void go(RequestId id, const ClusterSnapshot& c, const Decision& d) override;
+  void refuse(RequestId id, Refused why, const Refusal& r) override;
+
   void place(const SessionPtr& s);
-  void wait(const SessionPtr& s);
-  [[nodiscard]] OccupantsOf occupants() const;
-  [[nodiscard]] Ahead ahead_of(const Session& s) const;
-  [[nodiscard]] std::optional<Refusal> too_slow(const Session& s, const ClusterSnapshot& c, Decision& d);
-  void count_early(const char* why);
-  void pump();
+  void pump() { intake_.pump(clock_.now()); }
   void launch(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d);
-  void launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, std::size_t decode);
+  void launch_colocated(const SessionPtr& s, const ClusterSnapshot& c, const Decision& d);
   void remember_bits(Session& s) const;
   void reserve(const SessionPtr& s);
   void reserved(const SessionPtr& s, std::uint32_t placement, Result<nlohmann::json> reply);
@@ -111,7 +113,7 @@ class Serving final : public Backend {
   void raise_kl(Session& s) const;
   void on_probe_result(const NodeId& node, const nlohmann::json& body);
 
-  void try_left_profile(Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d);
+  void try_left_profile(const Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d);
   void bind_quality();
   void show_quality();
   void learn(const Session& s);
@@ -134,14 +136,13 @@ class Serving final : public Backend {
   mutable ServingMetrics figures_;
   ClusterView view_;
   Placement placement_;
-  Admission admission_{placement_};
+  Intake intake_;
   LinkProbes link_probes_;
   QualityWatch quality_;
   SloBook slos_;
   std::function<void()> on_change_;
   DecisionLog log_{1000};
   std::unordered_map<RequestId, SessionPtr> sessions_;
-  std::map<Key, SessionPtr> waiting_;
   std::uint64_t next_id_ = 1;
   bool draining_ = false;
   boost::asio::steady_timer sweep_timer_;

@@ -1,14 +1,51 @@
-// The part of Serving that decides who may wait, from what decode nodes are expected to hold.
+// The part of Serving that the intake asks, and that does what it decides.
 #include <algorithm>
-#include <cmath>
 
 #include "coordinator/serving/serving.h"
 
 namespace sluice::coordinator {
 
+RequestFeatures Serving::features(RequestId id, TimePoint now) {
+  const SessionPtr s = find(id);
+  RequestFeatures f = s->features;
+  f.waited_s = seconds(now - s->spec.received);
+  // Tokens already sent bind it to the profile of those that computed them.
+  if (!s->emitted.empty()) f.profile = s->profile;
+  return f;
+}
+
+const ClusterSnapshot& Serving::cluster_for(RequestId id) {
+  const SessionPtr s = find(id);
+  // And to nodes with their bits.
+  return s->emitted.empty() ? view_.snapshot() : view_.snapshot_like(s->prefill_bits, s->decode_bits, s->kl == 0);
+}
+
+Placed Serving::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
+  Placed placed = placement_.decide(c, r, deadline_s, now);
+  if (auto* d = std::get_if<Decision>(&placed)) try_left_profile(*find(id), c, r, deadline_s, *d);
+  return placed;
+}
+
+void Serving::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
+  const SessionPtr s = find(id);
+  s->features.waited_s = seconds(clock_.now() - s->spec.received);
+  return s->colocated ? launch_colocated(s, c, d) : launch(s, c, d);
+}
+
+/// Without a place; those whom a forecast refuses hear of it before anything was computed for them.
+void Serving::refuse(RequestId id, Refused why, const Refusal& r) {
+  if (why == Refused::no_room_soon || why == Refused::too_slow)
+    metrics_
+        .counter("sluice_early_rejections_total",
+                 "Requests refused for what decode nodes are expected to hold, before anything was computed.",
+                 {{"why", why == Refused::too_slow ? "speed" : "room"}})
+        .Increment();
+  if (why != Refused::waited_in_vain) figures_.on_refused(name(r.error.code));
+  fail_session(find(id), r.error, r.retry_after_s > 0 ? std::optional(r.retry_after_s) : std::nullopt);
+}
+
 /// What the nodes hold and will hold, as this coordinator's own account has it.
-OccupantsOf Serving::occupants() const {
-  const TimePoint now = clock_.now();
+OccupantsOf Serving::occupants(TimePoint now) {
   std::vector<std::vector<Occupant>> out;
   for (const auto& [id, s] : sessions_) {
     const NodeRecord* n = s->placed() ? view_.find(s->decode) : nullptr;
@@ -24,64 +61,6 @@ OccupantsOf Serving::occupants() const {
   return [all = std::move(out)](std::size_t node) {
     return node < all.size() ? std::span<const Occupant>(all[node]) : std::span<const Occupant>();
   };
-}
-
-Ahead Serving::ahead_of(const Session& s) const {
-  Ahead a;
-  const auto& decodes = view_.nodes();
-  const auto d = std::ranges::find(decodes, control::Role::decode, [](const auto& n) { return n.second.info.role; });
-  const std::uint32_t block_size = d == decodes.end() ? 16 : d->second.info.block_size;
-  for (auto it = waiting_.begin(); it != waiting_.end() && it->first < Key{s.spec.priority, s.id.value()}; ++it) {
-    a.blocks += blocks_needed(it->second->features, block_size);
-    a.seqs += 1;
-    a.limits += it->second->features.max_new_tokens;
-  }
-  return a;
-}
-
-/// A choice that will be too slow for what the request states of its own: not taken up, since its prefill would be for
-/// nothing.
-std::optional<Refusal> Serving::too_slow(const Session& s, const ClusterSnapshot& c, Decision& d) {
-  const double limit = s.spec.slo_tpot ? seconds(*s.spec.slo_tpot) : options_.max_tpot_s;
-  if (limit <= 0 || s.resumes > 0) return std::nullopt;
-  const Candidate before = d.chosen;
-  auto refusal = admission_.check_speed(c, s.features, d, occupants(), limit, clock_.now());
-  // Neither the cheapest nor a probe any more.
-  if (d.chosen.prefill != before.prefill || d.chosen.decode != before.decode || d.chosen.profile != before.profile)
-    d.reason = ChoiceReason::best;
-  if (refusal) count_early("speed");
-  return refusal;
-}
-
-void Serving::count_early(const char* why) {
-  metrics_
-      .counter("sluice_early_rejections_total",
-               "Requests refused for what decode nodes are expected to hold, before anything was computed.",
-               {{"why", why}})
-      .Increment();
-}
-
-/// Nothing has room now. Who is expected to get some in time waits; the others hear at once when to come again.
-void Serving::wait(const SessionPtr& s) {
-  auto refuse = [&](const Error& e, double retry_after_s) {
-    figures_.on_refused(name(e.code));
-    fail_session(s, e, retry_after_s);
-  };
-  auto late = [&](double deadline_s) {
-    return admission_.check_wait(view_.snapshot(), s->features, occupants(), ahead_of(*s), deadline_s, clock_.now());
-  };
-  if (s->resumes == 0 && !s->awaits_node)
-    if (const auto r = late(deadline_s(*s))) {
-      count_early("room");
-      return refuse(r->error, r->retry_after_s);
-    }
-  if (waiting_.size() >= options_.max_waiting) {
-    const auto turn = late(0);  // when it would be its own
-    return refuse(
-        Error{Errc::resource_exhausted, fmt::format("{} requests wait already; retry later", waiting_.size()), {}},
-        turn ? turn->retry_after_s : 1);
-  }
-  waiting_.emplace(Key{s->spec.priority, s->id.value()}, s);
 }
 
 }  // namespace sluice::coordinator

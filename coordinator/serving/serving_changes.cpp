@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "common/log.h"
-#include "coordinator/policy/fallbacks.h"
+#include "coordinator/policy/transfer_offer.h"
 #include "coordinator/serving/serving.h"
 
 namespace sluice::coordinator {
@@ -17,20 +17,10 @@ void Serving::offer_fallbacks(Session& s, const ClusterSnapshot& c) {
   if (!s.emitted.empty()) return raise_kl(s);  // the same KV again: a change is an order now
   s.change.reset();
   if (!options_.profile_changes) return;
-  const Candidate& k = s.chosen;
-  const auto others = fallbacks(c, s.features, k);
-  if (others.empty()) return;
-  const auto offer = [&](std::size_t f) {
-    const ProfileSpeed& sends = c.prefills[k.prefill].profiles[f];
-    s.ways.push_back({c.profiles[f].name, sends.ratio, sends.encode_bps, c.decodes[k.decode].profiles[f].decode_bps});
-  };
-  offer(k.profile);
-  for (const std::size_t f : others) offer(f);
-  // The sender compares with its own meter, for which bytes are under way until they are decoded; the model's estimate
-  // has that time taken off.
-  const ctl::KvWay& own = s.ways.front();
-  s.link_bps = std::min(k.link_bps, c.link(k.prefill, k.decode).bandwidth_bps);
-  if (own.decode_bps > 0 && own.ratio > 0) s.link_bps = std::min(s.link_bps, own.decode_bps / own.ratio);
+  const auto ways = transfer_ways(c, s.features, s.chosen);
+  if (ways.size() < 2) return;
+  for (const TransferWay& w : ways) s.ways.push_back({c.profiles[w.profile].name, w.ratio, w.encode_bps, w.decode_bps});
+  s.link_bps = planned_link_bps(c, s.chosen);
 }
 
 /// Of two profiles that made an answer's KV, the worse one tells its quality.

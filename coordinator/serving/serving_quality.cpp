@@ -16,18 +16,17 @@ const std::vector<double> kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .0
 
 /// A request that can go now may try a profile that was left, to see whether it keeps its quality again. Where that
 /// cannot start in time, its own choice stands: nobody is refused, or kept waiting, for a trial.
-void Serving::try_left_profile(Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s,
+void Serving::try_left_profile(const Session& s, const ClusterSnapshot& c, RequestFeatures f, double deadline_s,
                                Decision& d) {
   const TimePoint now = clock_.now();
   const auto trial = f.profile || s.resumes > 0 ? std::nullopt : quality_.trial(f.quality_budget, now);
-  s.trial = false;
   if (!trial) return;
   f.profile = trial;
   const Placed placed = placement_.decide(c, f, deadline_s, now);
   const auto* other = std::get_if<Decision>(&placed);
   if (other == nullptr) return;
   d = *other;
-  s.trial = true;
+  d.trial = true;
 }
 
 /// Follows the profiles of the nodes that are here; what was learned of other ones, or of another model, is dropped.
@@ -82,7 +81,7 @@ void Serving::on_probe_result(const NodeId& node, const json& body) {
 
 json Serving::save_state() const {
   return {{"policy", placement_.save()},
-          {"outputs", admission_.lengths().save()},
+          {"outputs", intake_.lengths().save()},
           {"slo", slos_.to_json()},
           {"quality", quality_.save()}};
 }
@@ -92,7 +91,7 @@ void Serving::load_state(const json& state) {
     if (auto r = slos_.restore(state["slo"]); !r) log::warn("SLO classes not used", {{"why", r.error().message}});
   if (state.contains("quality")) quality_.load(state["quality"], clock_.now());
   if (state.contains("outputs"))
-    if (auto r = admission_.lengths().load(state["outputs"]); !r)
+    if (auto r = intake_.lengths().load(state["outputs"]); !r)
       log::warn("output lengths not used", {{"why", r.error().message}});
   if (!state.contains("policy")) return;
   if (auto r = placement_.load(state["policy"], clock_.now()); !r)

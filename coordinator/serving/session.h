@@ -13,7 +13,7 @@
 #include "common/control/messages.h"
 #include "coordinator/api/backend.h"
 #include "coordinator/cluster/cluster_view.h"
-#include "coordinator/policy/placement.h"
+#include "coordinator/policy/intake.h"
 
 namespace sluice::coordinator {
 
@@ -43,7 +43,6 @@ struct Session {
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
   NodeBits prefill_bits, decode_bits;  // of the nodes that began it
-  bool awaits_node = false;            // waiting not for room but for a node that can continue it
   std::uint32_t blocks = 0;            // held on the decode node, in our account
   std::uint64_t prefill_tokens = 0;    // queued on the prefill node, in our account
   bool prefill_reported = false;
@@ -71,6 +70,7 @@ struct Session {
   }
   /// A node's report is of the present placement, as far as the node says.
   [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == placement; }
+  [[nodiscard]] Turn turn() const noexcept { return {spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.

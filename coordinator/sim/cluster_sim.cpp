@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "coordinator/policy/transfer_offer.h"
 #include "coordinator/sim/sim.h"
 
 namespace sluice::sim {
@@ -84,8 +85,8 @@ double Sim::slow(std::size_t p) const {
   return factor;
 }
 
-RequestFeatures Sim::features(std::uint32_t row) const {
-  const SimRequest& q = load_[row];
+RequestFeatures Sim::features(RequestId id, TimePoint) {
+  const SimRequest& q = load_[id.value()];
   return {.prompt_tokens = q.prompt_tokens,
           .max_new_tokens = q.output_tokens,
           .ttft_slo_s = spec_.slo.ttft_s,
@@ -96,36 +97,22 @@ RequestFeatures Sim::features(std::uint32_t row) const {
 
 void Sim::arrive(std::uint32_t row) {
   result_.requests[row].at_s = static_cast<float>(load_[row].at_s);
-  if (waiting_.empty() && place(row)) return;
-  if (may_wait(row, false)) waiting_.push_back(row);
+  intake_.arrive({.turn = {load_[row].priority, RequestId(row)}}, at(now_));
 }
 
-/// Places a request or refuses it; false: it has to wait.
-bool Sim::place(std::uint32_t row) {
-  RequestFeatures r = features(row);
-  if (r.waited_s > spec_.max_wait_s || r.prompt_tokens > longest_prompt_ + 1) return true;
-  Placed placed = policy_.decide(view_, r, spec_.max_wait_s, at(now_));
-  if (std::holds_alternative<Wait>(placed)) return false;
-  auto* d = std::get_if<Decision>(&placed);
-  if (d == nullptr) return true;
-  if (admission_.too_slow(view_, r, *d, now_))
-    reject(row);
-  else
-    launch(row, *d);
-  return true;
+Placed Sim::decide(RequestId, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
+  if (r.prompt_tokens > longest_prompt_ + 1)
+    return Refusal{Error{Errc::invalid_argument, "no prefill node's memory holds the prompt", {}}, 0};
+  return policy_.decide(c, r, deadline_s, now);
 }
 
-bool Sim::may_wait(std::uint32_t row, bool first) {
-  if (!admission_.too_late(view_, features(row), first, now_)) return true;
-  reject(row);
-  return false;
+void Sim::refuse(RequestId id, Refused why, const Refusal&) {
+  const bool early = why == Refused::no_room_soon || why == Refused::too_slow || why == Refused::queue_full;
+  if (early) result_.requests[id.value()].rejected = true;
 }
 
-void Sim::pump() {
-  while (!waiting_.empty() && (place(waiting_.front()) || !may_wait(waiting_.front(), true))) waiting_.pop_front();
-}
-
-void Sim::launch(std::uint32_t row, Decision d) {
+void Sim::go(RequestId request, const ClusterSnapshot&, const Decision& d) {
+  const auto row = static_cast<std::uint32_t>(request.value());
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(active_.size()));
     active_.emplace_back();
@@ -133,11 +120,8 @@ void Sim::launch(std::uint32_t row, Decision d) {
   const std::uint32_t id = free_.back();
   free_.pop_back();
   Active& a = active_[id];
-  a = {.row = row, .used = true, .k = d.chosen, .reason = d.reason, .decided_s = now_, .sends = d.chosen.profile};
-  // The speed that the sender's own meter would show: bytes count as under way until they are decoded.
-  const double decoder_bps =
-      view_.decodes[a.k.decode].profiles[a.k.profile].decode_bps * a.k.wire_bytes / a.k.raw_bytes;
-  a.planned_bps = std::min({a.k.link_bps, view_.link(a.k.prefill, a.k.decode).bandwidth_bps, decoder_bps});
+  a = {.row = row, .used = true, .k = d.chosen, .decided_s = now_, .sends = d.chosen.profile};
+  a.planned_bps = planned_link_bps(view_, a.k);
   policy_.placement().placed(a.k, at(now_));
   const SimRequest& q = load_[row];
   const std::uint32_t total = q.prompt_tokens + q.output_tokens;
@@ -157,6 +141,7 @@ void Sim::launch(std::uint32_t row, Decision d) {
                                               .tokens = std::vector<TokenId>(q.prompt_tokens),
                                               .computed = q.prompt_tokens - 1,
                                               .max_total = total,
+                                              .priority = q.priority,
                                               .arrival = at(q.at_s),
                                               .ready = false});
   push(now_ + 3 * vary(spec_.message_s, spec_.spread), What::submit, id);  // reserve, its answer, prefill
@@ -178,11 +163,13 @@ void Sim::submit(std::uint32_t id) {
 void Sim::admit_waiting(PrefillSim& n) {
   while (!n.waiting.empty()) {
     const std::uint32_t id = n.waiting.front();
-    const std::uint32_t tokens = load_[active_[id].row].prompt_tokens - 1;
+    const SimRequest& q = load_[active_[id].row];
+    const std::uint32_t tokens = q.prompt_tokens - 1;
     const auto ok = n.scheduler.admit({.id = RequestId(id),
                                        .tokens = std::vector<TokenId>(tokens),
                                        .max_total = tokens,
                                        .fill_to = tokens,
+                                       .priority = q.priority,
                                        .arrival = at(active_[id].submitted_s)});
     if (!ok) return;
     n.waiting.pop_front();
@@ -327,7 +314,7 @@ void Sim::finish(std::uint32_t id) {
   (void)decodes_[a.k.decode].scheduler.finish(RequestId(id));
   --decodes_[a.k.decode].ready;
   std::erase(decodes_[a.k.decode].held, id);
-  admission_.ended(a);
+  intake_.observe_output(a.output, false);
   Outcome& o = result_.requests[a.row];
   const double first = a.first_s + spec_.message_s;
   o.ttft_s = static_cast<float>(first - q.at_s);
@@ -391,7 +378,7 @@ void Sim::report_decode(std::size_t d) {
 Result<SimResult> Sim::run() {
   SLUICE_TRY(build());
   std::size_t next = 0;
-  while (next < load_.size() || unfinished_ > 0 || !waiting_.empty()) {
+  while (next < load_.size() || unfinished_ > 0 || intake_.waiting() > 0) {
     ++result_.events;
     if (next < load_.size() && load_[next].at_s <= events_.top().at_s) {
       now_ = load_[next].at_s;
@@ -431,7 +418,7 @@ Result<SimResult> Sim::run() {
         break;
       case What::report_decode:
         report_decode(e.who);
-        if (unfinished_ == 0 && !waiting_.empty()) pump();  // nothing will end and call: those left may be too late
+        if (unfinished_ == 0 && intake_.waiting() > 0) pump();  // nothing will end and call: those left may be too late
         break;
     }
   }

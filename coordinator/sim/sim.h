@@ -6,9 +6,10 @@
 #include <deque>
 #include <queue>
 
+#include "coordinator/policy/intake.h"
 #include "coordinator/sim/cluster_sim.h"
-#include "coordinator/sim/sim_admission.h"
 #include "coordinator/sim/sim_nodes.h"
+#include "coordinator/sim/sim_occupants.h"
 
 namespace sluice::sim {
 
@@ -33,14 +34,22 @@ struct Event {
   bool operator>(const Event& o) const { return at_s != o.at_s ? at_s > o.at_s : order > o.order; }
 };
 
-class Sim {
+class Sim final : coordinator::IntakeHost {
  public:
   Sim(const ClusterSpec& spec, const Load& load, Policy& policy)
       : spec_(spec),
         load_(load),
         policy_(policy),
         random_(spec.seed * 77 + 5),
-        admission_(spec, load, policy.placement(), {active_, decodes_, waiting_}) {}
+        occupants_(spec, load, {active_, decodes_}),
+        intake_(policy.placement(), *this,
+                {.max_wait_s = spec.max_wait_s,
+                 .max_tpot_s = spec.max_tpot_s,
+                 .lifetime_s = INFINITY,
+                 .max_waiting = spec.max_waiting,
+                 .newcomers = coordinator::Newcomers::join_the_queue,
+                 .admission = spec.admission,
+                 .say_when = false}) {}
 
   Result<SimResult> run();
 
@@ -52,13 +61,18 @@ class Sim {
   double vary(double s, double spread) { return spread > 0 ? s * std::exp(spread * random_.normal()) : s; }
   double told(double measured) { return vary(measured, spec_.measurement_spread); }
 
-  coordinator::RequestFeatures features(std::uint32_t row) const;
+  // What the intake asks, and what it decides; a request's id is its row in the load.
+  coordinator::RequestFeatures features(RequestId id, TimePoint now) override;
+  const coordinator::ClusterSnapshot& cluster() override { return view_; }
+  const coordinator::ClusterSnapshot& cluster_for(RequestId) override { return view_; }
+  coordinator::OccupantsOf occupants(TimePoint) override { return occupants_.at(now_); }
+  coordinator::Placed decide(RequestId id, const coordinator::ClusterSnapshot& c, coordinator::RequestFeatures& r,
+                             double deadline_s, TimePoint now) override;
+  void go(RequestId id, const coordinator::ClusterSnapshot& c, const coordinator::Decision& d) override;
+  void refuse(RequestId id, coordinator::Refused why, const coordinator::Refusal& r) override;
+
   void arrive(std::uint32_t row);
-  bool place(std::uint32_t row);
-  void reject(std::uint32_t row) { result_.requests[row].rejected = true; }
-  bool may_wait(std::uint32_t row, bool first);
-  void launch(std::uint32_t row, coordinator::Decision d);
-  void pump();
+  void pump() { intake_.pump(at(now_)); }
   void submit(std::uint32_t id);
   void admit_waiting(PrefillSim& n);
   void kick_prefill(std::size_t p);
@@ -94,8 +108,8 @@ class Sim {
   std::vector<std::vector<double>> encode_truth_, decode_truth_;  // [node][profile]
   std::vector<Active> active_;
   std::vector<std::uint32_t> free_;
-  std::deque<std::uint32_t> waiting_;
-  SimAdmission admission_;
+  SimOccupants occupants_;
+  coordinator::Intake intake_;
   Chunks chunks_;
   Timeline first_links_;  // to decode node 0
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;

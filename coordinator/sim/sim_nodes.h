@@ -30,7 +30,6 @@ struct Active {
   bool used = false, decodes = false;
   coordinator::Candidate k;
   coordinator::Measured m;
-  coordinator::ChoiceReason reason = coordinator::ChoiceReason::best;
   double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
   double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
   double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder

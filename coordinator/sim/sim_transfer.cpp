@@ -1,6 +1,6 @@
 // KV on its way: encoder, shared link, decoder, and a sender's change to a tighter profile.
 #include "common/transfer/tightening.h"
-#include "coordinator/policy/fallbacks.h"
+#include "coordinator/policy/transfer_offer.h"
 #include "coordinator/sim/sim.h"
 
 namespace sluice::sim {
@@ -101,14 +101,9 @@ bool Sim::tighten_one(std::uint32_t id, double link_bps) {
   Active& a = active_[id];
   if (a.m.mixed || link_bps >= kCollapsedShare * a.planned_bps) return false;
   const auto [p, d] = std::pair(a.k.prefill, a.k.decode);
-  const auto others = fallbacks(view_, {.quality_budget = spec_.slo.quality_kl}, a.k);
+  const auto offered = transfer_ways(view_, {.quality_budget = spec_.slo.quality_kl}, a.k);
   std::vector<Way> ways;
-  const auto add = [&](std::size_t f) {
-    const ProfileSpeed& s = view_.prefills[p].profiles[f];
-    ways.push_back({std::min(s.encode_bps, view_.decodes[d].profiles[f].decode_bps), s.ratio});
-  };
-  add(a.k.profile);
-  for (const std::size_t f : others) add(f);
+  for (const TransferWay& w : offered) ways.push_back({std::min(w.encode_bps, w.decode_bps), w.ratio});
   PrefillSim& n = prefills_[p];
   SharedLink& l = n.links[d].link;
   const double own = l.backlog_bytes(id);
@@ -125,7 +120,7 @@ bool Sim::tighten_one(std::uint32_t id, double link_bps) {
               ways);
   if (way == 0) return false;
   a.m.mixed = true;
-  a.sends = others[way - 1];
+  a.sends = offered[way].profile;
   ++result_.tightened;
   for (const auto& s : l.shrink(now_, id, keep, ways[0].ratio / ways[way].ratio, rate_of(d))) {
     Chunk& c = chunks_.at(s.chunk);

@@ -13,6 +13,7 @@ struct SimRequest {
   // A recorded prompt's prefix blocks, where the trace names them: equal ids, equal blocks. Repeats of a trace share
   // them. No policy looks at them yet.
   std::shared_ptr<const std::vector<std::uint32_t>> prefix_blocks{};
+  int priority = 0;  // smaller is sooner
 };
 using Load = std::vector<SimRequest>;
 

@@ -222,3 +222,30 @@ TEST_CASE("a prompt that no prefill node can hold is refused") {
   CHECK(r->requests[1].ttft_s < 0);
   CHECK(r->requests[2].ttft_s > 0);
 }
+
+TEST_CASE("who is more urgent starts sooner when a cluster is full, and without priorities order is by arrival") {
+  const auto mean_ttft = [](int priority) {
+    auto s = make_scenario(json::object(), {{"decode_nodes", 1}, {"spread", 0}, {"link_gbps", 100}}, 1);
+    REQUIRE(s);
+    s->cluster.decodes[0].kv_bytes = 8000 * s->cluster.model.kv_bytes_per_token;
+    s->cluster.admission = false;
+    Load load;
+    for (int i = 0; i < 200; ++i) {
+      load.push_back({0.01 * i, 1000, 100});
+      if (i % 10 == 9) load.back().priority = priority;
+    }
+    auto p = make_policy("static:int8", {});
+    const auto r = simulate(s->cluster, load, **p);
+    REQUIRE(r);
+    std::pair<double, double> urgent_others;
+    for (std::size_t i = 0; i < load.size(); ++i) {
+      REQUIRE(r->requests[i].ttft_s > 0);
+      (i % 10 == 9 ? urgent_others.first : urgent_others.second) += r->requests[i].ttft_s / (i % 10 == 9 ? 20 : 180);
+    }
+    return urgent_others;
+  };
+  const auto [marked, others] = mean_ttft(-1);
+  const auto [plain, rest] = mean_ttft(0);
+  CHECK(marked < 0.3 * others);
+  CHECK(plain == Approx(rest).epsilon(0.2));
+}
