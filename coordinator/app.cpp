@@ -33,17 +33,17 @@ class StateKeeper {
  public:
   static constexpr std::chrono::seconds kInterval{10};
 
-  StateKeeper(boost::asio::io_context& io, const std::string& path, Serving& serving)
-      : file_(path), serving_(serving), timer_(io) {
+  StateKeeper(boost::asio::io_context& io, const std::string& path, LastingState& state)
+      : file_(path), state_(state), timer_(io) {
     if (!file_.enabled()) return;
     if (auto r = file_.check_writable(); !r) throw std::runtime_error("--state-file: " + r.error().message);
-    serving_.load_state(or_throw(file_.load()));
-    serving_.on_change([this] { save(); });
+    state_.load(or_throw(file_.load()));
+    state_.on_change([this] { save(); });
     arm();
   }
   void save() {
     if (!file_.enabled()) return;
-    if (auto r = file_.save(serving_.save_state()); !r) log::warn("state not saved", {{"why", r.error().message}});
+    if (auto r = file_.save(state_.save()); !r) log::warn("state not saved", {{"why", r.error().message}});
   }
 
  private:
@@ -56,7 +56,7 @@ class StateKeeper {
     });
   }
   StateFile file_;
-  Serving& serving_;
+  LastingState& state_;
   boost::asio::steady_timer timer_;
 };
 
@@ -81,7 +81,7 @@ int run_app(const AppOptions& o) {
   auto text = or_throw(load_model_text(o.model_dir));
   Serving serving(io, clock, o.serving, std::move(model), std::move(text), metrics);
 
-  StateKeeper state(io, o.state_file, serving);
+  StateKeeper state(io, o.state_file, serving.state());
 
   HttpRoutes routes;
   ApiRouter router(serving);

@@ -89,7 +89,7 @@ json profiles_json(const Serving& s) {
            {"ratio", ratio},
            {"encode_bps", encode},
            {"decode_bps", decode},
-           {"allowed", p.kl <= s.slos().defaults().quality_kl}};
+           {"allowed", p.kl <= s.slos().book().defaults().quality_kl}};
     if (const auto* q = s.quality().find(p.name)) {
       j["probes"] = q->probes;
       j["drift"] = q->left;
@@ -112,12 +112,12 @@ json status_json(const Serving& s) {
           {"waiting", s.waiting()},
           {"active", s.active()},
           {"nodes", h.detail},
-          {"slo", slo_json(s.slos().defaults())}};
+          {"slo", slo_json(s.slos().book().defaults())}};
 }
 
 json slo_document(const Serving& s) {
-  json out = slo_json(s.slos().defaults());
-  out["classes"] = s.slos().to_json();
+  json out = slo_json(s.slos().book().defaults());
+  out["classes"] = s.slos().book().to_json();
   return out;
 }
 
@@ -135,18 +135,18 @@ void put_slo(Serving& s, const HttpRequest& q, Responder& r) {
   if (body.is_discarded()) return r.respond(error_response(ApiError::invalid("the body is not valid JSON")));
   auto name = take_class(body);
   if (!name) return r.respond(error_response(ApiError::from(name.error())));
-  if (auto slo = s.change_slo(*name, body, q.peer); !slo) return r.respond(error_response(ApiError::from(slo.error())));
+  if (auto slo = s.slos().change(*name, body, q.peer); !slo) return r.respond(error_response(ApiError::from(slo.error())));
   r.respond(json_response(slo_document(s)));
 }
 
 void delete_slo(Serving& s, const HttpRequest& q, Responder& r) {
-  if (auto done = s.remove_slo(std::string(q.rest), q.peer); !done)
+  if (auto done = s.slos().remove(std::string(q.rest), q.peer); !done)
     return r.respond(error_response(ApiError::from(done.error())));
   r.respond(json_response(slo_document(s)));
 }
 
 void explain_slo(Serving& s, const HttpRequest& q, Responder& r) {
-  auto said = s.explain_slo(std::string(q.rest));
+  auto said = s.slos().explain(std::string(q.rest));
   if (!said) return r.respond(error_response(ApiError::from(said.error())));
   r.respond(json_response(*said));
 }

@@ -9,7 +9,7 @@ namespace {
 using nlohmann::json;
 
 /// What became of a leg that no node was chosen for.
-std::string_view unplaced_reason(const Session& s) { return s.error ? "refused" : "cancelled"; }
+std::string_view unplaced_reason(const Session& s) { return s.end.error ? "refused" : "cancelled"; }
 
 /// What the model said each stage would take; stages overlap.
 json predicted_stages(const StageTimes& t) {
@@ -20,9 +20,10 @@ json predicted_stages(const StageTimes& t) {
 
 /// What the nodes measured of them; `exposed` is what of the transfer came after the computation.
 json measured_stages(const Session& s) {
-  return {{"queue", s.node_queue_s * 1e3}, {"prefill", s.prefill_s * 1e3}, {"encode", s.encode_s * 1e3},
-          {"wire", s.wire_s * 1e3},        {"decode", s.decode_s * 1e3},   {"first_step", s.first_step_s * 1e3},
-          {"exposed", s.exposed_s * 1e3}};
+  return {{"queue", s.seen.node_queue_s * 1e3}, {"prefill", s.seen.prefill_s * 1e3},
+          {"encode", s.seen.encode_s * 1e3},    {"wire", s.seen.wire_s * 1e3},
+          {"decode", s.seen.decode_s * 1e3},    {"first_step", s.seen.first_step_s * 1e3},
+          {"exposed", s.seen.exposed_s * 1e3}};
 }
 
 json error_json(const std::optional<Error>& e) {
@@ -34,36 +35,37 @@ json error_json(const std::optional<Error>& e) {
 double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
-  const bool placed = s.placement > 0;
+  const bool placed = s.run.number > 0;
   auto ms = [](std::optional<double> v) { return v ? json(*v * 1e3) : json(nullptr); };
-  json e{{"seq", next_++},
-         {"time", now_unix_s},
-         {"request_id", s.spec.request_id},
-         {"choice_index", s.spec.choice},
-         {"prefill_node", placed ? json(s.prefill.value()) : json(nullptr)},
-         {"decode_node", placed ? json(s.decode.value()) : json(nullptr)},
-         {"mode", s.colocated ? "colocated" : "split"},
-         {"profile", !placed ? json(nullptr) : json(s.colocated ? "none" : s.profile)},
-         {"changed_to", s.change ? json(s.change->to) : json(nullptr)},
-         {"reason", placed ? name(s.reason) : unplaced_reason(s)},
-         {"error", error_json(s.error)},
-         {"considered", s.considered},
-         {"prompt_tokens", s.features.prompt_tokens},
-         {"output_tokens", s.emitted.size()},
-         {"kv_raw_bytes", s.raw_bytes},
-         {"kv_wire_bytes", s.wire_bytes},
-         {"predicted_ttft_ms",
-          s.predicted_ttft_s > 0 ? json((s.predicted_ttft_s + s.features.waited_s) * 1e3) : json(nullptr)},
-         {"ttft_ms", ms(s.ttft_s())},
-         {"predicted_tpot_ms", s.predicted_tpot_s > 0 ? json(s.predicted_tpot_s * 1e3) : json(nullptr)},
-         {"tpot_ms", ms(s.tpot_s())},
-         {"slo_class", s.slo_class},
-         {"slo_ttft_ms", s.features.ttft_slo_s * 1e3},
-         {"slo_tpot_ms", s.features.tpot_slo_s * 1e3},
-         {"resumes", s.resumes},
-         {"outcome", outcome}};
-  if (placed && !s.colocated) {
-    e["predicted_stages_ms"] = predicted_stages(s.chosen.stages);
+  json e{
+      {"seq", next_++},
+      {"time", now_unix_s},
+      {"request_id", s.asked.spec.request_id},
+      {"choice_index", s.asked.spec.choice},
+      {"prefill_node", placed ? json(s.run.prefill.value()) : json(nullptr)},
+      {"decode_node", placed ? json(s.run.decode.value()) : json(nullptr)},
+      {"mode", s.asked.colocated ? "colocated" : "split"},
+      {"profile", !placed ? json(nullptr) : json(s.asked.colocated ? "none" : s.run.profile)},
+      {"changed_to", s.answer.change ? json(s.answer.change->to) : json(nullptr)},
+      {"reason", placed ? name(s.run.reason) : unplaced_reason(s)},
+      {"error", error_json(s.end.error)},
+      {"considered", s.run.considered},
+      {"prompt_tokens", s.asked.features.prompt_tokens},
+      {"output_tokens", s.answer.emitted.size()},
+      {"kv_raw_bytes", s.seen.raw_bytes},
+      {"kv_wire_bytes", s.seen.wire_bytes},
+      {"predicted_ttft_ms",
+       s.run.predicted_ttft_s > 0 ? json((s.run.predicted_ttft_s + s.asked.features.waited_s) * 1e3) : json(nullptr)},
+      {"ttft_ms", ms(s.ttft_s())},
+      {"predicted_tpot_ms", s.run.predicted_tpot_s > 0 ? json(s.run.predicted_tpot_s * 1e3) : json(nullptr)},
+      {"tpot_ms", ms(s.tpot_s())},
+      {"slo_class", s.asked.slo_class},
+      {"slo_ttft_ms", s.asked.features.ttft_slo_s * 1e3},
+      {"slo_tpot_ms", s.asked.features.tpot_slo_s * 1e3},
+      {"resumes", s.answer.resumes},
+      {"outcome", outcome}};
+  if (placed && !s.asked.colocated) {
+    e["predicted_stages_ms"] = predicted_stages(s.run.chosen.stages);
     e["stages_ms"] = measured_stages(s);
   }
   push(std::move(e));

@@ -41,22 +41,22 @@ ServingMetrics::ServingMetrics(Metrics& m, std::string model)
 void ServingMetrics::on_decision(const Session& s) {
   metrics_
       .counter("sluice_decisions_total", "Placement decisions.",
-               {{"prefill_node", s.prefill.value()},
-                {"decode_node", s.decode.value()},
-                {"profile", s.colocated ? "none" : s.profile},
-                {"reason", std::string(name(s.reason))}})
+               {{"prefill_node", s.run.prefill.value()},
+                {"decode_node", s.run.decode.value()},
+                {"profile", s.asked.colocated ? "none" : s.run.profile},
+                {"reason", std::string(name(s.run.reason))}})
       .Increment();
-  if (s.resumes > 0) return resumes_.Increment();
-  prompt_.Increment(s.features.prompt_tokens);
-  v_prompt_.Increment(s.features.prompt_tokens);
+  if (s.answer.resumes > 0) return resumes_.Increment();
+  prompt_.Increment(s.asked.features.prompt_tokens);
+  v_prompt_.Increment(s.asked.features.prompt_tokens);
 }
 
 void ServingMetrics::on_first_token(const Session& s) {
   const double t = s.ttft_s().value_or(0);
   ttft_.Observe(t);
   v_ttft_.Observe(t);
-  const double predicted = s.predicted_ttft_s + s.features.waited_s;
-  if (t > 0 && s.predicted_ttft_s > 0 && s.resumes == 0) error_.Observe(std::abs(t - predicted) / t);
+  const double predicted = s.run.predicted_ttft_s + s.asked.features.waited_s;
+  if (t > 0 && s.run.predicted_ttft_s > 0 && s.answer.resumes == 0) error_.Observe(std::abs(t - predicted) / t);
 }
 
 void ServingMetrics::on_token_gap(double seconds) {
@@ -72,14 +72,14 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
         .counter("vllm:request_success_total", "Legs that ended well.",
                  {{"model_name", model_}, {"finished_reason", std::string(outcome)}})
         .Increment();
-  output_.Increment(static_cast<double>(s.emitted.size()));
-  v_output_.Increment(static_cast<double>(s.emitted.size()));
-  const std::string profile = s.colocated ? "none" : s.mixed ? "mixed" : s.profile;
-  if (s.wire_bytes > 0) {
+  output_.Increment(static_cast<double>(s.answer.emitted.size()));
+  v_output_.Increment(static_cast<double>(s.answer.emitted.size()));
+  const std::string profile = s.asked.colocated ? "none" : s.seen.mixed ? "mixed" : s.run.profile;
+  if (s.seen.wire_bytes > 0) {
     metrics_.counter("sluice_kv_raw_bytes_total", "KV bytes before compression.", {{"profile", profile}})
-        .Increment(static_cast<double>(s.raw_bytes));
+        .Increment(static_cast<double>(s.seen.raw_bytes));
     metrics_.counter("sluice_kv_wire_bytes_total", "KV bytes on the wire.", {{"profile", profile}})
-        .Increment(static_cast<double>(s.wire_bytes));
+        .Increment(static_cast<double>(s.seen.wire_bytes));
   }
   if (!finished) return;
   e2e_.Observe(e2e_s);
@@ -88,20 +88,21 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
   if (tpot) {
     tpot_.Observe(*tpot);
     v_tpot_.Observe(*tpot);
-    if (s.predicted_tpot_s > 0 && s.resumes == 0 && *tpot > 0)
-      tpot_error_.Observe(std::abs(*tpot - s.predicted_tpot_s) / *tpot);
+    if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0)
+      tpot_error_.Observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
   }
-  const bool met = s.ttft_s().value_or(1e9) <= s.features.ttft_slo_s && tpot.value_or(0) <= s.features.tpot_slo_s;
+  const bool met =
+      s.ttft_s().value_or(1e9) <= s.asked.features.ttft_slo_s && tpot.value_or(0) <= s.asked.features.tpot_slo_s;
   metrics_
       .counter("sluice_slo_requests_total", "Ended requests by class and by whether both latency SLOs were met.",
-               {{"class", s.slo_class}, {"met", met ? "true" : "false"}})
+               {{"class", s.asked.slo_class}, {"met", met ? "true" : "false"}})
       .Increment();
-  const std::pair<const char*, double> stages[] = {{"queue", s.features.waited_s + s.node_queue_s},
-                                                   {"prefill", s.prefill_s},
-                                                   {"encode", s.encode_s},
-                                                   {"wire", s.wire_s},
-                                                   {"decode", s.decode_s},
-                                                   {"exposed", s.exposed_s}};
+  const std::pair<const char*, double> stages[] = {{"queue", s.asked.features.waited_s + s.seen.node_queue_s},
+                                                   {"prefill", s.seen.prefill_s},
+                                                   {"encode", s.seen.encode_s},
+                                                   {"wire", s.seen.wire_s},
+                                                   {"decode", s.seen.decode_s},
+                                                   {"exposed", s.seen.exposed_s}};
   for (const auto& [stage, t] : stages)
     metrics_
         .histogram("sluice_stage_seconds", "Time of each stage of a request; stages overlap.", stage_buckets(),
@@ -112,17 +113,24 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
 void ServingMetrics::on_profile_change(const Session& s) {
   metrics_
       .counter("sluice_kv_profile_changes_total", "Transfers that went on under another profile, by both.",
-               {{"from", s.profile}, {"to", s.change->to}})
+               {{"from", s.run.profile}, {"to", s.answer.change->to}})
       .Increment();
 }
 
-void ServingMetrics::on_refused(std::string_view code) {
+void ServingMetrics::on_refused(Refused why, std::string_view code) {
+  if (why == Refused::no_room_soon || why == Refused::too_slow)
+    metrics_
+        .counter("sluice_early_rejections_total",
+                 "Requests refused for what decode nodes are expected to hold, before anything was computed.",
+                 {{"why", why == Refused::too_slow ? "speed" : "room"}})
+        .Increment();
+  if (why == Refused::waited_in_vain) return;
   metrics_
       .counter("sluice_requests_refused_total", "Legs refused before they were placed.", {{"code", std::string(code)}})
       .Increment();
 }
 
-void ServingMetrics::refresh(const ClusterView& view, std::size_t waiting, std::size_t running) {
+void ServingMetrics::refresh(const ClusterView& view, std::size_t waiting, std::size_t running) const {
   for (auto* g : {&waiting_, &v_waiting_}) g->Set(static_cast<double>(waiting));
   for (auto* g : {&running_, &v_running_}) g->Set(static_cast<double>(running));
   double total = 0;

@@ -15,9 +15,9 @@ class ServingMetrics {
   void on_token_gap(double seconds);
   void on_end(const Session& s, std::string_view outcome, double e2e_s);
   void on_profile_change(const Session& s);
-  void on_refused(std::string_view code);
+  void on_refused(Refused why, std::string_view code);
   /// Gauges; called before each exposition.
-  void refresh(const ClusterView& view, std::size_t waiting, std::size_t running);
+  void refresh(const ClusterView& view, std::size_t waiting, std::size_t running) const;
 
  private:
   Metrics& metrics_;

@@ -1,5 +1,5 @@
 #pragma once
-// One leg's life: what was asked, where it runs, what was measured. Plain state; Serving moves it along.
+// One leg's life. Plain state, parted by who may change it; see docs/walls.md.
 //
 //   waiting -> reserving -> prefilling -> decoding -> [reporting] -> ended
 //      ^___________|____________|___________|   (a node failed: placed again, tokens already sent are replayed)
@@ -20,57 +20,78 @@ namespace sluice::coordinator {
 enum class SessionState { waiting, reserving, prefilling, decoding, reporting, ended };
 [[nodiscard]] std::string_view name(SessionState s) noexcept;
 
-struct Session {
-  RequestId id;
+/// What the client asked. Set by Legs::start(), but for the time waited, which counts until it was placed last.
+struct Asked {
   LegSpec spec;
-  std::shared_ptr<LegSink> sink;
-  SessionState state = SessionState::waiting;
   RequestFeatures features;
   std::string slo_class;
   bool colocated = false;
+};
 
-  // Where it runs now. `placement` counts attempts, so that a late answer to an earlier one is recognised.
-  std::uint32_t placement = 0;
+/// Where it runs, and what was expected of that: of the present attempt, or of the last one. LegPlacer's.
+struct Attempt {
+  std::uint32_t number = 0;  // of attempts so far: a late answer to an earlier one is recognised
   NodeId prefill, decode;
   std::string profile;
   Candidate chosen;  // split legs: what was predicted, in the policies' own terms
   double predicted_ttft_s = 0, predicted_tpot_s = 0;
-  double kl = 0;                                 // of the profile, or of the worse one after a change
-  std::vector<control::KvWay> ways;              // the profile, then those its sender may change to; empty: none
-  double link_bps = 0;                           // what the sender compares its link with; 0 = not known
-  std::optional<control::ProfileChange> change;  // that it did, in the KV that tokens were made from
-  bool mixed = false;                            // as change, or as the prefill node says
+  double kl = 0;  // of the profile, or of the worse one after a change
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
-  NodeBits prefill_bits, decode_bits;  // of the nodes that began it
-  std::uint32_t blocks = 0;            // held on the decode node, in our account
-  std::uint64_t prefill_tokens = 0;    // queued on the prefill node, in our account
-  bool prefill_reported = false;
-  bool trial = false;   // runs under a profile that was left, to see whether it keeps its quality again
-  bool probed = false;  // the nodes compare what received and exact KV make the model say
-
-  std::vector<TokenId> emitted;  // tokens already given to the sink, in order
   TimePoint decided{};
+  bool trial = false;                // runs under a profile that was left, to see whether it keeps its quality again
+  bool probed = false;               // the nodes compare what received and exact KV make the model say
+  std::vector<control::KvWay> ways;  // the profile, then those its sender may change to; empty: none
+  double link_bps = 0;               // what the sender compares its link with; 0 = not known
+  // What it holds in this coordinator's account; LegAccount's.
+  std::uint32_t blocks = 0;          // on the decode node
+  std::uint64_t prefill_tokens = 0;  // queued on the prefill node
+  bool prefill_reported = false;     // nothing is held there any more
+};
+
+/// What the client has been given, and what binds a further attempt to the ones before.
+struct Answer {
+  std::vector<TokenId> emitted;  // in order
   std::optional<TimePoint> first_token;
   TimePoint last_token{};
-  // Measured by the nodes.
+  NodeBits prefill_bits, decode_bits;            // of the nodes that began it
+  std::optional<control::ProfileChange> change;  // that its sender made, in the KV that tokens were made from
+  int resumes = 0;
+};
+
+/// What the nodes measured. LegEvents'.
+struct Figures {
   double node_queue_s = 0, prefill_s = 0, encode_s = 0, wire_s = 0, decode_s = 0, exposed_s = 0, first_step_s = 0;
-  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::uint64_t raw_bytes = 0, wire_bytes = 0;  // of all attempts
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
-  int resumes = 0;
+  bool mixed = false;  // the KV came under two profiles
+};
+
+/// How it ended.
+struct Ending {
+  std::string reason;          // as the decode node says
+  TimePoint finished{};        // when it said so
   std::optional<Error> error;  // why it failed
-  // Set in reporting.
-  std::string end_reason;
-  TimePoint finished{};
+};
+
+struct Session {
+  RequestId id;
+  SessionState state = SessionState::waiting;
+  std::shared_ptr<LegSink> sink;  // let go after the terminal event
+  Asked asked;
+  Attempt run;
+  Answer answer;
+  Figures seen;
+  Ending end;
 
   /// Holds something on nodes that must be taken back if it fails.
   [[nodiscard]] bool placed() const noexcept {
     return state == SessionState::reserving || state == SessionState::prefilling || state == SessionState::decoding;
   }
-  /// A node's report is of the present placement, as far as the node says.
-  [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == placement; }
-  [[nodiscard]] Turn turn() const noexcept { return {spec.priority, id}; }
+  /// A node's report is of the present attempt, as far as the node says.
+  [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == run.number; }
+  [[nodiscard]] Turn turn() const noexcept { return {asked.spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.
@@ -78,5 +99,7 @@ struct Session {
   /// What the policies learn from. Figures of the prefill node are there once it has reported.
   [[nodiscard]] Measured measured() const;
 };
+
+using SessionPtr = std::shared_ptr<Session>;
 
 }  // namespace sluice::coordinator

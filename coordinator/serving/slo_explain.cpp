@@ -4,7 +4,7 @@
 #include <cmath>
 #include <optional>
 
-#include "coordinator/serving/slo_book.h"
+#include "coordinator/policy/slo_book.h"
 
 namespace sluice::coordinator {
 namespace {

@@ -79,7 +79,7 @@ TEST_CASE("a coordinator that comes back forecasts from what it saw before") {
   Full before;
   before.load(0);
   Full f;
-  f.b.serving.load_state(before.b.serving.save_state());
+  f.b.serving.state().load(before.b.serving.state().save());
   for (int i = 0; i < 8; ++i) f.begin();
   const auto hasty = f.b.start(within(std::chrono::milliseconds(5)));
   REQUIRE(f.b.until([&] { return hasty->over(); }));

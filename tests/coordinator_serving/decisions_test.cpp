@@ -100,13 +100,13 @@ TEST_CASE("an operator's change stands among the decisions and is no request") {
   DecisionLog log(10);
   log.record_change({{"event", "slo_changed"}, {"slo_class", "default"}, {"slo", {{"ttft_ms", 1}}}}, 5);
   Session s;
-  s.slo_class = "default";
-  s.features.prompt_tokens = 40;
-  s.features.ttft_slo_s = 1;
-  s.features.tpot_slo_s = 1;
-  s.spec.received = TimePoint{std::chrono::seconds(10)};
-  s.first_token = s.last_token = TimePoint{std::chrono::milliseconds(10500)};
-  s.emitted = {1, 2};
+  s.asked.slo_class = "default";
+  s.asked.features.prompt_tokens = 40;
+  s.asked.features.ttft_slo_s = 1;
+  s.asked.features.tpot_slo_s = 1;
+  s.asked.spec.received = TimePoint{std::chrono::seconds(10)};
+  s.answer.first_token = s.answer.last_token = TimePoint{std::chrono::milliseconds(10500)};
+  s.answer.emitted = {1, 2};
   log.record(s, "length", 6);
   const auto entries = log.since(0, 10);
   REQUIRE(entries.size() == 2);
@@ -121,14 +121,14 @@ TEST_CASE("an operator's change stands among the decisions and is no request") {
 
 TEST_CASE("what a link is said to have been busy with is without the receiver's decoding") {
   Session s;
-  s.wire_bytes = 1 << 20;
-  s.link_bytes = 4 << 20;
-  s.link_busy_s = 1;
-  s.decode_s = 0.8;
+  s.seen.wire_bytes = 1 << 20;
+  s.seen.link_bytes = 4 << 20;
+  s.seen.link_busy_s = 1;
+  s.seen.decode_s = 0.8;
   CHECK(s.measured().link_busy_s == Approx(0.8));  // a quarter of the bytes were its own
-  s.link_bytes = 1 << 20;
+  s.seen.link_bytes = 1 << 20;
   CHECK(s.measured().link_busy_s == Approx(0.25));  // decoding beside the wire is not taken off twice
-  s.link_bytes = 0;
-  s.link_busy_s = 0;
+  s.seen.link_bytes = 0;
+  s.seen.link_busy_s = 0;
   CHECK(s.measured().link_busy_s == 0);
 }

@@ -83,7 +83,7 @@ TEST_CASE("a profile that probes find broken is left, with a line in the log and
   r.b.join(node_info(ctl::Role::decode, "d1"));
   CHECK(r.kl("q8") > 0.9);
   Bench again;
-  again.serving.load_state(r.b.serving.save_state());
+  again.serving.state().load(r.b.serving.state().save());
   again.join(node_info(ctl::Role::decode, "d1"));
   CHECK(again.serving.view().profiles().at(1).kl > 0.9);
 

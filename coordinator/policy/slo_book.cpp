@@ -1,4 +1,4 @@
-#include "coordinator/serving/slo_book.h"
+#include "coordinator/policy/slo_book.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,41 @@
+#pragma once
+// What should outlive this process: what the policies learned, and what a person set. Gathers it from its owners and
+// gives it back; where it is kept is another's job (StateFile). Holds no state but whom to call after a change.
+// Threading: the coordinator's io_context thread.
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "common/clock.h"
+#include "coordinator/policy/output_lengths.h"
+#include "coordinator/policy/placement.h"
+#include "coordinator/policy/quality_watch.h"
+#include "coordinator/policy/slo_book.h"
+
+namespace sluice::coordinator {
+
+class LastingState {
+ public:
+  struct Parts {
+    Placement& placement;
+    OutputLengths& lengths;
+    SloBook& slos;
+    QualityWatch& quality;
+  };
+  LastingState(const Parts& p, const Clock& clock) : parts_(p), clock_(clock) {}
+
+  [[nodiscard]] nlohmann::json save() const;
+  /// What an earlier process left. A part that cannot be used is logged and left out.
+  void load(const nlohmann::json& state);
+  /// Called after every change that should be on disk at once.
+  void on_change(std::function<void()> f) { on_change_ = std::move(f); }
+  void changed() const {
+    if (on_change_) on_change_();
+  }
+
+ private:
+  Parts parts_;
+  const Clock& clock_;
+  std::function<void()> on_change_;
+};
+
+}  // namespace sluice::coordinator

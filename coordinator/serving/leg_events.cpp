@@ -1,0 +1,102 @@
+#include "coordinator/serving/leg_events.h"
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+namespace ctl = control;
+
+bool LegEvents::on_event(const NodeId& node, const std::string& type, const json& body) {
+  const auto read = [&]<class M>(void (LegEvents::*then)(const NodeId&, M)) {
+    auto m = ctl::parse<std::remove_cvref_t<M>>(body);
+    if (m)
+      (this->*then)(node, std::move(*m));
+    else
+      log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+    return true;
+  };
+  if (type == ctl::type::kTokens) return read(&LegEvents::on_tokens);
+  if (type == ctl::type::kPrefillDone) return read(&LegEvents::on_prefill_done);
+  if (type == ctl::type::kKvReady) return read(&LegEvents::on_kv_ready);
+  if (type == ctl::type::kFinished) return read(&LegEvents::on_finished);
+  return false;
+}
+
+void LegEvents::on_tokens(const NodeId& node, const ctl::Tokens& m) {
+  for (const auto& item : m.items) {
+    const SessionPtr s = use_.legs.find(item.request);
+    // The prefill node's own report may still be on its way: a token proves that its KV arrived.
+    if (s && s->run.decode == node && (s->state == SessionState::decoding || s->state == SessionState::prefilling))
+      on_token(s, item);
+  }
+}
+
+void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
+  Answer& a = s->answer;
+  if (item.index < a.emitted.size()) return;  // replayed; the client has it
+  if (item.index > a.emitted.size())
+    return use_.placer.again(s, Error{Errc::data_corrupt, "a token is missing in the node's stream", {}});
+  const TimePoint now = use_.clock.now();
+  s->state = SessionState::decoding;
+  a.emitted.push_back(item.token.id);
+  if (!a.first_token) {
+    a.first_token = now;
+    use_.figures.on_first_token(*s);
+  } else {
+    use_.figures.on_token_gap(seconds(now - a.last_token));
+  }
+  a.last_token = now;
+  TokenEvent e{.id = item.token.id, .stop = item.token.stop, .logprob = item.token.logprob, .top = {}};
+  for (const auto& t : item.token.top) e.top.push_back({t.id, t.logprob});
+  s->sink->on_tokens({&e, 1});
+}
+
+void LegEvents::on_prefill_done(const NodeId& node, const ctl::PrefillDone& m) {
+  const SessionPtr s = use_.legs.find(m.request);
+  if (!s || s->run.prefill != node || s->run.prefill_reported || !s->reports_now(m.attempt)) return;
+  const bool done = s->state == SessionState::reporting;
+  if (m.error) {
+    use_.account.prefill_dropped(*s);
+    // Tokens prove that the KV arrived: what failed afterwards is not the answer's concern.
+    if (!done && s->state != SessionState::decoding) return use_.placer.again(s, *m.error);
+  }
+  Figures& f = s->seen;
+  f.node_queue_s = m.queue_s;
+  f.prefill_s = m.compute_s;
+  f.encode_s = m.encode_s;
+  f.wire_s = m.wire_s;
+  f.exposed_s = m.exposed_s;
+  f.raw_bytes += m.raw_bytes;
+  f.wire_bytes += m.wire_bytes;
+  f.link_bytes = m.link_bytes;
+  f.link_busy_s = m.link_busy_s;
+  f.mixed |= !m.changed_to.empty();
+  if (!s->run.prefill_reported) use_.account.prefill_done(*s);
+  if (s->state == SessionState::prefilling) s->state = SessionState::decoding;
+  if (done) use_.endings.complete(s);
+}
+
+void LegEvents::on_kv_ready(const NodeId& node, ctl::KvReady m) {
+  const SessionPtr s = use_.legs.find(m.request);
+  const bool awaited = s && (s->state == SessionState::prefilling || s->state == SessionState::decoding);
+  if (!awaited || s->run.decode != node) return;
+  s->seen.decode_s = m.decode_s;
+  if (const auto right = use_.changes.arrived(*s, std::move(m.change)); !right) use_.placer.again(s, right.error());
+}
+
+void LegEvents::on_finished(const NodeId& node, const ctl::Finished& m) {
+  const SessionPtr s = use_.legs.find(m.request);
+  if (!s || s->run.decode != node || !s->placed() || !s->reports_now(m.attempt)) return;
+  if (m.error) return use_.placer.again(s, *m.error);
+  if (m.reason == "cancelled") return;  // we asked for it and have moved on
+  use_.account.release(*s);
+  s->end.reason = m.reason;
+  s->end.finished = use_.clock.now();
+  s->seen.first_step_s = m.first_step_s;
+  s->state = SessionState::reporting;
+  // A short answer can overtake the prefill node's report; its figures are worth a moment.
+  if (s->run.prefill_reported) use_.endings.complete(s);
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,157 @@
+#include "coordinator/serving/leg_placer.h"
+
+#include <boost/asio/post.hpp>
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+namespace {
+
+/// Errors of a node that another placement may heal.
+bool worth_another_try(Errc c) {
+  return c == Errc::unavailable || c == Errc::resource_exhausted || c == Errc::deadline_exceeded || c == Errc::stale ||
+         c == Errc::data_corrupt || c == Errc::already_exists;
+}
+
+std::optional<double> in_seconds(const std::optional<Duration>& d) {
+  return d ? std::optional(seconds(*d)) : std::nullopt;
+}
+
+}  // namespace
+
+void LegPlacer::place(const SessionPtr& s) {
+  s->state = SessionState::waiting;
+  use_.intake.arrive({.turn = s->turn(),
+                      .ttft_s = in_seconds(s->asked.spec.slo_ttft),
+                      .tpot_s = in_seconds(s->asked.spec.slo_tpot),
+                      .resumed = s->answer.resumes > 0,
+                      .colocated = s->asked.colocated},
+                     use_.clock.now());
+}
+
+RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
+  const SessionPtr s = use_.legs.find(id);
+  RequestFeatures f = s->asked.features;
+  f.waited_s = seconds(now - s->asked.spec.received);
+  // Tokens already sent bind it to the profile of those that computed them.
+  if (!s->answer.emitted.empty()) f.profile = s->run.profile;
+  return f;
+}
+
+const ClusterSnapshot& LegPlacer::cluster_for(RequestId id) {
+  const SessionPtr s = use_.legs.find(id);
+  const Answer& a = s->answer;
+  // And to nodes with their bits.
+  return a.emitted.empty() ? use_.view.snapshot()
+                           : use_.view.snapshot_like(a.prefill_bits, a.decode_bits, s->run.kl == 0);
+}
+
+Placed LegPlacer::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
+  Placed placed = use_.placement.decide(c, r, deadline_s, now);
+  auto* d = std::get_if<Decision>(&placed);
+  if (d != nullptr && use_.legs.find(id)->answer.resumes == 0) use_.quality.try_left_profile(c, r, deadline_s, *d, now);
+  return placed;
+}
+
+/// Those whom a forecast refuses hear of it before anything was computed for them.
+void LegPlacer::refuse(RequestId id, Refused why, const Refusal& r) {
+  use_.figures.on_refused(why, name(r.error.code));
+  use_.endings.fail(use_.legs.find(id), r.error, r.retry_after_s > 0 ? std::optional(r.retry_after_s) : std::nullopt);
+}
+
+void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
+  const SessionPtr s = use_.legs.find(id);
+  Attempt& a = s->run;
+  a.decided = use_.clock.now();
+  s->asked.features.waited_s = seconds(a.decided - s->asked.spec.received);
+  ++a.number;
+  const DecodeView& decode = c.decodes[d.chosen.decode];
+  a.decode = decode.id;
+  a.blocks = blocks_needed(s->asked.features, decode.block_size);
+  a.reason = d.trial ? ChoiceReason::explore : d.reason;
+  a.considered = d.considered;
+  a.trial = d.trial;
+  if (s->asked.colocated)
+    fill_colocated(*s);
+  else
+    fill_split(*s, c, d);
+  remember_bits(*s);
+  use_.account.take(*s);
+  use_.figures.on_decision(*s);
+  reserve(s);
+}
+
+void LegPlacer::fill_split(Session& s, const ClusterSnapshot& c, const Decision& d) {
+  Attempt& a = s.run;
+  const Candidate& k = d.chosen;
+  a.prefill = c.prefills[k.prefill].id;
+  a.profile = c.profiles[k.profile].name;
+  a.chosen = k;
+  a.predicted_ttft_s = k.predicted_ttft_s;
+  a.predicted_tpot_s = k.predicted_tpot_s;
+  a.kl = k.kl;
+  a.probed = s.answer.resumes == 0 && (a.trial || use_.quality.wants_probe(a.profile));
+  use_.changes.offer(s, c);
+}
+
+void LegPlacer::fill_colocated(Session& s) {
+  Attempt& a = s.run;
+  a.prefill = NodeId();
+  a.profile.clear();
+  a.predicted_tpot_s = 0;
+  a.probed = false;
+}
+
+void LegPlacer::remember_bits(Session& s) const {
+  if (!s.answer.emitted.empty()) return;  // the same as those that began it
+  if (const NodeRecord* p = use_.view.find(s.run.prefill)) s.answer.prefill_bits = bits_of(p->info);
+  if (const NodeRecord* d = use_.view.find(s.run.decode)) s.answer.decode_bits = bits_of(d->info);
+}
+
+void LegPlacer::reserve(const SessionPtr& s) {
+  s->state = SessionState::reserving;
+  use_.calls.reserve(*s, [this, s, attempt = s->run.number](Result<control::ReserveReply> reply) {
+    if (s->run.number != attempt || s->state != SessionState::reserving) return;
+    if (!reply) return again(s, reply.error());
+    if (s->asked.colocated)
+      s->state = SessionState::decoding;
+    else
+      prefill(s, std::move(*reply));
+  });
+}
+
+void LegPlacer::prefill(const SessionPtr& s, control::ReserveReply ticket) {
+  s->state = SessionState::prefilling;
+  use_.calls.prefill(*s, std::move(ticket), [this, s, attempt = s->run.number](const Result<>& accepted) {
+    if (s->run.number == attempt && s->state == SessionState::prefilling && !accepted) again(s, accepted.error());
+  });
+}
+
+void LegPlacer::undo(const SessionPtr& s) {
+  if (!s->placed()) return;
+  if (!s->run.prefill_reported) {
+    use_.account.prefill_dropped(*s);
+    use_.calls.cancel(s->run.prefill, s->id);
+  }
+  use_.account.release(*s);
+  use_.calls.cancel(s->run.decode, s->id);
+}
+
+void LegPlacer::again(const SessionPtr& s, const Error& why) {
+  log::warn("placement failed", {{"request_id", s->asked.spec.request_id},
+                                 {"prefill", s->run.prefill},
+                                 {"decode", s->run.decode},
+                                 {"code", name(why.code)},
+                                 {"why", why.message}});
+  undo(s);
+  s->state = SessionState::waiting;
+  if (!s->asked.colocated && why.code != Errc::resource_exhausted)
+    use_.placement.failed(s->run.chosen, use_.clock.now());
+  if (!worth_another_try(why.code) || s->answer.resumes >= kMaxResumes) return use_.endings.fail(s, why, 1.0);
+  ++s->answer.resumes;
+  boost::asio::post(use_.io, [this, s] {
+    if (s->state == SessionState::waiting) place(s);
+  });
+}
+
+}  // namespace sluice::coordinator

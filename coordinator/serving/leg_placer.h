@@ -1,0 +1,63 @@
+#pragma once
+// Gets a leg onto nodes: from the intake's decision over room on the decode node to an accepted prompt on the prefill
+// node, and again when a node fails it. Writes the leg's Attempt.
+//
+// Threading: the coordinator's io_context thread. Failure: what another placement may heal is placed again, at most
+// kMaxResumes times (token-exact: the same profile, on nodes that compute the same bits, sent tokens replayed);
+// everything else ends the leg. Late answers to earlier attempts are ignored.
+#include <boost/asio/io_context.hpp>
+
+#include "coordinator/serving/kv_changes.h"
+#include "coordinator/serving/leg_endings.h"
+#include "coordinator/serving/node_calls.h"
+#include "coordinator/serving/quality_desk.h"
+
+namespace sluice::coordinator {
+
+inline constexpr int kMaxResumes = 3;
+
+class LegPlacer final : public IntakeHost {
+ public:
+  struct Uses {
+    boost::asio::io_context& io;
+    const Clock& clock;
+    ClusterView& view;
+    Placement& placement;
+    LegTable& legs;
+    Intake& intake;
+    LegAccount& account;
+    KvChanges& changes;
+    QualityDesk& quality;
+    NodeCalls& calls;
+    LegEndings& endings;
+    ServingMetrics& figures;
+  };
+  explicit LegPlacer(const Uses& u) : use_(u) {}
+
+  /// To the intake, for the first time or again.
+  void place(const SessionPtr& s);
+  /// The present attempt failed: another one, or the end.
+  void again(const SessionPtr& s, const Error& why);
+  /// Takes back what the present attempt holds, on the nodes and in our account.
+  void undo(const SessionPtr& s);
+
+ private:
+  // What the intake asks, and what it decides.
+  RequestFeatures features(RequestId id, TimePoint now) override;
+  const ClusterSnapshot& cluster() override { return use_.view.snapshot(); }
+  const ClusterSnapshot& cluster_for(RequestId id) override;
+  OccupantsOf occupants(TimePoint now) override { return use_.legs.occupants(use_.view, now); }
+  Placed decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override;
+  void go(RequestId id, const ClusterSnapshot& c, const Decision& d) override;
+  void refuse(RequestId id, Refused why, const Refusal& r) override;
+
+  void fill_split(Session& s, const ClusterSnapshot& c, const Decision& d);
+  static void fill_colocated(Session& s);
+  void remember_bits(Session& s) const;
+  void reserve(const SessionPtr& s);
+  void prefill(const SessionPtr& s, control::ReserveReply ticket);
+
+  Uses use_;
+};
+
+}  // namespace sluice::coordinator

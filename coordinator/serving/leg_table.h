@@ -1,0 +1,31 @@
+#pragma once
+// All legs that have not ended, by id. The one owner of sessions besides the calls under way, which keep theirs alive.
+// Threading: the coordinator's io_context thread.
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/serving/session.h"
+
+namespace sluice::coordinator {
+
+class LegTable {
+ public:
+  /// Gives the leg its id; ids are given in order.
+  SessionPtr add(Asked asked, std::shared_ptr<LegSink> sink);
+  void remove(RequestId id) { legs_.erase(id); }
+  /// Null when it has ended.
+  [[nodiscard]] SessionPtr find(RequestId id) const;
+  [[nodiscard]] std::size_t size() const noexcept { return legs_.size(); }
+  [[nodiscard]] const std::unordered_map<RequestId, SessionPtr>& all() const noexcept { return legs_; }
+
+  /// Legs that need this node for what is under way, in order of arrival.
+  [[nodiscard]] std::vector<SessionPtr> on_node(const NodeId& node) const;
+  /// What decode nodes hold and will hold, as this coordinator's own account has it. A copy.
+  [[nodiscard]] OccupantsOf occupants(const ClusterView& view, TimePoint now) const;
+
+ private:
+  std::unordered_map<RequestId, SessionPtr> legs_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace sluice::coordinator

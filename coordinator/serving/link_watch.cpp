@@ -1,0 +1,52 @@
+#include "coordinator/serving/link_watch.h"
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+namespace {
+
+constexpr int kProbesPerTurn = 4;
+
+}  // namespace
+
+void LinkWatch::probe(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes) {
+  const bool first = block_bytes == 0;
+  use_.calls.probe_path(l, data_address, block_bytes, [this, l, first](const Result<control::LinkReport>& m) {
+    probes_.ended(l, use_.clock.now());
+    use_.metrics
+        .counter("sluice_link_probes_total", "Measurements of links by outcome.", {{"outcome", m ? "ok" : "failed"}})
+        .Increment();
+    if (!m)
+      return log::warn("path probe failed", {{"prefill", l.prefill}, {"decode", l.decode}, {"why", m.error().message}});
+    log::write(first ? log::Level::info : log::Level::debug, "path probed",
+               {{"prefill", l.prefill},
+                {"decode", l.decode},
+                {"bandwidth_gbps", m->bandwidth_bps * 8e-9},
+                {"rtt_us", m->rtt_s * 1e6}});
+  });
+}
+
+void LinkWatch::on_node_up(const NodeId& node) {
+  const NodeRecord* me = use_.view.find(node);
+  const bool i_prefill = me->info.role == control::Role::prefill;
+  for (const auto& [id, other] : use_.view.nodes()) {
+    if (other.info.role == me->info.role) continue;
+    const LinkProbes::Link l{i_prefill ? node : id, i_prefill ? id : node};
+    probes_.began(l);
+    probe(l, i_prefill ? other.info.data_address : me->info.data_address, 0);
+  }
+}
+
+void LinkWatch::measure_idle() {
+  const ClusterSnapshot& c = use_.view.snapshot();
+  for (int i = 0; i < kProbesPerTurn; ++i) {
+    const auto l = probes_.next(use_.clock.now());
+    if (!l) return;
+    const NodeRecord* p = use_.view.find(l->prefill);
+    const NodeRecord* d = use_.view.find(l->decode);
+    if (p == nullptr || d == nullptr) continue;  // lost this moment
+    probe(*l, d->info.data_address, LinkProbes::block_bytes(c.link(p->index, d->index).bandwidth_bps));
+  }
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,38 @@
+#pragma once
+// Has links measured: all of a node's when it registers, and one that was idle for long. Owns what is known of links'
+// idleness (LinkProbes); speeds come back with the nodes' heartbeats.
+// Threading: the coordinator's io_context thread.
+#include "common/metrics.h"
+#include "coordinator/cluster/cluster_view.h"
+#include "coordinator/serving/node_calls.h"
+
+namespace sluice::coordinator {
+
+class LinkWatch {
+ public:
+  struct Uses {
+    ClusterView& view;
+    NodeCalls& calls;
+    Metrics& metrics;
+    const Clock& clock;
+  };
+  /// every_s: a link that nothing went over for so long is measured anew; 0: never.
+  LinkWatch(const Uses& u, double every_s) : use_(u), probes_(every_s) {}
+
+  /// Asks each prefill node to measure its path to each decode node that is new to it.
+  void on_node_up(const NodeId& node);
+  void on_node_lost(const NodeId& node) { probes_.forget(node); }
+  /// A transfer begins, and ends.
+  void began(const NodeId& prefill, const NodeId& decode) { probes_.began({prefill, decode}); }
+  void ended(const NodeId& prefill, const NodeId& decode) { probes_.ended({prefill, decode}, use_.clock.now()); }
+  /// Now and then: a few of those whose turn it is.
+  void measure_idle();
+
+ private:
+  void probe(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes);
+
+  Uses use_;
+  LinkProbes probes_;
+};
+
+}  // namespace sluice::coordinator

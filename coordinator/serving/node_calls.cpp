@@ -1,0 +1,89 @@
+#include "coordinator/serving/node_calls.h"
+
+#include <chrono>
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+namespace ctl = control;
+
+namespace {
+
+constexpr std::chrono::milliseconds kCallTimeout{5000};
+constexpr std::chrono::milliseconds kProbeTimeout{20000};
+
+template <class T>
+Result<T> parsed(const Result<json>& reply) {
+  if (!reply) return std::unexpected(reply.error());
+  return ctl::parse<T>(*reply);
+}
+
+}  // namespace
+
+void NodeCalls::reserve(const Session& s, Done<ctl::ReserveReply> done) {
+  ctl::ReserveRequest r;
+  r.request = s.id;
+  r.attempt = s.run.number;
+  r.trace_id = s.asked.spec.request_id;
+  r.tokens = *s.asked.spec.prompt;
+  r.prompt_tokens = s.asked.features.prompt_tokens;
+  r.tokens.insert(r.tokens.end(), s.answer.emitted.begin(), s.answer.emitted.end());
+  r.kv_tokens = s.asked.colocated ? 0 : s.asked.features.prompt_tokens - 1;
+  r.max_new_tokens = s.asked.features.max_new_tokens;
+  r.sampling = s.asked.spec.sampling;
+  r.profile = s.run.profile;
+  for (std::size_t i = 1; i < s.run.ways.size(); ++i) r.fallbacks.push_back(s.run.ways[i].profile);
+  if (s.answer.change) r.fallbacks = {s.answer.change->to};
+  r.prefill_node = s.run.prefill;
+  if (const NodeRecord* p = view_.find(s.run.prefill)) r.prefill_incarnation = p->info.incarnation;
+  r.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
+  r.priority = s.asked.spec.priority;
+  r.probe = s.run.probed;
+  registry_.call(s.run.decode, ctl::type::kReserve, to_json(r), kCallTimeout,
+                 [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::ReserveReply>(reply)); });
+}
+
+void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> done) {
+  ctl::PrefillRequest p;
+  p.request = s.id;
+  p.attempt = s.run.number;
+  p.trace_id = s.asked.spec.request_id;
+  p.tokens.assign(s.asked.spec.prompt->begin(), s.asked.spec.prompt->end() - 1);
+  p.ticket = std::move(ticket.ticket);
+  p.data_address = std::move(ticket.data_address);
+  p.profile = s.run.profile;
+  p.priority = s.asked.spec.priority;
+  p.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
+  if (s.run.probed) p.probe_token = s.asked.spec.prompt->back();
+  p.link_bps = s.run.link_bps;
+  p.ways = s.run.ways;
+  p.change = s.answer.change;
+  registry_.call(s.run.prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
+                 [done = std::move(done)](const Result<json>& reply) {
+                   done(reply ? Result<>() : Result<>(std::unexpected(reply.error())));
+                 });
+}
+
+void NodeCalls::cancel(const NodeId& node, RequestId id) {
+  if (view_.find(node) == nullptr) return;
+  registry_.call(node, ctl::type::kCancel, to_json(ctl::CancelRequest{id}), kCallTimeout, [node, id](Result<json> r) {
+    if (!r) log::warn("cancel not acknowledged", {{"node", node}, {"leg", id.value()}, {"why", r.error().message}});
+  });
+}
+
+void NodeCalls::drain(const NodeId& node) {
+  registry_.call(node, ctl::type::kDrain, json::object(), kCallTimeout, [node](Result<json> r) {
+    if (!r) log::warn("drain not acknowledged", {{"node", node}, {"why", r.error().message}});
+  });
+}
+
+void NodeCalls::probe_path(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes,
+                           Done<ctl::LinkReport> done) {
+  registry_.call(l.prefill, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{data_address, block_bytes}),
+                 kProbeTimeout,
+                 [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::LinkReport>(reply)); });
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,41 @@
+#pragma once
+// Calls to nodes: what each asks, made from a leg or a link, and the answer in our own terms. Holds no state of its
+// own.
+//
+// Threading: the coordinator's io_context thread. `done` comes from there too, at once when the node is not connected
+// (unavailable), else when it answers or the call times out. Whoever calls keeps what `done` needs alive until then.
+#include <functional>
+
+#include "coordinator/cluster/link_probes.h"
+#include "coordinator/cluster/node_registry.h"
+#include "coordinator/serving/session.h"
+
+namespace sluice::coordinator {
+
+class NodeCalls {
+ public:
+  template <class T>
+  using Done = std::function<void(Result<T>)>;
+
+  /// Borrows both. lifetime_s: of a request, which bounds what nodes keep for it.
+  NodeCalls(NodeRegistry& registry, const ClusterView& view, double lifetime_s)
+      : registry_(registry), view_(view), lifetime_s_(lifetime_s) {}
+
+  /// Room on the decode node for the leg's present attempt, and a ticket for its KV.
+  void reserve(const Session& s, Done<control::ReserveReply> done);
+  /// The prompt to the prefill node, with that ticket. Answered once it is accepted.
+  void prefill(const Session& s, control::ReserveReply ticket, Done<void> done);
+  /// Nobody waits for this leg any more. A node that is gone needs not be told.
+  void cancel(const NodeId& node, RequestId id);
+  void drain(const NodeId& node);
+  /// Measures a link with a few blocks of this size; 0: the largest.
+  void probe_path(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes,
+                  Done<control::LinkReport> done);
+
+ private:
+  NodeRegistry& registry_;
+  const ClusterView& view_;
+  double lifetime_s_;
+};
+
+}  // namespace sluice::coordinator

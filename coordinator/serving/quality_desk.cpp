@@ -1,0 +1,73 @@
+#include "coordinator/serving/quality_desk.h"
+
+#include "common/log.h"
+
+namespace sluice::coordinator {
+namespace {
+
+/// Nats. The stated values of profiles lie between 1e-4 and 0.2.
+const std::vector<double> kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .03, .1, .3, 1, 3, 10};
+
+}  // namespace
+
+void QualityDesk::try_left_profile(const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d,
+                                   TimePoint now) {
+  if (f.profile) return;
+  f.profile = watch_.trial(f.quality_budget, now);
+  if (!f.profile) return;
+  const Placed placed = use_.placement.decide(c, f, deadline_s, now);
+  const auto* other = std::get_if<Decision>(&placed);
+  if (other == nullptr) return;
+  d = *other;
+  d.trial = true;
+}
+
+void QualityDesk::on_node_up() {
+  const control::ModelIdentity* m = use_.view.model();
+  if (m == nullptr) return;
+  watch_.bind(fmt::format("{}/{:016x}", m->hash, m->codec_hash), use_.view.profiles());
+  show();
+}
+
+/// Placement and metrics see what the watch thinks.
+void QualityDesk::show() {
+  for (const QualityWatch::Profile& p : watch_.profiles()) {
+    use_.view.set_kl(p.name, watch_.effective(p));
+    use_.metrics
+        .gauge("sluice_quality_drift", "1 while probes say that a profile exceeds its stated KL.",
+               {{"profile", p.name}})
+        .Set(p.left ? 1 : 0);
+  }
+}
+
+void QualityDesk::on_probe_result(const NodeId& node, const nlohmann::json& body) {
+  const auto m = control::parse<control::ProbeResult>(body);
+  if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
+  if (watch_.find(m->profile) == nullptr) return;
+  use_.metrics
+      .histogram("sluice_quality_probe_kl", "KL of exact to received KV, first token of probed requests, nats.",
+                 kKlBuckets, {{"profile", m->profile}})
+      .Observe(m->kl);
+  use_.metrics
+      .counter("sluice_quality_probe_top1_total", "Probed requests by whether both KVs have one most likely token.",
+               {{"profile", m->profile}, {"same", m->top1 ? "true" : "false"}})
+      .Increment();
+  const auto change = watch_.observe(m->profile, m->kl, m->top1, use_.clock.now());
+  show();
+  if (!change) return;
+  log::warn(change->left ? "KV profile exceeds its stated KL" : "KV profile is within its stated KL again",
+            {{"profile", change->profile},
+             {"stated_kl", change->stated},
+             {"effective_kl", change->effective},
+             {"probed_kl", change->mean},
+             {"probes", change->probes}});
+  use_.log.record_change({{"event", change->left ? "quality_left" : "quality_kept_again"},
+                          {"profile", change->profile},
+                          {"stated_kl", change->stated},
+                          {"effective_kl", change->effective},
+                          {"probed_kl", change->mean}},
+                         unix_now());
+  use_.changed();
+}
+
+}  // namespace sluice::coordinator
