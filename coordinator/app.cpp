@@ -11,6 +11,7 @@
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/router.h"
 #include "coordinator/api/text_adapter.h"
+#include "coordinator/operator_views.h"
 #include "coordinator/serving/state_file.h"
 
 namespace sluice::coordinator {
@@ -86,7 +87,8 @@ int run_app(const AppOptions& o) {
   HttpRoutes routes;
   ApiRouter router(serving);
   router.add_routes(routes);
-  add_admin_routes(routes, serving);
+  OperatorViews operator_views(serving);
+  add_admin_routes(routes, operator_views.views());
   HttpServer server(io, o.http, std::move(routes), log_exchange);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
   write_ready_file(o.ready_file, server.port(), o.http.host, serving.control_address());

@@ -1,9 +1,7 @@
 #include "coordinator/admin/admin_api.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cmath>
-
-#include "common/log.h"
 
 namespace sluice::coordinator {
 
@@ -64,21 +62,21 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
   return j;
 }
 
-json nodes_json(const Serving& s) {
+json nodes_json(const NodesView& v) {
   json out = json::array();
   const TimePoint now = SteadyClock().now();
-  for (const auto& [id, n] : s.view().nodes()) out.push_back(node_json(n, s.view(), now));
+  for (const auto& [id, n] : v.cluster().nodes()) out.push_back(node_json(n, v.cluster(), now));
   return out;
 }
 
-json profiles_json(const Serving& s) {
+json profiles_json(const NodesView& v, const Slo& defaults) {
   json out = json::array();
-  for (std::size_t i = 0; i < s.view().profiles().size(); ++i) {
-    const ProfileEntry& p = s.view().profiles()[i];
+  for (std::size_t i = 0; i < v.cluster().profiles().size(); ++i) {
+    const ProfileEntry& p = v.cluster().profiles()[i];
     double encode = 0;
     double decode = 0;
     double ratio = 0;
-    for (const auto& [id, n] : s.view().nodes()) {
+    for (const auto& [id, n] : v.cluster().nodes()) {
       encode = std::max(encode, n.speeds[i].encode_bps);
       decode = std::max(decode, n.speeds[i].decode_bps);
       if (n.info.role == control::Role::prefill) ratio = std::max(ratio, n.speeds[i].ratio);
@@ -89,8 +87,8 @@ json profiles_json(const Serving& s) {
            {"ratio", ratio},
            {"encode_bps", encode},
            {"decode_bps", decode},
-           {"allowed", p.kl <= s.slos().book().defaults().quality_kl}};
-    if (const auto* q = s.quality().find(p.name)) {
+           {"allowed", p.kl <= defaults.quality_kl}};
+    if (const auto* q = v.quality().find(p.name)) {
       j["probes"] = q->probes;
       j["drift"] = q->left;
       j["probed_kl"] = q->probes > 0 ? json(q->recent.mean()) : json();
@@ -102,22 +100,21 @@ json profiles_json(const Serving& s) {
   return out;
 }
 
-json status_json(const Serving& s) {
-  const Health h = s.health();
-  return {{"ready", h.ready},
-          {"reason", h.reason},
-          {"model", s.model().id},
+json status_json(const ServiceStatus& s, const Slo& defaults) {
+  return {{"ready", s.ready},
+          {"reason", s.reason},
+          {"model", s.model},
           {"version", SLUICE_VERSION},
-          {"control_address", s.control_address()},
-          {"waiting", s.waiting()},
-          {"active", s.active()},
-          {"nodes", h.detail},
-          {"slo", slo_json(s.slos().book().defaults())}};
+          {"control_address", s.control_address},
+          {"waiting", s.waiting},
+          {"active", s.active},
+          {"nodes", s.nodes},
+          {"slo", slo_json(defaults)}};
 }
 
-json slo_document(const Serving& s) {
-  json out = slo_json(s.slos().book().defaults());
-  out["classes"] = s.slos().book().to_json();
+json slo_document(const SloBook& book) {
+  json out = slo_json(book.defaults());
+  out["classes"] = book.to_json();
   return out;
 }
 
@@ -130,52 +127,56 @@ Result<std::string> take_class(json& body) {
   return name;
 }
 
-void put_slo(Serving& s, const HttpRequest& q, Responder& r) {
+void put_slo(SloView& v, const HttpRequest& q, Responder& r) {
   json body = json::parse(q.body, nullptr, false);
   if (body.is_discarded()) return r.respond(error_response(ApiError::invalid("the body is not valid JSON")));
   auto name = take_class(body);
   if (!name) return r.respond(error_response(ApiError::from(name.error())));
-  if (auto slo = s.slos().change(*name, body, q.peer); !slo) return r.respond(error_response(ApiError::from(slo.error())));
-  r.respond(json_response(slo_document(s)));
-}
-
-void delete_slo(Serving& s, const HttpRequest& q, Responder& r) {
-  if (auto done = s.slos().remove(std::string(q.rest), q.peer); !done)
+  if (auto done = v.change_slo(*name, body, q.peer); !done)
     return r.respond(error_response(ApiError::from(done.error())));
-  r.respond(json_response(slo_document(s)));
+  r.respond(json_response(slo_document(v.slos())));
 }
 
-void explain_slo(Serving& s, const HttpRequest& q, Responder& r) {
-  auto said = s.slos().explain(std::string(q.rest));
+void delete_slo(SloView& v, const HttpRequest& q, Responder& r) {
+  if (auto done = v.remove_slo(std::string(q.rest), q.peer); !done)
+    return r.respond(error_response(ApiError::from(done.error())));
+  r.respond(json_response(slo_document(v.slos())));
+}
+
+void explain_slo(SloView& v, const HttpRequest& q, Responder& r) {
+  auto said = v.explain_slo(std::string(q.rest));
   if (!said) return r.respond(error_response(ApiError::from(said.error())));
   r.respond(json_response(*said));
 }
 
 }  // namespace
 
-void add_admin_routes(HttpRoutes& routes, Serving& serving) {
+void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   using ResponderPtr = std::shared_ptr<Responder>;
   auto get = [&](const char* path, auto make) {
-    routes.add("GET", path, [&serving, make](const HttpRequest& q, const ResponderPtr& r) {
-      r->respond(json_response(make(serving, q)));
+    routes.add("GET", path, [views, make](const HttpRequest& q, const ResponderPtr& r) {
+      r->respond(json_response(make(views, q)));
     });
   };
-  get("/sluice/v1/status", [](const Serving& s, const HttpRequest&) { return status_json(s); });
-  get("/sluice/v1/nodes", [](const Serving& s, const HttpRequest&) { return json{{"nodes", nodes_json(s)}}; });
-  get("/sluice/v1/profiles", [](const Serving& s, const HttpRequest&) { return json{{"profiles", profiles_json(s)}}; });
-  get("/sluice/v1/slo", [](const Serving& s, const HttpRequest&) { return slo_document(s); });
-  get("/sluice/v1/decisions", [](const Serving& s, const HttpRequest& q) {
-    return json{
-        {"decisions", s.decisions().since(query_number(q.query, "after", 0), query_number(q.query, "limit", 100))}};
+  get("/sluice/v1/status",
+      [](const AdminViews& v, const HttpRequest&) { return status_json(v.status.status(), v.slos.slos().defaults()); });
+  get("/sluice/v1/nodes", [](const AdminViews& v, const HttpRequest&) { return json{{"nodes", nodes_json(v.nodes)}}; });
+  get("/sluice/v1/profiles", [](const AdminViews& v, const HttpRequest&) {
+    return json{{"profiles", profiles_json(v.nodes, v.slos.slos().defaults())}};
+  });
+  get("/sluice/v1/slo", [](const AdminViews& v, const HttpRequest&) { return slo_document(v.slos.slos()); });
+  get("/sluice/v1/decisions", [](const AdminViews& v, const HttpRequest& q) {
+    const std::uint64_t after = query_number(q.query, "after", 0);
+    return json{{"decisions", v.decisions.decisions(after, query_number(q.query, "limit", 100))}};
   });
   routes.add("PUT", "/sluice/v1/slo",
-             [&serving](const HttpRequest& q, const ResponderPtr& r) { put_slo(serving, q, *r); });
+             [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, *r); });
   routes.add_prefix("DELETE", "/sluice/v1/slo/",
-                    [&serving](const HttpRequest& q, const ResponderPtr& r) { delete_slo(serving, q, *r); });
+                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { delete_slo(slos, q, *r); });
   routes.add_prefix("GET", "/sluice/v1/slo/explain/",
-                    [&serving](const HttpRequest& q, const ResponderPtr& r) { explain_slo(serving, q, *r); });
-  routes.add_prefix("POST", "/sluice/v1/drain/", [&serving](const HttpRequest& q, const ResponderPtr& r) {
-    if (auto drained = serving.drain_node(NodeId(q.rest)); !drained)
+                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { explain_slo(slos, q, *r); });
+  routes.add_prefix("POST", "/sluice/v1/drain/", [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) {
+    if (auto drained = nodes.drain(NodeId(q.rest)); !drained)
       return r->respond(error_response(ApiError::from(drained.error())));
     r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
   });

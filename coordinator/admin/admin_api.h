@@ -1,8 +1,8 @@
 #pragma once
 // The operator's HTTP surface below /sluice/v1: status, nodes, profiles, decisions, SLOs, drain. JSON in and out, for
 // sluicectl and scripts. Behind the same API keys as the rest. Threading: the coordinator's io_context thread.
+#include "coordinator/admin/admin_views.h"
 #include "coordinator/http/routes.h"
-#include "coordinator/serving/serving.h"
 
 namespace sluice::coordinator {
 
@@ -10,6 +10,6 @@ namespace sluice::coordinator {
 /// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority"}, any subset
 /// GET  /sluice/v1/slo/explain/CLASS, DELETE /sluice/v1/slo/CLASS
 /// POST /sluice/v1/drain/NODE
-void add_admin_routes(HttpRoutes& routes, Serving& serving);
+void add_admin_routes(HttpRoutes& routes, const AdminViews& views);
 
 }  // namespace sluice::coordinator

@@ -1,0 +1,67 @@
+#pragma once
+// What the operator's surface needs of the service, and no more. Owned here; the process that has both implements them.
+// Threading: the coordinator's io_context thread.
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "coordinator/cluster/cluster_view.h"
+#include "coordinator/policy/quality_watch.h"
+#include "coordinator/policy/slo_book.h"
+
+namespace sluice::coordinator {
+
+/// The service at a glance.
+struct ServiceStatus {
+  bool ready = false;
+  std::string reason;  // why not
+  std::string model;
+  std::string control_address;
+  std::size_t waiting = 0, active = 0;
+  nlohmann::json nodes;  // counts
+};
+
+class StatusView {
+ public:
+  virtual ~StatusView() = default;
+  [[nodiscard]] virtual ServiceStatus status() const = 0;
+};
+
+class NodesView {
+ public:
+  virtual ~NodesView() = default;
+  [[nodiscard]] virtual const ClusterView& cluster() const = 0;
+  [[nodiscard]] virtual const QualityWatch& quality() const = 0;
+  /// Stops placing on a node and tells it to finish what it has. not_found: no such node.
+  [[nodiscard]] virtual Result<> drain(const NodeId& node) = 0;
+};
+
+class SloView {
+ public:
+  virtual ~SloView() = default;
+  [[nodiscard]] virtual const SloBook& slos() const = 0;
+  /// Changes or makes a class. `who` is for the record.
+  [[nodiscard]] virtual Result<> change_slo(const std::string& name, const nlohmann::json& settings,
+                                            const std::string& who) = 0;
+  [[nodiscard]] virtual Result<> remove_slo(const std::string& name, const std::string& who) = 0;
+  [[nodiscard]] virtual Result<nlohmann::json> explain_slo(const std::string& name) = 0;
+};
+
+class DecisionsView {
+ public:
+  virtual ~DecisionsView() = default;
+  /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
+  [[nodiscard]] virtual nlohmann::json decisions(std::uint64_t after, std::size_t limit) const = 0;
+};
+
+/// Borrowed for as long as the routes are served.
+struct AdminViews {
+  const StatusView& status;
+  NodesView& nodes;
+  SloView& slos;
+  const DecisionsView& decisions;
+};
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,37 @@
+#pragma once
+// The serving room as the operator's surface sees it: admin's views over Serving. Borrows it; holds nothing.
+// Threading: the coordinator's io_context thread.
+#include "coordinator/admin/admin_views.h"
+#include "coordinator/serving/serving.h"
+
+namespace sluice::coordinator {
+
+class OperatorViews final : public StatusView, public NodesView, public SloView, public DecisionsView {
+ public:
+  explicit OperatorViews(Serving& serving) : serving_(serving) {}
+  [[nodiscard]] AdminViews views() { return {*this, *this, *this, *this}; }
+
+  [[nodiscard]] ServiceStatus status() const override;
+  [[nodiscard]] const ClusterView& cluster() const override { return serving_.view(); }
+  [[nodiscard]] const QualityWatch& quality() const override { return serving_.quality(); }
+  [[nodiscard]] Result<> drain(const NodeId& node) override { return serving_.drain_node(node); }
+  [[nodiscard]] const SloBook& slos() const override { return serving_.slos().book(); }
+  [[nodiscard]] Result<> change_slo(const std::string& name, const nlohmann::json& settings,
+                                    const std::string& who) override {
+    return serving_.slos().change(name, settings, who);
+  }
+  [[nodiscard]] Result<> remove_slo(const std::string& name, const std::string& who) override {
+    return serving_.slos().remove(name, who);
+  }
+  [[nodiscard]] Result<nlohmann::json> explain_slo(const std::string& name) override {
+    return serving_.slos().explain(name);
+  }
+  [[nodiscard]] nlohmann::json decisions(std::uint64_t after, std::size_t limit) const override {
+    return serving_.decisions().since(after, limit);
+  }
+
+ private:
+  Serving& serving_;
+};
+
+}  // namespace sluice::coordinator

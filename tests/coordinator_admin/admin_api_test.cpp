@@ -1,0 +1,157 @@
+// The operator's routes over a service that says what a test wants.
+#include "coordinator/admin/admin_api.h"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::coordinator;
+using nlohmann::json;
+namespace ctl = sluice::control;
+
+namespace {
+
+struct FakeService final : StatusView, NodesView, SloView, DecisionsView {
+  ServiceStatus now{.ready = true, .model = "fake", .control_address = "127.0.0.1:7", .waiting = 2, .active = 5};
+  ClusterView view{std::chrono::minutes(1)};
+  QualityWatch watch{{}};
+  SloBook book{Slo{.quality_kl = 0.01}};
+  std::vector<std::string> asked;  // what was changed, by whom
+
+  [[nodiscard]] ServiceStatus status() const override { return now; }
+  [[nodiscard]] const ClusterView& cluster() const override { return view; }
+  [[nodiscard]] const QualityWatch& quality() const override { return watch; }
+  [[nodiscard]] Result<> drain(const NodeId& node) override {
+    if (!view.set_draining(node, true)) return fail(Errc::not_found, "node '{}' is not registered", node);
+    return {};
+  }
+  [[nodiscard]] const SloBook& slos() const override { return book; }
+  [[nodiscard]] Result<> change_slo(const std::string& name, const json& settings, const std::string& who) override {
+    asked.push_back(name + " by " + who);
+    SLUICE_TRY(book.change(name, settings));
+    return {};
+  }
+  [[nodiscard]] Result<> remove_slo(const std::string& name, const std::string& who) override {
+    asked.push_back("no " + name + " by " + who);
+    return book.remove(name);
+  }
+  [[nodiscard]] Result<json> explain_slo(const std::string& name) override {
+    SLUICE_TRY(book.find(name));
+    return json{{"class", name}};
+  }
+  [[nodiscard]] json decisions(std::uint64_t after, std::size_t limit) const override {
+    return json::array({{{"after", after}, {"limit", limit}}});
+  }
+
+  void join(ctl::Role role, const std::string& name) {
+    ctl::RegisterRequest r;
+    r.role = role;
+    r.node = NodeId(name);
+    r.incarnation = Incarnation(1);
+    r.data_address = role == ctl::Role::decode ? "127.0.0.1:9" : "";
+    r.block_size = 16;
+    r.total_blocks = 100;
+    r.max_seqs = 8;
+    r.profiles = {{"raw", 0.0, 1.0, 1e9, 2e9}, {"q4", 0.02, 4.0, 3e9, 1e9}};
+    REQUIRE(view.add(std::move(r), TimePoint{}));
+  }
+};
+
+struct Answer final : Responder {
+  HttpResponse got;
+  void respond(HttpResponse r) override { got = std::move(r); }
+  [[nodiscard]] std::shared_ptr<StreamWriter> begin_stream(int, HttpHeaders) override { return nullptr; }
+  void on_disconnect(std::function<void(Disconnect)>) override {}
+  [[nodiscard]] bool closed() const override { return false; }
+};
+
+struct Surface {
+  FakeService service;
+  HttpRoutes routes;
+
+  Surface() { add_admin_routes(routes, {service, service, service, service}); }
+  /// The body of a 200, or {"status": ...} and the error.
+  json ask(const std::string& method, const std::string& path, const std::string& query = "",
+           const std::string& body = "") {
+    const auto match = routes.find(method, path);
+    if (match.handler == nullptr) return {{"status", match.allow.empty() ? 404 : 405}};
+    HttpRequest q{.method = method, .path = path, .query = query, .rest = match.rest, .body = body, .peer = "me"};
+    const auto out = std::make_shared<Answer>();
+    (*match.handler)(std::move(q), out);
+    json j = json::parse(out->got.body);
+    if (out->got.status != 200) j["status"] = out->got.status;
+    return j;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("status is the service's, with the default objectives") {
+  Surface s;
+  s.service.now.nodes = {{"prefill_nodes", 1}};
+  const json j = s.ask("GET", "/sluice/v1/status");
+  CHECK(j["ready"] == true);
+  CHECK(j["model"] == "fake");
+  CHECK(j["waiting"] == 2);
+  CHECK(j["active"] == 5);
+  CHECK(j["nodes"]["prefill_nodes"] == 1);
+  CHECK(j["slo"]["quality_kl"] == 0.01);
+}
+
+TEST_CASE("nodes are told by role, and a drained one as draining") {
+  Surface s;
+  s.service.join(ctl::Role::prefill, "p0");
+  s.service.join(ctl::Role::decode, "d0");
+  json nodes = s.ask("GET", "/sluice/v1/nodes")["nodes"];
+  REQUIRE(nodes.size() == 2);
+  CHECK(nodes[0]["node"] == "d0");
+  CHECK(nodes[0]["total_blocks"] == 100);
+  CHECK(nodes[0].contains("step_ms"));
+  CHECK(nodes[1]["role"] == "prefill");
+  CHECK(nodes[1].contains("prefill_tokens_per_s"));
+  CHECK(nodes[1]["state"] == "ready");
+  CHECK(s.ask("POST", "/sluice/v1/drain/p0")["state"] == "draining");
+  CHECK(s.ask("GET", "/sluice/v1/nodes")["nodes"][1]["state"] == "draining");
+  CHECK(s.ask("POST", "/sluice/v1/drain/p7")["status"] == 404);
+}
+
+TEST_CASE("profiles carry the best speed of any node, and whether the default budget allows them") {
+  Surface s;
+  s.service.join(ctl::Role::prefill, "p0");
+  s.service.watch.bind("model", s.service.view.profiles());
+  (void)s.service.watch.observe("q4", 0.03, false, TimePoint{});
+  const json profiles = s.ask("GET", "/sluice/v1/profiles")["profiles"];
+  REQUIRE(profiles.size() == 2);
+  CHECK(profiles[0]["allowed"] == true);
+  CHECK(profiles[0]["probed_kl"].is_null());
+  CHECK(profiles[1]["name"] == "q4");
+  CHECK(profiles[1]["allowed"] == false);
+  CHECK(profiles[1]["encode_bps"] == 3e9);
+  CHECK(profiles[1]["ratio"] == 4.0);
+  CHECK(profiles[1]["probes"] == 1);
+  CHECK(profiles[1]["probed_kl"] == 0.03);
+}
+
+TEST_CASE("SLO classes are read, changed, explained and removed, with who did it") {
+  Surface s;
+  json j = s.ask("PUT", "/sluice/v1/slo", "", R"({"class": "batch", "ttft_ms": 9000})");
+  CHECK(j["classes"]["batch"]["ttft_ms"] == 9000.0);
+  j = s.ask("PUT", "/sluice/v1/slo", "", R"({"tpot_ms": 50})");
+  CHECK(j["tpot_ms"] == 50.0);
+  CHECK(s.ask("GET", "/sluice/v1/slo/explain/batch")["class"] == "batch");
+  CHECK(s.ask("GET", "/sluice/v1/slo/explain/none")["status"] == 404);
+  CHECK(s.ask("PUT", "/sluice/v1/slo", "", "{")["status"] == 400);
+  CHECK(s.ask("PUT", "/sluice/v1/slo", "", R"({"class": 7})")["status"] == 400);
+  CHECK(s.ask("PUT", "/sluice/v1/slo", "", R"({"speed": 7})")["status"] == 400);
+  CHECK_FALSE(s.ask("DELETE", "/sluice/v1/slo/batch")["classes"].contains("batch"));
+  CHECK(s.ask("DELETE", "/sluice/v1/slo/default")["status"] == 400);
+  CHECK(s.service.asked == std::vector<std::string>{"batch by me", "default by me", "default by me", "no batch by me",
+                                                    "no default by me"});
+}
+
+TEST_CASE("decisions take where to begin and how many from the query, and nonsense is not a number") {
+  Surface s;
+  auto first = [&](const std::string& query) { return s.ask("GET", "/sluice/v1/decisions", query)["decisions"][0]; };
+  CHECK(first("") == json{{"after", 0}, {"limit", 100}});
+  CHECK(first("after=7&limit=3") == json{{"after", 7}, {"limit", 3}});
+  CHECK(first("limit=-3&after=x") == json{{"after", 0}, {"limit", 100}});
+}
