@@ -1,0 +1,43 @@
+#pragma once
+// The coordinator of a simulated cluster: the daemons' intake in front of it, the policy that decides, and the account
+// of what it assigned. Owns the intake; the others are borrowed. A request's id is its row in the load.
+#include "coordinator/policy/intake.h"
+#include "coordinator/sim/decode_side.h"
+#include "coordinator/sim/sim_scene.h"
+
+namespace sluice::sim {
+
+class SimDoor final : coordinator::IntakeHost {
+ public:
+  SimDoor(Scene& scene, Policy& policy, DecodeSide& decodes);
+
+  void arrive(std::uint32_t row);
+  /// Room may have come.
+  void pump() { intake_.pump(at(scene_.now)); }
+  [[nodiscard]] std::size_t waiting() const noexcept { return intake_.waiting(); }
+  /// Its KV has arrived, and its prefill node has reported.
+  void prefill_done(std::uint32_t id);
+  /// Its output is whole.
+  void ended(std::uint32_t id);
+  /// Prompts longer than this are refused.
+  void longest_prompt(std::uint32_t tokens) { longest_prompt_ = tokens; }
+
+ private:
+  coordinator::RequestFeatures features(RequestId id, TimePoint now) override;
+  const coordinator::ClusterSnapshot& cluster() override { return scene_.view; }
+  const coordinator::ClusterSnapshot& cluster_for(RequestId) override { return scene_.view; }
+  coordinator::OccupantsOf occupants(TimePoint) override { return decodes_.occupants(); }
+  coordinator::Placed decide(RequestId id, const coordinator::ClusterSnapshot& c, coordinator::RequestFeatures& r,
+                             double deadline_s, TimePoint now) override;
+  void go(RequestId request, const coordinator::ClusterSnapshot& c, const coordinator::Decision& d) override;
+  void refuse(RequestId request, coordinator::Refused why, const coordinator::Refusal& r) override;
+  [[nodiscard]] std::uint32_t blocks(const SimRequest& q) const;
+
+  Scene& scene_;
+  Policy& policy_;
+  DecodeSide& decodes_;
+  coordinator::Intake intake_;
+  std::uint32_t longest_prompt_ = UINT32_MAX - 1;
+};
+
+}  // namespace sluice::sim
