@@ -1,0 +1,39 @@
+#include "coordinator/serving/health.h"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::coordinator;
+
+namespace {
+
+void join(ClusterView& view, control::Role role, const char* name) {
+  control::RegisterRequest r;
+  r.role = role;
+  r.node = NodeId(name);
+  r.incarnation = Incarnation(1);
+  r.data_address = "127.0.0.1:9";
+  r.block_size = 16;
+  r.total_blocks = 100;
+  r.max_seqs = 8;
+  r.profiles = {{"raw", 0.0, 1.0, 1e9, 1e9}};
+  REQUIRE(view.add(std::move(r), TimePoint{}));
+}
+
+}  // namespace
+
+TEST_CASE("the service is ready with a node of each role that takes work, and says what it lacks") {
+  ClusterView view{std::chrono::minutes(1)};
+  CHECK(health_of(view, {}).reason == "no prefill node is ready");
+  join(view, control::Role::prefill, "p0");
+  CHECK(health_of(view, {}).reason == "no decode node is ready");
+  join(view, control::Role::decode, "d0");
+  const Health h = health_of(view, {.waiting = 3, .active = 7});
+  CHECK(h.ready);
+  CHECK(h.reason.empty());
+  CHECK(h.detail == nlohmann::json{{"prefill_nodes", 1}, {"decode_nodes", 1}, {"waiting", 3}, {"active", 7}});
+  CHECK(health_of(view, {.draining = true}).reason == "draining");
+  CHECK_FALSE(health_of(view, {.draining = true}).ready);
+  REQUIRE(view.set_draining(NodeId("p0"), true));
+  CHECK(health_of(view, {}).reason == "no prefill node is ready");
+}
