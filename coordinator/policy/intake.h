@@ -59,7 +59,8 @@ class IntakeHost {
   virtual void refuse(RequestId id, Refused why, const Refusal& r) = 0;
 };
 
-/// What becomes of a newcomer while others wait before it.
+/// What becomes of a newcomer while others wait before it. The daemon's newcomers try at once, so that a small one may
+/// find the room that a large one waits for; a simulated cluster's stand in line.
 enum class Newcomers { try_at_once, join_the_queue };
 
 struct IntakeOptions {

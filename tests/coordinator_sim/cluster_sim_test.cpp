@@ -228,6 +228,7 @@ TEST_CASE("who is more urgent starts sooner when a cluster is full, and without 
     auto s = make_scenario(json::object(), {{"decode_nodes", 1}, {"spread", 0}, {"link_gbps", 100}}, 1);
     REQUIRE(s);
     s->cluster.decodes[0].kv_bytes = 8000 * s->cluster.model.kv_bytes_per_token;
+    s->cluster.max_wait_s = 1e6;
     s->cluster.admission = false;
     Load load;
     for (int i = 0; i < 200; ++i) {
