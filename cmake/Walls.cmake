@@ -35,12 +35,16 @@ set(SLUICE_WALLS
   "coordinator/ctl: common common/http coordinator/sim"
   "coordinator: common coordinator/*"
 
-  "node: common common/control common/http common/transfer engine/* kvtransfer/*"
-  "prefill_node: common common/control common/transfer engine/* kvtransfer/* node"
-  "decode_node: common common/control common/transfer engine/* kvtransfer/* node"
+  "node/kv: common common/transfer engine engine/policy kvtransfer"
+  "node/export: common common/transfer engine engine/policy kvtransfer/* node/kv"
+  "node/ingest: common common/control common/transfer engine engine/policy kvtransfer/* node/kv"
+  "node/quality: common kvtransfer/wire"
+  "node: common common/control common/http common/transfer engine/* kvtransfer/* node/kv"
+  "prefill_node: common common/control common/transfer engine/* kvtransfer/* node/*"
+  "decode_node: common common/control common/transfer engine/* kvtransfer/* node/*"
 
-  "tools: common/* text/* engine/* kvtransfer/* coordinator/* node prefill_node decode_node"
-  "tests: common/* text/* engine/* kvtransfer/* coordinator/* node prefill_node decode_node tools"
+  "tools: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node"
+  "tests: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node tools"
 )
 
 # The row of a folder: its own, or that of the nearest folder above that has one. out_place is "" outside the house.

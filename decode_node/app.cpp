@@ -2,11 +2,12 @@
 
 #include "common/log.h"
 #include "decode_node/decode_loop.h"
-#include "decode_node/kv_ingest.h"
 #include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
 #include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/codec/library.h"
+#include "node/ingest/kv_ingest.h"
+#include "node/kv/pool_layout.h"
 #include "node/node_app.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
@@ -28,7 +29,7 @@ class App {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void reserve(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
-  void on_committed(const IngestResult& r);
+  void on_committed(const node::IngestResult& r);
   void set_gauges(Metrics& metrics);
 
   AppOptions o_;
@@ -40,7 +41,7 @@ class App {
   TokenOut out_;
   QualityProbe probe_;
   DecodeLoop loop_;
-  KvIngest ingest_;
+  node::KvIngest ingest_;
   kv::KvReceiver receiver_;
   std::unique_ptr<kv::Transport> transport_;
   std::string data_address_;
@@ -49,16 +50,12 @@ class App {
 /// Staging memory that a burst left is returned after 5 to 10 s.
 constexpr unsigned kTicksPerRelease = 25;
 
-kv::KvLayout layout_of(const engine::KvPoolShape& s) {
-  return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
-}
-
 App::App(const AppOptions& o)
     : o_(o),
       node_(o.node, ctl::Role::decode),
       m_(or_throw(node::load_node_model(o.node))),
       codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
-      layout_(layout_of(m_.pool->shape())),
+      layout_(node::layout_of(m_.pool->shape())),
       speeds_(kv::calibrate(*codecs_, layout_)),
       out_(node_.metrics(), [this](const char* type, json body) { node_.notify(type, std::move(body)); }),
       probe_(node_.clock(), node_.metrics(),
@@ -66,7 +63,7 @@ App::App(const AppOptions& o)
       loop_(*m_.model, *m_.pool, m_.limits, o.max_seqs, m_.step_s, out_),
       ingest_({node_.name(), node_.incarnation(), m_.hash_prefix, layout_}, *codecs_, *m_.pool, node_.clock(),
               o.ingest_workers, node_.metrics(),
-              {.on_committed = [this](const IngestResult& r) { on_committed(r); },
+              {.on_committed = [this](const node::IngestResult& r) { on_committed(r); },
                .on_failed =
                    [this](RequestId id, const Error& why) {
                      probe_.drop(id);
@@ -151,7 +148,7 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   reply(to_json(ctl::CancelReply{freed.has_value(), freed.value_or(0)}));
 }
 
-void App::on_committed(const IngestResult& r) {
+void App::on_committed(const node::IngestResult& r) {
   if (r.change) probe_.drop(r.request);  // what it measured would be said of the request's own profile
   // Before the first token: with that, only the same KV continues the answer, and this says which that is.
   node_.notify(ctl::type::kKvReady, to_json(ctl::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/log.h"
-#include "kvtransfer/wire/reference.h"
+#include "node/quality/divergence.h"
 
 namespace sluice::decode {
 
@@ -71,7 +71,7 @@ Result<> QualityProbe::take_note(std::span<const std::byte> note, std::optional<
 }
 
 void QualityProbe::finish(const Open& o) {
-  const auto d = divergence(*o.reference, o.own);
+  const auto d = node::divergence(*o.reference, o.own);
   count(d ? "ok" : name(d.error().code));
   if (!d) return log::warn("quality probe failed", {{"leg", o.ticket.request}, {"why", d.error().message}});
   on_result_({o.ticket.request, o.ticket.profile, d->kl, d->top1});

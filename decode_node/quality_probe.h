@@ -5,9 +5,10 @@
 // A probe's life: expect (with the ticket) -> own logits, after the first step -> reference, a sealed note of the
 // prefill node -> result; the two in either order. It ends without a result when the request is dropped, when the
 // ticket runs out, or when the reference is not there kPatience after the own logits. The result is KL(reference ||
-// own) of the next-token distribution over the reference's head and one bucket for the rest (common/divergence.h): a
-// lower bound of the whole KL. It is taken of the model's own logits, before penalties and temperature. Memory: at most
-// kMostOpen probes, each with one copy of the logits. Threading: any thread; one mutex.
+// own) of the next-token distribution over the reference's head and one bucket for the rest
+// (node/quality/divergence.h): a lower bound of the whole KL. It is taken of the model's own logits, before penalties
+// and temperature. Memory: at most kMostOpen probes, each with one copy of the logits. Threading: any thread; one
+// mutex.
 #include <functional>
 #include <map>
 #include <mutex>
@@ -17,8 +18,8 @@
 
 #include "common/clock.h"
 #include "common/control/messages.h"
-#include "common/divergence.h"
 #include "common/metrics.h"
+#include "kvtransfer/wire/reference.h"
 #include "kvtransfer/wire/ticket.h"
 
 namespace sluice::decode {
@@ -48,7 +49,7 @@ class QualityProbe {
     kv::Ticket ticket;
     TimePoint deadline{};
     std::vector<float> own;  // [vocab]; empty until the first step
-    std::optional<HeadDistribution> reference;
+    std::optional<kv::HeadDistribution> reference;
   };
   using OpenMap = std::map<RequestId, Open>;
   [[nodiscard]] Result<> take_note(std::span<const std::byte> note, std::optional<Open>& complete);

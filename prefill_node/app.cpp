@@ -7,9 +7,12 @@
 #include "kvtransfer/codec/library.h"
 #include "kvtransfer/flow/kv_sender.h"
 #include "kvtransfer/wire/reference.h"
+#include "node/export/kv_export.h"
+#include "node/kv/pool_layout.h"
 #include "node/node_app.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
+#include "node/quality/divergence.h"
 #include "prefill_node/prefill_loop.h"
 
 namespace sluice::prefill {
@@ -18,15 +21,11 @@ namespace {
 namespace ctl = control;
 using nlohmann::json;
 
-kv::KvLayout layout_of(const engine::KvPoolShape& s) {
-  return {s.layers, s.kv_heads, s.head_dim, s.dtype == engine::DType::f32 ? kv::KvDType::f32 : kv::KvDType::bf16};
-}
-
 /// Payload memory that a burst left is returned after 5 to 10 s.
 constexpr unsigned kTicksPerRelease = 25;
 
 /// KvSender as the export wants it.
-class SenderOut final : public FrameOut {
+class SenderOut final : public node::FrameOut {
  public:
   explicit SenderOut(kv::KvSender& sender) : sender_(sender) {}
   void send(const std::string& address, RequestId tag, std::span<const std::byte> header, kv::Buffer payload,
@@ -34,7 +33,7 @@ class SenderOut final : public FrameOut {
     sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
   }
   void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
-  [[nodiscard]] LinkNow link(const std::string& address) const override {
+  [[nodiscard]] node::LinkNow link(const std::string& address) const override {
     const kv::LinkStats s = sender_.stats(address);
     return {s.now_bytes_per_s, static_cast<double>(s.bytes_in_flight + s.queue_bytes)};
   }
@@ -64,7 +63,7 @@ class App final : public PrefillSink {
     ctl::PrefillRequest call;
     kv::Ticket ticket;
     const kv::Profile* profile = nullptr;
-    ProfilePlan plan;
+    node::ProfilePlan plan;
     TimePoint received{};
     kv::LinkStats link;  // to its decode node, as it was admitted
     PromptTimes times;
@@ -79,11 +78,11 @@ class App final : public PrefillSink {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   [[nodiscard]] Result<Request> check(const json& body) const;
-  [[nodiscard]] Result<ProfilePlan> plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
-                                            const kv::Profile& chosen) const;
+  [[nodiscard]] Result<node::ProfilePlan> plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
+                                                  const kv::Profile& chosen) const;
   void cancel(const json& body, const ctl::Connection::Reply& reply);
   void probe_path(const json& body, const ctl::Connection::Reply& reply);
-  void on_export_end(const ExportEnd& e);
+  void on_export_end(const node::ExportEnd& e);
   void forget_probe(RequestId id);
   void on_note(std::span<const std::byte> note);
   void on_coordinator_lost();
@@ -102,7 +101,7 @@ class App final : public PrefillSink {
   std::map<RequestId, Probed> probed_;
   kv::KvSender sender_;
   SenderOut out_;
-  KvExport export_;
+  node::KvExport export_;
   PrefillLoop loop_;
   std::unique_ptr<kv::Transport> transport_;
 };
@@ -111,7 +110,7 @@ App::App(const AppOptions& o)
     : node_(o.node, ctl::Role::prefill),
       m_(or_throw(node::load_node_model(o.node))),
       codecs_(or_throw(kv::load_library(o.node.model_dir, o.node.kv_profiles, m_.identity.hash))),
-      layout_(layout_of(m_.pool->shape())),
+      layout_(node::layout_of(m_.pool->shape())),
       frame_kib_(static_cast<std::uint32_t>(o.exporting.target_frame_bytes >> 10U)),
       speeds_(kv::calibrate(*codecs_, layout_)),
       sender_(hello(), {}, node_.clock(),
@@ -123,7 +122,7 @@ App::App(const AppOptions& o)
                    }}),
       out_(sender_),
       export_(layout_, *m_.pool, node_.clock(), o.exporting, node_.metrics(), out_,
-              {.on_end = [this](const ExportEnd& e) { node_.post([this, e] { on_export_end(e); }); },
+              {.on_end = [this](const node::ExportEnd& e) { node_.post([this, e] { on_export_end(e); }); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}),
       loop_(*m_.model, *m_.pool, m_.limits, o.max_waiting, m_.prefill_tokens_per_s, *this),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))) {
@@ -193,13 +192,13 @@ Result<App::Request> App::check(const json& body) const {
 }
 
 /// What the request's frames may change to: of the profiles named, those that the ticket lists.
-Result<ProfilePlan> App::plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
-                                 const kv::Profile& chosen) const {
+Result<node::ProfilePlan> App::plan_of(const ctl::PrefillRequest& call, const kv::Ticket& t,
+                                       const kv::Profile& chosen) const {
   auto listed = [&](const std::string& name) -> const kv::Profile* {
     const kv::Profile* p = codecs_->profile(name);
     return p != nullptr && p->codec != chosen.codec && t.allows(p->codec->id()) ? p : nullptr;
   };
-  ProfilePlan plan;
+  node::ProfilePlan plan;
   if (call.change) {
     const kv::Profile* to = listed(call.change->to);
     if (to == nullptr)
@@ -246,7 +245,7 @@ bool App::on_admitted(RequestId id, const std::vector<engine::BlockHandle>& bloc
   if (it == requests_.end()) return false;
   Request& r = it->second;
   r.link = sender_.stats(r.call.data_address);
-  ExportStart s{id, r.call.data_address, r.ticket, r.profile, blocks, r.plan};
+  node::ExportStart s{id, r.call.data_address, r.ticket, r.profile, blocks, r.plan};
   s.plan.compute_bps = tokens_per_s * layout_.token_bytes();
   export_.begin(std::move(s));
   return true;
@@ -262,7 +261,7 @@ void App::on_computed(RequestId id, const PromptTimes& times) {
 }
 
 /// On the control thread: between here and the loop's cancel no call of the coordinator can start the request anew.
-void App::on_export_end(const ExportEnd& e) {
+void App::on_export_end(const node::ExportEnd& e) {
   ctl::PrefillDone d;
   d.request = e.request;
   {
@@ -322,7 +321,7 @@ void App::on_probed(RequestId id, Result<std::span<const float>> logits) {
   }
   auto send = [&]() -> Result<> {
     if (!logits) return std::unexpected(logits.error());
-    SLUICE_ASSIGN(const auto head, head_of(*logits, kv::kMaxReferenceTokens));
+    SLUICE_ASSIGN(const auto head, node::head_of(*logits, kv::kMaxReferenceTokens));
     SLUICE_ASSIGN(const auto note, kv::write_reference(to.ticket, head));
     return sender_.send_note(to.address, note);
   };

@@ -3,15 +3,15 @@
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include <string>
 
+#include "node/export/kv_export.h"
 #include "node/node_options.h"
-#include "prefill_node/kv_export.h"
 
 namespace sluice::prefill {
 
 struct AppOptions {
   node::NodeOptions node;
   std::size_t max_waiting = 1024;
-  ExportOptions exporting;
+  node::ExportOptions exporting;
 };
 
 /// Returns the process's exit code; throws std::runtime_error when it cannot start.

@@ -7,11 +7,23 @@
 #include <span>
 #include <vector>
 
-#include "common/divergence.h"
+#include "common/ids.h"
 #include "common/result.h"
 #include "kvtransfer/wire/ticket.h"
 
 namespace sluice::kv {
+
+/// The head of a next-token distribution.
+struct HeadDistribution {
+  struct Entry {
+    TokenId id = 0;
+    float logprob = 0;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  std::vector<Entry> top;  // by id, each once
+  float tail = 0;          // probability of all tokens that are not in top
+  friend bool operator==(const HeadDistribution&, const HeadDistribution&) = default;
+};
 
 /// Most tokens of a reference: with more the note would not fit a message header.
 inline constexpr std::size_t kMaxReferenceTokens = 56;

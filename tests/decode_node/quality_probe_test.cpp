@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "kvtransfer/wire/reference.h"
+#include "node/quality/divergence.h"
 #include "tests/support/manual_clock.h"
 
 using namespace sluice;
@@ -25,7 +26,7 @@ struct Rig {
     return t;
   }
   static std::vector<std::byte> reference(const kv::Ticket& t, const std::vector<float>& logits) {
-    return *kv::write_reference(t, *head_of(logits, kv::kMaxReferenceTokens));
+    return *kv::write_reference(t, *node::head_of(logits, kv::kMaxReferenceTokens));
   }
   double outcome(const std::string& o) {
     return metrics.counter("sluice_quality_probes_total", "Quality probes of this node by outcome.", {{"outcome", o}})
@@ -49,7 +50,7 @@ TEST_CASE("own logits and reference give one result, whichever comes first") {
   REQUIRE(r.results.size() == 1);
   CHECK(r.results[0].request == RequestId(7));
   CHECK(r.results[0].profile == "h4");
-  CHECK(r.results[0].kl == Approx(divergence(*head_of(kExact, 4), kReceived)->kl));
+  CHECK(r.results[0].kl == Approx(node::divergence(*node::head_of(kExact, 4), kReceived)->kl));
   CHECK(r.results[0].kl > 0.5);
   CHECK_FALSE(r.results[0].top1);
   CHECK(r.probe.open() == 0);

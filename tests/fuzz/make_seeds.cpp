@@ -4,8 +4,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "common/divergence.h"
 #include "kvtransfer/wire/reference.h"
+#include "node/quality/divergence.h"
 #include "tests/kvtransfer_codec/segments.h"
 #include "tests/kvtransfer_wire/transfer.h"
 
@@ -92,7 +92,7 @@ void reference_seeds(const std::filesystem::path& dir) {
   for (const std::size_t tokens : {std::size_t{1}, std::size_t{5}, kMaxReferenceTokens}) {
     std::vector<float> logits(64);
     for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 0.1F * static_cast<float>(i % 7);
-    const auto note = write_reference(t, head_of(logits, tokens).value()).value();
+    const auto note = write_reference(t, node::head_of(logits, tokens).value()).value();
     save(dir / fmt::format("{}_sealed", tokens), {0}, note);
     save(dir / fmt::format("{}_plain", tokens), {1}, note);
   }

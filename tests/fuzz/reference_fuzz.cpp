@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "common/divergence.h"
 #include "kvtransfer/wire/reference.h"
 #include "kvtransfer/wire/seal.h"
+#include "node/quality/divergence.h"
 
 using namespace sluice;
 using namespace sluice::kv;
@@ -41,6 +41,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!head) return 0;
   if (head->top.empty() || head->top.size() > kMaxReferenceTokens) std::abort();
   const std::vector<float> logits(64, 0.5F);
-  if (const auto d = divergence(*head, logits); d && !(d->kl >= 0 && std::isfinite(d->kl))) std::abort();
+  if (const auto d = node::divergence(*head, logits); d && !(d->kl >= 0 && std::isfinite(d->kl))) std::abort();
   return 0;
 }

@@ -1,7 +1,10 @@
 // A quality probe's reference: only the ticket's bearer can have made it, and nothing else is taken for one.
 #include "kvtransfer/wire/reference.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <functional>
 #include <random>
 
 #include "kvtransfer/transport/transport.h"
@@ -20,12 +23,26 @@ Ticket ticket(SealMode seal) {
   return kv::test::make_ticket(*registry, kLayout, {0, 20}, "raw", seal);
 }
 
+/// The likeliest of 2,000 tokens with random logits, by id, and the mass of the others.
 HeadDistribution head(std::size_t tokens) {
   std::mt19937 g(1);
-  std::normal_distribution<float> z(0, 3);
-  std::vector<float> logits(2000);
-  for (float& x : logits) x = z(g);
-  return *head_of(logits, tokens);
+  std::normal_distribution<double> z(0, 3);
+  std::vector<std::pair<double, TokenId>> weights;
+  double sum = 0;
+  for (TokenId id = 0; id < 2000; ++id) {
+    weights.emplace_back(std::exp(z(g)), id);
+    sum += weights.back().first;
+  }
+  std::ranges::sort(weights, std::greater{});
+  HeadDistribution h;
+  double named = 0;
+  for (std::size_t i = 0; i < tokens; ++i) {
+    named += weights[i].first;
+    h.top.push_back({weights[i].second, static_cast<float>(std::log(weights[i].first / sum))});
+  }
+  std::ranges::sort(h.top, {}, &HeadDistribution::Entry::id);
+  h.tail = static_cast<float>((sum - named) / sum);
+  return h;
 }
 
 }  // namespace

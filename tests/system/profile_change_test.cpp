@@ -7,6 +7,7 @@
 
 #include "common/control/messages.h"
 #include "common/control/rpc.h"
+#include "node/kv/profile_change.h"
 #include "tests/support/cluster.h"
 #include "tests/support/temp_dir.h"
 
@@ -224,8 +225,8 @@ TEST_CASE("a transfer whose link falls short changes its profile on the way, and
   CHECK(mixed.sent->changed_to == to);
   REQUIRE_FALSE(change.from.empty());
   CHECK(change.from.front() != ChangeStep{0, 0});
-  CHECK_FALSE(changed(change.from, 0, 0));
-  CHECK(changed(change.from, kPrompt - 256, 3));
+  CHECK_FALSE(node::changed(change.from, 0, 0));
+  CHECK(node::changed(change.from, kPrompt - 256, 3));
   CHECK(mixed.ready->wire_bytes < exact.ready->wire_bytes);
   REQUIRE(mixed.tokens.size() == kOutput);
   if (to == "ll") CHECK(mixed.tokens == exact.tokens);

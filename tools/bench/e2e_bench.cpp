@@ -6,10 +6,11 @@
 #include <mutex>
 #include <thread>
 
-#include "common/bounded_queue.h"
-#include "decode_node/kv_ingest.h"
+#include "node/export/kv_export.h"
+#include "node/ingest/bounded_queue.h"
+#include "node/ingest/kv_ingest.h"
+#include "node/kv/pool_layout.h"
 #include "node/node_model.h"
-#include "prefill_node/kv_export.h"
 #include "prefill_node/prefill_loop.h"
 #include "tools/bench/bench_util.h"
 #include "tools/bench/engine_model.h"
@@ -21,7 +22,7 @@ const kv::ConnId kConn(1);
 const RequestId kRequest(1);
 
 /// A link of a given rate between an export and an ingest.
-class ShapedLink final : public prefill::FrameOut {
+class ShapedLink final : public node::FrameOut {
  public:
   ShapedLink(double bytes_per_s, kv::FrameSink& to)
       : rate_(bytes_per_s), to_(to), queue_(1U << 30U), thread_([this] { carry(); }) {}
@@ -35,7 +36,7 @@ class ShapedLink final : public prefill::FrameOut {
         std::make_unique<Frame>(Frame{{header.begin(), header.end()}, std::move(payload), std::move(done)}), bytes);
   }
   void cancel(const std::string&, RequestId) override {}
-  [[nodiscard]] prefill::LinkNow link(const std::string&) const override { return {rate_}; }
+  [[nodiscard]] node::LinkNow link(const std::string&) const override { return {rate_}; }
 
  private:
   struct Frame {
@@ -55,14 +56,14 @@ class ShapedLink final : public prefill::FrameOut {
   }
   double rate_;
   kv::FrameSink& to_;
-  BoundedQueue<std::unique_ptr<Frame>> queue_;
+  node::BoundedQueue<std::unique_ptr<Frame>> queue_;
   std::thread thread_;
 };
 
 /// Passes the prefill loop's events to the export of one request.
 class Sink final : public prefill::PrefillSink {
  public:
-  prefill::KvExport* out = nullptr;
+  node::KvExport* out = nullptr;
   kv::Ticket ticket;
   const kv::Profile* profile = nullptr;
   bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks, double) override {
@@ -86,8 +87,7 @@ struct Setup {
 
 /// Seconds until the KV of one prompt is committed, or what went wrong.
 Result<double> transfer(const Setup& s, const std::string& profile, double rate, bool overlap) {
-  const auto& shape = s.source.pool->shape();
-  const kv::KvLayout layout{shape.layers, shape.kv_heads, shape.head_dim, kv::KvDType::bf16};
+  const kv::KvLayout layout = node::layout_of(s.source.pool->shape());
   SteadyClock clock;
   Metrics metrics;
   std::mutex mutex;
@@ -98,11 +98,11 @@ Result<double> transfer(const Setup& s, const std::string& profile, double rate,
     outcome = std::move(r);
     changed.notify_all();
   };
-  decode::KvIngest ingest({NodeId("d"), Incarnation(2), 1, layout}, s.codecs, s.target, clock, 1, metrics,
-                          {.on_committed = [&](const decode::IngestResult&) { settle({}); },
-                           .on_failed = [&](RequestId, const Error& e) { settle(std::unexpected(e)); },
-                           .release = [](const std::vector<engine::BlockHandle>&) {}});
-  std::atomic<prefill::KvExport*> exporter{nullptr};
+  node::KvIngest ingest({NodeId("d"), Incarnation(2), 1, layout}, s.codecs, s.target, clock, 1, metrics,
+                        {.on_committed = [&](const node::IngestResult&) { settle({}); },
+                         .on_failed = [&](RequestId, const Error& e) { settle(std::unexpected(e)); },
+                         .release = [](const std::vector<engine::BlockHandle>&) {}});
+  std::atomic<node::KvExport*> exporter{nullptr};
   ingest.set_note_sender([&](kv::ConnId, std::vector<std::byte> note) {
     if (auto n = kv::parse_note(note); n && exporter.load() != nullptr) exporter.load()->on_note(*n);
   });
@@ -120,12 +120,12 @@ Result<double> transfer(const Setup& s, const std::string& profile, double rate,
 
   ShapedLink link(rate, ingest);
   std::optional<prefill::PrefillLoop> loop;
-  prefill::KvExport out(layout, *s.source.pool, clock, {.overlap = overlap}, metrics, link,
-                        {.on_end =
-                             [&](const prefill::ExportEnd& e) {
-                               if (!e.outcome) settle(e.outcome);
-                             },
-                         .release = [&](const std::vector<engine::BlockHandle>& b) { loop->release_blocks(b); }});
+  node::KvExport out(layout, *s.source.pool, clock, {.overlap = overlap}, metrics, link,
+                     {.on_end =
+                          [&](const node::ExportEnd& e) {
+                            if (!e.outcome) settle(e.outcome);
+                          },
+                      .release = [&](const std::vector<engine::BlockHandle>& b) { loop->release_blocks(b); }});
   exporter = &out;
   sink.out = &out;
   loop.emplace(*s.source.model, *s.source.pool, s.source.limits, 4, 0, sink);
@@ -148,12 +148,12 @@ SuiteResult run_e2e_suite(const BenchOptions& options) {
   SLUICE_ASSIGN(
       const auto dir,
       SyntheticModel::create({.hidden = 512, .ffn = 1408, .heads = 8, .kv_heads = 8, .head_dim = 64, .layers = 12}));
-  node::NodeOptions node;
-  node.model_dir = dir.dir().string();
-  node.threads = options.threads;
-  node.kv_memory_mib = 256;
-  node.prefill_chunk = 256;
-  SLUICE_ASSIGN(node::NodeModel source, node::load_node_model(node));
+  node::NodeOptions node_options;
+  node_options.model_dir = dir.dir().string();
+  node_options.threads = options.threads;
+  node_options.kv_memory_mib = 256;
+  node_options.prefill_chunk = 256;
+  SLUICE_ASSIGN(node::NodeModel source, node::load_node_model(node_options));
   SLUICE_ASSIGN(const auto target, engine::KvPool::create(source.pool->shape()));
   const auto codecs = kv::make_registry();
   const Setup s{*codecs, source, *target, options.quick ? 512U : 1536U};

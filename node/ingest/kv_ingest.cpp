@@ -1,11 +1,11 @@
-#include "decode_node/kv_ingest.h"
+#include "node/ingest/kv_ingest.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
 
-namespace sluice::decode {
+namespace sluice::node {
 
 using engine::BlockHandle;
 
@@ -361,4 +361,4 @@ void KvIngest::expire() {
   }
 }
 
-}  // namespace sluice::decode
+}  // namespace sluice::node

@@ -1,8 +1,8 @@
-#include "common/transfer/profile_change.h"
+#include "node/kv/profile_change.h"
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::node {
 
 bool changed(std::span<const ChangeStep> steps, std::uint32_t token, std::uint32_t layer) {
   const auto after = std::ranges::upper_bound(steps, token, {}, &ChangeStep::token);
@@ -33,4 +33,4 @@ Result<std::vector<ChangeStep>> ChangeTracker::steps() const {
   return out;
 }
 
-}  // namespace sluice
+}  // namespace sluice::node

@@ -16,18 +16,18 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/bounded_queue.h"
 #include "common/control/messages.h"
 #include "common/metrics.h"
-#include "common/rate_meter.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
 #include "kvtransfer/flow/kv_receiver.h"
 #include "kvtransfer/wire/frame_io.h"
 #include "kvtransfer/wire/handshake.h"
 #include "kvtransfer/wire/ticket_book.h"
+#include "node/ingest/bounded_queue.h"
+#include "node/kv/rate_meter.h"
 
-namespace sluice::decode {
+namespace sluice::node {
 
 struct IngestResult {
   RequestId request;
@@ -118,4 +118,4 @@ class KvIngest final : public kv::FrameSink {
   std::vector<std::thread> workers_;
 };
 
-}  // namespace sluice::decode
+}  // namespace sluice::node

@@ -1,10 +1,11 @@
-#include "common/transfer/profile_change.h"
+#include "node/kv/profile_change.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 
 using namespace sluice;
+using namespace sluice::node;
 
 namespace {
 

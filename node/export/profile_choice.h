@@ -7,12 +7,12 @@
 #include <optional>
 #include <vector>
 
-#include "common/transfer/profile_change.h"
 #include "common/transfer/tightening.h"
 #include "kvtransfer/codec/codec.h"
 #include "kvtransfer/transfer_plan.h"
+#include "node/kv/profile_change.h"
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 struct ProfilePlan {
   std::vector<const kv::Profile*> profiles;  // the chosen one, then those that it may change to
@@ -41,4 +41,4 @@ class ProfileChoice {
   std::uint64_t next_ = 0;                                          // above all numbers picked for
 };
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node

@@ -1,11 +1,11 @@
-#include "common/divergence.h"
+#include "node/quality/divergence.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-namespace sluice {
+namespace sluice::node {
 namespace {
 
 /// A token that q holds impossible costs no more than this.
@@ -15,8 +15,8 @@ TokenId likeliest(std::span<const float> logits) {
   return static_cast<TokenId>(std::ranges::max_element(logits) - logits.begin());
 }
 
-TokenId likeliest(const HeadDistribution& h) {
-  return std::ranges::max_element(h.top, {}, &HeadDistribution::Entry::logprob)->id;
+TokenId likeliest(const kv::HeadDistribution& h) {
+  return std::ranges::max_element(h.top, {}, &kv::HeadDistribution::Entry::logprob)->id;
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ Result<double> log_sum_exp(std::span<const float> logits) {
   return most + std::log(sum);
 }
 
-Result<HeadDistribution> head_of(std::span<const float> logits, std::size_t most) {
+Result<kv::HeadDistribution> head_of(std::span<const float> logits, std::size_t most) {
   SLUICE_ASSIGN(const double norm, log_sum_exp(logits));
   std::vector<TokenId> ids(logits.size());
   std::iota(ids.begin(), ids.end(), 0);
@@ -42,7 +42,7 @@ Result<HeadDistribution> head_of(std::span<const float> logits, std::size_t most
   auto logit = [&](TokenId t) { return logits[static_cast<std::size_t>(t)]; };
   std::ranges::partial_sort(ids, cut,
                             [&](TokenId a, TokenId b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
-  HeadDistribution out;
+  kv::HeadDistribution out;
   double tail = 0;  // summed, not subtracted from 1: it may be tiny
   for (auto it = cut; it != ids.end(); ++it) tail += std::exp(logit(*it) - norm);
   out.tail = static_cast<float>(std::min(tail, 1.0));
@@ -53,7 +53,7 @@ Result<HeadDistribution> head_of(std::span<const float> logits, std::size_t most
   return out;
 }
 
-Result<Divergence> divergence(const HeadDistribution& reference, std::span<const float> logits) {
+Result<Divergence> divergence(const kv::HeadDistribution& reference, std::span<const float> logits) {
   if (reference.top.empty()) return fail(Errc::invalid_argument, "the reference is empty");
   SLUICE_ASSIGN(const double norm, log_sum_exp(logits));
   Divergence out;
@@ -72,4 +72,4 @@ Result<Divergence> divergence(const HeadDistribution& reference, std::span<const
   return out;
 }
 
-}  // namespace sluice
+}  // namespace sluice::node

@@ -19,7 +19,7 @@
 
 #include "kvtransfer/flow/fair_queue.h"
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 template <class T>
 class LinkQueue {
@@ -127,4 +127,4 @@ class LinkQueue {
   std::deque<std::string> turns_;      // links with something waiting
 };
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node

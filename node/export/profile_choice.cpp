@@ -1,8 +1,8 @@
-#include "prefill_node/profile_choice.h"
+#include "node/export/profile_choice.h"
 
 #include <algorithm>
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 std::size_t ProfileChoice::pick(std::uint64_t sequence, const kv::FrameSpec& f, const TransferState& now) {
   std::size_t picked = 0;
@@ -21,4 +21,4 @@ std::size_t ProfileChoice::pick(std::uint64_t sequence, const kv::FrameSpec& f, 
   return picked;
 }
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node

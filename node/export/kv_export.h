@@ -22,16 +22,16 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
-#include "common/rate_meter.h"
 #include "engine/kv_pool.h"
 #include "engine/policy/block_allocator.h"
 #include "kvtransfer/flow/buffer_pool.h"
 #include "kvtransfer/wire/frame_io.h"
 #include "kvtransfer/wire/handshake.h"
-#include "prefill_node/link_queue.h"
-#include "prefill_node/profile_choice.h"
+#include "node/export/link_queue.h"
+#include "node/export/profile_choice.h"
+#include "node/kv/rate_meter.h"
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 struct LinkNow {
   double bytes_per_s = 0;  // what it carries now; 0 = not known
@@ -157,4 +157,4 @@ class KvExport {
   std::vector<std::thread> workers_;
 };
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node

@@ -2,7 +2,7 @@
 // A rate (units per second) from pieces of very different sizes: decayed sums of units and of busy time, so that a
 // small piece, which fixed costs rule, counts only as much as it is long. Pure; the owner serialises calls.
 
-namespace sluice {
+namespace sluice::node {
 
 class RateMeter {
  public:
@@ -24,4 +24,4 @@ class RateMeter {
   double units_, seconds_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::node

@@ -1,12 +1,12 @@
 // KV from a prefill node's export to a decode node's blocks, frames in between at the test's mercy.
-#include "decode_node/kv_ingest.h"
+#include "node/ingest/kv_ingest.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <numeric>
 
-#include "prefill_node/kv_export.h"
+#include "node/export/kv_export.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/manual_clock.h"
 
@@ -23,7 +23,7 @@ struct Caught {
 };
 
 /// Keeps frames instead of sending them.
-class Catcher final : public prefill::FrameOut {
+class Catcher final : public node::FrameOut {
  public:
   void send(const std::string&, RequestId, std::span<const std::byte> header, kv::Buffer payload, Done done) override {
     {
@@ -34,7 +34,7 @@ class Catcher final : public prefill::FrameOut {
     done({});
   }
   void cancel(const std::string&, RequestId) override {}
-  [[nodiscard]] prefill::LinkNow link(const std::string&) const override { return {bytes_per_s}; }
+  [[nodiscard]] node::LinkNow link(const std::string&) const override { return {bytes_per_s}; }
   bool has(std::size_t n) {
     std::unique_lock lock(mutex);
     return changed.wait_for(lock, std::chrono::seconds(30), [&] { return frames.size() == n; });
@@ -55,18 +55,18 @@ struct Rig {
   Metrics metrics;
   std::mutex mutex;
   std::condition_variable changed;
-  std::vector<decode::IngestResult> committed;
+  std::vector<node::IngestResult> committed;
   std::vector<Error> failed;
   std::vector<kv::TransferNote> notes;
   std::size_t released = 0;
-  decode::KvIngest ingest{
+  node::KvIngest ingest{
       {NodeId("d"), Incarnation(9), 0xfa4e, layout},
       *codecs,
       *target,
       clock,
       2,
       metrics,
-      {.on_committed = [this](const decode::IngestResult& r) { tell([&] { committed.push_back(r); }); },
+      {.on_committed = [this](const node::IngestResult& r) { tell([&] { committed.push_back(r); }); },
        .on_failed = [this](RequestId, const Error& e) { tell([&] { failed.push_back(e); }); },
        .release = [this](const std::vector<engine::BlockHandle>& b) { tell([&] { released += b.size(); }); }}};
 
@@ -106,11 +106,11 @@ struct Rig {
   }
 
   /// The frames of a real export of the fake model's KV, over a link that gives way once the first layer's are sent.
-  std::vector<Caught> exported(const kv::Ticket& ticket, const prefill::ProfilePlan& plan_of_export = {}) {
+  std::vector<Caught> exported(const kv::Ticket& ticket, const node::ProfilePlan& plan_of_export = {}) {
     Catcher out;
-    prefill::KvExport exporter(
+    node::KvExport exporter(
         layout, *source, clock, {.workers = 2, .target_frame_bytes = 2048}, metrics, out,
-        {.on_end = [](const prefill::ExportEnd&) {}, .release = [](const std::vector<engine::BlockHandle>&) {}});
+        {.on_end = [](const node::ExportEnd&) {}, .release = [](const std::vector<engine::BlockHandle>&) {}});
     std::vector<engine::BlockHandle> blocks;
     std::vector<BlockId> ids;
     for (std::uint32_t i = 0; i < 4; ++i) {
@@ -233,9 +233,9 @@ TEST_CASE("a transfer that goes on under a fallback is whole, and says from wher
   CHECK(change->to == "ll");
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const auto h = *kv::parse_frame_header(frames[i].header);
-    CHECK(changed(change->from, h.spec.tokens.begin, h.spec.layers.begin) == (h.sequence >= 2));
+    CHECK(node::changed(change->from, h.spec.tokens.begin, h.spec.layers.begin) == (h.sequence >= 2));
   }
-  CHECK(changed(change->from, boundary.tokens.begin, boundary.layers.begin));
+  CHECK(node::changed(change->from, boundary.tokens.begin, boundary.layers.begin));
   CHECK(r.ingest.rates().empty());
 }
 
@@ -243,9 +243,9 @@ TEST_CASE("a sender whose link gives way changes to a fallback, and does so agai
   Rig r;
   const auto profile = [&](const char* name) { return r.codecs->profile(name); };
   const auto t = r.expect("raw", 1, {"ll", "q8"});
-  prefill::ProfilePlan plan{.profiles = {profile("raw"), profile("q8"), profile("ll")},
-                            .ways = {{1e12, 1}, {0, 0}, {1e12, 4}},
-                            .planned_bps = 1e9};
+  node::ProfilePlan plan{.profiles = {profile("raw"), profile("q8"), profile("ll")},
+                         .ways = {{1e12, 1}, {0, 0}, {1e12, 4}},
+                         .planned_bps = 1e9};
   const auto frames = r.exported(t, plan);
   for (const auto& f : frames) r.deliver(f);
   REQUIRE(r.until([&] { return r.committed.size() == 1; }));
@@ -256,7 +256,7 @@ TEST_CASE("a sender whose link gives way changes to a fallback, and does so agai
   CHECK(change->from == std::vector<ChangeStep>{{0, 1}, {32, 0}});
 
   const auto again = r.expect("raw", 2, {"ll"});
-  prefill::ProfilePlan order{.profiles = {profile("raw"), profile("ll")}, .order = change->from};
+  node::ProfilePlan order{.profiles = {profile("raw"), profile("ll")}, .order = change->from};
   for (const auto& f : r.exported(again, order)) r.deliver(f);
   REQUIRE(r.until([&] { return r.committed.size() == 2; }));
   CHECK(r.committed[1].change == change);

@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-namespace sluice {
+namespace sluice::node {
 
 template <class T>
 class BoundedQueue {
@@ -59,4 +59,4 @@ class BoundedQueue {
   bool closed_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::node

@@ -1,10 +1,10 @@
-#include "prefill_node/link_queue.h"
+#include "node/export/link_queue.h"
 
 #include <catch2/catch.hpp>
 #include <future>
 #include <string>
 
-using namespace sluice::prefill;
+using namespace sluice::node;
 
 namespace {
 

@@ -1,10 +1,10 @@
-#include "prefill_node/kv_export.h"
+#include "node/export/kv_export.h"
 
 #include <algorithm>
 
 #include "common/log.h"
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 using engine::BlockHandle;
 
@@ -324,4 +324,4 @@ std::unordered_map<std::string, ProfileRate> KvExport::rates() const {
   return out;
 }
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node

@@ -1,4 +1,4 @@
-#include "prefill_node/kv_export.h"
+#include "node/export/kv_export.h"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -15,7 +15,7 @@ constexpr std::uint32_t kTokens = 64;
 constexpr std::size_t kFrame = 2048;
 
 /// Links of which one keeps every frame it is given until it is told to let go.
-class Links final : public prefill::FrameOut {
+class Links final : public node::FrameOut {
  public:
   void send(const std::string& address, RequestId, std::span<const std::byte>, kv::Buffer payload, Done done) override {
     const bool keep = address == "stuck";
@@ -34,9 +34,9 @@ class Links final : public prefill::FrameOut {
     if (address == "stuck") let_go(fail(Errc::cancelled, "cancelled"));
   }
   /// The stuck link has brought two frames' worth through in its window's time.
-  [[nodiscard]] prefill::LinkNow link(const std::string& address) const override {
+  [[nodiscard]] node::LinkNow link(const std::string& address) const override {
     if (address == "slow") return {1e3};
-    return {address == "stuck" ? 2 * kFrame / prefill::kLinkWindowS : 0};
+    return {address == "stuck" ? 2 * kFrame / node::kLinkWindowS : 0};
   }
   void let_go(const Result<>& how) {
     decltype(kept) out;
@@ -58,8 +58,8 @@ class Links final : public prefill::FrameOut {
 const kv::KvLayout kLayout{3, 2, 16, kv::KvDType::bf16};
 
 /// One prompt of raw KV, whole; returns its ticket, and counts its frames.
-kv::Ticket send_prompt(prefill::KvExport& out, const kv::CodecRegistry& codecs, RequestId id,
-                       const std::string& address, std::size_t& frames, const prefill::ProfilePlan& plan = {}) {
+kv::Ticket send_prompt(node::KvExport& out, const kv::CodecRegistry& codecs, RequestId id, const std::string& address,
+                       std::size_t& frames, const node::ProfilePlan& plan = {}) {
   const kv::Profile* profile = codecs.profile("raw");
   kv::Ticket t;
   REQUIRE(kv::draw_secrets(t));
@@ -96,20 +96,20 @@ TEST_CASE("an export whose link is at a stand holds up no other, and is cancelle
   std::size_t released = 0;
   std::vector<RequestId> ended;
   {
-    prefill::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame, .max_inflight_bytes = 6 * kFrame},
-                          metrics, links,
-                          {.on_end =
-                               [&](const prefill::ExportEnd& e) {
-                                 const std::lock_guard lock(mutex);
-                                 ended.push_back(e.request);
-                                 changed.notify_all();
-                               },
-                           .release =
-                               [&](const std::vector<engine::BlockHandle>& b) {
-                                 const std::lock_guard lock(mutex);
-                                 released += b.size();
-                                 changed.notify_all();
-                               }});
+    node::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame, .max_inflight_bytes = 6 * kFrame}, metrics,
+                       links,
+                       {.on_end =
+                            [&](const node::ExportEnd& e) {
+                              const std::lock_guard lock(mutex);
+                              ended.push_back(e.request);
+                              changed.notify_all();
+                            },
+                        .release =
+                            [&](const std::vector<engine::BlockHandle>& b) {
+                              const std::lock_guard lock(mutex);
+                              released += b.size();
+                              changed.notify_all();
+                            }});
     std::size_t expected = 0;
     (void)send_prompt(out, *codecs, RequestId(1), "stuck", expected);
     (void)send_prompt(out, *codecs, RequestId(2), "free", expected);
@@ -135,11 +135,11 @@ TEST_CASE("an export that went on under another profile says so, and each profil
   test::ManualClock clock;
   Metrics metrics;
   Links links;
-  std::vector<prefill::ExportEnd> ended;
-  prefill::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame}, metrics, links,
-                        {.on_end = [&](const prefill::ExportEnd& e) { ended.push_back(e); },
-                         .release = [](const std::vector<engine::BlockHandle>&) {}});
-  const prefill::ProfilePlan plan{
+  std::vector<node::ExportEnd> ended;
+  node::KvExport out(kLayout, *pool, clock, {.target_frame_bytes = kFrame}, metrics, links,
+                     {.on_end = [&](const node::ExportEnd& e) { ended.push_back(e); },
+                      .release = [](const std::vector<engine::BlockHandle>&) {}});
+  const node::ProfilePlan plan{
       .profiles = {codecs->profile("raw"), codecs->profile("ll")}, .ways = {{1e12, 1}, {1e12, 4}}, .planned_bps = 1e9};
   std::size_t expected = 0;
   const kv::Ticket t = send_prompt(out, *codecs, RequestId(1), "slow", expected, plan);

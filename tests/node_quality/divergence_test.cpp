@@ -1,4 +1,4 @@
-#include "common/divergence.h"
+#include "node/quality/divergence.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include <random>
 
 using namespace sluice;
+using namespace sluice::node;
 
 namespace {
 

@@ -1,9 +1,9 @@
-#include "prefill_node/profile_choice.h"
+#include "node/export/profile_choice.h"
 
 #include <catch2/catch.hpp>
 
 using namespace sluice;
-using namespace sluice::prefill;
+using namespace sluice::node;
 
 namespace {
 

@@ -7,24 +7,11 @@
 // doubles inside, since a KL of 1e-6 is the difference of numbers near 1.
 #include <cstddef>
 #include <span>
-#include <vector>
 
-#include "common/ids.h"
 #include "common/result.h"
+#include "kvtransfer/wire/reference.h"
 
-namespace sluice {
-
-/// The head of a distribution.
-struct HeadDistribution {
-  struct Entry {
-    TokenId id = 0;
-    float logprob = 0;
-    friend bool operator==(const Entry&, const Entry&) = default;
-  };
-  std::vector<Entry> top;  // by id, each once
-  float tail = 0;          // probability of all tokens that are not in top
-  friend bool operator==(const HeadDistribution&, const HeadDistribution&) = default;
-};
+namespace sluice::node {
 
 struct Divergence {
   double kl = 0;      // nats, >= 0
@@ -34,8 +21,8 @@ struct Divergence {
 /// log of the sum of exp(logits). data_corrupt when they hold NaN or +infinity, or nothing finite.
 [[nodiscard]] Result<double> log_sum_exp(std::span<const float> logits);
 /// The `most` likeliest tokens of softmax(logits), or all.
-[[nodiscard]] Result<HeadDistribution> head_of(std::span<const float> logits, std::size_t most);
+[[nodiscard]] Result<kv::HeadDistribution> head_of(std::span<const float> logits, std::size_t most);
 /// KL(reference || softmax(logits)) over reference's buckets. invalid_argument when a token is not in the vocabulary.
-[[nodiscard]] Result<Divergence> divergence(const HeadDistribution& reference, std::span<const float> logits);
+[[nodiscard]] Result<Divergence> divergence(const kv::HeadDistribution& reference, std::span<const float> logits);
 
-}  // namespace sluice
+}  // namespace sluice::node
