@@ -8,6 +8,7 @@
 #include "kvtransfer/flow/kv_sender.h"
 #include "kvtransfer/wire/reference.h"
 #include "node/export/kv_export.h"
+#include "node/export/sender_out.h"
 #include "node/kv/pool_layout.h"
 #include "node/node_app.h"
 #include "node/node_model.h"
@@ -23,24 +24,6 @@ using nlohmann::json;
 
 /// Payload memory that a burst left is returned after 5 to 10 s.
 constexpr unsigned kTicksPerRelease = 25;
-
-/// KvSender as the export wants it.
-class SenderOut final : public node::FrameOut {
- public:
-  explicit SenderOut(kv::KvSender& sender) : sender_(sender) {}
-  void send(const std::string& address, RequestId tag, std::span<const std::byte> header, kv::Buffer payload,
-            Done done) override {
-    sender_.send_frame(address, tag.value(), header, std::move(payload), std::move(done));
-  }
-  void cancel(const std::string& address, RequestId tag) override { sender_.cancel(address, tag.value()); }
-  [[nodiscard]] node::LinkNow link(const std::string& address) const override {
-    const kv::LinkStats s = sender_.stats(address);
-    return {s.now_bytes_per_s, static_cast<double>(s.bytes_in_flight + s.queue_bytes)};
-  }
-
- private:
-  kv::KvSender& sender_;
-};
 
 class App final : public PrefillSink {
  public:
@@ -100,7 +83,7 @@ class App final : public PrefillSink {
   std::map<RequestId, Request> requests_;
   std::map<RequestId, Probed> probed_;
   kv::KvSender sender_;
-  SenderOut out_;
+  node::SenderOut out_;
   node::KvExport export_;
   PrefillLoop loop_;
   std::unique_ptr<kv::Transport> transport_;
@@ -158,7 +141,7 @@ ctl::Heartbeat App::heartbeat() {
   for (const auto& [address, s] : sender_.stats())
     h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
   for (const auto& [profile, r] : export_.rates())
-    h.profiles.push_back({.name = profile, .ratio = r.ratio, .encode_bps = r.encode_bps});
+    h.profiles.push_back({.name = profile, .ratio = r.ratio, .encode_bps = r.bps});
   return h;
 }
 

@@ -3,7 +3,7 @@
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include <string>
 
-#include "node/export/kv_export.h"
+#include "node/export/export_options.h"
 #include "node/node_options.h"
 
 namespace sluice::prefill {

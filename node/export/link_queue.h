@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kvtransfer/flow/fair_queue.h"
 
@@ -92,10 +93,14 @@ class LinkQueue {
     return out;
   }
 
+  /// Drops what waits.
   void close() {
+    std::map<std::string, Link> dropped;  // after the mutex: an item may hold more than memory
     {
       const std::lock_guard lock(mutex_);
       closed_ = true;
+      dropped.swap(links_);
+      turns_.clear();
     }
     changed_.notify_all();
   }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <future>
+#include <memory>
 #include <string>
 
 using namespace sluice::node;
@@ -45,6 +46,16 @@ TEST_CASE("what is in flight is bounded in total, and one item always goes") {
   auto next = std::async(std::launch::async, [&] { return q.pop(); });
   q.give_back("a", 450);  // it became smaller: 50 of 100
   CHECK(*next.get() == 2);
+}
+
+TEST_CASE("a closed queue drops what waits") {
+  LinkQueue<std::shared_ptr<int>> q(100, [](const std::string&) { return std::size_t{100}; });
+  const auto item = std::make_shared<int>(1);
+  REQUIRE(q.push("a", 1, item, 10));
+  q.close();
+  CHECK(item.use_count() == 1);
+  q.give_back("a", 10);  // of an unknown link: nothing happens
+  CHECK(q.remove("a", 1).empty());
 }
 
 TEST_CASE("what waits under a tag can be taken out, and a closed queue hands out nothing") {
