@@ -102,8 +102,8 @@ ctl::Heartbeat App::heartbeat() {
   h.total_blocks = f.counters.total_blocks;
   h.step_s = f.step_s;
   h.step_batch = f.step_batch;
-  for (const auto& [profile, rate] : ingest_.rates())
-    h.profiles.push_back({.name = profile, .ratio = 0, .decode_bps = rate});
+  for (const auto& [profile, r] : ingest_.rates())
+    h.profiles.push_back({.name = profile, .ratio = 0, .decode_bps = r.bps});
   return h;
 }
 

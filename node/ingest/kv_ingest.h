@@ -2,53 +2,34 @@
 // KV on its way in: frames are checked, decoded into reserved blocks, and committed; blocks become readable only when
 // every byte of their ticket was verified.
 //
-// A transfer's life: expect (ticket issued) -> frames -> committed | failed | revoked. The transfer holds its own block
-// references until no worker writes for it any more, so a cancelled request's blocks are never reused under a writer.
+//   progress thread    worker threads
+//   on_frame --------> DecodePool: TicketBook::admit -> FrameDecoder -> Transfer::finish -> on_committed, note
+//
+// A transfer's life: expect (ticket issued) -> frames -> committed | failed | revoked. Its blocks are leased
+// (HeldBlocks) until no worker writes for it any more, so a cancelled request's blocks are never reused under a writer.
 // Threading: on_frame comes from the receiver's progress thread and only queues; decoding runs on `workers` threads;
 // expect/revoke/expire from any thread. Events are called from worker or caller threads, without locks held.
 // Failure: a frame that fails a check after its ticket was admitted fails the transfer; a frame without a right to be
 // here (unknown, replayed or revoked ticket, wrong incarnation) is dropped, counted and logged.
-#include <atomic>
 #include <functional>
-#include <memory>
-#include <mutex>
-#include <thread>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "common/control/messages.h"
 #include "common/metrics.h"
-#include "engine/kv_pool.h"
-#include "engine/policy/block_allocator.h"
 #include "kvtransfer/flow/kv_receiver.h"
-#include "kvtransfer/wire/frame_io.h"
-#include "kvtransfer/wire/handshake.h"
 #include "kvtransfer/wire/ticket_book.h"
-#include "node/ingest/bounded_queue.h"
-#include "node/kv/rate_meter.h"
+#include "node/ingest/decode_pool.h"
+#include "node/ingest/transfer_table.h"
+#include "node/kv/profile_rates.h"
 
 namespace sluice::node {
-
-struct IngestResult {
-  RequestId request;
-  double decode_s = 0;  // busy time of seal check and codec
-  double wall_s = 0;    // ticket issued until committed
-  std::uint64_t raw_bytes = 0, wire_bytes = 0;
-  std::optional<control::ProfileChange> change;  // what came under a fallback of the request
-};
 
 struct IngestEvents {
   std::function<void(const IngestResult&)> on_committed;
   std::function<void(RequestId, const Error&)> on_failed;
-  std::function<void(const std::vector<engine::BlockHandle>&)> release;  // the transfer's block references
+  ReleaseBlocks release;                                      // the transfer's block references
   std::function<void(std::span<const std::byte>)> on_note{};  // what a prefill node says; the transport's thread
-};
-
-struct IngestIdentity {
-  NodeId node;
-  Incarnation incarnation;
-  std::uint64_t model_hash = 0;
-  kv::KvLayout layout;
 };
 
 /// Sends a note back over the connection a frame came by.
@@ -72,9 +53,10 @@ class KvIngest final : public kv::FrameSink {
   void revoke_all();
   /// Fails every transfer whose ticket ran out.
   void expire();
-  /// Measured decode speed per profile, raw bytes per second; what heartbeats report.
-  [[nodiscard]] std::unordered_map<std::string, double> rates() const;
-  void stop();
+  /// Measured speed of decoding per profile; what heartbeats report.
+  [[nodiscard]] std::unordered_map<std::string, ProfileRate> rates() const { return rates_.get(); }
+  /// Waits until what is queued is worked off. Transfers that are open stay so.
+  void stop() { workers_.stop(); }
 
   // kv::FrameSink
   Result<> on_hello(kv::ConnId conn, std::span<const std::byte> bytes) override;
@@ -83,25 +65,13 @@ class KvIngest final : public kv::FrameSink {
   void on_peer_down(kv::ConnId conn, const Error& why) override;
 
  private:
-  struct Transfer;
-  struct Job;
-  using TransferPtr = std::shared_ptr<Transfer>;
-
-  void work();
-  void handle(Job& job, kv::FrameScratch& scratch, kv::OpenedFrame& opened);
-  Result<> ingest(Transfer& t, Job& job, kv::FrameScratch& scratch, kv::OpenedFrame& opened);
-  static Result<> note_profile(Transfer& t, const kv::FrameHeader& h);
-  Result<> decode_into_blocks(Transfer& t, const kv::OpenedFrame& f, kv::FrameScratch& scratch);
-  void reject(const Job& job, const Error& why);
-  [[nodiscard]] TransferPtr begin(const kv::FrameHeader& h, const Job& job);
-  void done(const TransferPtr& t, const Result<>& outcome);
+  using TransferPtr = TransferTable::Ptr;
+  void handle(ArrivedFrame& f, DecodeScratch& scratch);
+  void reject(const ArrivedFrame& f, const Error& why);
+  void committed(const TransferPtr& t, const Transfer::Finished& f);
   void settle(const TransferPtr& t, const Error& why);
-  void give_back(Transfer& t);
-  void learn(const kv::Ticket& ticket, double raw_bytes, double decode_s);
 
-  IngestIdentity me_;
-  const kv::CodecRegistry& codecs_;
-  engine::KvPool& pool_;
+  const Admission admission_;
   const Clock& clock_;
   IngestEvents events_;
   SendNote send_note_;
@@ -109,13 +79,10 @@ class KvIngest final : public kv::FrameSink {
   prometheus::Counter &wire_bytes_, &raw_bytes_, &frames_;
   prometheus::Histogram& decode_seconds_;
   kv::TicketBook book_;
-
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, RateMeter> rates_;
-  std::unordered_map<RequestId, TransferPtr> by_request_;
-  std::unordered_map<std::string, TransferPtr> by_ticket_;  // key: the id's bytes
-  BoundedQueue<Job> queue_;
-  std::vector<std::thread> workers_;
+  TransferTable transfers_;
+  ProfileRates rates_;
+  const FrameDecoder decoder_;
+  DecodePool workers_;
 };
 
 }  // namespace sluice::node
