@@ -38,6 +38,7 @@ set(SLUICE_WALLS
   "node/kv: common common/transfer engine engine/policy kvtransfer"
   "node/export: common common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/ingest: common common/control common/transfer engine engine/policy kvtransfer/* node/kv"
+  "node/loop: common engine/*"
   "node/quality: common kvtransfer/wire"
   "node: common common/control common/http common/transfer engine/* kvtransfer/* node/kv"
   "prefill_node: common common/control common/transfer engine/* kvtransfer/* node/*"

@@ -2,24 +2,22 @@
 // The decode node's engine loop: one thread that runs the scheduler's plan through the model, samples, and goes on.
 //
 // A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time.
-// Threading: public methods from any thread; one mutex guards scheduler, block allocator and legs, and is never held
-// during a forward pass or sampling. Sink calls come from the engine thread, without the mutex.
+// Threading: public methods from any thread; the core's mutex guards the legs too, and is never held during a forward
+// pass or sampling. Sink calls come from the engine thread, without the mutex.
 // Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
 // batch.
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "common/control/messages.h"
-#include "engine/model/model.h"
 #include "engine/policy/sampler.h"
-#include "engine/policy/scheduler.h"
+#include "node/loop/engine_core.h"
+#include "node/loop/ewma.h"
 
 namespace sluice::decode {
 
@@ -70,43 +68,41 @@ class DecodeLoop {
   /// Ends a leg with an error that the sink is told.
   void fail(RequestId id, const Error& why);
   void cancel_all();
-  void release_blocks(const std::vector<engine::BlockHandle>& blocks);
+  void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] DecodeFigures figures() const;
-  void stop();
+  void stop() { core_.stop(); }
 
  private:
+  using Held = node::EngineCore::Held;
   struct Leg;
-  struct Row;  // one scheduled sequence, with copies that stay valid without the mutex
+  using LegPtr = std::shared_ptr<Leg>;
+  /// A pass's rows, and whose they are.
+  struct Step {
+    std::vector<node::PassRow> rows;
+    std::vector<LegPtr> legs;
+  };
   void run();
   /// Ends a leg and forgets it; null if it was not here.
-  [[nodiscard]] std::shared_ptr<Leg> drop(RequestId id);
-  [[nodiscard]] std::vector<Row> next_rows();
-  void step(std::vector<Row>& rows);
-  void deliver(Row& row, Result<engine::Sampled> sampled);
-  void end(const std::shared_ptr<Leg>& leg, const std::string& reason, std::optional<Error> error);
-  void measure(const std::vector<Row>& rows, Duration took);
+  [[nodiscard]] LegPtr drop(RequestId id);
+  [[nodiscard]] Step next();
+  void step(const Step& s);
+  void deliver(const LegPtr& leg, Result<engine::Sampled> sampled);
+  void end(const LegPtr& leg, const std::string& reason, std::optional<Error> error);
+  void measure(const Step& s, Duration took);
   void show_logits();
 
-  engine::Model& model_;
-  engine::KvPool& pool_;
-  engine::PlanLimits limits_;
-  std::uint32_t max_legs_;
+  mutable node::EngineCore core_;
+  const std::uint32_t max_legs_;
   DecodeSink& sink_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  engine::BlockAllocator blocks_;
-  engine::Scheduler scheduler_;
-  std::unordered_map<RequestId, std::shared_ptr<Leg>> legs_;
-  std::uint64_t arrivals_ = 0;
-  double step_s_ = 0, step_batch_ = 0;
+  // Under the core's mutex.
+  std::unordered_map<RequestId, LegPtr> legs_;
+  node::Ewma step_s_, step_batch_;
   std::uint64_t steps_ = 0, tokens_ = 0;
 
   // Engine thread only.
   std::vector<float> logits_;
-  std::vector<std::pair<std::shared_ptr<Leg>, std::size_t>> shown_;  // legs to show their logits, and where those lie
-  std::thread thread_;
+  std::vector<std::pair<LegPtr, std::size_t>> shown_;  // legs to show their logits, and where those lie
 };
 
 }  // namespace sluice::decode

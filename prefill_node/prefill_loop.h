@@ -9,21 +9,16 @@
 // A prompt with a probe token has one position more. Once it is computed the loop keeps its blocks until run_probe(),
 // which runs that token over the exact KV in a pass of its own (within a batch it could change where other prompts are
 // cut), or until cancel(). The probe's own K and V go into the extra position, which no export covers.
-// Threading: public methods from any thread; one mutex guards scheduler, allocator and queue, never held during a
-// forward pass. Sink calls come from the engine thread, without the mutex but for on_admitted.
-#include <condition_variable>
+// Threading: public methods from any thread; the core's mutex guards the queue and the tables here too, never held
+// during a forward pass. Sink calls come from the engine thread, without the mutex but for on_admitted.
 #include <deque>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
-#include "common/clock.h"
-#include "engine/model/model.h"
-#include "engine/policy/scheduler.h"
+#include "node/loop/engine_core.h"
+#include "node/loop/ewma.h"
 
 namespace sluice::prefill {
 
@@ -76,13 +71,23 @@ class PrefillLoop {
   /// Runs the probe of a computed prompt; on_probed follows. False when there is none.
   bool run_probe(RequestId id);
   void cancel_all();
-  void release_blocks(const std::vector<engine::BlockHandle>& blocks);
+  void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] PrefillFigures figures() const;
-  void stop();
+  void stop() { core_.stop(); }
 
  private:
-  struct Running;
-  struct Row;
+  using Held = node::EngineCore::Held;
+  struct Running {
+    TimePoint submitted{};
+    std::optional<TimePoint> started;
+    double compute_s = 0;
+    std::uint32_t total = 0, left = 0;
+    std::optional<TokenId> probe;
+  };
+  struct Waiting {
+    Prompt prompt;
+    TimePoint since;
+  };
   class Observer;
   /// A computed prompt that keeps its blocks for a probe, with one reference each.
   struct Probe {
@@ -93,35 +98,31 @@ class PrefillLoop {
   };
   struct Next {
     std::optional<Probe> probe;
-    std::vector<Row> rows;
+    std::vector<node::PassRow> rows;
   };
-  void admit_waiting();
   void run();
-  bool cancel_prompt(RequestId id);
   [[nodiscard]] Next next();
-  void pass(std::vector<Row>& rows);
-  void keep_for_probe(RequestId id, TokenId token, std::uint32_t position);
+  void admit_waiting(Held& held);
+  void pass(const std::vector<node::PassRow>& rows);
+  /// What a pass left of a prompt: PromptTimes once it is computed.
+  [[nodiscard]] std::optional<PromptTimes> advance(Held& held, const engine::Work& work, Running& run);
+  bool cancel_prompt(Held& held, RequestId id);
+  void keep_for_probe(Held& held, RequestId id, TokenId token, std::uint32_t position);
   void probe(const Probe& p);
 
-  engine::Model& model_;
-  engine::KvPool& pool_;
-  engine::PlanLimits limits_;
-  std::size_t max_waiting_;
+  mutable node::EngineCore core_;
+  const std::size_t max_waiting_;
   PrefillSink& sink_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  engine::BlockAllocator blocks_;
-  engine::Scheduler scheduler_;
-  std::deque<std::pair<Prompt, TimePoint>> waiting_;
-  std::unordered_map<RequestId, std::shared_ptr<Running>> running_;
+  // Under the core's mutex.
+  std::deque<Waiting> waiting_;
+  std::unordered_map<RequestId, Running> running_;
   std::unordered_map<RequestId, Probe> kept_;  // computed, probe not asked for yet
   std::deque<Probe> due_;
-  double tokens_per_s_ = 0;
-  std::uint64_t tokens_ = 0, arrivals_ = 0, queued_tokens_ = 0;
+  node::Ewma tokens_per_s_;
+  std::uint64_t tokens_ = 0, queued_tokens_ = 0;
+
   std::vector<float> logits_;  // engine thread only
-  std::thread thread_;
 };
 
 }  // namespace sluice::prefill

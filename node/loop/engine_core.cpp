@@ -1,0 +1,83 @@
+#include "node/loop/engine_core.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace sluice::node {
+
+using engine::BlockHandle;
+
+EngineCore::EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits)
+    : model_(model),
+      pool_(pool),
+      limits_(limits),
+      blocks_(pool.shape().num_blocks),
+      scheduler_(blocks_, pool.shape().block_size) {}
+
+EngineCore::~EngineCore() { stop(); }
+
+void EngineCore::start(std::function<void()> body) { thread_ = std::thread(std::move(body)); }
+
+void EngineCore::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void EngineCore::release(const std::vector<BlockHandle>& blocks) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const BlockHandle& b : blocks)
+      if (auto r = blocks_.release(b); !r) log::error("block release failed", {{"why", r.error().message}});
+  }
+  wake();
+}
+
+TimePoint EngineCore::Held::next_arrival() noexcept {
+  return TimePoint(Duration(static_cast<Duration::rep>(++core_.arrivals_)));
+}
+
+void EngineCore::Held::retain(std::span<const BlockHandle> blocks) {
+  for (const BlockHandle& b : blocks)
+    if (auto r = core_.blocks_.retain(b); !r) log::error("block not retained", {{"why", r.error().message}});
+}
+
+std::vector<PassRow> EngineCore::Held::plan() {
+  std::vector<PassRow> rows;
+  for (const engine::Work& w : core_.scheduler_.plan(core_.limits_)) {
+    const auto view = core_.scheduler_.view(w.id);
+    PassRow row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}};
+    for (const BlockHandle& b : view->blocks) row.blocks.push_back(b.id);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void EngineCore::Held::settle(const engine::Work& work, bool ran) {
+  const auto settled = ran ? core_.scheduler_.commit(work) : core_.scheduler_.abandon(work);
+  if (!settled) log::error("pass not settled", {{"leg", work.id}, {"why", settled.error().message}});
+}
+
+Result<> EngineCore::forward(std::span<const PassRow> rows, std::vector<float>& logits,
+                             engine::LayerObserver* observer) {
+  std::vector<engine::ForwardSeq> batch;
+  std::size_t wanted = 0;
+  for (const PassRow& r : rows) {
+    batch.push_back({r.tokens, r.work.first, r.blocks, r.work.wants_logits});
+    wanted += r.work.wants_logits ? 1 : 0;
+  }
+  logits.resize(wanted * config().vocab_size);
+  return model_.forward(batch, pool_, logits, observer);
+}
+
+Result<> EngineCore::check_vocabulary(std::span<const TokenId> tokens) const {
+  const auto bad = std::ranges::find_if(tokens, [this](TokenId t) { return !knows(t); });
+  if (bad == tokens.end()) return {};
+  return fail_param("tokens", "token id {} is not in the vocabulary of {}", *bad, config().vocab_size);
+}
+
+}  // namespace sluice::node

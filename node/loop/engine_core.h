@@ -1,0 +1,101 @@
+#pragma once
+// What both engine loops stand on: the model, the KV blocks and their scheduler, the mutex that guards these and the
+// loop's own tables, and the engine thread.
+//
+//   any thread     Held held = core.hold();  held.scheduler().admit(...)   -> wake()
+//   engine thread  hold() -> plan() or wait() -> [mutex free] forward() -> hold() -> settle()
+//
+// A loop owns one core and passes Held to what runs under the mutex, so that a missing lock does not compile.
+// Life: construct -> start(body) once everything that body touches exists -> stop(), before any of it goes. body
+// returns once stopping() is true; wait() returns then, too. Threading: public methods from any thread; forward() from
+// the engine thread, never while it has a Held. A wakeup is never lost: whoever changes what a waiting engine thread
+// looks at does it under the mutex, and wakes after that.
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "common/clock.h"
+#include "engine/model/model.h"
+#include "engine/policy/scheduler.h"
+
+namespace sluice::node {
+
+/// One sequence's part of a pass, with copies that stay valid without the mutex.
+struct PassRow {
+  engine::Work work;
+  std::vector<TokenId> tokens;
+  std::vector<BlockId> blocks;
+};
+
+class EngineCore {
+ public:
+  EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits);
+  ~EngineCore();
+  EngineCore(const EngineCore&) = delete;
+  EngineCore& operator=(const EngineCore&) = delete;
+
+  /// Holds the mutex for as long as it lives.
+  class Held {
+   public:
+    explicit Held(EngineCore& core) : core_(core), lock_(core.mutex_) {}
+    [[nodiscard]] engine::Scheduler& scheduler() noexcept { return core_.scheduler_; }
+    [[nodiscard]] bool stopping() const noexcept { return core_.stop_; }
+    /// Arrival times are counted, not read: admission in one order is the same on every run.
+    [[nodiscard]] TimePoint next_arrival() noexcept;
+    /// One more reference of each block, e.g. for a transfer.
+    void retain(std::span<const engine::BlockHandle> blocks);
+    /// The rows of the next pass; none when there is nothing to do now.
+    [[nodiscard]] std::vector<PassRow> plan();
+    /// A planned row ran, or failed and is planned again.
+    void settle(const engine::Work& work, bool ran);
+    /// Gives the mutex up until somebody wakes the engine thread.
+    void wait() { core_.wake_.wait(lock_); }
+
+   private:
+    EngineCore& core_;
+    std::unique_lock<std::mutex> lock_;
+  };
+  [[nodiscard]] Held hold() { return Held(*this); }
+  void wake() { wake_.notify_one(); }
+
+  void start(std::function<void()> body);
+  void stop();
+
+  /// Gives references back and wakes the engine thread, which may have waited for room.
+  void release(const std::vector<engine::BlockHandle>& blocks);
+
+  /// Runs a pass. logits becomes [rows that want them, vocab].
+  [[nodiscard]] Result<> forward(std::span<const PassRow> rows, std::vector<float>& logits,
+                                 engine::LayerObserver* observer);
+
+  // Constant after construction.
+  [[nodiscard]] const engine::ModelConfig& config() const noexcept { return model_.config(); }
+  [[nodiscard]] const engine::PlanLimits& limits() const noexcept { return limits_; }
+  [[nodiscard]] std::uint32_t total_blocks() const noexcept { return pool_.shape().num_blocks; }
+  [[nodiscard]] std::uint32_t blocks_for(std::uint32_t positions) const noexcept {
+    return scheduler_.blocks_for(positions);
+  }
+  [[nodiscard]] bool knows(TokenId t) const noexcept {
+    return t >= 0 && static_cast<std::uint32_t>(t) < config().vocab_size;
+  }
+  /// invalid_argument, of `tokens`, for an id outside the vocabulary.
+  [[nodiscard]] Result<> check_vocabulary(std::span<const TokenId> tokens) const;
+
+ private:
+  engine::Model& model_;
+  engine::KvPool& pool_;
+  const engine::PlanLimits limits_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  engine::BlockAllocator blocks_;
+  engine::Scheduler scheduler_;
+  std::uint64_t arrivals_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace sluice::node
