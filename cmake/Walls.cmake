@@ -35,7 +35,7 @@ set(SLUICE_WALLS
   "coordinator/ctl: common common/http coordinator/sim"
   "coordinator: common coordinator/*"
 
-  "node/kv: common common/transfer engine engine/policy kvtransfer"
+  "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"
   "node/export: common common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/ingest: common common/control common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/loop: common engine/*"

@@ -21,7 +21,10 @@ KvExport::~KvExport() { stop(); }
 
 void KvExport::stop() {
   encoders_.stop();
-  for (const ExportPtr& e : exports_.take_all()) e->abandon();
+  for (const ExportPtr& e : exports_.all()) {
+    e->abandon();
+    exports_.erase(e);
+  }
 }
 
 void KvExport::begin(ExportStart s) {
@@ -60,7 +63,8 @@ void KvExport::on_note(const kv::TransferNote& note) {
 
 void KvExport::on_peer_down(const std::string& address, const Error& why) {
   const std::string message = fmt::format("decode node at {} is gone: {}", address, why.message);
-  for (const ExportPtr& e : exports_.to(address)) end(e, std::unexpected(Error{Errc::unavailable, message, {}}));
+  for (const ExportPtr& e : exports_.all())
+    if (e->address() == address) end(e, std::unexpected(Error{Errc::unavailable, message, {}}));
 }
 
 void KvExport::cancel(RequestId request) { fail(request, Error{Errc::cancelled, "the request was cancelled", {}}); }

@@ -21,7 +21,7 @@
 #include "common/metrics.h"
 #include "kvtransfer/wire/handshake.h"
 #include "node/export/encoder_pool.h"
-#include "node/export/export_table.h"
+#include "node/kv/open_table.h"
 #include "node/kv/profile_rates.h"
 
 namespace sluice::node {
@@ -55,7 +55,7 @@ class KvExport {
   void stop();
 
  private:
-  using ExportPtr = ExportTable::Ptr;
+  using ExportPtr = std::shared_ptr<Export>;
   void queue(std::vector<FrameJob> jobs);
   void end(const ExportPtr& e, Result<> outcome);
   void count(const kv::Profile& profile, const Export::Sums& s);
@@ -67,7 +67,7 @@ class KvExport {
   FrameOut& out_;
   ExportEvents events_;
   prometheus::Histogram& encode_seconds_;
-  ExportTable exports_;
+  OpenTable<Export> exports_;
   ProfileRates rates_;
   FrameQueue queue_;
   EncoderPool encoders_;

@@ -20,7 +20,8 @@
 #include "kvtransfer/flow/kv_receiver.h"
 #include "kvtransfer/wire/ticket_book.h"
 #include "node/ingest/decode_pool.h"
-#include "node/ingest/transfer_table.h"
+#include "node/ingest/transfer.h"
+#include "node/kv/open_table.h"
 #include "node/kv/profile_rates.h"
 
 namespace sluice::node {
@@ -65,7 +66,7 @@ class KvIngest final : public kv::FrameSink {
   void on_peer_down(kv::ConnId conn, const Error& why) override;
 
  private:
-  using TransferPtr = TransferTable::Ptr;
+  using TransferPtr = std::shared_ptr<Transfer>;
   void handle(ArrivedFrame& f, DecodeScratch& scratch);
   void reject(const ArrivedFrame& f, const Error& why);
   void committed(const TransferPtr& t, const Transfer::Finished& f);
@@ -79,7 +80,7 @@ class KvIngest final : public kv::FrameSink {
   prometheus::Counter &wire_bytes_, &raw_bytes_, &frames_;
   prometheus::Histogram& decode_seconds_;
   kv::TicketBook book_;
-  TransferTable transfers_;
+  OpenTable<Transfer> transfers_;
   ProfileRates rates_;
   const FrameDecoder decoder_;
   DecodePool workers_;

@@ -42,6 +42,7 @@ class Transfer {
 
   Transfer(DrawnTicket drawn, BlocksLease blocks, TimePoint now);
 
+  [[nodiscard]] RequestId request() const noexcept { return ticket_.request; }
   [[nodiscard]] const kv::Ticket& ticket() const noexcept { return ticket_; }
   [[nodiscard]] bool borne_by(kv::ConnId conn) const;
 

@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "node/export/export_table.h"
 #include "tests/support/manual_clock.h"
 
 using namespace sluice;
@@ -111,24 +110,4 @@ TEST_CASE("a process that stops gets the blocks back without an end") {
   e->abandon();
   CHECK(r.released == 2);
   CHECK_FALSE(e->close({}, r.clock.now()));
-}
-
-TEST_CASE("the table finds exports by request, ticket and address, and forgets the right one") {
-  Rig r;
-  ExportTable table;
-  const auto old = r.make(1);
-  const auto other = r.make(2);
-  table.add(old);
-  table.add(other);
-  CHECK(table.find(RequestId(1)) == old);
-  CHECK(table.find(other->ticket().id) == other);
-  CHECK(table.to("here").size() == 2);
-  CHECK(table.to("there").empty());
-  const auto again = r.make(1);
-  table.add(again);
-  table.erase(old);  // ended late: the request came again meanwhile
-  CHECK(table.find(RequestId(1)) == again);
-  CHECK(table.find(old->ticket().id) == nullptr);
-  CHECK(table.take_all().size() == 2);
-  CHECK(table.find(RequestId(2)) == nullptr);
 }

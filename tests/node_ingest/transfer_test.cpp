@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "node/ingest/transfer_table.h"
 #include "tests/support/manual_clock.h"
 
 using namespace sluice;
@@ -118,22 +117,4 @@ TEST_CASE("a change of profile is told by position, and there is one at most") {
     CHECK(f->result.change == control::ProfileChange{"ll", {{0, 1}}});
   }
   SECTION("a second one") { CHECK(t->claim(r.frame(0, "q8")).error().code == Errc::data_corrupt); }
-}
-
-TEST_CASE("the table finds transfers by request and ticket, and forgets the right one") {
-  Rig r;
-  TransferTable table;
-  const auto old = r.make();
-  table.add(old);
-  CHECK(table.find(RequestId(1)) == old);
-  CHECK(table.find(old->ticket().id) == old);
-  const auto again = r.make();  // placed again: the same request, another ticket
-  table.add(again);
-  CHECK(table.all().size() == 2);
-  table.erase(old);
-  CHECK(table.find(RequestId(1)) == again);
-  CHECK(table.find(old->ticket().id) == nullptr);
-  table.erase(again);
-  CHECK(table.find(RequestId(1)) == nullptr);
-  CHECK(table.all().empty());
 }

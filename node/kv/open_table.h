@@ -1,23 +1,25 @@
 #pragma once
-// The transfers that have not ended, by request and by ticket. Threading: any thread; one mutex, held for look-ups
-// only.
+// The exports, or transfers, that have not ended, by request and by ticket. A request that comes again has two for a
+// while: its name finds the newer one.
+// T has request() and ticket(), which never change. Threading: any thread; one mutex, held for look-ups only.
 #include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
 
-#include "node/ingest/transfer.h"
+#include "kvtransfer/wire/ticket.h"
 
 namespace sluice::node {
 
-class TransferTable {
+template <class T>
+class OpenTable {
  public:
-  using Ptr = std::shared_ptr<Transfer>;
+  using Ptr = std::shared_ptr<T>;
 
   void add(const Ptr& t) {
     const std::lock_guard lock(mutex_);
-    by_request_[t->ticket().request] = t;
+    by_request_[t->request()] = t;
     by_ticket_[t->ticket().id] = t;
   }
   /// Null when it is not here.
@@ -37,11 +39,11 @@ class TransferTable {
     for (const auto& [id, t] : by_ticket_) out.push_back(t);
     return out;
   }
-  /// Forgets this transfer; another one of the same request stays.
+  /// Forgets this one; another one of the same request stays.
   void erase(const Ptr& t) {
     const std::lock_guard lock(mutex_);
     by_ticket_.erase(t->ticket().id);
-    const auto it = by_request_.find(t->ticket().request);
+    const auto it = by_request_.find(t->request());
     if (it != by_request_.end() && it->second == t) by_request_.erase(it);
   }
 
