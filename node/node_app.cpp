@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::milliseconds kHousekeeping{200};
+constexpr unsigned kTicksPerRelease = 25;
 
 }  // namespace
 
@@ -90,6 +91,7 @@ void NodeApp::on_call(const std::string& type, const json& body, const Connectio
 
 void NodeApp::tick() {
   handlers_.housekeeping();
+  if (++ticks_ % kTicksPerRelease == 0) handlers_.release_unused();
   if (drain_until_ && (handlers_.open_work() == 0 || clock_.now() >= *drain_until_)) return stop(0);
   timer_.expires_after(kHousekeeping);
   timer_.async_wait([this](boost::system::error_code ec) {

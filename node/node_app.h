@@ -35,6 +35,7 @@ class NodeApp {
     std::function<void(Metrics&)> set_gauges;       // before a scrape
     std::function<std::size_t()> open_work;         // what a drain waits for
     std::function<void()> housekeeping = [] {};     // every 200 ms
+    std::function<void()> release_unused = [] {};   // every 5 s: gives back memory that a burst left
   };
 
   NodeApp(const NodeOptions& o, control::Role role);
@@ -73,6 +74,7 @@ class NodeApp {
   boost::asio::steady_timer timer_{io_};
   boost::asio::signal_set signals_{io_};
   std::optional<TimePoint> drain_until_;
+  unsigned ticks_ = 0;
   int exit_code_ = 0;
   std::unique_ptr<http::AdminServer> pages_;
   std::unique_ptr<NodeLink> link_;

@@ -8,15 +8,9 @@
 #include "engine/policy/block_allocator.h"
 #include "kvtransfer/wire/handshake.h"
 #include "kvtransfer/wire/ticket.h"
+#include "node/kv/kv_identity.h"
 
 namespace sluice::node {
-
-struct IngestIdentity {
-  NodeId node;
-  Incarnation incarnation;
-  std::uint64_t model_hash = 0;
-  kv::KvLayout layout;
-};
 
 /// A ticket, and the profiles that its frames may have besides its own.
 struct DrawnTicket {
@@ -26,10 +20,10 @@ struct DrawnTicket {
 
 class Admission {
  public:
-  Admission(IngestIdentity me, const kv::CodecRegistry& codecs, std::uint32_t block_size)
+  Admission(KvIdentity me, const kv::CodecRegistry& codecs, std::uint32_t block_size)
       : me_(std::move(me)), codecs_(codecs), block_size_(block_size) {}
 
-  [[nodiscard]] const IngestIdentity& me() const noexcept { return me_; }
+  [[nodiscard]] const KvIdentity& me() const noexcept { return me_; }
   /// A ticket with fresh secrets for positions [0, kv_tokens) into `blocks`. It lists the codecs of the request's
   /// fallbacks. not_found when this node lacks one of the profiles.
   [[nodiscard]] Result<DrawnTicket> draw(const control::ReserveRequest& r, std::span<const engine::BlockHandle> blocks,
@@ -40,7 +34,7 @@ class Admission {
  private:
   [[nodiscard]] Result<const kv::Profile*> profile(const std::string& name) const;
 
-  const IngestIdentity me_;
+  const KvIdentity me_;
   const kv::CodecRegistry& codecs_;
   const std::uint32_t block_size_;
 };

@@ -6,7 +6,7 @@ namespace sluice::node {
 
 using engine::BlockHandle;
 
-KvIngest::KvIngest(IngestIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock,
+KvIngest::KvIngest(KvIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock,
                    unsigned workers, Metrics& metrics, IngestEvents events)
     : admission_(std::move(me), codecs, pool.shape().block_size),
       clock_(clock),

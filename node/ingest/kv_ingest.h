@@ -38,8 +38,8 @@ using SendNote = std::function<void(kv::ConnId, std::vector<std::byte>)>;
 
 class KvIngest final : public kv::FrameSink {
  public:
-  KvIngest(IngestIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock,
-           unsigned workers, Metrics& metrics, IngestEvents events);
+  KvIngest(KvIdentity me, const kv::CodecRegistry& codecs, engine::KvPool& pool, const Clock& clock, unsigned workers,
+           Metrics& metrics, IngestEvents events);
   ~KvIngest() override;
 
   /// Set before the first frame can come.
