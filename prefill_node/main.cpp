@@ -10,10 +10,10 @@ int main(int argc, char** argv) {
                "sluice-prefill");
   add_common_options(app, log_options);
   node::add_node_options(app, o.node);
-  std::size_t frame_kib = o.exporting.target_frame_bytes >> 10U;
+  std::size_t frame_kib = o.prefill.exporting.target_frame_bytes >> 10U;
   bool no_overlap = false;
-  app.add_option("--max-waiting", o.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
-  app.add_option("--encode-workers", o.exporting.workers, "Threads that encode KV")
+  app.add_option("--max-waiting", o.prefill.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
+  app.add_option("--encode-workers", o.prefill.exporting.workers, "Threads that encode KV")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--frame-kib", frame_kib, "Uncompressed KV per frame")
@@ -21,8 +21,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(16, 8192));
   app.add_flag("--no-overlap", no_overlap, "Send KV only after the whole prompt is computed (for measurements)");
   return run_main(app, argc, argv, [&] {
-    o.exporting.target_frame_bytes = frame_kib << 10U;
-    o.exporting.overlap = !no_overlap;
+    o.prefill.exporting.target_frame_bytes = frame_kib << 10U;
+    o.prefill.exporting.overlap = !no_overlap;
     if (o.node.name.empty()) o.node.name = random_name("prefill");
     log::init("prefill", o.node.name, log_options.level, log_options.format);
     return prefill::run_app(o);
