@@ -3,6 +3,7 @@
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include <string>
 
+#include "decode_node/decode_service.h"
 #include "kvtransfer/flow/kv_receiver.h"
 #include "node/node_options.h"
 
@@ -11,9 +12,7 @@ namespace sluice::decode {
 struct AppOptions {
   node::NodeOptions node;
   std::string data_listen = "127.0.0.1:0";
-  std::uint32_t max_seqs = 256;
-  std::uint32_t ingest_workers = 1;
-  std::string seal = "encrypt";
+  DecodeOptions decode;
   kv::ReceiverOptions receiver;
 };
 

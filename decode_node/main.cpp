@@ -13,11 +13,14 @@ int main(int argc, char** argv) {
   std::size_t window_mib = o.receiver.window_bytes >> 20U;
   app.add_option("--data-listen", o.data_listen, "Address KV is received on; port 0 takes a free one")
       ->capture_default_str();
-  app.add_option("--max-seqs", o.max_seqs, "Sequences held at once")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--ingest-workers", o.ingest_workers, "Threads that check and decode KV")
+  app.add_option("--max-seqs", o.decode.max_seqs, "Sequences held at once")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--seal", o.seal, "encrypt: AES-256-GCM; digest: authenticated, not encrypted")
+  app.add_option("--ingest-workers", o.decode.ingest_workers, "Threads that check and decode KV")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  std::string seal = "encrypt";
+  app.add_option("--seal", seal, "encrypt: AES-256-GCM; digest: authenticated, not encrypted")
       ->capture_default_str()
       ->check(CLI::IsMember({"encrypt", "digest"}));
   app.add_option("--staging-mib", staging_mib, "Memory for KV that arrived and is not decoded yet")
@@ -27,6 +30,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(16, 1 << 20));
   return run_main(app, argc, argv, [&] {
+    o.decode.seal = seal == "digest" ? kv::SealMode::digest : kv::SealMode::encrypt;
     o.receiver.staging_bytes = staging_mib << 20U;
     o.receiver.window_bytes = window_mib << 20U;
     if (o.node.name.empty()) o.node.name = random_name("decode");

@@ -32,12 +32,12 @@ struct Rig {
 
 TEST_CASE("each role says how fast it does its own half") {
   const Rig r;
-  const auto kv = NodeKv::load(r.options, r.model);
-  REQUIRE(kv);
+  const auto loaded = NodeKv::load(r.options, r.model);
+  REQUIRE(loaded);
   for (const control::Role role : {control::Role::prefill, control::Role::decode}) {
-    const auto me = kv->introduction(role);
+    const auto me = loaded->introduction(role);
     CHECK(me.model.name == "m");
-    CHECK(me.model.codec_hash == kv->codecs().format_hash());
+    CHECK(me.model.codec_hash == loaded->codecs().format_hash());
     CHECK(me.block_size == 8);
     CHECK(me.total_blocks == 5);
     REQUIRE_FALSE(me.profiles.empty());
@@ -50,16 +50,16 @@ TEST_CASE("each role says how fast it does its own half") {
 
 TEST_CASE("a hello and a ticket name the same process") {
   const Rig r;
-  const auto kv = NodeKv::load(r.options, r.model);
-  REQUIRE(kv);
-  const auto hello = kv::parse_hello(kv->hello(NodeId("n"), Incarnation(7)));
+  const auto loaded = NodeKv::load(r.options, r.model);
+  REQUIRE(loaded);
+  const auto hello = kv::parse_hello(loaded->hello(NodeId("n"), Incarnation(7)));
   REQUIRE(hello);
-  const KvIdentity me = kv->identity(NodeId("n"), Incarnation(7));
+  const KvIdentity me = loaded->identity(NodeId("n"), Incarnation(7));
   CHECK(hello->node == me.node);
   CHECK(hello->incarnation == me.incarnation);
   CHECK(hello->model_hash == me.model_hash);
   CHECK(hello->layout == me.layout);
-  CHECK(hello->format_hash == kv->codecs().format_hash());
+  CHECK(hello->format_hash == loaded->codecs().format_hash());
   CHECK(me.layout == kv::KvLayout{3, 2, 16, kv::KvDType::bf16});
 }
 

@@ -1,0 +1,77 @@
+#include "decode_node/decode_service.h"
+
+#include "common/log.h"
+
+namespace sluice::decode {
+
+DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
+                             const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify)
+    : o_(o),
+      notify_(std::move(notify)),
+      out_(metrics, notify_),
+      probe_(clock, metrics,
+             [this](const control::ProbeResult& r) { notify_(control::type::kProbeResult, to_json(r)); }),
+      loop_(engine.model, engine.pool, engine.limits, o.max_seqs, engine.step_s, out_),
+      ingest_(me, codecs, engine.pool, clock, o.ingest_workers, metrics,
+              {.on_committed = [this](const node::IngestResult& r) { on_committed(r); },
+               .on_failed = [this](RequestId id, const Error& why) { on_failed(id, why); },
+               .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); },
+               .on_note = [this](std::span<const std::byte> n) { probe_.on_note(n); }}) {}
+
+DecodeService::~DecodeService() { stop(); }
+
+void DecodeService::stop() {
+  ingest_.stop();
+  loop_.stop();
+}
+
+Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveRequest& r) {
+  LegStart leg{r.request, r.tokens, r.prompt_tokens, r.kv_tokens, r.max_new_tokens, r.sampling, r.priority};
+  leg.attempt = r.attempt;
+  const bool probe = r.probe && r.kv_tokens > 0 && r.kv_tokens + 1 == r.tokens.size();  // the first step is one row
+  if (probe) leg.on_first_logits = [this, id = r.request](std::span<const float> logits) { probe_.on_own(id, logits); };
+  SLUICE_ASSIGN(auto blocks, loop_.admit(std::move(leg)));
+  std::optional<kv::Ticket> ticket;
+  if (r.kv_tokens > 0) {
+    auto issued = ingest_.expect(r, std::move(blocks), o_.seal);
+    if (!issued) {
+      (void)loop_.cancel(r.request);
+      return std::unexpected(issued.error());
+    }
+    if (probe) probe_.expect(*issued);
+    ticket = std::move(*issued);
+  }
+  log::debug("reserved", {{"request_id", r.trace_id}, {"leg", r.request}, {"kv_tokens", r.kv_tokens}});
+  return ticket;
+}
+
+std::optional<std::uint32_t> DecodeService::cancel(RequestId id) {
+  probe_.drop(id);
+  ingest_.revoke(id);
+  return loop_.cancel(id);
+}
+
+void DecodeService::cancel_all() {
+  loop_.cancel_all();
+  ingest_.revoke_all();
+  probe_.drop_all();
+}
+
+void DecodeService::expire() {
+  ingest_.expire();
+  probe_.expire();
+}
+
+void DecodeService::on_committed(const node::IngestResult& r) {
+  if (r.change) probe_.drop(r.request);  // what it measured would be said of the request's own profile
+  // Before the first token: with that, only the same KV continues the answer, and this says which that is.
+  notify_(control::type::kKvReady, to_json(control::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
+  loop_.mark_ready(r.request);
+}
+
+void DecodeService::on_failed(RequestId id, const Error& why) {
+  probe_.drop(id);
+  loop_.fail(id, why);
+}
+
+}  // namespace sluice::decode

@@ -1,0 +1,72 @@
+#pragma once
+// A decode node's work: a leg from the coordinator's call until its last token.
+//
+//   reserve -> DecodeLoop::admit (blocks) -> KvIngest::expect (ticket) -> [KV arrives] -> mark_ready -> tokens -> end
+//   a probed one: QualityProbe hears of the ticket, the reference and the first step's own logits
+//
+// Threading: reserve(), cancel(), cancel_all(), expire() on the control thread. notify() is called from any thread.
+// Stop: the transport first, then stop(), which waits for the threads that write into the engine's memory before the
+// engine.
+#include <functional>
+#include <string>
+#include <unordered_map>
+
+#include "decode_node/decode_loop.h"
+#include "decode_node/quality_probe.h"
+#include "decode_node/token_out.h"
+#include "node/ingest/kv_ingest.h"
+
+namespace sluice::decode {
+
+struct DecodeOptions {
+  std::uint32_t max_seqs = 256;
+  std::uint32_t ingest_workers = 1;
+  kv::SealMode seal = kv::SealMode::encrypt;
+};
+
+/// What computes: references outlive the service.
+struct DecodeEngine {
+  engine::Model& model;
+  engine::KvPool& pool;
+  engine::PlanLimits limits;
+  double step_s = 0;  // of a step at batch 1, as known before the first leg; 0 = nothing
+};
+
+class DecodeService {
+ public:
+  /// Tells the coordinator, from any thread.
+  using Notify = std::function<void(const char* type, nlohmann::json body)>;
+  DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
+                const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify);
+  ~DecodeService();
+
+  /// Holds room for a leg. Its ticket, or nothing when all of its KV is computed here.
+  [[nodiscard]] Result<std::optional<kv::Ticket>> reserve(const control::ReserveRequest& r);
+  /// The blocks the leg held, or nothing if it was not here.
+  std::optional<std::uint32_t> cancel(RequestId id);
+  /// Nobody reads the legs' tokens any more.
+  void cancel_all();
+  /// Ends what waits too long; call now and then.
+  void expire();
+
+  /// Where received frames go, and what answers them.
+  [[nodiscard]] kv::FrameSink& frames() noexcept { return ingest_; }
+  void set_note_sender(node::SendNote send) { ingest_.set_note_sender(std::move(send)); }
+
+  [[nodiscard]] DecodeFigures figures() const { return loop_.figures(); }
+  [[nodiscard]] std::unordered_map<std::string, node::ProfileRate> rates() const { return ingest_.rates(); }
+  void stop();
+
+ private:
+  void on_committed(const node::IngestResult& r);
+  void on_failed(RequestId id, const Error& why);
+
+  const DecodeOptions o_;
+  Notify notify_;
+  TokenOut out_;
+  QualityProbe probe_;
+  DecodeLoop loop_;
+  node::KvIngest ingest_;
+};
+
+}  // namespace sluice::decode
