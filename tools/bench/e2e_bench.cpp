@@ -26,9 +26,11 @@ class ShapedLink final : public node::FrameOut {
  public:
   ShapedLink(double bytes_per_s, kv::FrameSink& to)
       : rate_(bytes_per_s), to_(to), queue_(1U << 30U), thread_([this] { carry(); }) {}
-  ~ShapedLink() override {
+  ~ShapedLink() override { stop(); }
+  /// Brings through what is queued. Before the export goes, which is told of every frame.
+  void stop() {
     queue_.close();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
   void send(const std::string&, RequestId, std::span<const std::byte> header, kv::Buffer payload, Done done) override {
     const std::size_t bytes = payload.size();
@@ -139,6 +141,8 @@ Result<double> transfer(const Setup& s, const std::string& profile, double rate,
   const double took = seconds(clock.now() - begin);
   lock.unlock();
   loop->stop();
+  link.stop();
+  ingest.stop();
   exporter = nullptr;
   SLUICE_TRY(*outcome);
   return took;
