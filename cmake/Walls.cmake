@@ -19,8 +19,11 @@ set(SLUICE_WALLS
   "engine/model: common engine engine/cpu"
 
   "kvtransfer: common"
-  "kvtransfer/codec: common kvtransfer"
-  "kvtransfer/codec/cuda: common kvtransfer kvtransfer/codec"
+  "kvtransfer/codec/kernels: common kvtransfer"
+  "kvtransfer/codec/parts: common kvtransfer kvtransfer/codec/kernels"
+  "kvtransfer/codec/profile: common kvtransfer kvtransfer/codec/kernels kvtransfer/codec/parts"
+  "kvtransfer/codec: common kvtransfer kvtransfer/codec/kernels kvtransfer/codec/parts kvtransfer/codec/profile"
+  "kvtransfer/codec/cuda: common kvtransfer kvtransfer/codec kvtransfer/codec/kernels kvtransfer/codec/parts kvtransfer/codec/profile"
   "kvtransfer/wire: common kvtransfer kvtransfer/codec"
   "kvtransfer/transport: common"
   "kvtransfer/flow: common common/transfer kvtransfer/transport"

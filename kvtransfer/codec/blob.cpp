@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
 
 namespace sluice::kv {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "kvtransfer/codec/spec.h"
+#include "kvtransfer/codec/profile/spec.h"
 
 namespace sluice::kv {
 namespace {

@@ -13,18 +13,10 @@
 #include <vector>
 
 #include "common/result.h"
+#include "kvtransfer/codec/parts/scratch.h"
 #include "kvtransfer/kv_layout.h"
 
 namespace sluice::kv {
-
-/// Working memory reused between calls of one thread.
-struct CodecScratch {
-  std::vector<std::byte> bytes, packed;
-  std::vector<std::uint8_t> symbols;
-  std::vector<std::uint16_t> signs;
-  std::vector<const std::byte*> rows_in, moved;
-  std::vector<std::byte*> rows_out;
-};
 
 class Codec {
  public:

@@ -3,15 +3,13 @@
 #include <memory>
 #include <string_view>
 
-#include "kvtransfer/codec/calibration.h"
 #include "kvtransfer/codec/codec.h"
-#include "kvtransfer/codec/coder_kernels.h"
-#include "kvtransfer/codec/kernels.h"
-#include "kvtransfer/codec/spec.h"
+#include "kvtransfer/codec/kernels/coder.h"
+#include "kvtransfer/codec/kernels/kernels.h"
+#include "kvtransfer/codec/parts/calibration.h"
+#include "kvtransfer/codec/profile/spec.h"
 
 namespace sluice::kv {
-
-using CalibrationPtr = std::shared_ptr<const Calibration>;
 
 /// Number of a profile's codec on the wire: a hash of `composition`, which is canonical(p) and the digest of the
 /// calibration if p uses it.

@@ -8,8 +8,8 @@
 
 #include <cstring>
 
+#include "kvtransfer/bytes.h"
 #include "kvtransfer/codec/blob.h"
-#include "kvtransfer/codec/bytes.h"
 #include "kvtransfer/codec/codecs.h"
 
 namespace sluice::kv {

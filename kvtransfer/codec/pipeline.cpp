@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kvtransfer/bytes.h"
 #include "kvtransfer/codec/blob.h"
-#include "kvtransfer/codec/bytes.h"
-#include "kvtransfer/codec/class_map.h"
 #include "kvtransfer/codec/codecs.h"
-#include "kvtransfer/codec/quant_part.h"
-#include "kvtransfer/codec/raw_part.h"
-#include "kvtransfer/codec/split_part.h"
+#include "kvtransfer/codec/parts/lossless.h"
+#include "kvtransfer/codec/parts/quant.h"
+#include "kvtransfer/codec/profile/class_map.h"
 
 namespace sluice::kv {
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kvtransfer/codec/codecs.h"
+#include "kvtransfer/codec/profile/calibration_json.h"
 
 namespace sluice::kv {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
 
 namespace sluice::kv {
 namespace {

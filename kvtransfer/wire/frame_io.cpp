@@ -4,7 +4,7 @@
 #include <chrono>
 #include <limits>
 
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
 
 namespace sluice::kv {
 namespace {

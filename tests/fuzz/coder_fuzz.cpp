@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "kvtransfer/codec/split_part.h"
-#include "kvtransfer/codec/symbol_plane.h"
+#include "kvtransfer/codec/parts/lossless.h"
+#include "kvtransfer/codec/parts/symbol_plane.h"
 
 using namespace sluice;
 using namespace sluice::kv;

@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "kvtransfer/codec/bf16.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 #include "kvtransfer/kv_layout.h"
 
 namespace sluice::kv::test {

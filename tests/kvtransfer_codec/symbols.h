@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kvtransfer/codec/symbol_plane.h"
+#include "kvtransfer/codec/parts/symbol_plane.h"
 #include "tests/kvtransfer_codec/segments.h"
 
 namespace sluice::kv::test {

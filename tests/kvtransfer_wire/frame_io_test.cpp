@@ -1,7 +1,7 @@
 // A whole transfer through plan, codec, frame and seal, and every way a frame can be wrong.
 #include <catch2/catch.hpp>
 
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
 #include "tests/kvtransfer_wire/transfer.h"
 
 using namespace sluice;

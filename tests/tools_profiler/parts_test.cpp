@@ -5,7 +5,7 @@
 #include <random>
 #include <set>
 
-#include "kvtransfer/codec/bf16.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 
 using namespace sluice;
 using namespace sluice::profiler;

@@ -10,9 +10,9 @@
 #include <numeric>
 #include <random>
 
-#include "kvtransfer/codec/bf16.h"
 #include "kvtransfer/codec/cuda/chunk_codec.h"
 #include "kvtransfer/codec/cuda/device.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 
 namespace sluice::bench {
 namespace {

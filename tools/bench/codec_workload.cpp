@@ -6,7 +6,7 @@
 #include <numeric>
 #include <random>
 
-#include "kvtransfer/codec/bf16.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 #include "kvtransfer/transfer_plan.h"
 
 namespace sluice::bench {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "kvtransfer/codec/bf16.h"
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 
 namespace sluice::profiler {
 namespace {

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kvtransfer/codec/profile/calibration_json.h"
+
 namespace sluice::profiler {
 namespace {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kvtransfer/codec/spec.h"
+#include "kvtransfer/codec/profile/spec.h"
 
 namespace sluice::profiler {
 

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "kvtransfer/codec/bf16.h"
-#include "kvtransfer/codec/bytes.h"
-#include "kvtransfer/codec/signs.h"
+#include "kvtransfer/bytes.h"
+#include "kvtransfer/codec/kernels/bf16.h"
+#include "kvtransfer/codec/parts/signs.h"
 
 namespace sluice::quality {
 namespace {

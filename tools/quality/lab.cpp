@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <fstream>
 
-#include "kvtransfer/codec/bf16.h"
-#include "kvtransfer/codec/bytes.h"
+#include "kvtransfer/bytes.h"
+#include "kvtransfer/codec/kernels/bf16.h"
 
 namespace sluice::quality {
 namespace {

@@ -6,12 +6,12 @@
 #include <type_traits>
 
 #include "kvtransfer/codec/blob.h"
-#include "kvtransfer/codec/class_map.h"
 #include "kvtransfer/codec/codecs.h"
-#include "kvtransfer/codec/plane_coder.h"
-#include "kvtransfer/codec/quant_part.h"
-#include "kvtransfer/codec/rans_table.h"
-#include "kvtransfer/codec/signs.h"
+#include "kvtransfer/codec/kernels/rans_table.h"
+#include "kvtransfer/codec/parts/plane_coder.h"
+#include "kvtransfer/codec/parts/quant.h"
+#include "kvtransfer/codec/parts/signs.h"
+#include "kvtransfer/codec/profile/class_map.h"
 
 namespace sluice::kv::cuda {
 namespace {
@@ -60,7 +60,7 @@ cuda::Book book_of(const ClassSpec& c, std::uint32_t head_dim) {
   out.uniform = c.quantizer == Quantizer::uniform ? 1 : 0;
   out.log8 = c.scale == Scale::log8 ? 1 : 0;
   out.transform = block > 1 ? 1 : 0;
-  out.max_scale = book_max_scale(c.quantizer, block);
+  out.max_scale = book_max_scale(b.kind, block);
   out.zero = b.zero();
   if (lloyd) std::ranges::copy(lloyd_table(b.bits).freq, out.freq);
   return out;

@@ -10,7 +10,7 @@
 
 #include "common/result.h"
 #include "kvtransfer/codec/cuda/layout.h"
-#include "kvtransfer/codec/spec.h"
+#include "kvtransfer/codec/profile/spec.h"
 #include "kvtransfer/kv_layout.h"
 
 namespace sluice::kv::cuda {

@@ -1,5 +1,5 @@
 #pragma once
-// split4 (split_part.cpp): exponents in four bits below the block's largest, others as escapes. One thread block per
+// split4 (parts/split4.cpp): exponents in four bits below the block's largest, others as escapes. One thread block per
 // block of at most 8,192 values. Two passes over the rows, since a block's place depends on the escapes before it: one
 // that counts them (with the fixed-rate tiles), and one that writes every block where it belongs (with packing).
 // Reading the rows twice moves fewer bytes than writing 12 bits a value twice.

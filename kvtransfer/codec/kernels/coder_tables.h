@@ -1,0 +1,9 @@
+#pragma once
+// Who has which table; for coder.cpp and the files that define them.
+#include "kvtransfer/codec/kernels/coder.h"
+
+namespace sluice::kv {
+
+extern const CoderKernels kCoderScalar, kCoderAvx2, kCoderAvx512;
+
+}  // namespace sluice::kv
