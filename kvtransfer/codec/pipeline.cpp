@@ -9,19 +9,11 @@
 #include "kvtransfer/bytes.h"
 #include "kvtransfer/codec/blob.h"
 #include "kvtransfer/codec/codecs.h"
-#include "kvtransfer/codec/parts/lossless.h"
-#include "kvtransfer/codec/parts/quant.h"
+#include "kvtransfer/codec/parts/part.h"
 #include "kvtransfer/codec/profile/class_map.h"
 
 namespace sluice::kv {
 namespace {
-
-std::unique_ptr<PartCodec> make_part(const ClassSpec& c, Isa isa, const CalibrationPtr& calibration) {
-  if (c.coder == Coder::raw) return make_raw_part();
-  if (c.coder == Coder::split4) return make_split4_part(isa);
-  if (c.coder == Coder::exp_rans) return make_exp_rans_part(isa);
-  return make_quant_part(c, isa, calibration);
-}
 
 class Pipeline final : public Codec {
  public:

@@ -13,7 +13,7 @@ namespace {
 using kv::Axis;
 using kv::ClassSpec;
 using kv::Coder;
-using kv::Quantizer;
+using kv::QuantizerKind;
 using kv::Scale;
 using kv::Transform;
 
@@ -25,7 +25,7 @@ ClassSpec uniform(double step, bool calibrated) {
   const auto half = static_cast<std::uint32_t>(std::max(std::ceil(2.8 / step), 7.0));
   const double shrink = step <= 0.4 ? 0.01 : std::min(0.14, 0.01 + 0.1 * (step - 0.4));
   return {.transform = Transform::hadamard,
-          .quantizer = Quantizer::uniform,
+          .quantizer = QuantizerKind::uniform,
           .levels = 2 * half + 1,
           .step = static_cast<float>(step),
           .shrink = std::round(static_cast<float>(shrink) * 1000) / 1000,
@@ -35,22 +35,22 @@ ClassSpec uniform(double step, bool calibrated) {
 }
 ClassSpec lloyd(std::uint32_t levels, Scale scale, bool calibrated) {
   return {.transform = Transform::hadamard,
-          .quantizer = Quantizer::lloyd,
+          .quantizer = QuantizerKind::lloyd,
           .levels = levels,
           .scale = scale,
           .coder = Coder::pack,
           .calibrated = calibrated};
 }
-ClassSpec by_channel(Quantizer q, std::uint32_t levels, std::uint32_t page) {
+ClassSpec by_channel(QuantizerKind q, std::uint32_t levels, std::uint32_t page) {
   return {.quantizer = q, .levels = levels, .axis = Axis::channel, .page = page, .coder = Coder::pack};
 }
-ClassSpec by_token(Quantizer q, std::uint32_t levels, std::uint32_t group = 0) {
+ClassSpec by_token(QuantizerKind q, std::uint32_t levels, std::uint32_t group = 0) {
   return {.quantizer = q, .levels = levels, .group = group, .coder = Coder::pack};
 }
 
 std::vector<Coder> coders_of(const ClassSpec& c) {
   if (c.lossless()) return {Coder::split4, Coder::exp_rans};
-  if (c.quantizer == Quantizer::absmax || c.quantizer == Quantizer::fp8) return {Coder::pack, Coder::zstd};
+  if (c.quantizer == QuantizerKind::absmax || c.quantizer == QuantizerKind::fp8) return {Coder::pack, Coder::zstd};
   return {Coder::pack, Coder::rans};
 }
 
@@ -80,19 +80,19 @@ class Choices {
     const std::string family = fmt::format("{}l{}", calibrated ? "c" : "", scale == Scale::bf16 ? "b" : "");
     for (const std::uint32_t n : levels)
       add(fmt::format("{}{}", family, n), family, n, lloyd(n, scale, calibrated),
-          n == 16 ? by_token(Quantizer::absmax, 255) : lloyd(16, scale, calibrated));
+          n == 16 ? by_token(QuantizerKind::absmax, 255) : lloyd(16, scale, calibrated));
   }
   void channels(std::initializer_list<std::uint32_t> levels, std::initializer_list<std::uint32_t> pages) {
     for (const std::uint32_t page : pages)
       for (const std::uint32_t n : levels)
-        add(fmt::format("m{}.{}", page, n), fmt::format("m{}", page), n, by_channel(Quantizer::minmax, n, page),
-            by_channel(Quantizer::minmax, std::min(2 * n, 255U), page), true, false);
+        add(fmt::format("m{}.{}", page, n), fmt::format("m{}", page), n, by_channel(QuantizerKind::minmax, n, page),
+            by_channel(QuantizerKind::minmax, std::min(2 * n, 255U), page), true, false);
   }
   void tokens(std::initializer_list<std::uint32_t> levels, std::initializer_list<std::uint32_t> groups) {
     for (const std::uint32_t g : groups)
       for (const std::uint32_t n : levels)
-        add(fmt::format("t{}.{}", g, n), fmt::format("t{}", g), n, by_token(Quantizer::minmax, n, g),
-            by_token(Quantizer::minmax, std::min(2 * n, 255U), g), false, true);
+        add(fmt::format("t{}.{}", g, n), fmt::format("t{}", g), n, by_token(QuantizerKind::minmax, n, g),
+            by_token(QuantizerKind::minmax, std::min(2 * n, 255U), g), false, true);
   }
 
  private:
@@ -104,18 +104,18 @@ void fill_small(Choices c) {
   c.lloyds({4, 8, 16}, Scale::log8, false);
   c.channels({8, 16, 64}, {64});
   c.tokens({8, 16}, {0});
-  c.add("a255c64", "a255c", 1, by_channel(Quantizer::absmax, 255, 64), exact(), true, false);
-  c.add("a255", "a", 255, by_token(Quantizer::absmax, 255), exact(), false, true);
+  c.add("a255c64", "a255c", 1, by_channel(QuantizerKind::absmax, 255, 64), exact(), true, false);
+  c.add("a255", "a", 255, by_token(QuantizerKind::absmax, 255), exact(), false, true);
 }
 
 void fill_full(Choices c, bool calibrated) {
   c.add("x", "x", 0, exact(), exact());
-  c.add("f8", "f8", 0, by_token(Quantizer::fp8, 256), exact());
-  c.add("a255", "a", 255, by_token(Quantizer::absmax, 255), exact());
-  c.add("a15", "a", 15, by_token(Quantizer::absmax, 15), by_token(Quantizer::absmax, 255));
+  c.add("f8", "f8", 0, by_token(QuantizerKind::fp8, 256), exact());
+  c.add("a255", "a", 255, by_token(QuantizerKind::absmax, 255), exact());
+  c.add("a15", "a", 15, by_token(QuantizerKind::absmax, 15), by_token(QuantizerKind::absmax, 255));
   for (const std::uint32_t page : {64, 256})
-    c.add(fmt::format("a255c{}", page), "a255c", -static_cast<double>(page), by_channel(Quantizer::absmax, 255, page),
-          exact(), true, false);
+    c.add(fmt::format("a255c{}", page), "a255c", -static_cast<double>(page),
+          by_channel(QuantizerKind::absmax, 255, page), exact(), true, false);
   for (const bool k : {false, true}) {
     if (k && !calibrated) break;
     c.uniforms({0.25, 0.32, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.5, 1.8}, k);

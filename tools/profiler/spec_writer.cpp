@@ -8,19 +8,19 @@ namespace {
 
 using nlohmann::json;
 
-const char* word(kv::Quantizer q) {
+const char* word(kv::QuantizerKind q) {
   switch (q) {
-    case kv::Quantizer::none:
+    case kv::QuantizerKind::none:
       return "none";
-    case kv::Quantizer::absmax:
+    case kv::QuantizerKind::absmax:
       return "absmax";
-    case kv::Quantizer::fp8:
+    case kv::QuantizerKind::fp8:
       return "fp8";
-    case kv::Quantizer::lloyd:
+    case kv::QuantizerKind::lloyd:
       return "lloyd";
-    case kv::Quantizer::uniform:
+    case kv::QuantizerKind::uniform:
       return "uniform";
-    case kv::Quantizer::minmax:
+    case kv::QuantizerKind::minmax:
       return "minmax";
   }
   return "";
@@ -53,9 +53,9 @@ double short_number(float f) { return std::stod(fmt::format("{}", f)); }
 
 json to_json(const kv::ClassSpec& c) {
   json j{{"coder", word(c.coder)}};
-  if (c.quantizer == kv::Quantizer::none) return j;
+  if (c.quantizer == kv::QuantizerKind::none) return j;
   j["quantizer"] = word(c.quantizer);
-  if (c.quantizer != kv::Quantizer::fp8) j["levels"] = c.levels;
+  if (c.quantizer != kv::QuantizerKind::fp8) j["levels"] = c.levels;
   if (c.transform == kv::Transform::hadamard) j["transform"] = "hadamard";
   if (c.step > 0) j["step"] = short_number(c.step);
   if (c.shrink > 0) j["shrink"] = short_number(c.shrink);

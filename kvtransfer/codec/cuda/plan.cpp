@@ -11,6 +11,7 @@
 #include "kvtransfer/codec/parts/plane_coder.h"
 #include "kvtransfer/codec/parts/quant.h"
 #include "kvtransfer/codec/parts/signs.h"
+#include "kvtransfer/codec/parts/transform.h"
 #include "kvtransfer/codec/profile/class_map.h"
 
 namespace sluice::kv::cuda {
@@ -19,7 +20,9 @@ namespace {
 static_assert(std::is_trivially_copyable_v<Segment> && std::is_trivially_copyable_v<Part> &&
               std::is_trivially_copyable_v<Book>);
 
-bool is_book(const ClassSpec& c) { return c.quantizer == Quantizer::lloyd || c.quantizer == Quantizer::uniform; }
+bool is_book(const ClassSpec& c) {
+  return c.quantizer == QuantizerKind::lloyd || c.quantizer == QuantizerKind::uniform;
+}
 
 Result<PartKind> kind_of(const ClassSpec& c) {
   const auto no = [&](std::string_view what) {
@@ -34,8 +37,8 @@ Result<PartKind> kind_of(const ClassSpec& c) {
     return PartKind::book;
   }
   if (c.transform != Transform::none) return no("a transform in front of its quantizer");
-  if (c.quantizer == Quantizer::fp8) return PartKind::fp8;
-  if (c.quantizer != Quantizer::absmax) return no("quantizer minmax");
+  if (c.quantizer == QuantizerKind::fp8) return PartKind::fp8;
+  if (c.quantizer != QuantizerKind::absmax) return no("quantizer minmax");
   if (c.axis == Axis::channel) return PartKind::absmax8_page;
   return c.levels == 15 ? PartKind::absmax4 : PartKind::absmax8;
 }
@@ -44,7 +47,7 @@ cuda::Book book_of(const ClassSpec& c, std::uint32_t head_dim) {
   const kv::Book b = make_book(c);
   cuda::Book out{};
   std::ranges::copy(b.value, out.value);
-  const bool lloyd = c.quantizer == Quantizer::lloyd;
+  const bool lloyd = c.quantizer == QuantizerKind::lloyd;
   for (std::uint32_t k = 0; k < 8; ++k) {
     out.cut[k] = lloyd && k + 1 < b.levels / 2 ? b.cut[k] : std::numeric_limits<std::int32_t>::max();
     out.mean[k] = b.mean[k];
@@ -57,18 +60,13 @@ cuda::Book book_of(const ClassSpec& c, std::uint32_t head_dim) {
   out.block = static_cast<float>(block);
   out.levels = b.levels;
   out.bits = b.bits;
-  out.uniform = c.quantizer == Quantizer::uniform ? 1 : 0;
+  out.uniform = c.quantizer == QuantizerKind::uniform ? 1 : 0;
   out.log8 = c.scale == Scale::log8 ? 1 : 0;
   out.transform = block > 1 ? 1 : 0;
   out.max_scale = book_max_scale(b.kind, block);
   out.zero = b.zero();
   if (lloyd) std::ranges::copy(lloyd_table(b.bits).freq, out.freq);
   return out;
-}
-
-/// Rows of a rANS block, as plane_coder.cpp cuts them.
-std::uint32_t block_tokens(std::size_t width) {
-  return static_cast<std::uint32_t>(std::max<std::size_t>(kBatchSymbols / 2 / width, 1));
 }
 
 class Planner {
@@ -200,10 +198,10 @@ class Planner {
     p.coded = 1;
     ++rans_parts_;
     p.levels = c.levels;
-    p.block_tokens = block_tokens(width);
+    p.block_tokens = rans_block_rows(width);
     p.blocks = (p.tokens + p.block_tokens - 1) / p.block_tokens;
     coded_blocks_ += p.blocks;
-    p.measured = c.quantizer == Quantizer::lloyd ? 0 : 1;
+    p.measured = c.quantizer == QuantizerKind::lloyd ? 0 : 1;
     tables_ += p.measured;
     p.slots = work_;
     work_ += std::size_t{p.blocks} * p.block_tokens * width / 2;

@@ -10,7 +10,7 @@
 namespace sluice::kv {
 
 enum class Transform : std::uint8_t { none, hadamard };
-enum class Quantizer : std::uint8_t {
+enum class QuantizerKind : std::uint8_t {
   none,     // lossless
   absmax,   // symmetric integers under the largest magnitude
   fp8,      // e4m3 under the largest magnitude
@@ -25,7 +25,7 @@ enum class Coder : std::uint8_t { pack, rans, zstd, lz4, raw, split4, exp_rans }
 struct ClassSpec {
   std::string name;
   Transform transform = Transform::none;
-  Quantizer quantizer = Quantizer::none;
+  QuantizerKind quantizer = QuantizerKind::none;
   std::uint32_t levels = 0;  // symbols; absmax: 255 or 15, fp8: 256, lloyd: 4, 8 or 16, uniform: odd
   float step = 0;            // uniform: distance of levels, in norms
   float shrink = 0;          // uniform: how far a level's value lies below its middle, in steps
@@ -35,7 +35,7 @@ struct ClassSpec {
   Scale scale = Scale::bf16;
   Coder coder = Coder::raw;
   bool calibrated = false;  // each channel shifted and scaled first, by figures measured offline
-  [[nodiscard]] bool lossless() const noexcept { return quantizer == Quantizer::none; }
+  [[nodiscard]] bool lossless() const noexcept { return quantizer == QuantizerKind::none; }
   /// Bits of a packed symbol.
   [[nodiscard]] std::uint32_t bits() const noexcept {
     return levels < 2 ? 0U : static_cast<std::uint32_t>(std::bit_width(levels - 1));

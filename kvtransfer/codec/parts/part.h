@@ -5,9 +5,13 @@
 // Threading: const methods are thread-safe; each thread brings its own CodecScratch.
 // Failure: encoding has none; decode treats its input as hostile.
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "common/result.h"
+#include "kvtransfer/codec/kernels/kernels.h"
+#include "kvtransfer/codec/parts/calibration.h"
+#include "kvtransfer/codec/parts/class_spec.h"
 #include "kvtransfer/codec/parts/scratch.h"
 #include "kvtransfer/kv_layout.h"
 
@@ -24,6 +28,9 @@ struct PartShape {
 /// Row t of a part: width() bf16 values at any alignment. One pointer per token.
 using PartRowsIn = std::span<const std::byte* const>;
 using PartRowsOut = std::span<std::byte* const>;
+
+/// Planes and parts begin at multiples of 16 bytes.
+[[nodiscard]] constexpr std::size_t align16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
 
 /// Parts of at least so many rows are written past the caches: whoever reads them comes later.
 inline constexpr std::size_t kStreamRows = 64;
@@ -43,5 +50,8 @@ class PartCodec {
   [[nodiscard]] virtual Result<> decode(const PartShape& p, std::span<const std::byte> in, PartRowsOut rows,
                                         CodecScratch& scratch) const = 0;
 };
+
+/// What codes the parts of a class, which was checked; calibration may be null where c is not calibrated.
+[[nodiscard]] std::unique_ptr<PartCodec> make_part(const ClassSpec& c, Isa isa, const CalibrationPtr& calibration);
 
 }  // namespace sluice::kv

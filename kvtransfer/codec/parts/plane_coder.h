@@ -1,5 +1,6 @@
 #pragma once
-// Coders of a part's symbols that do not have a fixed size: rANS, and zstd and lz4 over packed symbols.
+// Coders of a part's symbols, of no fixed size: rANS, and zstd and lz4 over packed symbols. One file per kind in
+// coders/, and the table in plane_coder.cpp that knows them all.
 //
 // Threading: a PlaneCoder is immutable; its writers and readers belong to one call and its scratch.
 #include <memory>
@@ -8,11 +9,18 @@
 #include "kvtransfer/codec/kernels/kernels.h"
 #include "kvtransfer/codec/parts/class_spec.h"
 #include "kvtransfer/codec/parts/part.h"
+#include "kvtransfer/codec/parts/quantizer.h"
 
 namespace sluice::kv {
 
 /// Symbols that are quantized before they are coded, where no page asks for more: they stay in the second-level cache.
 inline constexpr std::size_t kBatchSymbols = 65536;
+/// Two of rANS's blocks are a batch, since two are decoded side by side.
+inline constexpr std::size_t kRansBlockSymbols = kBatchSymbols / 2;
+/// Rows of `width` values in a block.
+[[nodiscard]] constexpr std::uint32_t rans_block_rows(std::size_t width) noexcept {
+  return width >= kRansBlockSymbols ? 1 : static_cast<std::uint32_t>(kRansBlockSymbols / width);
+}
 
 class PlaneWriter {
  public:
@@ -42,7 +50,7 @@ class PlaneCoder {
                                                                     CodecScratch& scratch) const = 0;
 };
 
-/// Null for Coder::pack.
-[[nodiscard]] std::unique_ptr<PlaneCoder> make_plane_coder(const ClassSpec& c, Isa isa);
+/// Null where symbols are packed and not coded.
+[[nodiscard]] std::unique_ptr<PlaneCoder> make_plane_coder(Coder coder, const Alphabet& alphabet, Isa isa);
 
 }  // namespace sluice::kv

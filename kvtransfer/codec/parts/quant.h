@@ -13,21 +13,11 @@ namespace sluice::kv {
 /// c has a quantizer; calibration may be null where c is not calibrated.
 [[nodiscard]] std::unique_ptr<PartCodec> make_quant_part(const ClassSpec& c, Isa isa, CalibrationPtr calibration);
 
-/// The book of a class whose quantizer is lloyd or uniform.
-[[nodiscard]] Book make_book(const ClassSpec& c);
-
 /// Pages of `page` tokens; the last takes what is left, from half to one and a half pages, so that no scale serves only
 /// a few tokens of a long part.
 [[nodiscard]] constexpr std::uint32_t pages_of(std::uint32_t tokens, std::uint32_t page) noexcept {
   const std::uint32_t n = (tokens + page / 2) / page;
   return n == 0 ? 1 : n;
-}
-
-[[nodiscard]] constexpr std::size_t align16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
-
-/// Largest power of two that divides head_dim: the block that is transformed.
-[[nodiscard]] constexpr std::uint32_t hadamard_block(std::uint32_t head_dim) noexcept {
-  return head_dim & (~head_dim + 1);
 }
 
 }  // namespace sluice::kv

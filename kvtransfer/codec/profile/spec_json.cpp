@@ -22,9 +22,9 @@ struct Word {
   E value;
 };
 constexpr Word<Transform> kTransforms[] = {{"none", Transform::none}, {"hadamard", Transform::hadamard}};
-constexpr Word<Quantizer> kQuantizers[] = {{"none", Quantizer::none},       {"absmax", Quantizer::absmax},
-                                           {"fp8", Quantizer::fp8},         {"lloyd", Quantizer::lloyd},
-                                           {"uniform", Quantizer::uniform}, {"minmax", Quantizer::minmax}};
+constexpr Word<QuantizerKind> kQuantizers[] = {{"none", QuantizerKind::none},       {"absmax", QuantizerKind::absmax},
+                                               {"fp8", QuantizerKind::fp8},         {"lloyd", QuantizerKind::lloyd},
+                                               {"uniform", QuantizerKind::uniform}, {"minmax", QuantizerKind::minmax}};
 constexpr Word<Axis> kAxes[] = {{"token", Axis::token}, {"channel", Axis::channel}};
 constexpr Word<Scale> kScales[] = {{"bf16", Scale::bf16}, {"log8", Scale::log8}};
 constexpr Word<Coder> kCoders[] = {{"pack", Coder::pack},        {"rans", Coder::rans}, {"zstd", Coder::zstd},
@@ -120,39 +120,39 @@ bool is_lossless(Coder c) { return c == Coder::raw || c == Coder::split4 || c ==
 
 /// What the quantizers and coders can be combined to.
 void check_class(const ClassSpec& c, Fields& f) {
-  if (c.quantizer == Quantizer::none) {
+  if (c.quantizer == QuantizerKind::none) {
     if (!is_lossless(c.coder)) f.wrong("without a quantizer needs coder raw, split4 or exp_rans");
     if (c.transform != Transform::none || c.calibrated) f.wrong("without a quantizer cannot be transformed");
     return;
   }
   if (is_lossless(c.coder)) f.wrong("with a quantizer needs coder pack, rans, zstd or lz4");
-  const bool book = c.quantizer == Quantizer::lloyd || c.quantizer == Quantizer::uniform;
+  const bool book = c.quantizer == QuantizerKind::lloyd || c.quantizer == QuantizerKind::uniform;
   if (c.scale == Scale::log8 && !book) f.wrong("has log8 scales, which only lloyd and uniform know");
-  if (c.axis == Axis::channel && c.quantizer != Quantizer::minmax &&
-      !(c.quantizer == Quantizer::absmax && c.levels == 255))
+  if (c.axis == Axis::channel && c.quantizer != QuantizerKind::minmax &&
+      !(c.quantizer == QuantizerKind::absmax && c.levels == 255))
     f.wrong("has axis channel, which only minmax and absmax with 255 levels know");
-  if (c.group != 0 && c.quantizer != Quantizer::minmax) f.wrong("has a group, which only minmax knows");
-  if (c.coder == Coder::rans && !book && c.quantizer != Quantizer::minmax)
+  if (c.group != 0 && c.quantizer != QuantizerKind::minmax) f.wrong("has a group, which only minmax knows");
+  if (c.coder == Coder::rans && !book && c.quantizer != QuantizerKind::minmax)
     f.wrong("has coder rans, which only lloyd, uniform and minmax know");
   switch (c.quantizer) {
-    case Quantizer::absmax:
+    case QuantizerKind::absmax:
       if (!one_of(c.levels, {15, 255})) f.wrong("with absmax needs 15 or 255 levels");
       // Its symbols leave the quantizer packed, two in a byte.
       if (c.levels == 15 && c.coder != Coder::pack) f.wrong("with absmax and 15 levels needs coder pack");
       break;
-    case Quantizer::lloyd:
+    case QuantizerKind::lloyd:
       if (!one_of(c.levels, {4, 8, 16})) f.wrong("with lloyd needs 4, 8 or 16 levels");
       break;
-    case Quantizer::uniform:
+    case QuantizerKind::uniform:
       if (c.levels < 3 || c.levels > 255 || c.levels % 2 == 0)
         f.wrong("with uniform needs an odd number of levels, 3 to 255");
       if (!(c.step > 0)) f.wrong("with uniform needs a 'step'");
       break;
-    case Quantizer::minmax:
+    case QuantizerKind::minmax:
       if (c.levels < 2 || c.levels > 255) f.wrong("with minmax needs 2 to 255 levels");
       break;
-    case Quantizer::fp8:
-    case Quantizer::none:
+    case QuantizerKind::fp8:
+    case QuantizerKind::none:
       break;
   }
 }
@@ -162,11 +162,11 @@ Result<ClassSpec> read_class(const json& j, const std::string& name, const std::
   ClassSpec c;
   c.name = name;
   c.transform = f.word("transform", kTransforms, Transform::none);
-  c.quantizer = f.word("quantizer", kQuantizers, Quantizer::none);
+  c.quantizer = f.word("quantizer", kQuantizers, QuantizerKind::none);
   c.levels = f.count("levels",
-                     c.quantizer == Quantizer::fp8      ? 256
-                     : c.quantizer == Quantizer::absmax ? 255
-                                                        : 0,
+                     c.quantizer == QuantizerKind::fp8      ? 256
+                     : c.quantizer == QuantizerKind::absmax ? 255
+                                                            : 0,
                      0, 256);
   c.step = static_cast<float>(f.number("step", 0, 0, 16));
   c.shrink = static_cast<float>(f.number("shrink", 0, 0, 0.5));
@@ -174,7 +174,7 @@ Result<ClassSpec> read_class(const json& j, const std::string& name, const std::
   c.page = f.count("page", 64, 16, kMaxPage);
   c.group = f.count("group", 0, 0, 4096);
   c.scale = f.word("scale", kScales, Scale::bf16);
-  c.coder = f.word("coder", kCoders, c.quantizer == Quantizer::none ? Coder::raw : Coder::pack);
+  c.coder = f.word("coder", kCoders, c.quantizer == QuantizerKind::none ? Coder::raw : Coder::pack);
   c.calibrated = f.flag("calibrated");
   check_class(c, f);
   SLUICE_TRY(f.done());
