@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "kvtransfer/codec/codec.h"
-#include "kvtransfer/codec/kernels/coder.h"
+#include "kvtransfer/codec/kernels/exponents.h"
 #include "kvtransfer/codec/kernels/kernels.h"
 #include "kvtransfer/codec/parts/calibration.h"
 #include "kvtransfer/codec/profile/spec.h"
@@ -17,7 +17,7 @@ namespace sluice::kv {
 [[nodiscard]] std::uint32_t codec_id(std::string_view composition);
 
 [[nodiscard]] std::unique_ptr<Codec> make_raw(std::uint32_t id);
-[[nodiscard]] std::unique_ptr<Codec> make_ll(std::uint32_t id, const CoderKernels& k);
+[[nodiscard]] std::unique_ptr<Codec> make_ll(std::uint32_t id, const ExponentKernels& k);
 /// What p is composed of; p.builtin is empty, and there is a calibration if p uses it.
 [[nodiscard]] std::unique_ptr<Codec> make_pipeline(std::uint32_t id, const ProfileSpec& p, Isa isa,
                                                    const CalibrationPtr& calibration);

@@ -63,7 +63,7 @@ void join_f32(const std::byte* exponents, const std::byte* rest, std::size_t n, 
 
 class Ll final : public Codec {
  public:
-  Ll(std::uint32_t id, const CoderKernels& k) : id_(id), k_(k) {}
+  Ll(std::uint32_t id, const ExponentKernels& k) : id_(id), k_(k) {}
   std::uint32_t id() const noexcept override { return id_; }
   std::string_view name() const noexcept override { return "ll"; }
   bool lossless() const noexcept override { return true; }
@@ -132,11 +132,11 @@ class Ll final : public Codec {
 
  private:
   std::uint32_t id_;
-  const CoderKernels& k_;
+  const ExponentKernels& k_;
 };
 
 }  // namespace
 
-std::unique_ptr<Codec> make_ll(std::uint32_t id, const CoderKernels& k) { return std::make_unique<Ll>(id, k); }
+std::unique_ptr<Codec> make_ll(std::uint32_t id, const ExponentKernels& k) { return std::make_unique<Ll>(id, k); }
 
 }  // namespace sluice::kv

@@ -1,7 +1,6 @@
 #pragma once
-// Quantizers of one vector by a quad: the same arithmetic in the same order as kernels/generic.inl and
-// kernels/generic_book.inl, so the same bits. Every lane of a quad calls these together with the other lanes of its
-// warp.
+// Quantizers of one vector by a quad: the same arithmetic in the same order as kernels/generic*.inl, so the same bits.
+// Every lane of a quad calls these together with the other lanes of its warp.
 #include "kvtransfer/codec/cuda/quad.cuh"
 
 namespace sluice::kv::cuda {

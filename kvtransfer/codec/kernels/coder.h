@@ -17,8 +17,6 @@ inline constexpr std::size_t kRansLanes = 64, kRansStateBytes = 2 * kRansLanes;
 /// Kernels that emit bytes of a number not known before may use this much more of their output than they return.
 inline constexpr std::size_t kCoderSlack = 64;
 
-inline constexpr std::size_t kStreamLine = 64;
-
 /// A coded block to be decoded.
 struct RansBlock {
   const std::byte* states;  // kRansStateBytes
@@ -57,25 +55,6 @@ struct CoderKernels {
   void (*unpack4)(const std::byte* in, std::size_t n, std::uint8_t* symbols);
   /// n >= 1.
   std::uint8_t (*largest)(const std::uint8_t* symbols, std::size_t n);
-
-  /// bf16 values from here on. The largest exponent of n >= 1.
-  std::uint8_t (*exponent_largest)(const std::byte* values, std::size_t n);
-  /// n values, even. nibbles: n / 2; rest (sign << 7 | mantissa): n; escapes: n + kCoderSlack. Exponents from base to
-  /// base + 14 become nibbles, others nibble 15 and an escape. Returns the number of escapes.
-  std::size_t (*split_encode)(const std::byte* values, std::size_t n, std::uint8_t base, std::byte* nibbles,
-                              std::byte* rest, std::byte* escapes);
-  /// The inverse; base <= 241. Uses at most `count` escapes and returns how many, or count + 1 if there were too few.
-  /// stream: values will not be read soon and may go past the caches, settle() after them.
-  std::size_t (*split_decode)(const std::byte* nibbles, const std::byte* rest, std::size_t n, std::uint8_t base,
-                              const std::byte* escapes, std::size_t count, std::byte* values, bool stream);
-  /// n values <-> exponent bytes and sign << 7 | mantissa bytes.
-  void (*exponent_split)(const std::byte* values, std::size_t n, std::uint8_t* exponents, std::byte* rest);
-  void (*exponent_join)(const std::uint8_t* exponents, const std::byte* rest, std::size_t n, std::byte* values);
-
-  /// Copies n lines of kStreamLine bytes past the caches; `to` is aligned to a line.
-  void (*stream_lines)(std::byte* to, const std::byte* from, std::size_t n);
-  /// Before anybody is told of what was streamed.
-  void (*settle)();
 };
 
 /// isa must be supported. Where the processor lacks AVX-512 VBMI or VBMI2, Isa::avx512 gives the AVX2 table.

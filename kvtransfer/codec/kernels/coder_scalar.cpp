@@ -17,13 +17,6 @@ const CoderKernels kCoderScalar = {.isa = Isa::scalar,
                                    .unmap_symbols = unmap_symbols_generic,
                                    .pack4 = pack4_generic,
                                    .unpack4 = unpack4_generic,
-                                   .largest = largest_generic,
-                                   .exponent_largest = exponent_largest_generic,
-                                   .split_encode = split_encode_generic,
-                                   .split_decode = split_decode_generic,
-                                   .exponent_split = exponent_split_generic,
-                                   .exponent_join = exponent_join_generic,
-                                   .stream_lines = stream_lines_generic,
-                                   .settle = settle_generic};
+                                   .largest = largest_generic};
 
 }  // namespace sluice::kv

@@ -1,5 +1,4 @@
-// The book quantizers in plain C++, in the same way as generic.inl, which they bring along.
-#include "kvtransfer/codec/kernels/generic.inl"
+// The book quantizers and the transform of rows in plain C++; after generic.inl.
 
 inline constexpr std::uint32_t kLanes = 16;  // of every sum
 /// Sums of squares outside these are computed on a rescaled vector.
@@ -243,8 +242,7 @@ inline void book_decode_packed_generic(const BookShape& s, const std::uint16_t* 
     }
 }
 
-// ---- transforms in front of other quantizers
-// -------------------------------------------------------------------------
+// ---- transforms in front of other quantizers ------------------------------------------------------------------------
 
 inline float clamp_finite(float x) {
   const float v = x < kMinmaxMost ? x : kMinmaxMost;

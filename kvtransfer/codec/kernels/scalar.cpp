@@ -1,16 +1,13 @@
 // The kernels for any processor.
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
-
-#include "kvtransfer/bytes.h"
-#include "kvtransfer/codec/kernels/bf16.h"
-#include "kvtransfer/codec/kernels/tables.h"
+#include "kvtransfer/codec/kernels/includes.h"
 
 namespace sluice::kv {
 namespace {
+#include "kvtransfer/codec/kernels/generic.inl"
+#include "kvtransfer/codec/kernels/generic_absmax.inl"
 #include "kvtransfer/codec/kernels/generic_book.inl"
+#include "kvtransfer/codec/kernels/generic_fp8.inl"
+#include "kvtransfer/codec/kernels/generic_minmax.inl"
 }  // namespace
 
 const Kernels kKernelsScalar = {.isa = Isa::scalar,

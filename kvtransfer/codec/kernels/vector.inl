@@ -1,5 +1,5 @@
-// What kernels share over the vectors of vector_avx512.h or vector_avx2.h, one of which is in scope, after
-// generic.inl; in an unnamed namespace, as that.
+// What kernels share over the vectors of vector_avx512.h or vector_avx2.h, one of which is in scope, after generic.inl;
+// in an unnamed namespace, as that.
 
 inline constexpr std::uint32_t kLine = 64;
 inline constexpr std::uint32_t kAheadRows = 4;
@@ -80,8 +80,7 @@ inline void write_rows(RowsOut rows, Fn&& fn) {
   if (rows.stream) _mm_sfence();  // before anybody is told of them
 }
 
-// ---- bf16 by twos: values at even and odd places of a vector
-// ---------------------------------------------------------
+// ---- bf16 by twos: values at even and odd places of a vector --------------------------------------------------------
 
 inline F even(I v) { return as_f(shl32<16>(v)); }
 inline F odd(I v) { return as_f(and_i(v, set32(static_cast<int>(0xffff0000U)))); }

@@ -1,4 +1,4 @@
-// The absmax quantizers over vectors, after vector.inl. What does not fill vectors goes to the generic code.
+// absmax over vectors, after vector.inl and generic_absmax.inl. What does not fill vectors goes to the generic code.
 
 /// As absmax8_quantize(), kWords values to 16 bits (not in order); +infinity and NaN become `most` here, -infinity and
 /// what is below -most the caller's business.

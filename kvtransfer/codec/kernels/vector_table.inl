@@ -1,4 +1,12 @@
-// The table of vector kernels, after all of them; without the book quantizers, which have a file of their own.
+// All vector kernels but the book quantizers, which have a file of their own, and their table.
+#include "kvtransfer/codec/kernels/generic.inl"
+#include "kvtransfer/codec/kernels/generic_absmax.inl"
+#include "kvtransfer/codec/kernels/generic_fp8.inl"
+#include "kvtransfer/codec/kernels/generic_minmax.inl"
+#include "kvtransfer/codec/kernels/vector.inl"
+#include "kvtransfer/codec/kernels/vector_absmax.inl"
+#include "kvtransfer/codec/kernels/vector_fp8.inl"
+#include "kvtransfer/codec/kernels/vector_minmax.inl"
 
 constexpr Kernels vector_kernels(Isa isa) noexcept {
   return {.isa = isa,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kvtransfer/codec/kernels/exponents.h"
 #include "kvtransfer/codec/kernels/prefetch.h"
 #include "kvtransfer/codec/parts/lossless.h"
 #include "kvtransfer/codec/parts/symbol_plane.h"
@@ -56,7 +57,7 @@ std::array<std::uint8_t, 15> most_frequent(const Histogram& h) {
 
 class ExpRans final : public PartCodec {
  public:
-  explicit ExpRans(const CoderKernels& k) : k_(k) {}
+  explicit ExpRans(Isa isa) : coder_(coder_kernels(isa)), exponents_(exponent_kernels(isa)) {}
   bool lossless() const noexcept override { return true; }
   bool supports(const PartShape& p) const noexcept override { return p.values() > 0 && p.head_dim % 2 == 0; }
   std::size_t max_bytes(const PartShape& p) const noexcept override {
@@ -77,12 +78,12 @@ class ExpRans final : public PartCodec {
       out[16 + s] = static_cast<std::byte>(table.freq[s] - 1);
     }
 
-    SymbolWriter writer(k_, plane_of(p, table, map), rest + p.values());
+    SymbolWriter writer(coder_, plane_of(p, table, map), rest + p.values());
     for (std::size_t at = 0; at < p.values(); at += kTogether) {
       const std::size_t now = std::min(kTogether, p.values() - at);
       each_piece(p.width(), at, now, [&](std::size_t row, std::size_t from, std::size_t n, std::size_t done) {
         if (row + kAhead < p.tokens) prefetch(rows[row + kAhead] + from, 2 * n);
-        k_.exponent_split(rows[row] + from, n, exponents + done, rest + at + done);
+        exponents_.exponent_split(rows[row] + from, n, exponents + done, rest + at + done);
       });
       writer.block({exponents, now});
     }
@@ -105,14 +106,15 @@ class ExpRans final : public PartCodec {
     const SymbolMap map = map_for(top);
 
     const std::byte* rest = in.data() + kHeaderBytes;
-    SLUICE_ASSIGN(auto reader, SymbolReader::open(k_, plane_of(p, table, map), in.subspan(kHeaderBytes + p.values())));
+    SLUICE_ASSIGN(auto reader,
+                  SymbolReader::open(coder_, plane_of(p, table, map), in.subspan(kHeaderBytes + p.values())));
     std::uint8_t* exponents = room(scratch);
     for (std::size_t at = 0; at < p.values(); at += kTogether) {
       const std::size_t now = std::min(kTogether, p.values() - at);
       SLUICE_TRY(reader.block({exponents, now}));
       each_piece(p.width(), at, now, [&](std::size_t row, std::size_t from, std::size_t n, std::size_t done) {
         prefetch(rest + at + done + kTogether / 8, n);
-        k_.exponent_join(exponents + done, rest + at + done, n, rows[row] + from);
+        exponents_.exponent_join(exponents + done, rest + at + done, n, rows[row] + from);
       });
     }
     return reader.finish();
@@ -134,7 +136,7 @@ class ExpRans final : public PartCodec {
       const std::byte* row = rows[i * p.tokens / count];
       for (std::size_t from = 0; from < p.width(); from += kBlockValues) {
         const std::size_t n = std::min<std::size_t>(kBlockValues, p.width() - from);
-        k_.exponent_split(row + 2 * from, n, exponents, rest);
+        exponents_.exponent_split(row + 2 * from, n, exponents, rest);
         for (std::size_t j = 0; j < n; ++j) ++part[j % 4][exponents[j]];
       }
     }
@@ -142,11 +144,12 @@ class ExpRans final : public PartCodec {
     return part[0];
   }
 
-  const CoderKernels& k_;
+  const CoderKernels& coder_;
+  const ExponentKernels& exponents_;
 };
 
 }  // namespace
 
-std::unique_ptr<PartCodec> make_exp_rans_part(Isa isa) { return std::make_unique<ExpRans>(coder_kernels(isa)); }
+std::unique_ptr<PartCodec> make_exp_rans_part(Isa isa) { return std::make_unique<ExpRans>(isa); }
 
 }  // namespace sluice::kv

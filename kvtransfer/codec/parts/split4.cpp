@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kvtransfer/bytes.h"
-#include "kvtransfer/codec/kernels/coder.h"
+#include "kvtransfer/codec/kernels/exponents.h"
 #include "kvtransfer/codec/kernels/prefetch.h"
 
 namespace sluice::kv {
@@ -47,7 +47,7 @@ std::size_t coded_bytes(std::size_t values, std::size_t escapes) { return values
 /// Copies to memory, past the caches, what grows in the cache: whole lines as they come, what is left in the end.
 class Drain {
  public:
-  Drain(const CoderKernels& k, std::byte* to, const std::byte* from, bool stream)
+  Drain(const ExponentKernels& k, std::byte* to, const std::byte* from, bool stream)
       : k_(k), to_(to), from_(from), head_(-reinterpret_cast<std::uintptr_t>(to) % kStreamLine), stream_(stream) {}
   /// The first n bytes are there.
   void upto(std::size_t n) {
@@ -65,7 +65,7 @@ class Drain {
     std::memcpy(to_ + done_, from_ + done_, n - done_);
     done_ = n;
   }
-  const CoderKernels& k_;
+  const ExponentKernels& k_;
   std::byte* to_;
   const std::byte* from_;
   std::size_t head_, done_ = 0;
@@ -74,7 +74,7 @@ class Drain {
 
 class Split4 final : public PartCodec {
  public:
-  explicit Split4(const CoderKernels& k) : k_(k) {}
+  explicit Split4(const ExponentKernels& k) : k_(k) {}
   bool lossless() const noexcept override { return true; }
   bool supports(const PartShape& p) const noexcept override { return p.values() > 0 && p.head_dim % 2 == 0; }
   std::size_t max_bytes(const PartShape& p) const noexcept override {
@@ -188,11 +188,11 @@ class Split4 final : public PartCodec {
     return {};
   }
 
-  const CoderKernels& k_;
+  const ExponentKernels& k_;
 };
 
 }  // namespace
 
-std::unique_ptr<PartCodec> make_split4_part(Isa isa) { return std::make_unique<Split4>(coder_kernels(isa)); }
+std::unique_ptr<PartCodec> make_split4_part(Isa isa) { return std::make_unique<Split4>(exponent_kernels(isa)); }
 
 }  // namespace sluice::kv
