@@ -18,7 +18,7 @@ namespace sluice::kv {
 
 [[nodiscard]] std::unique_ptr<Codec> make_raw(std::uint32_t id);
 [[nodiscard]] std::unique_ptr<Codec> make_ll(std::uint32_t id, const ExponentKernels& k);
-/// What p is composed of; p.builtin is empty, and there is a calibration if p uses it.
+/// What p is composed of; p.codec is empty, and there is a calibration if p uses it.
 [[nodiscard]] std::unique_ptr<Codec> make_pipeline(std::uint32_t id, const ProfileSpec& p, Isa isa,
                                                    const CalibrationPtr& calibration);
 

@@ -27,38 +27,38 @@ class Pipeline final : public Codec {
 
   bool supports(const SegmentShape& s) const noexcept override {
     if (!sane_shape(s) || s.dtype != KvDType::bf16) return false;
-    const Plan plan = plan_of(s);
-    return std::ranges::all_of(plan.runs,
-                               [&](const HeadRun& r) { return parts_[r.use]->supports(part_shape(s, plan, r)); });
+    const Layout layout = layout_of(s);
+    return std::ranges::all_of(layout.runs,
+                               [&](const HeadRun& r) { return parts_[r.use]->supports(part_shape(s, layout, r)); });
   }
 
   std::size_t max_encoded_size(const SegmentShape& s) const noexcept override {
-    const Plan plan = plan_of(s);
-    std::size_t n = plan.parts_at(s);
-    for (const HeadRun& r : plan.runs) n += align16(parts_[r.use]->max_bytes(part_shape(s, plan, r)));
+    const Layout layout = layout_of(s);
+    std::size_t n = layout.parts_at(s);
+    for (const HeadRun& r : layout.runs) n += align16(parts_[r.use]->max_bytes(part_shape(s, layout, r)));
     return n;
   }
 
   Result<std::size_t> encode(const SegmentShape& s, const ConstRows& rows, std::span<std::byte> out,
                              CodecScratch& scratch) const override {
     SLUICE_TRY(check_encode(*this, s, out));
-    const Plan plan = plan_of(s);
+    const Layout layout = layout_of(s);
     write_blob_header(out, id_, s);
     std::byte* const begin = out.data();
-    std::fill(begin + kBlobHeaderBytes, begin + plan.exact_at(), std::byte{0});
-    std::byte* to = begin + plan.exact_at();
-    each_exact(s, plan, [&](std::uint32_t r) {
+    std::fill(begin + kBlobHeaderBytes, begin + layout.exact_at(), std::byte{0});
+    std::byte* to = begin + layout.exact_at();
+    each_exact(s, layout, [&](std::uint32_t r) {
       std::memcpy(to, rows.row(r), s.row_bytes());
       to += s.row_bytes();
     });
-    std::size_t used = plan.parts_at(s);
+    std::size_t used = layout.parts_at(s);
     std::fill(to, begin + used, std::byte{0});
-    for (std::size_t i = 0; i < plan.runs.size(); ++i) {
-      const PartShape p = part_shape(s, plan, plan.runs[i]);
+    for (std::size_t i = 0; i < layout.runs.size(); ++i) {
+      const PartShape p = part_shape(s, layout, layout.runs[i]);
       scratch.rows_in.clear();
       for (std::uint32_t r = 0; r < p.tokens; ++r)
-        scratch.rows_in.push_back(rows.row(plan.exact.head + r) + std::size_t{2} * p.first_head * s.head_dim);
-      const std::size_t n = parts_[plan.runs[i].use]->encode(p, scratch.rows_in, begin + used, scratch);
+        scratch.rows_in.push_back(rows.row(layout.exact.head + r) + std::size_t{2} * p.first_head * s.head_dim);
+      const std::size_t n = parts_[layout.runs[i].use]->encode(p, scratch.rows_in, begin + used, scratch);
       store_le(begin + kBlobHeaderBytes + 4 * i, static_cast<std::uint32_t>(n));
       std::fill(begin + used + n, begin + used + align16(n), std::byte{0});
       used += align16(n);
@@ -70,23 +70,23 @@ class Pipeline final : public Codec {
                   CodecScratch& scratch) const override {
     if (!supports(s)) return fail(Errc::unsupported, "codec '{}' cannot carry this shape", spec_.name);
     SLUICE_TRY(check_blob_header(in, id_, s));
-    const Plan plan = plan_of(s);
-    if (in.size() < plan.parts_at(s)) return fail(Errc::data_corrupt, "a segment of only {} bytes", in.size());
-    const std::byte* from = in.data() + plan.exact_at();
-    each_exact(s, plan, [&](std::uint32_t r) {
+    const Layout layout = layout_of(s);
+    if (in.size() < layout.parts_at(s)) return fail(Errc::data_corrupt, "a segment of only {} bytes", in.size());
+    const std::byte* from = in.data() + layout.exact_at();
+    each_exact(s, layout, [&](std::uint32_t r) {
       std::memcpy(rows.row(r), from, s.row_bytes());
       from += s.row_bytes();
     });
-    std::span<const std::byte> rest = in.subspan(plan.parts_at(s));
-    for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    std::span<const std::byte> rest = in.subspan(layout.parts_at(s));
+    for (std::size_t i = 0; i < layout.runs.size(); ++i) {
       const std::size_t n = load_le<std::uint32_t>(in.data() + kBlobHeaderBytes + 4 * i);
       if (align16(n) > rest.size())
         return fail(Errc::data_corrupt, "part {} of {} bytes, {} are left", i, n, rest.size());
-      const PartShape p = part_shape(s, plan, plan.runs[i]);
+      const PartShape p = part_shape(s, layout, layout.runs[i]);
       scratch.rows_out.clear();
       for (std::uint32_t r = 0; r < p.tokens; ++r)
-        scratch.rows_out.push_back(rows.row(plan.exact.head + r) + std::size_t{2} * p.first_head * s.head_dim);
-      SLUICE_TRY(parts_[plan.runs[i].use]->decode(p, rest.first(n), scratch.rows_out, scratch));
+        scratch.rows_out.push_back(rows.row(layout.exact.head + r) + std::size_t{2} * p.first_head * s.head_dim);
+      SLUICE_TRY(parts_[layout.runs[i].use]->decode(p, rest.first(n), scratch.rows_out, scratch));
       rest = rest.subspan(align16(n));
     }
     if (!rest.empty()) return fail(Errc::data_corrupt, "{} bytes after the last part", rest.size());
@@ -94,7 +94,8 @@ class Pipeline final : public Codec {
   }
 
  private:
-  struct Plan {
+  /// Where what is of a segment.
+  struct Layout {
     std::vector<HeadRun> runs;
     ExactRows exact;
     [[nodiscard]] std::size_t exact_at() const noexcept { return align16(kBlobHeaderBytes + 4 * runs.size()); }
@@ -103,14 +104,14 @@ class Pipeline final : public Codec {
     }
   };
 
-  [[nodiscard]] Plan plan_of(const SegmentShape& s) const {
-    Plan plan{.exact = exact_rows(spec_, s)};
-    if (plan.exact.head + plan.exact.tail < s.tokens) resolve(spec_, s, plan.runs);
-    return plan;
+  [[nodiscard]] Layout layout_of(const SegmentShape& s) const {
+    Layout layout{.exact = exact_rows(spec_, s)};
+    if (layout.exact.head + layout.exact.tail < s.tokens) resolve(spec_, s, layout.runs);
+    return layout;
   }
 
-  static PartShape part_shape(const SegmentShape& s, const Plan& plan, const HeadRun& r) noexcept {
-    return {.tokens = s.tokens - plan.exact.head - plan.exact.tail,
+  static PartShape part_shape(const SegmentShape& s, const Layout& layout, const HeadRun& r) noexcept {
+    return {.tokens = s.tokens - layout.exact.head - layout.exact.tail,
             .heads = r.count,
             .head_dim = s.head_dim,
             .kind = s.kind,
@@ -119,9 +120,9 @@ class Pipeline final : public Codec {
   }
 
   template <class Fn>
-  static void each_exact(const SegmentShape& s, const Plan& plan, Fn&& fn) {
-    for (std::uint32_t r = 0; r < plan.exact.head; ++r) fn(r);
-    for (std::uint32_t r = s.tokens - plan.exact.tail; r < s.tokens; ++r) fn(r);
+  static void each_exact(const SegmentShape& s, const Layout& layout, Fn&& fn) {
+    for (std::uint32_t r = 0; r < layout.exact.head; ++r) fn(r);
+    for (std::uint32_t r = s.tokens - layout.exact.tail; r < s.tokens; ++r) fn(r);
   }
 
   ProfileSpec spec_;

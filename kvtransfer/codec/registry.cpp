@@ -55,8 +55,8 @@ class Registry final : public CodecRegistry {
  private:
   static std::unique_ptr<Codec> make_codec(const ProfileSpec& p, std::uint32_t id, Isa isa,
                                            const CalibrationPtr& calibration) {
-    if (p.builtin == "raw") return make_raw(id);
-    if (p.builtin == "ll") return make_ll(id, exponent_kernels(isa));
+    if (p.codec == "raw") return make_raw(id);
+    if (p.codec == "ll") return make_ll(id, exponent_kernels(isa));
     return make_pipeline(id, p, isa, calibration);
   }
   [[nodiscard]] std::size_t index_of(const Codec* c) const noexcept {

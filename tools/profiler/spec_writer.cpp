@@ -70,8 +70,8 @@ json to_json(const kv::ProfileSpec& p) {
   json j{{"name", p.name}, {"stated_kl", p.stated_kl}, {"nominal_ratio", p.nominal_ratio}};
   if (!p.about.empty()) j["about"] = p.about;
   if (p.comparator) j["comparator"] = true;
-  if (!p.builtin.empty()) {
-    j["codec"] = p.builtin;
+  if (!p.codec.empty()) {
+    j["codec"] = p.codec;
     return j;
   }
   for (const auto& c : p.classes) j["classes"][c.name] = to_json(c);

@@ -258,7 +258,7 @@ const Part& ChunkPlan::part(std::size_t i) const noexcept {
 
 Result<ChunkPlan> make_plan(const ProfileSpec& profile, std::span<const SegmentShape> segments) {
   if (segments.empty()) return fail(Errc::invalid_argument, "a chunk without segments");
-  if (!profile.builtin.empty())
+  if (!profile.codec.empty())
     return fail(Errc::unsupported, "profile '{}' is no composition; it stays with the host", profile.name);
   const SegmentShape& first = segments.front();
   if (first.head_dim != 64 && first.head_dim != 128)

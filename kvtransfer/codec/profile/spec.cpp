@@ -23,13 +23,13 @@ std::string canonical(const ClassSpec& c) {
 }  // namespace
 
 bool ProfileSpec::lossless() const noexcept {
-  return !builtin.empty() || std::ranges::all_of(classes, &ClassSpec::lossless);
+  return !codec.empty() || std::ranges::all_of(classes, &ClassSpec::lossless);
 }
 
 bool ProfileSpec::calibrated() const noexcept { return std::ranges::any_of(classes, &ClassSpec::calibrated); }
 
 std::string canonical(const ProfileSpec& p) {
-  if (!p.builtin.empty()) return fmt::format("{}/1", p.builtin);
+  if (!p.codec.empty()) return fmt::format("{}/1", p.codec);
   std::string text =
       fmt::format("pipeline/{} signs/{} sinks{} tail{}", kPipelineVersion, kSignsVersion, p.sinks, p.tail);
   text += fmt::format(" K {} V {}", canonical(p.classes[p.key]), canonical(p.classes[p.value]));

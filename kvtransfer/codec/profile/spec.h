@@ -21,7 +21,7 @@ struct ClassRule {
 
 struct ProfileSpec {
   std::string name, about;
-  std::string builtin;       // "raw" or "ll": one of the codecs that also carry f32; then nothing below counts
+  std::string codec;         // "raw" or "ll", which are no compositions and carry f32 too; else empty
   double stated_kl = 0;      // mean KL(bf16 || profile), nats per token
   double nominal_ratio = 1;  // raw / wire bytes, before anything was measured
   std::vector<ClassSpec> classes;

@@ -217,21 +217,21 @@ Result<ProfileSpec> read_profile(const json& j, std::size_t index) {
   p.name = f.text("name", true);
   if (!good_name(p.name)) f.wrong("needs a 'name' of a-z, 0-9, '-', '_' and '.'");
   p.about = f.text("about", false);
-  p.builtin = f.text("codec", false);
-  if (!p.builtin.empty() && p.builtin != "raw" && p.builtin != "ll") f.wrong("has a 'codec' other than raw or ll");
+  p.codec = f.text("codec", false);
+  if (!p.codec.empty() && p.codec != "raw" && p.codec != "ll") f.wrong("has a 'codec' other than raw or ll");
   p.stated_kl = f.number("stated_kl", 0, 0, 100);
   p.nominal_ratio = f.number("nominal_ratio", 1, 0.5, 64);
   p.comparator = f.flag("comparator");
   p.sinks = f.count("sinks", 0, 0, kMaxExactTokens);
   p.tail = f.count("tail", 0, 0, kMaxExactTokens);
   const json* classes = f.find("classes");
-  const std::string key = f.text("key", p.builtin.empty()), value = f.text("value", p.builtin.empty());
+  const std::string key = f.text("key", p.codec.empty()), value = f.text("value", p.codec.empty());
   const json* rules = f.find("rules");
   (void)f.find("measured");  // figures that sluice-profiler leaves beside a profile, for people
   if (classes != nullptr && !classes->is_object()) f.wrong("has 'classes' that are no object");
   if (rules != nullptr && !rules->is_array()) f.wrong("has 'rules' that are no list");
   SLUICE_TRY(f.done());
-  if (!p.builtin.empty()) return p;
+  if (!p.codec.empty()) return p;
   if (classes != nullptr)
     for (const auto& [name, c] : classes->items()) {
       SLUICE_ASSIGN(ClassSpec spec, read_class(c, name, p.name));
