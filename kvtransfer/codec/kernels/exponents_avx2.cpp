@@ -88,8 +88,7 @@ void settle() { _mm_sfence(); }
 
 }  // namespace
 
-const ExponentKernels kExponentsAvx2 = {.isa = Isa::avx2,
-                                        .exponent_largest = exponent_largest_generic,
+const ExponentKernels kExponentsAvx2 = {.exponent_largest = exponent_largest_generic,
                                         .split_encode = split_encode,
                                         .split_decode = split_decode,
                                         .exponent_split = exponent_split_generic,

@@ -205,8 +205,7 @@ void settle() { _mm_sfence(); }
 
 }  // namespace
 
-const ExponentKernels kExponentsAvx512 = {.isa = Isa::avx512,
-                                          .exponent_largest = exponent_largest,
+const ExponentKernels kExponentsAvx512 = {.exponent_largest = exponent_largest,
                                           .split_encode = split_encode,
                                           .split_decode = split_decode,
                                           .exponent_split = exponent_split,

@@ -9,8 +9,7 @@ namespace {
 #include "kvtransfer/codec/kernels/exponents_generic.inl"
 }  // namespace
 
-const ExponentKernels kExponentsScalar = {.isa = Isa::scalar,
-                                          .exponent_largest = exponent_largest_generic,
+const ExponentKernels kExponentsScalar = {.exponent_largest = exponent_largest_generic,
                                           .split_encode = split_encode_generic,
                                           .split_decode = split_decode_generic,
                                           .exponent_split = exponent_split_generic,
