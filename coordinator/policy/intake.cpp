@@ -18,8 +18,8 @@ Refusal lateness(bool awaits_node) {
   return {{Errc::resource_exhausted, "no decode node had room in time; retry later", {}}, kRetryS};
 }
 
-Placed place_colocated(const ClusterSnapshot& c, const RequestFeatures& r) {
-  const auto placed = Placement::decide_colocated(c, r);
+Placed place_colocated(Placement& placement, const ClusterSnapshot& c, const RequestFeatures& r) {
+  const auto placed = placement.decide_colocated(c, r);
   if (const auto* refusal = std::get_if<Refusal>(&placed)) return *refusal;
   const auto* node = std::get_if<std::size_t>(&placed);
   if (node == nullptr) return Wait{};
@@ -101,7 +101,7 @@ bool Intake::attempt(Waiter& w, TimePoint now) {
   w.awaits_node = false;
   const ClusterSnapshot& c = host_.cluster_for(a.turn.id);
   RequestFeatures r = host_.features(a.turn.id, now);
-  Placed placed = a.colocated ? place_colocated(c, r) : host_.decide(a.turn.id, c, r, deadline_s(a), now);
+  Placed placed = a.colocated ? place_colocated(placement_, c, r) : host_.decide(a.turn.id, c, r, deadline_s(a), now);
   if (std::holds_alternative<Wait>(placed)) return false;
   if (const auto* refusal = std::get_if<Refusal>(&placed)) {
     // In mid-answer it waits for a node to come back rather than lose what its client already read.

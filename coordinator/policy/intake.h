@@ -77,7 +77,7 @@ class Intake {
  public:
   /// Placement and host are borrowed.
   Intake(Placement& placement, IntakeHost& host, const IntakeOptions& o)
-      : host_(host), options_(o), admission_(placement) {}
+      : placement_(placement), host_(host), options_(o), admission_(placement) {}
 
   void arrive(const Applicant& a, TimePoint now);
   /// Room may have come.
@@ -118,6 +118,7 @@ class Intake {
   void refuse(const Waiter& w, const No& no);
   void count(const Waiter& w, double times);
 
+  Placement& placement_;
   IntakeHost& host_;
   IntakeOptions options_;
   Admission admission_;

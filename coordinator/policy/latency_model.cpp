@@ -12,6 +12,7 @@ constexpr EstimateTuning kFixed{.prior_var = 1.0F, .drift_per_s = 1e-3F, .memory
 constexpr EstimateTuning kFirst{.prior_var = 0.25F, .drift_per_s = 1e-3F, .memory_s = 600};
 constexpr double kDiscount = 0.99;  // of the fits, per sample
 constexpr double kFreshS = 10;      // a fit with a sample this young does not listen to reports
+constexpr double kStaleS = 10;      // a fit without a sample for so long takes the next one for what it is
 constexpr double kReportFactor = 1.5;
 constexpr double kMeanBytesWeight = 0.02;
 constexpr double kLeastWireBytes = 64 * 1024;  // below, a transfer tells latency, not bandwidth
@@ -232,11 +233,12 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
   if (!(stay > 0) || !n.compute.ready()) return;
   const double most = m.compute_s > 0 ? std::min(stay, 1.25 * m.compute_s + 1e-3) : stay;
   const double gap = n.last_end == TimePoint{} ? most : std::clamp(seconds(end - n.last_end), 0.0, most);
+  const bool alone = gap == most;  // the node was idle before it: that is all it took, however little
   n.last_end = std::max(n.last_end, end);
   const auto terms = PromptTime::terms(k.tokens);
   for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];
   n.pool_s += gap;
-  if (n.pool_s < 0.3 * n.compute.predict(n.pool) && n.pool[0] < 16) return;
+  if (!alone && n.pool_s < 0.3 * n.compute.predict(n.pool) && n.pool[0] < 16) return;
   changes_ += n.compute.observe(n.pool, n.pool_s, end) ? 1 : 0;
   n.pool = {};
   n.pool_s = 0;
@@ -276,6 +278,8 @@ void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now
     // A mean over the request's life; the fewer its steps, the less it says.
     const double seqs = m.seqs > 0 ? 0.5 * (k.seqs + m.seqs) : k.seqs;
     const double cold = n.learned == TimePoint{} ? Estimate::kColdNoise : 1;
+    // What nobody looked at for long may be anything again.
+    if (cold == 1 && seconds(now - n.learned) > kStaleS) n.step.reset_covariance();
     const double noise = time_noise(m.tpot_s) * (1 + 8 / m.output_tokens) * cold;
     changes_ += n.step.observe({1, seqs, k.context_tokens * 1e-3}, m.tpot_s, noise, kDiscount);
     n.learned = now;

@@ -7,6 +7,10 @@
 namespace sluice::coordinator {
 namespace {
 
+/// Nodes whose costs differ by less are alike, and share: of equal nodes the one that chance made look better by a
+/// little would get everything, and the other be known ever less.
+constexpr float kAlikeShare = 0.05F;
+
 /// Whether a decode node could hold the request ever, and now.
 enum class Room { never, later, now };
 
@@ -207,7 +211,23 @@ Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePo
       out.index = i;
     }
   }
+  out.index = less_used(out.index, out.cost * (1 + kAlikeShare));
   return out;
+}
+
+/// The same profile on the pair that got least of late, of those that cost no more than this.
+std::size_t Placement::less_used(std::size_t best, float most_cost) const {
+  const CandidateTable& t = table_;
+  float least = CandidateTable::kNever;
+  std::size_t index = best;
+  for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
+    const std::size_t i = pair * t.stride + best % t.stride;
+    const float use = t.prefill_rate[pair / t.decodes.size()] + t.decode_rate[pair % t.decodes.size()];
+    if (costs_.cost[i] > most_cost || use >= least) continue;
+    least = use;
+    index = i;
+  }
+  return index;
 }
 
 /// The best candidate of one draw from the posterior, among those expected to take limit_s at most.
@@ -259,6 +279,8 @@ void Placement::bind(const ClusterSnapshot& c) {
   if (!names_.bind(c)) return;
   latency_.grow(c);
   controller_.grow();
+  prefill_sight_.grow(names_.prefills.size());
+  decode_sight_.grow(names_.decodes.size());
 }
 
 Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeatures& r, double limit_s, TimePoint now) {
@@ -293,6 +315,11 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
   Decision out{candidate(c, r, found.index, now), ChoiceReason::best, found.considered};
   if (found.fallback) out.reason = ChoiceReason::cooled_fallback;
   if (found.considered == 1) out.reason = ChoiceReason::only;
+  if (const auto other = out.reason == ChoiceReason::best ? sighting(found.index, now) : std::nullopt) {
+    out.chosen = candidate(c, r, *other, now);
+    out.reason = ChoiceReason::explore;
+    return out;
+  }
   if (out.reason != ChoiceReason::best || !controller_.may_probe()) return out;
   const std::size_t probe = draw(r, costs_.ttft[found.index] * static_cast<float>(kProbeFactor), now);
   if (probe == costs_.cost.size() || probe == found.index) return out;
@@ -301,6 +328,28 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
   out.chosen = other;
   out.reason = ChoiceReason::explore;
   return out;
+}
+
+std::optional<std::size_t> Placement::sighting(std::size_t best, TimePoint now) {
+  const CandidateTable& t = table_;
+  const std::size_t pair = best / t.stride;
+  std::size_t p = pair / t.decodes.size();
+  std::size_t d = pair % t.decodes.size();
+  if (const auto i = decode_sight_.overdue(t.decodes, names_.decode, now))
+    d = *i;
+  else if (const auto j = prefill_sight_.overdue(t.prefills, names_.prefill, now))
+    p = *j;
+  else
+    return std::nullopt;
+  if (controller_.resting(names_.prefill[t.prefills[p]], names_.decode[t.decodes[d]], now)) return std::nullopt;
+  const std::size_t index = (p * t.decodes.size() + d) * t.stride + best % t.stride;
+  return index == best ? std::nullopt : std::optional(index);
+}
+
+void Placement::placed(Candidate& k, TimePoint now) {
+  latency_.placed(k, now);
+  prefill_sight_.chosen(k.prefill_slot, now);
+  decode_sight_.chosen(k.decode_slot, now);
 }
 
 void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
@@ -315,7 +364,10 @@ std::variant<std::size_t, Wait, Refusal> Placement::decide_colocated(const Clust
     return std::visit([](auto x) -> std::variant<std::size_t, Wait, Refusal> { return x; }, std::move(*full));
   std::size_t best = 0;
   std::uint32_t least = UINT32_MAX;
-  for (std::size_t d = 0; d < c.decodes.size(); ++d) {
+  // From another node on each time, so that idle ones share.
+  const std::uint64_t from = colocated_turn_++;
+  for (std::size_t i = 0; i < c.decodes.size(); ++i) {
+    const std::size_t d = (from + i) % c.decodes.size();
     if (room_on(c.decodes[d], r) != Room::now || c.decodes[d].seqs >= least) continue;
     best = d;
     least = c.decodes[d].seqs;

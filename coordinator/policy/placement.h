@@ -7,7 +7,8 @@
 //
 // A request's life here: decide -> placed -> prefill_done -> finished | abandoned | failed. In a steady cluster the way
 // of decide() allocates nothing. In a large cluster each side is first cut to CandidateTable::kNodes nodes: the ones
-// that could begin soonest, and some drawn at random, so that no node is out of sight for ever.
+// that could begin soonest, and some drawn at random. Among equal candidates nodes share evenly, and a node that got
+// nothing for a while gets a request whatever is thought of it (NodeSight): no usable node is out of sight for ever.
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <variant>
@@ -17,6 +18,7 @@
 #include "coordinator/policy/candidates.h"
 #include "coordinator/policy/directory.h"
 #include "coordinator/policy/latency_model.h"
+#include "coordinator/policy/node_sight.h"
 #include "coordinator/policy/profile_controller.h"
 #include "coordinator/policy/types.h"
 
@@ -49,11 +51,11 @@ class Placement {
   /// The best candidate at any price in time, without probing or taking anything up; none without room or profile.
   [[nodiscard]] std::optional<Candidate> preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   /// A decode node alone (colocated, or a one-token prompt): the least loaded one with room.
-  [[nodiscard]] static std::variant<std::size_t, Wait, Refusal> decide_colocated(const ClusterSnapshot& c,
-                                                                                 const RequestFeatures& r);
+  [[nodiscard]] std::variant<std::size_t, Wait, Refusal> decide_colocated(const ClusterSnapshot& c,
+                                                                          const RequestFeatures& r);
 
   /// The decision was taken up.
-  void placed(Candidate& k, TimePoint now) { latency_.placed(k, now); }
+  void placed(Candidate& k, TimePoint now);
   void prefill_done(const Candidate& k, const Measured& m, TimePoint now) { latency_.prefill_done(k, m, now); }
   /// Ended well: teaches model and controller.
   void finished(const Candidate& k, const Measured& m, TimePoint now);
@@ -89,6 +91,9 @@ class Placement {
   /// The table's limits: that of all pairs, and none for those that rest.
   void limit(float limit_s, bool rest, TimePoint now);
   [[nodiscard]] Best best(const RequestFeatures& r, double limit_s, TimePoint now);
+  [[nodiscard]] std::size_t less_used(std::size_t best, float most_cost) const;
+  /// The best candidate moved to a node that is overdue; nothing when none is, or its pair rests.
+  [[nodiscard]] std::optional<std::size_t> sighting(std::size_t best, TimePoint now);
   [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, TimePoint now);
   [[nodiscard]] Candidate candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index,
                                     TimePoint now);
@@ -96,6 +101,8 @@ class Placement {
   Directory names_;
   LatencyModel latency_;
   ProfileController controller_;
+  NodeSight prefill_sight_, decode_sight_;
+  std::uint64_t colocated_turn_ = 0;
   // Buffers of decide().
   static constexpr std::uint64_t kSameList = 8;  // two lists a decision
   std::uint64_t list_turn_ = 0, list_from_ = 0;

@@ -13,6 +13,7 @@ constexpr double kDiscount = 0.99;     // of the shape, per sample
 constexpr double kClip = 1;            // standard deviations of noise that a sample moves the shape by
 constexpr double kNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
 constexpr double kFreshS = 10;         // with a sample this young a report is no news
+constexpr double kStaleS = 10;         // the moment's factor is of another moment by then
 constexpr double kReportFactor = 1.5;
 constexpr double kLeastShare = 0.05;  // of the reported time: a fit far from its samples must not promise nothing
 
@@ -58,6 +59,7 @@ double PromptTime::predict(const Terms& t) const {
 }
 
 bool PromptTime::observe(const Terms& t, double took_s, TimePoint now) {
+  if (learned() && seconds(now - learned_) > kStaleS) forget_moment();
   const double expected = predict(t);
   if (!ready() || !(took_s > 0) || !(expected > 0)) return false;
   const double cold = learned() ? 1 : Estimate::kColdNoise;

@@ -6,6 +6,7 @@
 // wants its cores or its memory. So the shape is learned slowly, from what prompts take beside the moment's factor, and
 // the factor is the median of what the latest prompts took over the shape: half of them may be slow and it stays. When
 // several in a row are off by much, and all in one direction, the node has changed, and what was before is forgotten.
+// So is a factor that nothing confirmed for long, once the next prompt comes.
 //
 // Pure, time given; not thread-safe; allocates nothing.
 #include <array>

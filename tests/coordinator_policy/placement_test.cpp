@@ -187,11 +187,12 @@ TEST_CASE("every column of the table says what the model says of one candidate")
 }
 
 TEST_CASE("colocated legs go to the least loaded decode node with room") {
+  Bench b;
   auto c = test::cluster(0, 3);
   c.decodes[0].seqs = 3;
   c.decodes[1].seqs = 1;
   c.decodes[2].free_blocks = 0;
-  const auto placed = Placement::decide_colocated(c, test::request());
+  const auto placed = b.placement.decide_colocated(c, test::request());
   REQUIRE(std::holds_alternative<std::size_t>(placed));
   CHECK(std::get<std::size_t>(placed) == 1);
 }
