@@ -61,7 +61,8 @@ int main(int argc, char** argv) {
                  "Measure a link anew that nothing went over for this long, with a few ms of its speed; 0: never")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1e6));
-  app.add_option("--probe-share", s.controller.probe_share, "Share of decisions that may try another safe candidate")
+  app.add_option("--explore-share,--probe-share", s.controller.explore_share,
+                 "Share of decisions that may try another safe candidate")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--quality-probe-share", s.quality.share,

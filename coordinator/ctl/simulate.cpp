@@ -80,7 +80,7 @@ std::string summary_text(const json& r) {
   for (const auto& [name, share] : r["profiles"].items())
     out += fmt::format(" {} {:.1f}%", name, share.get<double>() * 100);
   out += fmt::format("\nprediction  median error {:.1f}%; {:.2f}% of decisions probed, {} changes seen\n",
-                     s["prediction_error_median"].get<double>() * 100, s["probe_share"].get<double>() * 100,
+                     s["prediction_error_median"].get<double>() * 100, s["explore_share"].get<double>() * 100,
                      r["changes"].get<std::uint64_t>());
   if (r.contains("regret"))
     out +=
@@ -161,11 +161,11 @@ Result<> check_static(const std::string& policy, const std::vector<sim::ProfileS
 /// One line per request, in order of arrival; what a plot or a question needs that the summary does not answer.
 std::string requests_csv(const sim::SimResult& r, const std::vector<sim::ProfileSpec>& profiles) {
   std::string out =
-      "arrival_s,ttft_s,predicted_ttft_s,tpot_s,e2e_s,prefill,decode,profile,raw_bytes,wire_bytes,met,probe\n";
+      "arrival_s,ttft_s,predicted_ttft_s,tpot_s,e2e_s,prefill,decode,profile,raw_bytes,wire_bytes,met,explored\n";
   for (const auto& o : r.requests)
     fmt::format_to(std::back_inserter(out), "{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{},{:.0f},{:.0f},{:d},{:d}\n",
                    o.at_s, o.ttft_s, o.predicted_ttft_s, o.tpot_s, o.e2e_s, o.prefill, o.decode,
-                   profiles[o.profile].name, o.raw_bytes, o.wire_bytes, o.met, o.probe);
+                   profiles[o.profile].name, o.raw_bytes, o.wire_bytes, o.met, o.explored);
   return out;
 }
 

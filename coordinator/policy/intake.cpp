@@ -89,7 +89,7 @@ std::optional<Refusal> Intake::too_slow(const Applicant& a, const ClusterSnapsho
   if (limit <= 0 || a.resumed || a.colocated || d.trial || !options_.admission) return std::nullopt;
   const Candidate before = d.chosen;
   auto refusal = admission_.check_speed(c, r, d, host_.occupants(now), limit, now);
-  // Neither the cheapest nor a probe any more.
+  // Neither the cheapest nor explored any more.
   if (d.chosen.prefill != before.prefill || d.chosen.decode != before.decode || d.chosen.profile != before.profile)
     d.reason = ChoiceReason::best;
   return refusal;

@@ -320,10 +320,10 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
     out.reason = ChoiceReason::explore;
     return out;
   }
-  if (out.reason != ChoiceReason::best || !controller_.may_probe()) return out;
-  const std::size_t probe = draw(r, costs_.ttft[found.index] * static_cast<float>(kProbeFactor), now);
-  if (probe == costs_.cost.size() || probe == found.index) return out;
-  const Candidate other = candidate(c, r, probe, now);
+  if (out.reason != ChoiceReason::best || !controller_.may_explore()) return out;
+  const std::size_t other_index = draw(r, costs_.ttft[found.index] * static_cast<float>(kExploreFactor), now);
+  if (other_index == costs_.cost.size() || other_index == found.index) return out;
+  const Candidate other = candidate(c, r, other_index, now);
   if (other.chance < kSafeChance && other.chance < out.chosen.chance - 0.05) return out;
   out.chosen = other;
   out.reason = ChoiceReason::explore;

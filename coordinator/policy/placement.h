@@ -48,7 +48,7 @@ class Placement {
 
   /// deadline_s: the latest TTFT worth admitting, counted from when the request was received.
   [[nodiscard]] Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now);
-  /// The best candidate at any price in time, without probing or taking anything up; none without room or profile.
+  /// The best candidate at any price in time, without exploring or taking anything up; none without room or profile.
   [[nodiscard]] std::optional<Candidate> preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now);
   /// A decode node alone (colocated, or a one-token prompt): the least loaded one with room.
   [[nodiscard]] std::variant<std::size_t, Wait, Refusal> decide_colocated(const ClusterSnapshot& c,

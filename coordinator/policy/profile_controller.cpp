@@ -159,8 +159,8 @@ void ProfileController::weigh(CandidateTable& t, bool drawn, TimePoint now) {
                                    value(profiles_[names_.profile[t.profiles[f]]], kProfileVar));
 }
 
-bool ProfileController::may_probe() {
-  credit_ = std::min(kMaxCredit, credit_ + options_.probe_share);
+bool ProfileController::may_explore() {
+  credit_ = std::min(kMaxCredit, credit_ + options_.explore_share);
   if (credit_ < 1) return false;
   credit_ -= 1;
   return true;

@@ -9,7 +9,7 @@
 // requests. Weights and effects discount the past; deviations that add up on an entity make it forget (its variance is
 // raised). Choices go by the posterior mean. A share of them, which a user sets, is drawn from the posterior instead
 // (Thompson sampling), and taken only where it is safe: the drawn candidate's chance to meet its SLO is high, or no
-// worse than the best one's, and its expected time is no more than kProbeFactor of the best one's.
+// worse than the best one's, and its expected time is no more than kExploreFactor of the best one's.
 // Quality is a hard constraint, applied before any score. A pair of nodes on which a request failed rests for a while.
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -27,12 +27,12 @@
 namespace sluice::coordinator {
 
 struct ControllerOptions {
-  double probe_share = 0.05;  // of decisions that may be drawn from the posterior
-  double tie_share = 0.01;    // predictions closer than this share are equal, and the better quality wins
-  double cooldown_s = 5.0;    // rest of a pair after a failure
+  double explore_share = 0.05;  // of decisions that may be drawn from the posterior
+  double tie_share = 0.01;      // predictions closer than this share are equal, and the better quality wins
+  double cooldown_s = 5.0;      // rest of a pair after a failure
   std::uint64_t seed = 1;
 };
-inline constexpr double kProbeFactor = 2.0;
+inline constexpr double kExploreFactor = 2.0;
 inline constexpr double kSafeChance = 0.9;
 /// What all requests share of the residual never multiplies a prediction by more than this, either way; what one
 /// node, profile or pair adds, by no more than kEntityBound: what happened on a link once must not banish a node.
@@ -67,8 +67,8 @@ class ProfileController {
 
   /// Fills the table's multipliers with posterior means, or with one draw from the posterior.
   void weigh(CandidateTable& t, bool drawn, TimePoint now);
-  /// Whether this decision may probe; takes its share of the budget.
-  [[nodiscard]] bool may_probe();
+  /// Whether this decision may explore; takes its share of the budget.
+  [[nodiscard]] bool may_explore();
   [[nodiscard]] const ControllerOptions& options() const noexcept { return options_; }
   [[nodiscard]] FastRandom& random() noexcept { return random_; }
   [[nodiscard]] bool any_resting(TimePoint now) const noexcept { return last_rest_ > now; }

@@ -57,7 +57,7 @@ struct ClusterSpec {
 struct Outcome {
   float at_s = 0, ttft_s = -1, tpot_s = 0, e2e_s = 0, predicted_ttft_s = 0;
   std::uint16_t profile = 0, prefill = 0, decode = 0;
-  bool met = false, probe = false;
+  bool met = false, explored = false;
   bool rejected = false;  // refused early, by admission's forecast
   double raw_bytes = 0, wire_bytes = 0;
 };

@@ -21,7 +21,7 @@ class Sluice final : public Policy {
   bool changes_;
 };
 
-/// Picks a profile by a rule; nodes by the placement, which never probes here.
+/// Picks a profile by a rule; nodes by the placement, which never explores here.
 class ByRule : public Policy {
  public:
   explicit ByRule(ControllerOptions o) : Policy(quiet(o)), random_(o.seed) {}
@@ -59,7 +59,7 @@ class ByRule : public Policy {
 
  private:
   static ControllerOptions quiet(ControllerOptions o) {
-    o.probe_share = 0;
+    o.explore_share = 0;
     return o;
   }
 };

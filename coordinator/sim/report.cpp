@@ -42,7 +42,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
     met += o.met ? 1 : 0;
     raw += o.raw_bytes;
     wire += o.wire_bytes;
-    s.probes += o.probe ? 1 : 0;
+    s.explored += o.explored ? 1 : 0;
   }
   if (ttft.empty()) return s;
   const auto n = static_cast<double>(s.requests);
@@ -60,7 +60,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   s.goodput_per_node_s = s.goodput_per_s / static_cast<double>(std::max<std::size_t>(nodes, 1));
   s.bytes_saved = raw > 0 ? 1 - wire / raw : 0;
   s.prediction_error = quantile(error, 0.5);
-  s.probes /= n;
+  s.explored /= n;
   return s;
 }
 
@@ -80,7 +80,7 @@ nlohmann::json to_json(const Summary& s) {
           {"goodput_per_node_s", s.goodput_per_node_s},
           {"kv_bytes_saved", s.bytes_saved},
           {"prediction_error_median", s.prediction_error},
-          {"probe_share", s.probes}};
+          {"explore_share", s.explored}};
 }
 
 nlohmann::json profile_shares(const SimResult& r, const std::vector<ProfileSpec>& profiles) {

@@ -19,7 +19,7 @@ struct Summary {
   double goodput_per_node_s = 0;
   double bytes_saved = 0;       // share of the raw KV bytes
   double prediction_error = 0;  // median of |actual - predicted| / actual TTFT
-  double probes = 0;            // share of decisions
+  double explored = 0;          // share of decisions
 };
 
 [[nodiscard]] Summary summarize(const SimResult& r, std::size_t nodes);

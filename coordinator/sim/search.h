@@ -1,7 +1,7 @@
 #pragma once
 // Which cluster a budget should buy: counts of prefill and decode nodes and their hardware, ranked by the goodput they
 // give for what they cost. Each candidate's highest rate that still meets the objectives is found by bracketing, every
-// probe a simulation. Pure but for the time it takes.
+// step a simulation. Pure but for the time it takes.
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,7 +24,7 @@ struct SearchSpec {
   std::size_t nodes = 8;    // at most
   double budget = 0;        // money per hour at most; 0: only `nodes` bounds
   double attainment = 0.9;  // share of requests that must meet both objectives
-  double duration_s = 60;   // of a probe's load at least
+  double duration_s = 60;   // of a step's load at least
   std::size_t least_requests = 300;
   std::function<Load(double rate, std::size_t requests)> load;  // arrivals at this rate per second
 };

@@ -68,7 +68,7 @@ void SimDoor::go(RequestId request, const ClusterSnapshot&, const Decision& d) {
   o.prefill = static_cast<std::uint16_t>(a.k.prefill);
   o.decode = static_cast<std::uint16_t>(a.k.decode);
   o.predicted_ttft_s = static_cast<float>(a.k.predicted_ttft_s + scene_.now - q.at_s);
-  o.probe = d.reason == ChoiceReason::explore;
+  o.explored = d.reason == ChoiceReason::explore;
   decodes_.expect(id);
   // Reserve, its answer, prefill.
   scene_.push(scene_.now + 3 * scene_.vary(scene_.spec.message_s, scene_.spec.spread), What::submit, id);

@@ -45,29 +45,29 @@ void teach(Placement& p, const ClusterSnapshot& c) {
 
 TEST_CASE("what was learned survives a restart") {
   const auto c = test::cluster(1, 1);
-  Placement before({.probe_share = 0});
+  Placement before({.explore_share = 0});
   teach(before, c);
   const auto saved = nlohmann::json::parse(before.save().dump());
-  Placement after({.probe_share = 0});
+  Placement after({.explore_share = 0});
   REQUIRE(after.load(saved, kNow).has_value());
   const Decision a = decide(before, c, kNow + std::chrono::seconds(200));
   const Decision b = decide(after, c);
   CHECK(b.chosen.predicted_ttft_s == Approx(a.chosen.predicted_ttft_s).epsilon(0.1));
   CHECK(b.chosen.predicted_tpot_s == Approx(a.chosen.predicted_tpot_s).epsilon(0.1));
-  Placement fresh({.probe_share = 0});
+  Placement fresh({.explore_share = 0});
   CHECK(std::abs(decide(fresh, c).chosen.predicted_tpot_s / a.chosen.predicted_tpot_s - 1) > 0.3);
 }
 
 TEST_CASE("a state for nodes that never come back does no harm") {
-  Placement before({.probe_share = 0});
+  Placement before({.explore_share = 0});
   teach(before, test::cluster(4, 4));
-  Placement after({.probe_share = 0});
+  Placement after({.explore_share = 0});
   REQUIRE(after.load(before.save(), kNow).has_value());
   CHECK(decide(after, test::cluster(1, 1)).considered == 3);
 }
 
 TEST_CASE("a state of another version or with damaged parts is survived") {
-  Placement p({.probe_share = 0});
+  Placement p({.explore_share = 0});
   CHECK_FALSE(p.load(nlohmann::json::parse("[]"), kNow).has_value());
   CHECK_FALSE(p.load({{"version", 2}}, kNow).has_value());
   const auto broken = nlohmann::json::parse(R"({"version":1,

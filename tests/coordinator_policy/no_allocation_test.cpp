@@ -29,7 +29,7 @@ using namespace sluice::coordinator;
 
 TEST_CASE("a decision in a steady cluster allocates nothing, probing included") {
   auto c = test::cluster(16, 16);
-  Placement placement({.probe_share = 0.5});
+  Placement placement({.explore_share = 0.5});
   const auto r = test::request();
   TimePoint now{std::chrono::seconds(1000)};
   for (int i = 0; i < 10; ++i) (void)placement.decide(c, r, 1e3, now);  // buffers grow

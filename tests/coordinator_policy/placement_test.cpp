@@ -10,7 +10,7 @@ using namespace sluice::coordinator;
 namespace {
 
 struct Bench {
-  Placement placement{{.probe_share = 0}};
+  Placement placement{{.explore_share = 0}};
   TimePoint now{};
   Placed decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline = 60) {
     return placement.decide(c, r, deadline, now);

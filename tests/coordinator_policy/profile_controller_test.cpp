@@ -20,8 +20,8 @@ struct World {
   TimePoint now{std::chrono::seconds(1000)};
   RequestFeatures r = test::request();
 
-  explicit World(std::size_t p, std::size_t d, double probe_share = 0, std::uint64_t seed = 1)
-      : cluster(test::cluster(p, d)), placement({.probe_share = probe_share, .seed = seed}) {}
+  explicit World(std::size_t p, std::size_t d, double explore_share = 0, std::uint64_t seed = 1)
+      : cluster(test::cluster(p, d)), placement({.explore_share = explore_share, .seed = seed}) {}
 
   Decision decide() {
     const Placed placed = placement.decide(cluster, r, 1e6, now);
@@ -117,17 +117,17 @@ TEST_CASE("probing keeps within its share and among the safe") {
   constexpr int kRounds = 4000;
   World w(2, 2, 0.1, 7);
   for (auto& d : w.cluster.decodes) d.seqs = 1;
-  int probes = 0;
+  int explored = 0;
   for (int i = 0; i < kRounds; ++i) {
     const Decision d = w.decide();
     if (d.reason == ChoiceReason::explore) {
-      ++probes;
+      ++explored;
       CHECK((d.chosen.chance >= kSafeChance || d.chosen.predicted_ttft_s < 10));
     }
     w.now += std::chrono::milliseconds(10);
   }
-  CHECK(probes > 0);
-  CHECK(probes <= kRounds * 0.1 + 1);
+  CHECK(explored > 0);
+  CHECK(explored <= kRounds * 0.1 + 1);
 }
 
 TEST_CASE("nothing is probed that is expected to be far worse") {

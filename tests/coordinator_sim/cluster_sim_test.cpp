@@ -162,7 +162,7 @@ TEST_CASE("a slow link is answered with compression; on a fast one, where all ar
   CHECK(raw_share(10000) > 0.25);
 }
 
-TEST_CASE("the quality budget holds in every decision, probes included") {
+TEST_CASE("the quality budget holds in every decision, explored ones included") {
   json j = kLight;
   j["quality_kl"] = 0.001;
   j["link_gbps"] = 1;
