@@ -184,7 +184,8 @@ void ClusterView::rebuild() {
                             .incarnation = n.info.incarnation,
                             .pass_tokens = n.info.max_batch_tokens,
                             .chunk_tokens = n.info.prefill_chunk,
-                            .frame_kib = n.info.frame_kib});
+                            .frame_kib = n.info.frame_kib,
+                            .total_tokens = std::uint64_t{n.info.total_blocks} * n.info.block_size});
     } else {
       n.index = s.decodes.size();
       s.decodes.push_back({.id = id,

@@ -31,7 +31,7 @@ Placed place_colocated(Placement& placement, const ClusterSnapshot& c, const Req
 }  // namespace
 
 double Intake::deadline_s(const Applicant& a) const {
-  return a.resumed ? options_.lifetime_s : a.ttft_s.value_or(options_.max_wait_s);
+  return a.begun ? options_.lifetime_s : a.came_back_s + a.ttft_s.value_or(options_.max_wait_s);
 }
 
 bool Intake::late(const Applicant& a, double waited_s) const {

@@ -28,7 +28,9 @@ struct Turn {
 struct Applicant {
   Turn turn;
   std::optional<double> ttft_s, tpot_s;  // objectives of its own: refused rather than missed
-  bool resumed = false;                  // was placed before: it may wait for as long as it may live
+  bool resumed = false;                  // was placed before
+  bool begun = false;                    // its client has tokens: it may wait for as long as it may live
+  double came_back_s = 0;                // when it lost its place, since it was received: its wait begins anew
   bool colocated = false;                // needs a decode node only
 };
 
@@ -89,6 +91,8 @@ class Intake {
   /// An output ended: by itself, or it was cut off.
   void observe_output(double tokens, bool by_itself) { admission_.observe_output(tokens, by_itself); }
 
+  /// Whether its time is up, having waited for so long since it was received.
+  [[nodiscard]] bool late(const Applicant& a, double waited_s) const;
   [[nodiscard]] bool waits(const Turn& t) const { return queue_.contains(t); }
   [[nodiscard]] bool awaits_node(const Turn& t) const;
   [[nodiscard]] std::size_t waiting() const noexcept { return queue_.size(); }
@@ -106,7 +110,6 @@ class Intake {
     Refusal refusal;
   };
   [[nodiscard]] double deadline_s(const Applicant& a) const;
-  [[nodiscard]] bool late(const Applicant& a, double waited_s) const;
   [[nodiscard]] bool must_queue(const Turn& t) const;
   [[nodiscard]] bool attempt(Waiter& w, TimePoint now);
   [[nodiscard]] std::optional<Refusal> too_slow(const Applicant& a, const ClusterSnapshot& c, const RequestFeatures& r,

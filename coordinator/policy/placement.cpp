@@ -21,6 +21,11 @@ Room room_on(const DecodeView& d, const RequestFeatures& r) {
   return need <= d.free_blocks && d.seqs < d.max_seqs ? Room::now : Room::later;
 }
 
+/// Whether a prefill node could compute the prompt at all. Its last token is the decode node's.
+bool holds(const PrefillView& p, const RequestFeatures& r) {
+  return p.usable && (p.total_tokens == 0 || r.prompt_tokens <= p.total_tokens + 1);
+}
+
 Refusal no_nodes(std::string_view role) {
   return {Error{Errc::unavailable, fmt::format("no {} node is ready", role), {}}, 1.0};
 }
@@ -46,6 +51,22 @@ std::optional<std::variant<Wait, Refusal>> check_room(const ClusterSnapshot& c, 
                       "lower max_tokens or shorten the prompt",
                       r.prompt_tokens, r.max_new_tokens, largest),
           "max_tokens"},
+      0};
+}
+
+/// Why no prefill node can take the request.
+std::optional<Refusal> check_prefill(const ClusterSnapshot& c, const RequestFeatures& r) {
+  std::uint64_t largest = 0;
+  for (const PrefillView& p : c.prefills) {
+    if (holds(p, r)) return std::nullopt;
+    if (p.usable) largest = std::max(largest, p.total_tokens);
+  }
+  if (largest == 0) return no_nodes("prefill");
+  return Refusal{
+      Error{Errc::invalid_argument,
+            fmt::format("prompt of {} tokens does not fit any prefill node's KV memory ({} tokens); shorten the prompt",
+                        r.prompt_tokens, largest),
+            "prompt"},
       0};
 }
 
@@ -114,7 +135,7 @@ void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, T
   const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
   ranked_.clear();
   for (std::size_t p = 0; p < c.prefills.size(); ++p)
-    if (c.prefills[p].usable)
+    if (holds(c.prefills[p], r))
       ranked_.push_back({static_cast<float>(latency_.queue_s(c, p, now) + latency_.prefill_s(c, p, tokens, now)), p});
   shorten(ranked_, table_.prefills);
   ranked_.clear();
@@ -298,8 +319,7 @@ Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeature
 
 std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   bind(c);
-  if (std::ranges::none_of(c.prefills, &PrefillView::usable) || check_room(c, r) || !allow_profiles(c, r))
-    return std::nullopt;
+  if (check_prefill(c, r) || check_room(c, r) || !allow_profiles(c, r)) return std::nullopt;
   const Best found = search(c, r, CandidateTable::kNever, now);
   if (found.considered == 0) return std::nullopt;
   return candidate(c, r, found.index, now);
@@ -307,7 +327,7 @@ std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const Requ
 
 Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
   bind(c);
-  if (std::ranges::none_of(c.prefills, &PrefillView::usable)) return no_nodes("prefill");
+  if (auto none = check_prefill(c, r)) return std::move(*none);
   if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
   if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
   const Best found = search(c, r, deadline_s - r.waited_s, now);

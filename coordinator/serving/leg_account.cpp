@@ -28,4 +28,13 @@ void LegAccount::prefill_dropped(Session& s) {
   use_.placement.abandoned(s.run.chosen);
 }
 
+std::function<void()> LegAccount::release_later(const Session& s) {
+  const NodeRecord* n = use_.view.find(s.run.decode);
+  if (n == nullptr) return [] {};
+  return [this, node = s.run.decode, incarnation = n->info.incarnation, blocks = s.run.blocks] {
+    const NodeRecord* now = use_.view.find(node);
+    if (now != nullptr && now->info.incarnation == incarnation) use_.view.release(node, blocks);
+  };
+}
+
 }  // namespace sluice::coordinator

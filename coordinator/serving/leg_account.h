@@ -26,6 +26,8 @@ class LegAccount {
   void prefill_dropped(Session& s);
   /// Its place on the decode node is free.
   void release(const Session& s) { use_.view.release(s.run.decode, s.run.blocks); }
+  /// The same, to be done once the node has let go of it; nothing when another process has taken the node's name.
+  [[nodiscard]] std::function<void()> release_later(const Session& s);
 
  private:
   void end_prefill(Session& s);

@@ -1,11 +1,16 @@
 #include "coordinator/serving/leg_placer.h"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 
 #include "common/log.h"
 
 namespace sluice::coordinator {
 namespace {
+
+/// A node that has no room although it should is about to let go of what others gave back.
+constexpr std::chrono::milliseconds kRoomComes{25};
 
 /// Errors of a node that another placement may heal.
 bool worth_another_try(Errc c) {
@@ -19,14 +24,19 @@ std::optional<double> in_seconds(const std::optional<Duration>& d) {
 
 }  // namespace
 
+Applicant LegPlacer::applicant(const Session& s) const {
+  return {.turn = s.turn(),
+          .ttft_s = in_seconds(s.asked.spec.slo_ttft),
+          .tpot_s = in_seconds(s.asked.spec.slo_tpot),
+          .resumed = s.answer.resumes > 0,
+          .begun = !s.answer.emitted.empty(),
+          .came_back_s = s.run.came_back_s,
+          .colocated = s.asked.colocated};
+}
+
 void LegPlacer::place(const SessionPtr& s) {
   s->state = SessionState::waiting;
-  use_.intake.arrive({.turn = s->turn(),
-                      .ttft_s = in_seconds(s->asked.spec.slo_ttft),
-                      .tpot_s = in_seconds(s->asked.spec.slo_tpot),
-                      .resumed = s->answer.resumes > 0,
-                      .colocated = s->asked.colocated},
-                     use_.clock.now());
+  use_.intake.arrive(applicant(*s), use_.clock.now());
 }
 
 RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
@@ -133,8 +143,11 @@ void LegPlacer::undo(const SessionPtr& s) {
     use_.account.prefill_dropped(*s);
     use_.calls.cancel(s->run.prefill, s->id);
   }
-  use_.account.release(*s);
-  use_.calls.cancel(s->run.decode, s->id);
+  // Counted as held until the node says that it let go: who is placed there sooner would be refused.
+  use_.calls.cancel(s->run.decode, s->id, [this, release = use_.account.release_later(*s)] {
+    release();
+    boost::asio::post(use_.io, [this] { use_.intake.pump(use_.clock.now()); });
+  });
 }
 
 void LegPlacer::again(const SessionPtr& s, const Error& why) {
@@ -145,12 +158,23 @@ void LegPlacer::again(const SessionPtr& s, const Error& why) {
                                  {"why", why.message}});
   undo(s);
   s->state = SessionState::waiting;
-  if (!s->asked.colocated && why.code != Errc::resource_exhausted)
-    use_.placement.failed(s->run.chosen, use_.clock.now());
+  if (why.code == Errc::resource_exhausted) return place_later(s, why);
+  if (!s->asked.colocated) use_.placement.failed(s->run.chosen, use_.clock.now());
   if (!worth_another_try(why.code) || s->answer.resumes >= kMaxResumes) return use_.endings.fail(s, why, 1.0);
   ++s->answer.resumes;
+  s->run.came_back_s = seconds(use_.clock.now() - s->asked.spec.received);
   boost::asio::post(use_.io, [this, s] {
     if (s->state == SessionState::waiting) place(s);
+  });
+}
+
+void LegPlacer::place_later(const SessionPtr& s, const Error& why) {
+  const auto timer = std::make_shared<boost::asio::steady_timer>(use_.io, kRoomComes);
+  timer->async_wait([this, s, why, timer](boost::system::error_code ec) {
+    if (ec || s->state != SessionState::waiting) return;
+    const double waited_s = seconds(use_.clock.now() - s->asked.spec.received);
+    if (use_.intake.late(applicant(*s), waited_s)) return use_.endings.fail(s, why, 1.0);
+    place(s);
   });
 }
 

@@ -42,6 +42,9 @@ class LegPlacer final : public IntakeHost {
   void undo(const SessionPtr& s);
 
  private:
+  [[nodiscard]] Applicant applicant(const Session& s) const;
+  /// A node had no room: back to the intake in a moment. It costs no try, but not more time than the leg may wait.
+  void place_later(const SessionPtr& s, const Error& why);
   // What the intake asks, and what it decides.
   RequestFeatures features(RequestId id, TimePoint now) override;
   const ClusterSnapshot& cluster() override { return use_.view.snapshot(); }

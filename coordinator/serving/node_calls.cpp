@@ -66,11 +66,18 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
                  });
 }
 
-void NodeCalls::cancel(const NodeId& node, RequestId id) {
-  if (view_.find(node) == nullptr) return;
-  registry_.call(node, ctl::type::kCancel, to_json(ctl::CancelRequest{id}), kCallTimeout, [node, id](Result<json> r) {
-    if (!r) log::warn("cancel not acknowledged", {{"node", node}, {"leg", id.value()}, {"why", r.error().message}});
-  });
+void NodeCalls::cancel(const NodeId& node, RequestId id, std::function<void()> let_go) {
+  if (view_.find(node) == nullptr) {
+    if (let_go) let_go();
+    return;
+  }
+  registry_.call(node, ctl::type::kCancel, to_json(ctl::CancelRequest{id}), kCallTimeout,
+                 [node, id, let_go = std::move(let_go)](const Result<json>& r) {
+                   if (!r)
+                     log::warn("cancel not acknowledged",
+                               {{"node", node}, {"leg", id.value()}, {"why", r.error().message}});
+                   if (let_go) let_go();
+                 });
 }
 
 void NodeCalls::drain(const NodeId& node) {

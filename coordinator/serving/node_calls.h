@@ -25,8 +25,9 @@ class NodeCalls {
   void reserve(const Session& s, Done<control::ReserveReply> done);
   /// The prompt to the prefill node, with that ticket. Answered once it is accepted.
   void prefill(const Session& s, control::ReserveReply ticket, Done<void> done);
-  /// Nobody waits for this leg any more. A node that is gone needs not be told.
-  void cancel(const NodeId& node, RequestId id);
+  /// Nobody waits for this leg any more. A node that is gone needs not be told. let_go: the node holds nothing of it
+  /// now, or cannot be asked.
+  void cancel(const NodeId& node, RequestId id, std::function<void()> let_go = {});
   void drain(const NodeId& node);
   /// Measures a link with a few blocks of this size; 0: the largest.
   void probe_path(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes,

@@ -39,6 +39,7 @@ struct Attempt {
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;
   TimePoint decided{};
+  double came_back_s = 0;            // since it was received, when the last attempt failed
   bool trial = false;                // runs under a profile that was left, to see whether it keeps its quality again
   bool probed = false;               // the nodes compare what received and exact KV make the model say
   std::vector<control::KvWay> ways;  // the profile, then those its sender may change to; empty: none

@@ -161,16 +161,25 @@ TEST_CASE("who waits for a node to come back holds nobody up, and is tried again
   CHECK(d.host.went == Ids{3, 1});
 }
 
-TEST_CASE("who resumes may wait for as long as it may live, others up to their own or the common deadline") {
+// A request without a token whose only prefill node had died waited for as long as it could live, ten minutes.
+TEST_CASE("who lost its place before its client read anything waits as a new one, from then on") {
+  Door d({.max_wait_s = 3, .lifetime_s = 20});
+  d.arrive({.resumed = true, .came_back_s = 2});
+  CHECK(d.host.deadline_s == 5);
+  d.arrive({.ttft_s = 1, .resumed = true, .came_back_s = 2});
+  CHECK(d.host.deadline_s == 3);
+}
+
+TEST_CASE("who is in mid-answer may wait for as long as it may live, others up to their own or the common deadline") {
   Door d({.max_wait_s = 3, .lifetime_s = 20});
   d.arrive();
   CHECK(d.host.deadline_s == 3);
   d.arrive({.ttft_s = 1});
   CHECK(d.host.deadline_s == 1);
-  d.arrive({.resumed = true});
+  d.arrive({.resumed = true, .begun = true});
   CHECK(d.host.deadline_s == 20);
   d.host.unservable = {4};
-  d.arrive({.resumed = true});
+  d.arrive({.resumed = true, .begun = true});
   d.pass(1.5);
   d.intake.expire(d.now);
   CHECK(d.host.refused == Refusals{{2, Refused::waited_in_vain}});

@@ -186,6 +186,22 @@ TEST_CASE("every column of the table says what the model says of one candidate")
         Approx(least).epsilon(ControllerOptions{}.tie_share));
 }
 
+// Prompts went to prefill nodes that could never hold them, and their clients were told that the request was wrong.
+TEST_CASE("a prompt goes only to a prefill node whose KV memory can hold it") {
+  Bench b;
+  auto c = test::cluster(2, 1);
+  c.prefills[0].total_tokens = 512;
+  c.prefills[1].total_tokens = 8192;
+  c.prefills[1].queued_tokens = 100'000;                                      // the free one would be preferred
+  CHECK(decision(b.decide(c, test::request(513), 600)).chosen.prefill == 0);  // the last token is computed elsewhere
+  CHECK(decision(b.decide(c, test::request(1200), 600)).chosen.prefill == 1);
+  const Placed none = b.decide(c, test::request(9000), 600);
+  CHECK(refusal(none).error.code == Errc::invalid_argument);
+  CHECK_THAT(refusal(none).error.message, Catch::Contains("8192"));
+  c.prefills[1].usable = false;
+  CHECK(refusal(b.decide(c, test::request(1200), 600)).error.code == Errc::invalid_argument);
+}
+
 TEST_CASE("colocated legs go to the least loaded decode node with room") {
   Bench b;
   auto c = test::cluster(0, 3);

@@ -87,6 +87,15 @@ class FakeNode {
 
   void probed(const ctl::ProbeResult& r) { link_.notify(ctl::type::kProbeResult, to_json(r)); }
 
+  /// It has let go of what was cancelled.
+  void let_go() {
+    for (const auto& reply : held) reply(to_json(ctl::CancelReply{true, 0}));
+    held.clear();
+  }
+
+  int refusals = 0;           // reserves that it has no room for, from now on
+  bool hold_cancels = false;  // until let_go()
+  std::vector<ctl::Connection::Reply> held;
   std::vector<ctl::ReserveRequest> reserves;
   std::vector<ctl::PrefillRequest> prefills;
   std::vector<ctl::ProbePathRequest> path_probes;
@@ -95,11 +104,16 @@ class FakeNode {
 
  private:
   void answer(const std::string& type, const nlohmann::json& body, const ctl::Connection::Reply& reply) {
+    if (type == ctl::type::kReserve && refusals > 0) {
+      --refusals;
+      return reply(fail(Errc::resource_exhausted, "3 KV blocks needed, 0 of 100 are free"));
+    }
     if (type == ctl::type::kReserve) {
       reserves.push_back(ctl::parse<ctl::ReserveRequest>(body).value());
       return reply(to_json(ctl::ReserveReply{nlohmann::json::object(), "127.0.0.1:9"}));
     }
     if (type == ctl::type::kPrefill) prefills.push_back(ctl::parse<ctl::PrefillRequest>(body).value());
+    if (type == ctl::type::kCancel && hold_cancels) return held.push_back(reply);
     if (type == ctl::type::kCancel) return reply(to_json(ctl::CancelReply{true, 0}));
     if (type == ctl::type::kProbePath) path_probes.push_back(ctl::parse<ctl::ProbePathRequest>(body).value());
     if (type == ctl::type::kProbePath) return reply(to_json(ctl::LinkReport{"127.0.0.1:9", 1e9, 1e-4, 0, 0}));
