@@ -96,7 +96,8 @@ int run_app(const AppOptions& o) {
                                   {"control", serving.control_address()},
                                   {"model", serving.model().id}});
 
-  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  // A hang-up of the terminal, too: it would end everything undrained.
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   auto stop = [&] {
     serving.stop();
     io.stop();

@@ -14,7 +14,7 @@ class OperatorViews final : public StatusView, public NodesView, public SloView,
   [[nodiscard]] ServiceStatus status() const override;
   [[nodiscard]] const ClusterView& cluster() const override { return serving_.view(); }
   [[nodiscard]] const QualityWatch& quality() const override { return serving_.quality(); }
-  [[nodiscard]] Result<> drain(const NodeId& node) override { return serving_.drain_node(node); }
+  [[nodiscard]] Result<> drain(const NodeId& node, bool force) override { return serving_.drain_node(node, force); }
   [[nodiscard]] const SloBook& slos() const override { return serving_.slos().book(); }
   [[nodiscard]] Result<> change_slo(const std::string& name, const nlohmann::json& settings,
                                     const std::string& who) override {

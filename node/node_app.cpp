@@ -32,6 +32,7 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
   open_link(me);
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
+  signals_.add(SIGHUP);
   wait_signal();
   link_->start();
   tick();

@@ -176,7 +176,7 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   routes.add_prefix("GET", "/sluice/v1/slo/explain/",
                     [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { explain_slo(slos, q, *r); });
   routes.add_prefix("POST", "/sluice/v1/drain/", [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) {
-    if (auto drained = nodes.drain(NodeId(q.rest)); !drained)
+    if (auto drained = nodes.drain(NodeId(q.rest), query_number(q.query, "force", 0) != 0); !drained)
       return r->respond(error_response(ApiError::from(drained.error())));
     r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
   });

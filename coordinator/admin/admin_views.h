@@ -34,8 +34,9 @@ class NodesView {
   virtual ~NodesView() = default;
   [[nodiscard]] virtual const ClusterView& cluster() const = 0;
   [[nodiscard]] virtual const QualityWatch& quality() const = 0;
-  /// Stops placing on a node and tells it to finish what it has. not_found: no such node.
-  [[nodiscard]] virtual Result<> drain(const NodeId& node) = 0;
+  /// Stops placing on a node and tells it to finish what it has. not_found: no such node. invalid_argument: the last
+  /// one of its role, without `force`.
+  [[nodiscard]] virtual Result<> drain(const NodeId& node, bool force) = 0;
 };
 
 class SloView {

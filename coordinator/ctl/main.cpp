@@ -215,17 +215,25 @@ void add_decisions(CLI::App& app, const Common& c, Body& chosen, DecisionOptions
   s->add_option("--limit", o.limit, "The newest so many")->capture_default_str();
 }
 
-void add_drain(CLI::App& app, const Common& c, Body& chosen, std::string& node) {
-  CLI::App* s = command(app, chosen, "drain", "Give a node no more requests", [&]() -> Result<int> {
+struct DrainOptions {
+  std::string node;
+  bool force = false;
+};
+
+void add_drain(CLI::App& app, const Common& c, Body& chosen, DrainOptions& o) {
+  const char* what = "Give a node no more requests; it ends when it has finished those it has";
+  CLI::App* s = command(app, chosen, "drain", what, [&]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
-    SLUICE_ASSIGN(const auto j, send(e, "POST", "/sluice/v1/drain/" + node, json::object()));
+    SLUICE_ASSIGN(const auto j,
+                  send(e, "POST", "/sluice/v1/drain/" + o.node + (o.force ? "?force=1" : ""), json::object()));
     if (c.json)
       print(j);
     else
-      fmt::print("{} is draining\n", node);
+      fmt::print("{} is draining\n", o.node);
     return 0;
   });
-  s->add_option("node", node, "Its name")->required();
+  s->add_option("node", o.node, "Its name")->required();
+  s->add_flag("--force", o.force, "Also the last node of its role, without which every request is refused");
 }
 
 void add_chat(CLI::App& app, const Common& c, Body& chosen, ChatOptions& o) {
@@ -307,7 +315,8 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
        "Of all nodes: a name or JSON file. In a search, those to choose from, NAME:PRICE with a price per hour")
       ->delimiter(',');
   s->add_flag("--search", o.search, "Rank splits of --nodes, or of --budget, by goodput within the objectives");
-  s->add_option("--nodes", o.nodes, "Of a search: nodes at most")->capture_default_str()->check(CLI::Range(2, 10000));
+  s->add_option("--nodes", o.nodes, "Of a search: nodes at most; default: 8, or as many as --budget buys, up to 64")
+      ->check(CLI::Range(2, 10000));
   s->add_option("--budget", o.budget, "Of a search: price per hour at most")->check(CLI::PositiveNumber);
   s->add_option("--attainment", o.attainment, "Of a search: share of requests that must meet both objectives")
       ->capture_default_str()
@@ -343,7 +352,7 @@ int main(int argc, char** argv) {
   int drain_s = up_options.stop_timeout_s;
   SloChange slo;
   DecisionOptions decision_options;
-  std::string node;
+  DrainOptions drain_options;
   ChatOptions chat_options;
   BenchOptions bench_options;
   SimulateOptions simulate_options;
@@ -363,7 +372,7 @@ int main(int argc, char** argv) {
   add_slo(app, common, chosen, slo);
   add_view(app, common, chosen, "profiles", "KV profiles and their measured speeds", profiles_text);
   add_decisions(app, common, chosen, decision_options);
-  add_drain(app, common, chosen, node);
+  add_drain(app, common, chosen, drain_options);
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
   add_profile(app, common, chosen);

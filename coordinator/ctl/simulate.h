@@ -24,7 +24,7 @@ struct SimulateOptions {
   bool no_admission = false;
   bool search = false;
   std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour
-  std::size_t nodes = 8;
+  std::size_t nodes = 0;              // 0: 8, or what the budget buys
   double budget = 0, attainment = 0.9;
   bool regret = false;  // runs every static profile within the budget too
   double interval_s = 5;

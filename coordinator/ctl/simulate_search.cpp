@@ -113,8 +113,8 @@ std::string search_text(const std::vector<Objective>& all, bool priced) {
   return t.text() + (left_out > 0 ? fmt::format("... and {} more\n", left_out) : "");
 }
 
-json to_json(const SimulateOptions& o, const std::vector<Objective>& all) {
-  json out{{"nodes", o.nodes},
+json to_json(const SimulateOptions& o, std::size_t most_nodes, const std::vector<Objective>& all) {
+  json out{{"nodes", most_nodes},
            {"budget", o.budget},
            {"attainment", o.attainment},
            {"objectives", json::array()},
@@ -208,7 +208,7 @@ Result<int> run_search(const SimulateOptions& o) {
   spec.attainment = o.attainment;
   SLUICE_ASSIGN(const std::vector<Objective> all, search_all(o, spec));
   const bool priced = std::ranges::any_of(spec.offers, [](const sim::Offer& x) { return x.price != 1; });
-  const json result = to_json(o, all);
+  const json result = to_json(o, sim::most_nodes(spec), all);
   if (!o.out.empty()) SLUICE_TRY(write_search(o.out, result, all, priced));
   fmt::print("{}", o.json ? result.dump(2) + "\n" : search_text(all, priced));
   return 0;

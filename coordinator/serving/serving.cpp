@@ -81,7 +81,14 @@ void Serving::sweep() {
   });
 }
 
-Result<> Serving::drain_node(const NodeId& node) {
+Result<> Serving::drain_node(const NodeId& node, bool force) {
+  const NodeRecord* me = view_.find(node);
+  const auto takes_over = [&](const auto& other) {
+    return other.first != node && other.second.info.role == me->info.role && !other.second.draining;
+  };
+  if (me != nullptr && !force && std::ranges::none_of(view_.nodes(), takes_over))
+    return fail_param("force", "'{}' is the last {} node: without it every request is refused; say force to drain it",
+                      node, control::name(me->info.role));
   if (!view_.set_draining(node, true)) return fail(Errc::not_found, "node '{}' is not registered", node);
   calls_.drain(node);
   return {};

@@ -52,8 +52,9 @@ class Serving final : public Backend {
   [[nodiscard]] std::size_t waiting() const noexcept { return legs_.waiting(); }
   [[nodiscard]] std::size_t active() const noexcept { return legs_.active(); }
   [[nodiscard]] std::string control_address() const { return registry_.address(); }
-  /// Stops placing on a node and tells it to finish what it has.
-  [[nodiscard]] Result<> drain_node(const NodeId& node);
+  /// Stops placing on a node and tells it to finish what it has. invalid_argument: it is the last of its role that
+  /// takes requests, and nobody said `force`.
+  [[nodiscard]] Result<> drain_node(const NodeId& node, bool force);
   /// New legs are refused; running ones go on.
   void begin_drain() { legs_.begin_drain(); }
   void stop();

@@ -116,7 +116,16 @@ double highest(double first, double precision, const std::function<bool(double)>
   return low;
 }
 
-Result<std::vector<Found>> search(const SearchSpec& s, const std::function<void(const std::string&)>& progress) {
+std::size_t most_nodes(const SearchSpec& s) {
+  if (s.nodes > 0) return s.nodes;
+  if (s.budget <= 0 || s.offers.empty()) return kFewNodes;
+  const double cheapest = std::ranges::min_element(s.offers, {}, &Offer::price)->price;
+  return std::clamp<std::size_t>(static_cast<std::size_t>(s.budget / cheapest * (1 + 1e-9)), 2, kManyNodes);
+}
+
+Result<std::vector<Found>> search(const SearchSpec& asked, const std::function<void(const std::string&)>& progress) {
+  SearchSpec s = asked;
+  s.nodes = most_nodes(asked);
   if (s.offers.empty() || !s.load) return fail(Errc::invalid_argument, "a search needs hardware and a load");
   if (s.nodes < 2) return fail(Errc::invalid_argument, "a search needs two nodes at least");
   for (const Offer& o : s.offers)

@@ -17,11 +17,13 @@ struct Offer {
   double price = 1;  // of one node per hour, in whatever money; 1: goodput per node is what counts
 };
 
+inline constexpr std::size_t kFewNodes = 8, kManyNodes = 64;
+
 struct SearchSpec {
   ClusterSpec base;  // nodes are the candidates' own
   std::vector<Offer> offers;
   std::vector<std::string> policies{"sluice"};
-  std::size_t nodes = 8;    // at most
+  std::size_t nodes = 0;    // at most; 0: kFewNodes, or with a budget as many as it buys, up to kManyNodes
   double budget = 0;        // money per hour at most; 0: only `nodes` bounds
   double attainment = 0.9;  // share of requests that must meet both objectives
   double duration_s = 60;   // of a step's load at least
@@ -41,6 +43,9 @@ struct Found {
 /// The highest x with ok(x), within `precision` (a factor); 0 when none is found from `first` down. ok is taken to be
 /// true below and false above.
 [[nodiscard]] double highest(double first, double precision, const std::function<bool(double)>& ok);
+
+/// The most nodes that a search tries.
+[[nodiscard]] std::size_t most_nodes(const SearchSpec& s);
 
 /// Best first: by goodput per price, or per node where all prices are equal. invalid_argument without offers, load or
 /// at least two nodes.

@@ -16,11 +16,13 @@ struct FakeService final : StatusView, NodesView, SloView, DecisionsView {
   QualityWatch watch{{}};
   SloBook book{Slo{.quality_kl = 0.01}};
   std::vector<std::string> asked;  // what was changed, by whom
+  bool forced = false;             // as the last drain was asked
 
   [[nodiscard]] ServiceStatus status() const override { return now; }
   [[nodiscard]] const ClusterView& cluster() const override { return view; }
   [[nodiscard]] const QualityWatch& quality() const override { return watch; }
-  [[nodiscard]] Result<> drain(const NodeId& node) override {
+  [[nodiscard]] Result<> drain(const NodeId& node, bool force) override {
+    forced = force;
     if (!view.set_draining(node, true)) return fail(Errc::not_found, "node '{}' is not registered", node);
     return {};
   }
@@ -112,6 +114,9 @@ TEST_CASE("nodes are told by role, and a drained one as draining") {
   CHECK(s.ask("POST", "/sluice/v1/drain/p0")["state"] == "draining");
   CHECK(s.ask("GET", "/sluice/v1/nodes")["nodes"][1]["state"] == "draining");
   CHECK(s.ask("POST", "/sluice/v1/drain/p7")["status"] == 404);
+  CHECK_FALSE(s.service.forced);
+  (void)s.ask("POST", "/sluice/v1/drain/p0?force=1");
+  CHECK(s.service.forced);
 }
 
 TEST_CASE("profiles carry the best speed of any node, and whether the default budget allows them") {

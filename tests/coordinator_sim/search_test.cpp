@@ -86,3 +86,16 @@ TEST_CASE("objectives nobody can meet give no goodput, and a search without offe
   s.offers.clear();
   CHECK_FALSE(search(s, quiet));
 }
+
+// A search by price stopped at 8 nodes whatever the budget, and ranked what cost half of it as if that were all.
+TEST_CASE("a budget without a number of nodes buys as many as it can") {
+  SearchSpec s;
+  s.offers = {{.hardware = {}, .price = 2.5}, {.hardware = {}, .price = 1.3}};
+  CHECK(most_nodes(s) == kFewNodes);
+  s.budget = 20;
+  CHECK(most_nodes(s) == 15);
+  s.budget = 1e6;
+  CHECK(most_nodes(s) == kManyNodes);
+  s.nodes = 4;
+  CHECK(most_nodes(s) == 4);
+}
