@@ -22,7 +22,7 @@ struct Probing {
   static ServingOptions options(double share) {
     ServingOptions o;
     o.quality.share = share;
-    o.controller.probe_share = 0;
+    o.controller.explore_share = 0;
     return o;
   }
   /// One leg to its end; the profile it ran under.

@@ -12,7 +12,7 @@ namespace {
 
 struct Explained {
   ClusterSnapshot cluster = test::cluster(2, 2);
-  Placement placement{{.probe_share = 0}};
+  Placement placement{{.explore_share = 0}};
   Slo slo{.ttft_s = 10, .tpot_s = 0.1, .attainment = 0.9, .quality_kl = 0.01};
   RecentRequests recent{.finished = 100, .met = 99, .prompt_tokens = 4096, .output_tokens = 100};
 
