@@ -31,7 +31,7 @@ set(SLUICE_WALLS
   "coordinator/http: common"
   "coordinator/policy: common"
   "coordinator/api: common common/control text/* coordinator/http"
-  "coordinator/cluster: common common/control text/unicode coordinator/policy"
+  "coordinator/cluster: common common/control coordinator/policy"
   "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/utf8.h"
 #include "coordinator/http/types.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::coordinator {
 
@@ -94,7 +94,7 @@ json LogprobsWriter::take() {
   if (chat_) {
     auto entry = [this](TokenId id, float logprob) {
       auto bytes = text_.token_bytes(id);
-      return json{{"token", text::utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
+      return json{{"token", utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
     };
     json content = json::array();
     for (const auto& t : tokens) {
@@ -110,10 +110,10 @@ json LogprobsWriter::take() {
             {"top_logprobs", json::array()},
             {"text_offset", json::array()}};
   for (const auto& t : tokens) {
-    auto word = text::utf8_lossy(text_.token_bytes(t.id));
+    auto word = utf8_lossy(text_.token_bytes(t.id));
     json top = json::object();
     for (std::size_t i = 0; i < head(t); ++i)
-      top[text::utf8_lossy(text_.token_bytes(t.top[i].id))] = finite(t.top[i].logprob);
+      top[utf8_lossy(text_.token_bytes(t.top[i].id))] = finite(t.top[i].logprob);
     j["text_offset"].push_back(offset_);
     offset_ += characters(word);
     if (top_ > 0) top.emplace(word, finite(t.logprob));  // the sampled token is always among them

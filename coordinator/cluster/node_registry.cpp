@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "common/log.h"
-#include "text/unicode/unicode.h"
+#include "common/utf8.h"
 
 namespace sluice::coordinator {
 
@@ -21,7 +21,7 @@ bool same_secret(const std::string& a, const std::string& b) {
 
 /// They go into JSON: the state file, and the operator's API.
 bool names_are_text(const control::RegisterRequest& r) {
-  const auto text = [](std::string_view s) { return sluice::text::utf8_valid_prefix(s) == s.size(); };
+  const auto text = [](std::string_view s) { return utf8_valid_prefix(s) == s.size(); };
   return text(r.node.value()) && text(r.model.name) && text(r.model.hash) &&
          std::ranges::all_of(r.profiles, text, &control::ProfileInfo::name);
 }
