@@ -1,9 +1,9 @@
 #pragma once
 // What coordinator and nodes say to each other: plain structs with a CBOR-able JSON form.
 //
-// Every from_json-like reader treats its input as hostile: wrong types, missing fields and absurd sizes give an Error
-// that names the field. Unknown fields are ignored and missing optional fields keep their defaults, which is what makes
-// version N readable by N-1. Threading: values.
+// Each message is one list of fields in messages.cpp, which writes and reads it. Reading treats its input as hostile:
+// wrong types, missing fields and absurd sizes give an Error that names the field. Unknown fields are ignored and
+// missing optional fields keep their defaults, which is what makes version N readable by N-1. Threading: values.
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -251,6 +251,7 @@ nlohmann::json to_json(const CancelReply&);
 nlohmann::json to_json(const ProbePathRequest&);
 nlohmann::json to_json(const ProbeResult&);
 nlohmann::json to_json(const LinkReport&);
+nlohmann::json to_json(const SamplingSpec&);
 nlohmann::json to_json(const Error&);
 
 /// parse<T>(json): the inverse of to_json for each type above.

@@ -6,6 +6,8 @@
 #include <boost/asio/write.hpp>
 #include <cstring>
 
+#include "common/control/messages.h"
+
 namespace sluice::control {
 namespace {
 
@@ -64,15 +66,6 @@ void put_u32(std::uint8_t* p, std::uint32_t v) {
 std::uint32_t get_u32(const std::uint8_t* p) {
   return static_cast<std::uint32_t>(p[0]) | static_cast<std::uint32_t>(p[1]) << 8 |
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
-}
-
-json error_body(const Error& e) { return {{"code", name(e.code)}, {"message", e.message}, {"param", e.param}}; }
-
-Error read_error(const json& e) {
-  auto text = [&](const char* key) {
-    return e.is_object() && e.contains(key) && e.at(key).is_string() ? e.at(key).get<std::string>() : std::string();
-  };
-  return Error{errc_from_name(text("code")), text("message"), text("param")};
 }
 
 }  // namespace
@@ -152,7 +145,7 @@ void Connection::dispatch(std::span<const std::uint8_t> bytes) {
     if (r) {
       self->send({{"re", id}, {"b", std::move(*r)}});
     } else {
-      self->send({{"re", id}, {"e", error_body(r.error())}});
+      self->send({{"re", id}, {"e", to_json(r.error())}});
     }
   };
   if (!handlers_.on_call) return reply(fail(Errc::unsupported, "no calls are answered on this connection"));
@@ -167,7 +160,8 @@ void Connection::dispatch_reply(json& m) {
   pending_.erase(it);
   if (p.timer) p.timer->cancel();
   if (m.contains("e")) {
-    p.done(std::unexpected(read_error(m["e"])));
+    const Error unreadable{Errc::internal, "the peer answered with an error that cannot be read", {}};
+    p.done(std::unexpected(parse<Error>(m["e"]).value_or(unreadable)));
   } else {
     p.done(m.contains("b") ? std::move(m["b"]) : json(nullptr));
   }

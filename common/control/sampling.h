@@ -1,11 +1,9 @@
 #pragma once
-// How one leg samples: plain data that travels coordinator -> decode node (JSON or CBOR, nlohmann's ADL hooks).
+// How one leg samples: plain data that travels coordinator -> decode node (messages.h writes and reads it).
 // The decode node converts it to the engine's sampler parameters. Threading: values, no shared state.
-// Failure modes: from_json throws nlohmann::json::exception on a wrong type (the RPC layer turns that into
-// data_corrupt); check() refuses values out of range, so a node never trusts a peer's numbers.
+// Failure modes: check() refuses values out of range, so a node never trusts a peer's numbers.
 #include <cmath>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -80,47 +78,6 @@ inline constexpr std::size_t kMaxStopTokenIds = 256;
   if (s.logprobs && (*s.logprobs < 0 || *s.logprobs > kMaxLogprobs))
     return fail_param("logprobs", "logprobs must be between 0 and {}, not {}", kMaxLogprobs, *s.logprobs);
   return {};
-}
-
-inline void to_json(nlohmann::json& j, const SamplingSpec& s) {
-  j = {{"max_tokens", s.max_tokens},
-       {"min_tokens", s.min_tokens},
-       {"ignore_eos", s.ignore_eos},
-       {"temperature", s.temperature},
-       {"top_p", s.top_p},
-       {"top_k", s.top_k},
-       {"min_p", s.min_p},
-       {"repetition_penalty", s.repetition_penalty},
-       {"presence_penalty", s.presence_penalty},
-       {"frequency_penalty", s.frequency_penalty},
-       {"seed", s.seed}};
-  if (!s.logit_bias.empty()) {
-    auto& bias = j["logit_bias"] = nlohmann::json::array();
-    for (const auto& [id, b] : s.logit_bias) bias.push_back({id, b});
-  }
-  if (!s.stop_token_ids.empty()) j["stop_token_ids"] = s.stop_token_ids;
-  if (s.logprobs) j["logprobs"] = *s.logprobs;
-}
-
-/// A missing field keeps its default and an unknown one is ignored: peers may be one version apart.
-inline void from_json(const nlohmann::json& j, SamplingSpec& s) {
-  const SamplingSpec d;
-  s.max_tokens = j.value("max_tokens", d.max_tokens);
-  s.min_tokens = j.value("min_tokens", d.min_tokens);
-  s.ignore_eos = j.value("ignore_eos", d.ignore_eos);
-  s.temperature = j.value("temperature", d.temperature);
-  s.top_p = j.value("top_p", d.top_p);
-  s.top_k = j.value("top_k", d.top_k);
-  s.min_p = j.value("min_p", d.min_p);
-  s.repetition_penalty = j.value("repetition_penalty", d.repetition_penalty);
-  s.presence_penalty = j.value("presence_penalty", d.presence_penalty);
-  s.frequency_penalty = j.value("frequency_penalty", d.frequency_penalty);
-  s.seed = j.value("seed", d.seed);
-  s.logit_bias.clear();
-  if (auto it = j.find("logit_bias"); it != j.end())
-    for (const auto& e : *it) s.logit_bias.emplace_back(e.at(0).get<TokenId>(), e.at(1).get<double>());
-  s.stop_token_ids = j.value("stop_token_ids", std::vector<TokenId>{});
-  s.logprobs = j.contains("logprobs") ? std::optional(j.at("logprobs").get<int>()) : std::nullopt;
 }
 
 }  // namespace sluice::control
