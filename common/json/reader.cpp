@@ -178,6 +178,8 @@ const json* JsonObject::find(std::string_view name) const {
   return &*it;
 }
 
+Result<> JsonObject::done() const { return self_.in_->done(); }
+
 JsonValue JsonObject::want(FieldName name) {
   known_.push_back(name.text());
   return {*self_.in_, find(name.text()), {&self_.place_, name.text(), 0}};

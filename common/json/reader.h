@@ -237,6 +237,8 @@ class JsonObject {
   JsonObject& operator=(const JsonObject&) = delete;
 
   [[nodiscard]] bool present() const noexcept { return self_.present(); }
+  /// The document's first mistake, if there is one.
+  [[nodiscard]] Result<> done() const;
   /// A field that must be there.
   [[nodiscard]] JsonValue need(FieldName name);
   /// A field that may be absent.

@@ -7,7 +7,8 @@
 #include <sstream>
 #include <string_view>
 
-#include "engine/model/model_config_fields.h"
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 #include "engine/model/model_config_rope.h"
 
 namespace sluice::engine {
@@ -48,17 +49,17 @@ Result<std::string> read_text(const std::filesystem::path& path) {
   return text;
 }
 
-Result<json> parse_object(const std::string& text, const char* file) {
-  json j = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!j.is_object()) return fail(Errc::invalid_argument, "{} is not a JSON object", file);
-  return j;
+Result<json> parse_file(const std::string& text, const char* file) {
+  return parse_json_object(text, {.what = file, .max_bytes = kMaxConfigBytes});
 }
 
-Result<> parse_family(const ConfigFields& f, ModelConfig& c) {
-  const json* list = f.find("architectures");
-  if (!list || !list->is_array() || list->size() != 1 || !list->front().is_string())
-    return fail_param("architectures", "config.json: 'architectures' must be a list of one name");
-  c.architecture = list->front().get<std::string>();
+constexpr NumberRange<std::uint32_t> up_to(std::uint32_t most) { return {.least = 1, .most = most}; }
+
+Result<> parse_family(JsonObject& f, ModelConfig& c) {
+  std::vector<std::string> names;
+  f.need("architectures").into(names, Length{1, 1});
+  SLUICE_TRY(f.done());
+  c.architecture = names.front();
   for (const FamilyInfo& info : kFamilies) {
     if (c.architecture != info.architecture) continue;
     c.family = info.family;
@@ -71,35 +72,40 @@ Result<> parse_family(const ConfigFields& f, ModelConfig& c) {
 }
 
 // What would change the arithmetic in ways the engine does not have.
-Result<> refuse_variants(const ConfigFields& f, const ModelConfig& c) {
-  if (f.find("quantization_config"))
+Result<> refuse_variants(JsonObject& f, const ModelConfig& c) {
+  if (f.has("quantization_config"))
     return fail(Errc::unsupported,
                 "quantized weights ('quantization_config') are not supported; use a bf16, f16 or f32 model");
-  SLUICE_ASSIGN(const std::string act, f.text_or("hidden_act", "silu"));
+  std::string act = "silu";
+  bool mlp_bias = false, attention_bias = false;
+  f.want("hidden_act").into(act);
+  f.want("mlp_bias").into(mlp_bias);
+  f.want("attention_bias").into(attention_bias);
+  SLUICE_TRY(f.done());
   if (act != "silu") return fail(Errc::unsupported, "hidden_act '{}' is not supported; only silu", act);
-  SLUICE_ASSIGN(const bool mlp_bias, f.flag_or("mlp_bias", false));
   if (mlp_bias) return fail(Errc::unsupported, "mlp_bias is not supported");
-  SLUICE_ASSIGN(const bool attention_bias, f.flag_or("attention_bias", false));
   if (attention_bias && c.family != Family::qwen2)
     return fail(Errc::unsupported, "attention_bias is not supported for {}", c.architecture);
   return {};
 }
 
-Result<> parse_heads(const ConfigFields& f, ModelConfig& c) {
-  SLUICE_ASSIGN(c.heads, f.count("num_attention_heads", kMaxHeads));
+Result<> parse_heads(JsonObject& f, ModelConfig& c) {
+  f.need("num_attention_heads").into(c.heads, up_to(kMaxHeads));
   // transformers' defaults for a missing count differ between families and fit only their first model.
-  if (c.family != Family::llama && !f.has_key("num_key_value_heads"))
-    return fail_param("num_key_value_heads", "config.json has no 'num_key_value_heads'");
-  SLUICE_ASSIGN(c.kv_heads, f.count_or("num_key_value_heads", kMaxHeads, c.heads));
+  if (c.family != Family::llama && !f.mentions("num_key_value_heads"))
+    f.refuse("num_key_value_heads", "'num_key_value_heads' is missing");
+  c.kv_heads = c.heads;
+  f.want("num_key_value_heads").into(c.kv_heads, up_to(kMaxHeads));
+  c.head_dim = 128;  // Qwen 3's where it does not say
+  const bool stated = f.want("head_dim").into(c.head_dim, up_to(kMaxHeadDim));
+  SLUICE_TRY(f.done());
   if (c.heads % c.kv_heads != 0)
     return fail_param("num_key_value_heads", "config.json: {} attention heads cannot share {} key-value heads evenly",
                       c.heads, c.kv_heads);
-  if (f.find("head_dim") || c.family == Family::qwen3) {
-    SLUICE_ASSIGN(c.head_dim, f.count_or("head_dim", kMaxHeadDim, 128));
-  } else if (c.hidden_size % c.heads != 0) {
-    return fail_param("num_attention_heads", "config.json: hidden_size {} is not divisible by {} attention heads",
-                      c.hidden_size, c.heads);
-  } else {
+  if (!stated && c.family != Family::qwen3) {
+    if (c.hidden_size % c.heads != 0)
+      return fail_param("num_attention_heads", "config.json: hidden_size {} is not divisible by {} attention heads",
+                        c.hidden_size, c.heads);
     c.head_dim = c.hidden_size / c.heads;
   }
   if (c.head_dim % 2 != 0 || c.head_dim > kMaxHeadDim)
@@ -109,89 +115,77 @@ Result<> parse_heads(const ConfigFields& f, ModelConfig& c) {
   return {};
 }
 
-Result<> parse_sizes(const ConfigFields& f, ModelConfig& c) {
-  SLUICE_ASSIGN(c.hidden_size, f.count("hidden_size", kMaxWidth));
-  SLUICE_ASSIGN(c.layers, f.count("num_hidden_layers", kMaxLayers));
-  SLUICE_ASSIGN(c.ffn_size, f.count("intermediate_size", kMaxWidth));
-  SLUICE_ASSIGN(c.vocab_size, f.count("vocab_size", kMaxVocab));
-  SLUICE_ASSIGN(c.max_position, f.count("max_position_embeddings", kMaxPosition));
-  SLUICE_ASSIGN(const double eps, f.positive_or("rms_norm_eps", 1.0, 1e-6));
+Result<> parse_sizes(JsonObject& f, ModelConfig& c) {
+  double eps = 1e-6;
+  f.need("hidden_size").into(c.hidden_size, up_to(kMaxWidth));
+  f.need("num_hidden_layers").into(c.layers, up_to(kMaxLayers));
+  f.need("intermediate_size").into(c.ffn_size, up_to(kMaxWidth));
+  f.need("vocab_size").into(c.vocab_size, up_to(kMaxVocab));
+  f.need("max_position_embeddings").into(c.max_position, up_to(kMaxPosition));
+  f.want("rms_norm_eps").into(eps, {.most = 1, .above = 0});
+  f.want("tie_word_embeddings").into(c.tie_embeddings);
+  SLUICE_TRY(f.done());
   c.rms_eps = static_cast<float>(eps);
-  SLUICE_ASSIGN(c.tie_embeddings, f.flag_or("tie_word_embeddings", false));
   return parse_heads(f, c);
 }
 
 // Qwen: which layers slide. As transformers: an explicit list, else all from max_window_layers on.
-Result<std::vector<bool>> sliding_layers(const ConfigFields& f, std::uint32_t layers) {
+Result<std::vector<bool>> sliding_layers(JsonObject& f, std::uint32_t layers) {
   std::vector<bool> sliding(layers);
-  const json* types = f.find("layer_types");
-  if (!types) {
-    const json* first = f.find("max_window_layers");
-    if (first && (!first->is_number_unsigned()))
-      return fail_param("max_window_layers", "config.json: 'max_window_layers' must be an integer of at least 0");
-    const std::uint64_t begin = first ? first->get<std::uint64_t>() : 28;
+  std::vector<std::string> types;
+  if (!f.want("layer_types").into(types, Length{layers, layers})) {
+    std::uint64_t begin = 28;
+    f.want("max_window_layers").into(begin);
+    SLUICE_TRY(f.done());
     for (std::uint32_t i = 0; i < layers; ++i) sliding[i] = i >= begin;
     return sliding;
   }
-  if (!types->is_array() || types->size() != layers)
-    return fail_param("layer_types", "config.json: 'layer_types' must list one type for each of {} layers", layers);
   for (std::uint32_t i = 0; i < layers; ++i) {
-    const json& t = (*types)[i];
-    if (t != "full_attention" && t != "sliding_attention")
+    if (types[i] != "full_attention" && types[i] != "sliding_attention")
       return fail(Errc::unsupported, "layer {}: only full_attention and sliding_attention layers are supported", i);
-    sliding[i] = t == "sliding_attention";
+    sliding[i] = types[i] == "sliding_attention";
   }
   return sliding;
 }
 
 // Mistral slides wherever a window is set (4096 if the key is missing: transformers' default); Llama never;
 // Qwen only with use_sliding_window, in some layers.
-Result<> parse_window(const ConfigFields& f, ModelConfig& c) {
+Result<> parse_window(JsonObject& f, ModelConfig& c) {
   c.window.assign(c.layers, 0);
   if (c.family == Family::llama) return {};
-  const std::uint32_t absent = f.has_key("sliding_window") ? 0 : 4096;
-  SLUICE_ASSIGN(const std::uint32_t window, f.count_or("sliding_window", kMaxPosition, absent));
+  std::uint32_t window = f.mentions("sliding_window") ? 0 : 4096;
+  f.want("sliding_window").into(window, up_to(kMaxPosition));
+  SLUICE_TRY(f.done());
   if (c.family == Family::mistral) {
     c.window.assign(c.layers, window);
     return {};
   }
   SLUICE_ASSIGN(const auto sliding, sliding_layers(f, c.layers));
-  SLUICE_ASSIGN(const bool use, f.flag_or("use_sliding_window", false));
+  bool use = false;
+  f.want("use_sliding_window").into(use);
   for (std::uint32_t i = 0; use && i < c.layers; ++i)
     if (sliding[i]) c.window[i] = window;
-  return {};
-}
-
-Result<TokenId> as_token(const char* key, const json& v, std::uint32_t vocab) {
-  if (!v.is_number_unsigned() || v.get<std::uint64_t>() >= vocab)
-    return fail_param(key, "'{}' must be a token id below vocab_size {}", key, vocab);
-  return static_cast<TokenId>(v.get<std::uint64_t>());
+  return f.done();
 }
 
 // Fields absent from `f` leave what an earlier file said.
-Result<> parse_special(const ConfigFields& f, ModelConfig& c) {
-  if (const json* bos = f.find("bos_token_id")) {
-    SLUICE_ASSIGN(c.bos, as_token("bos_token_id", *bos, c.vocab_size));
-  }
-  const json* v = f.find("eos_token_id");
-  if (!v) return {};
-  c.eos.clear();
-  if (!v->is_array()) {
-    SLUICE_ASSIGN(const TokenId id, as_token("eos_token_id", *v, c.vocab_size));
-    c.eos.push_back(id);
-    return {};
-  }
-  if (v->size() > kMaxEos) return fail_param("eos_token_id", "'eos_token_id' lists more than {} tokens", kMaxEos);
-  for (const json& item : *v) {
-    SLUICE_ASSIGN(const TokenId id, as_token("eos_token_id", item, c.vocab_size));
-    c.eos.push_back(id);
-  }
-  return {};
+Result<> parse_special(JsonObject& f, ModelConfig& c) {
+  const NumberRange<TokenId> known{.least = 0, .most = static_cast<TokenId>(c.vocab_size) - 1};
+  f.want("bos_token_id").into(c.bos, known);
+  const JsonValue eos = f.want("eos_token_id");
+  TokenId one = 0;
+  if (eos.present() && eos.raw().is_array())
+    eos.into(c.eos, Length{.most = kMaxEos}, known);
+  else if (eos.into(one, known))
+    c.eos = {one};
+  return f.done();
 }
 
-Result<> parse_dtype(const ConfigFields& f, ModelConfig& c) {
-  SLUICE_ASSIGN(const std::string old_name, f.text_or("torch_dtype", "bfloat16"));
-  SLUICE_ASSIGN(const std::string dtype, f.text_or("dtype", old_name.c_str()));
+Result<> parse_dtype(JsonObject& f, ModelConfig& c) {
+  std::string dtype = "bfloat16";
+  f.want("torch_dtype").into(dtype);  // its name before transformers 5
+  f.want("dtype").into(dtype);
+  SLUICE_TRY(f.done());
   if (dtype == "bfloat16")
     c.dtype = DType::bf16;
   else if (dtype == "float16")
@@ -226,8 +220,9 @@ std::string ModelConfig::canonical() const {
 }
 
 Result<ModelConfig> parse_model_config(const std::string& config_text, const std::string& generation_text) {
-  SLUICE_ASSIGN(const json root, parse_object(config_text, "config.json"));
-  const ConfigFields f(root);
+  SLUICE_ASSIGN(const json root, parse_file(config_text, "config.json"));
+  JsonReader in(root, {.what = "config.json"});
+  JsonObject f = in.object();
   ModelConfig c;
   SLUICE_TRY(parse_family(f, c));
   SLUICE_TRY(refuse_variants(f, c));
@@ -240,8 +235,10 @@ Result<ModelConfig> parse_model_config(const std::string& config_text, const std
   c.qk_norm = c.family == Family::qwen3;
   SLUICE_TRY(parse_special(f, c));
   if (generation_text.empty()) return c;
-  SLUICE_ASSIGN(const json generation, parse_object(generation_text, "generation_config.json"));
-  SLUICE_TRY(parse_special(ConfigFields(generation), c));
+  SLUICE_ASSIGN(const json generation, parse_file(generation_text, "generation_config.json"));
+  JsonReader beside(generation, {.what = "generation_config.json"});
+  JsonObject special = beside.object();
+  SLUICE_TRY(parse_special(special, c));
   return c;
 }
 

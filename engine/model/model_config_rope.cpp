@@ -1,5 +1,6 @@
 #include "engine/model/model_config_rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -10,56 +11,62 @@ constexpr double kMaxTheta = 1e12;
 constexpr double kMaxFactor = 1e6;
 constexpr std::uint32_t kMaxPosition = 1U << 24;
 
+constexpr NumberRange<double> above_0_to(double most) { return {.most = most, .above = 0}; }
+
 // A rotary embedding over part of each head would need another kernel.
-Result<> refuse_partial(const ConfigFields& f) {
-  SLUICE_ASSIGN(const double part, f.positive_or("partial_rotary_factor", 1.0, 1.0));
+Result<> refuse_partial(JsonObject& f) {
+  double part = 1;
+  f.want("partial_rotary_factor").into(part, above_0_to(1));
+  SLUICE_TRY(f.done());
   if (part != 1.0) return fail(Errc::unsupported, "partial_rotary_factor {} is not supported; only whole heads", part);
   return {};
 }
 
-// Before transformers 5 the type was named 'type' and later 'rope_type'.
-Result<std::string> type_name(const ConfigFields& f) {
-  SLUICE_ASSIGN(std::string old_name, f.text_or("type", "default"));
-  return f.text_or("rope_type", old_name.c_str());
+Result<> parse_llama3(JsonObject& f, std::uint32_t max_position, RopeConfig& rope) {
+  rope.original_max_position = max_position;
+  f.need("low_freq_factor").into(rope.low_freq_factor, above_0_to(kMaxFactor));
+  f.need("high_freq_factor").into(rope.high_freq_factor, above_0_to(kMaxFactor));
+  f.want("original_max_position_embeddings").into(rope.original_max_position, {.least = 1, .most = kMaxPosition});
+  if (rope.high_freq_factor <= rope.low_freq_factor)
+    f.refuse("high_freq_factor", "rope high_freq_factor must be above low_freq_factor");
+  return f.done();
 }
 
-Result<> parse_llama3(const ConfigFields& f, std::uint32_t max_position, RopeConfig& rope) {
-  SLUICE_ASSIGN(rope.low_freq_factor, f.positive("low_freq_factor", kMaxFactor));
-  SLUICE_ASSIGN(rope.high_freq_factor, f.positive("high_freq_factor", kMaxFactor));
-  SLUICE_ASSIGN(rope.original_max_position, f.count_or("original_max_position_embeddings", kMaxPosition, max_position));
-  if (rope.high_freq_factor <= rope.low_freq_factor)
-    return fail_param("high_freq_factor", "config.json: rope high_freq_factor must be above low_freq_factor");
-  return {};
+Result<> parse_scaling(JsonObject& f, std::uint32_t max_position, RopeConfig& rope) {
+  SLUICE_TRY(refuse_partial(f));
+  std::string type = "default";
+  f.want("rope_theta").into(rope.theta, above_0_to(kMaxTheta));
+  f.want("type").into(type);  // its name before transformers 5
+  f.want("rope_type").into(type);
+  SLUICE_TRY(f.done());
+  if (type == "default") return {};
+  if (type != "linear" && type != "llama3")
+    return fail(Errc::unsupported, "rope type '{}' is not supported; supported: default, linear, llama3", type);
+  rope.type = type == "linear" ? RopeType::linear : RopeType::llama3;
+  f.need("factor").into(rope.factor, above_0_to(kMaxFactor));
+  SLUICE_TRY(f.done());
+  return rope.type == RopeType::llama3 ? parse_llama3(f, max_position, rope) : Result<>{};
 }
 
 }  // namespace
 
 // As transformers: 'rope_scaling' wins over 'rope_parameters', and a theta inside either wins over one beside it.
-Result<RopeConfig> parse_rope(const ConfigFields& config, std::uint32_t max_position) {
+Result<RopeConfig> parse_rope(JsonObject& config, std::uint32_t max_position) {
   RopeConfig rope;
   SLUICE_TRY(refuse_partial(config));
-  SLUICE_ASSIGN(rope.theta, config.positive_or("rope_theta", kMaxTheta, rope.theta));
-
-  const char* key = "rope_scaling";
-  const nlohmann::json* object = config.find(key);
-  if (!object || object->empty()) object = config.find(key = "rope_parameters");
-  if (!object || object->empty()) return rope;
-  if (!object->is_object()) return fail_param(key, "config.json: '{}' must be an object", key);
-  for (const auto& value : *object)
-    if (value.is_object())
+  config.want("rope_theta").into(rope.theta, above_0_to(kMaxTheta));
+  for (const FieldName key : {FieldName("rope_scaling"), FieldName("rope_parameters")}) {
+    const JsonValue v = config.want(key);
+    if (!v.present() || v.raw().empty()) continue;
+    JsonObject f = v.object();
+    SLUICE_TRY(f.done());
+    if (std::ranges::any_of(v.raw(), &nlohmann::json::is_object))
       return fail(Errc::unsupported, "'{}' differs between layer types; only one setting for all layers is supported",
-                  key);
-
-  const ConfigFields f(*object);
-  SLUICE_TRY(refuse_partial(f));
-  SLUICE_ASSIGN(rope.theta, f.positive_or("rope_theta", kMaxTheta, rope.theta));
-  SLUICE_ASSIGN(const std::string type, type_name(f));
-  if (type == "default") return rope;
-  if (type != "linear" && type != "llama3")
-    return fail(Errc::unsupported, "rope type '{}' is not supported; supported: default, linear, llama3", type);
-  SLUICE_ASSIGN(rope.factor, f.positive("factor", kMaxFactor));
-  rope.type = type == "linear" ? RopeType::linear : RopeType::llama3;
-  if (rope.type == RopeType::llama3) SLUICE_TRY(parse_llama3(f, max_position, rope));
+                  key.text());
+    SLUICE_TRY(parse_scaling(f, max_position, rope));
+    return rope;
+  }
+  SLUICE_TRY(config.done());
   return rope;
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 // Reads both spellings of rotary embedding settings. Private to model_config*.cpp.
+#include "common/json/reader.h"
 #include "engine/model/model_config.h"
-#include "engine/model/model_config_fields.h"
 
 namespace sluice::engine {
 
-[[nodiscard]] Result<RopeConfig> parse_rope(const ConfigFields& config, std::uint32_t max_position);
+[[nodiscard]] Result<RopeConfig> parse_rope(JsonObject& config, std::uint32_t max_position);
 
 }  // namespace sluice::engine

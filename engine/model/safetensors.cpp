@@ -11,6 +11,9 @@
 #include <set>
 #include <utility>
 
+#include "common/json/parse.h"
+#include "common/json/reader.h"
+
 namespace sluice::engine {
 
 /// A whole regular file mapped for reading.
@@ -66,17 +69,18 @@ bool is_shard_name(const std::string& name) {
 using WeightFiles = std::map<std::string, std::string>;  // tensor -> file
 
 Result<WeightFiles> parse_index(std::span<const std::byte> bytes) {
-  const char* text = reinterpret_cast<const char*>(bytes.data());
-  const json index = json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    return fail(Errc::data_corrupt, "{} has no 'weight_map' object", kIndex);
+  constexpr std::size_t kMaxIndex = 100'000'000;  // as a header
+  SLUICE_ASSIGN(const json index, parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                                             {.what = kIndex, .code = Errc::data_corrupt, .max_bytes = kMaxIndex}));
+  JsonReader in(index, {.what = kIndex, .code = Errc::data_corrupt});
+  JsonObject f = in.object();
   WeightFiles out;
-  for (const auto& [tensor, file] : index["weight_map"].items()) {
-    if (!file.is_string() || !is_shard_name(file.get<std::string>()))
-      return fail(Errc::data_corrupt, "{}: the file of tensor '{}' must be a *.safetensors name in the same directory",
-                  kIndex, tensor);
-    out.emplace(tensor, file.get<std::string>());
-  }
+  f.need("weight_map").members({}, [&](const std::string& tensor, const JsonValue& v) {
+    std::string file;
+    if (v.into(file) && !is_shard_name(file)) v.wrong("must be a *.safetensors name in the same directory");
+    out.emplace(tensor, std::move(file));
+  });
+  SLUICE_TRY(in.done());
   return out;
 }
 
