@@ -1,51 +1,27 @@
 #pragma once
-// Internal to the HTTP server: one client connection.
+// Internal to the HTTP server: one client connection, from its first byte to its close.
 //
-// Two coroutines share it. read_side() always has a read outstanding, so a client that goes away is noticed at
-// once, also while an answer streams; it appends to `in_` up to a bound. serve() parses requests from `in_`, calls
-// handlers and writes `out_`. An Exchange is the answer in progress; its handler may answer now or later.
+// Two coroutines share it. One keeps the inbox reading, so that a client that goes away is noticed at once; the other,
+// serve(), takes one request after another: RequestReader reads it, the routes find its handler, the handler answers
+// through an Exchange, now or later, and AnswerWriter sends that.
 // Ownership: each coroutine holds a shared_ptr to the connection; handlers hold the Exchange, which holds the
-// connection weakly; the connection holds the Exchange weakly. Buffers handed to async operations (read_chunk_,
-// writing_) are members, so they outlive the operation.
-#include <array>
+// connection weakly; the connection holds the Exchange weakly. Inbox and writer are members: they outlive what they
+// started on the socket.
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "coordinator/http/answer_writer.h"
+#include "coordinator/http/exchange.h"
+#include "coordinator/http/inbox.h"
+#include "coordinator/http/request_reader.h"
 #include "coordinator/http/server_core.h"
 
 namespace sluice::coordinator {
-
-class HttpConnection;
-
-/// The answer to one request, as its handler sees it.
-class Exchange final : public Responder, public StreamWriter, public std::enable_shared_from_this<Exchange> {
- public:
-  explicit Exchange(std::weak_ptr<HttpConnection> connection) : connection_(std::move(connection)) {}
-  ~Exchange() override;
-
-  void respond(HttpResponse response) override;
-  std::shared_ptr<StreamWriter> begin_stream(int status, HttpHeaders headers) override;
-  void on_disconnect(std::function<void(Disconnect)> gone) override;
-  void write(std::string_view bytes) override;
-  void finish() override;
-  [[nodiscard]] bool closed() const override { return state_ == State::done || cut_.has_value(); }
-
-  [[nodiscard]] bool done() const { return state_ == State::done; }
-  [[nodiscard]] bool streaming() const { return state_ == State::streaming; }
-  /// The client can't be answered any more; tells the handler.
-  void cut(Disconnect why);
-
- private:
-  enum class State { waiting, streaming, done };
-  void complete();
-
-  std::weak_ptr<HttpConnection> connection_;
-  State state_ = State::waiting;
-  std::optional<Disconnect> cut_;
-  std::function<void(Disconnect)> gone_;
-};
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection> {
  public:
@@ -68,26 +44,19 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void abandoned(bool streaming);
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
-  enum class Fill { data, end, timeout };
-
   boost::asio::awaitable<void> read_side();
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<bool> await_first_byte();
-  boost::asio::awaitable<std::optional<ApiError>> read_header(Parser& parser);
-  boost::asio::awaitable<std::optional<ApiError>> read_body(Parser& parser);
-  boost::asio::awaitable<Fill> fill(TimePoint deadline);
+  boost::asio::awaitable<bool> refuse(ApiError error, HttpHeaders extra);
   boost::asio::awaitable<void> answer(const HttpHandler& handler);
   boost::asio::awaitable<void> flush();
   boost::asio::awaitable<void> linger();
 
-  std::optional<ApiError> take_head(const Parser& parser);
-  std::optional<ApiError> check_request(const Parser& parser, const HttpRoutes::Match& match);
-  std::optional<ApiError> check_framing(const Parser& parser) const;
+  void begin_request();
+  [[nodiscard]] std::optional<ApiError> check_request(const RequestReader& reader, const HttpRoutes::Match& match);
   [[nodiscard]] HttpResponse options_response(const HttpRoutes::Match& match) const;
-  boost::asio::awaitable<bool> refuse(ApiError error, HttpHeaders extra);
-  void append_head(int status, const HttpHeaders& headers, std::optional<std::size_t> content_length);
+  [[nodiscard]] AnswerTraits answer_traits() const { return {traits_, record_.request_id, origin_}; }
   void begin_exchange();
   void end_exchange();
   void lost(Disconnect why);
@@ -96,38 +65,23 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::shared_ptr<HttpServerCore> core_;
   boost::asio::ip::tcp::socket socket_;
   std::string peer_;
-
-  // Read side.
-  std::array<char, 16 * 1024> read_chunk_;  // owned by the outstanding read
-  std::string in_;                          // received, not yet parsed
-  std::size_t in_cap_;
-  bool eof_ = false;
-  bool discard_ = false;  // lingering: what still comes is thrown away
-  Signal data_;           // in_ grew, or eof_
-  Signal space_;          // in_ shrank
+  Inbox in_;
+  AnswerWriter out_;
+  Signal wake_;  // bytes were queued, the exchange ended, or the client went
 
   // The request being read or answered.
   HttpRequest request_;
+  RequestTraits traits_;
   TimePoint started_;
-  bool head_only_ = false;  // HEAD: no body in the answer
-  bool http10_ = false;
-  bool keep_alive_ = true;
-  bool idle_ = true;  // between requests
-  bool first_request_ = true;
-  bool held_ = false;                  // counted in core_->held
-  bool dispatched_ = false;            // a handler owns the exchange
   std::optional<std::string> origin_;  // CORS: the origin to allow
   std::weak_ptr<Exchange> exchange_;
-  bool exchange_open_ = false;  // a request's answer is not complete
   HttpExchange record_;
 
-  // Write side.
-  std::string out_;      // queued
-  std::string writing_;  // owned by the outstanding write
-  std::size_t writing_left_ = 0;
-  bool chunked_ = false;
-  Signal wake_;  // out_ grew, the exchange ended, or the client went
-  boost::asio::steady_timer stall_;
+  bool idle_ = true;  // between requests
+  bool first_request_ = true;
+  bool held_ = false;           // counted in core_->held
+  bool dispatched_ = false;     // a handler owns the exchange
+  bool exchange_open_ = false;  // a request's answer is not complete
 };
 
 }  // namespace sluice::coordinator

@@ -1,0 +1,63 @@
+#include "coordinator/http/inbox.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sluice::coordinator {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+Inbox::Inbox(asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats)
+    : socket_(socket),
+      stats_(stats),
+      capacity_(std::max<std::size_t>(64 * 1024, max_header_bytes + chunk_.size())),
+      data_(socket.get_executor()),
+      space_(socket.get_executor()) {}
+
+asio::awaitable<void> Inbox::run() {
+  while (socket_.is_open()) {
+    if (bytes_.size() >= capacity_) {
+      co_await space_.wait();
+      continue;
+    }
+    error_code ec;
+    std::size_t n =
+        co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(asio::use_awaitable, ec));
+    if (ec) break;
+    stats_.bytes_in += n;
+    if (discarding_) continue;
+    bytes_.append(chunk_.data(), n);
+    data_.notify();
+  }
+  ended_ = true;
+  data_.notify();
+}
+
+asio::awaitable<Inbox::More> Inbox::more(TimePoint deadline) {
+  if (ended_ || !socket_.is_open()) co_return More::end;
+  bool woken = co_await data_.wait(deadline);
+  co_return woken ? More::data : More::timeout;
+}
+
+void Inbox::consume(std::size_t n) {
+  bytes_.erase(0, n);
+  space_.notify();
+}
+
+asio::awaitable<void> Inbox::discard(TimePoint deadline) {
+  discarding_ = true;
+  consume(bytes_.size());
+  // Not one condition: g++ 12 destroys what is awaited behind && also where it was never awaited.
+  while (!ended_ && socket_.is_open()) {
+    const bool more = co_await data_.wait(deadline);
+    if (!more) break;
+  }
+}
+
+void Inbox::closed() {
+  data_.notify();
+  space_.notify();
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,52 @@
+#pragma once
+// Internal to the HTTP server: what a client has sent and nobody has parsed yet.
+//
+// run() always has a read outstanding, so a client that goes away is noticed at once, also while an answer streams; it
+// stops reading while the box is full. Threading: two coroutines of one connection, on the server's thread. The socket
+// is the connection's, which outlives both coroutines, and so does the chunk that the outstanding read fills.
+#include <algorithm>
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <string>
+#include <string_view>
+
+#include "coordinator/http/server.h"
+#include "coordinator/http/signal.h"
+
+namespace sluice::coordinator {
+
+class Inbox {
+ public:
+  enum class More { data, end, timeout };
+
+  Inbox(boost::asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats);
+
+  /// Reads until the client ends or the socket closes.
+  boost::asio::awaitable<void> run();
+  /// Waits for bytes beyond those that are there; callers have parsed all of these.
+  boost::asio::awaitable<More> more(TimePoint deadline);
+
+  [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
+  void consume(std::size_t n);
+  /// The client has sent its last byte.
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  /// From now on what comes is thrown away; returns at the client's end or the deadline.
+  boost::asio::awaitable<void> discard(TimePoint deadline);
+  [[nodiscard]] bool discarding() const noexcept { return discarding_; }
+  /// The socket was closed: wakes whoever waits.
+  void closed();
+
+ private:
+  boost::asio::ip::tcp::socket& socket_;
+  HttpServerStats& stats_;
+  std::array<char, 16 * 1024> chunk_;  // owned by the outstanding read
+  std::string bytes_;
+  std::size_t capacity_;
+  bool ended_ = false;
+  bool discarding_ = false;
+  Signal data_;   // bytes_ grew, or the end
+  Signal space_;  // bytes_ shrank
+};
+
+}  // namespace sluice::coordinator
