@@ -4,8 +4,9 @@
 set(SLUICE_WALLS
   "common:"
   "common/transfer: common"
+  "common/net: common"
   "common/control: common common/transfer"
-  "common/http: common common/control"
+  "common/http: common common/net"
   "common/svg: common"
 
   "text/unicode: common"
@@ -25,17 +26,17 @@ set(SLUICE_WALLS
   "kvtransfer/codec: common kvtransfer kvtransfer/codec/kernels kvtransfer/codec/parts kvtransfer/codec/profile"
   "kvtransfer/codec/cuda: common kvtransfer kvtransfer/codec kvtransfer/codec/kernels kvtransfer/codec/parts kvtransfer/codec/profile"
   "kvtransfer/wire: common kvtransfer kvtransfer/codec"
-  "kvtransfer/transport: common"
+  "kvtransfer/transport: common common/net"
   "kvtransfer/flow: common common/transfer kvtransfer/transport"
 
   "coordinator/http: common"
   "coordinator/policy: common"
   "coordinator/api: common common/control text/* coordinator/http"
-  "coordinator/cluster: common common/control coordinator/policy"
+  "coordinator/cluster: common common/control common/net coordinator/policy"
   "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
-  "coordinator/ctl: common common/http coordinator/sim"
+  "coordinator/ctl: common common/http common/net coordinator/sim"
   "coordinator: common coordinator/*"
 
   "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"
@@ -43,7 +44,7 @@ set(SLUICE_WALLS
   "node/ingest: common common/control common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/loop: common engine/*"
   "node/quality: common kvtransfer/wire"
-  "node: common common/control common/http common/transfer engine/* kvtransfer/* node/kv"
+  "node: common common/control common/http common/net common/transfer engine/* kvtransfer/* node/kv"
   "prefill_node: common common/control common/transfer engine/* kvtransfer/* node/*"
   "decode_node: common common/control common/transfer engine/* kvtransfer/* node/*"
 

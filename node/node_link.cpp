@@ -3,6 +3,7 @@
 #include <boost/asio/connect.hpp>
 
 #include "common/log.h"
+#include "common/net/address.h"
 
 namespace sluice::node {
 
@@ -40,30 +41,31 @@ void NodeLink::stop() {
 }
 
 void NodeLink::connect() {
-  const auto hp = split_address(coordinator_);
-  if (!hp) {
-    handlers_.on_refused(hp.error());
+  const auto at = net::parse_address(coordinator_);
+  if (!at) {
+    handlers_.on_refused(at.error());
     return;
   }
-  resolver_.async_resolve(hp->host, hp->port, [this](boost::system::error_code ec, tcp::resolver::results_type found) {
-    if (stopped_) return;
-    if (ec) return retry(Error{Errc::unavailable, "cannot resolve the coordinator: " + ec.message(), {}});
-    auto socket = std::make_shared<tcp::socket>(io_);
-    boost::asio::async_connect(*socket, found, [this, socket](boost::system::error_code ec2, const tcp::endpoint&) {
-      if (stopped_) return;
-      if (ec2) return retry(Error{Errc::unavailable, "cannot reach the coordinator: " + ec2.message(), {}});
-      conn_ = std::make_shared<Connection>(
-          std::move(*socket),
-          Connection::Handlers{
-              .on_call = [this](const std::string& t, nlohmann::json b,
-                                Connection::Reply r) { handlers_.on_call(t, std::move(b), std::move(r)); },
-              .on_notify = {},
-              .on_close = [this](const Error& e) { retry(e); }});
-      conn_->start();
-      conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
-                  [this](Result<nlohmann::json> r) { registered(std::move(r)); });
-    });
-  });
+  resolver_.async_resolve(
+      at->host, std::to_string(at->port), [this](boost::system::error_code ec, tcp::resolver::results_type found) {
+        if (stopped_) return;
+        if (ec) return retry(Error{Errc::unavailable, "cannot resolve the coordinator: " + ec.message(), {}});
+        auto socket = std::make_shared<tcp::socket>(io_);
+        boost::asio::async_connect(*socket, found, [this, socket](boost::system::error_code ec2, const tcp::endpoint&) {
+          if (stopped_) return;
+          if (ec2) return retry(Error{Errc::unavailable, "cannot reach the coordinator: " + ec2.message(), {}});
+          conn_ = std::make_shared<Connection>(
+              std::move(*socket),
+              Connection::Handlers{
+                  .on_call = [this](const std::string& t, nlohmann::json b,
+                                    Connection::Reply r) { handlers_.on_call(t, std::move(b), std::move(r)); },
+                  .on_notify = {},
+                  .on_close = [this](const Error& e) { retry(e); }});
+          conn_->start();
+          conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
+                      [this](Result<nlohmann::json> r) { registered(std::move(r)); });
+        });
+      });
 }
 
 void NodeLink::registered(Result<nlohmann::json> reply) {

@@ -72,26 +72,4 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t queued_ = 0;
 };
 
-/// Accepts control connections; `accept` gets each socket and builds its Connection.
-class Listener {
- public:
-  using Accept = std::function<void(boost::asio::ip::tcp::socket)>;
-  /// Throws std::runtime_error when the address cannot be bound (start-up only).
-  Listener(boost::asio::io_context& io, const std::string& address, Accept accept);
-  [[nodiscard]] std::string address() const;
-  void stop();
-
- private:
-  void next();
-  boost::asio::ip::tcp::acceptor acceptor_;
-  Accept accept_;
-};
-
-struct HostPort {
-  std::string host;
-  std::string port;
-};
-/// "host:port", "[v6]:port" or ":port" (all interfaces).
-[[nodiscard]] Result<HostPort> split_address(const std::string& address);
-
 }  // namespace sluice::control

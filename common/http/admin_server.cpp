@@ -5,7 +5,7 @@
 #include <boost/beast/http.hpp>
 #include <chrono>
 
-#include "common/control/rpc.h"
+#include "common/net/listener.h"
 
 namespace sluice::http {
 namespace {
@@ -82,7 +82,7 @@ struct AdminServer::Impl {
   AdminRoutes routes;
   std::size_t open = 0;
   std::shared_ptr<int> life = std::make_shared<int>(0);  // expires with this, so that late completions see it
-  control::Listener listener;
+  net::Listener listener;
 };
 
 AdminServer::AdminServer(asio::io_context& io, const std::string& address, AdminRoutes routes)

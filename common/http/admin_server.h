@@ -1,6 +1,6 @@
 #pragma once
 // A small HTTP server for a daemon's own pages: /metrics, /health, /version. GET and HEAD only, one response per
-// connection, everything bounded. The coordinator's API has a server of its own (coordinator/http_server).
+// connection, everything bounded. The coordinator's API has a server of its own (coordinator/http).
 // Threading: lives on one io_context thread; handlers run there. Failure: throws std::runtime_error when the address
 // can't be bound (start-up); afterwards a bad client costs at most one connection.
 #include <boost/asio/io_context.hpp>

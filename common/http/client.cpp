@@ -7,7 +7,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
-#include "common/control/rpc.h"
+#include "common/net/address.h"
 
 namespace sluice::http {
 namespace {
@@ -42,9 +42,9 @@ class Exchange {
   }
 
   Result<> connect() {
-    SLUICE_ASSIGN(const auto hp, control::split_address(q_.address));
+    SLUICE_ASSIGN(const auto at, net::parse_listen_address(q_.address));
     tcp::resolver resolver(io_);
-    const auto found = resolver.resolve(hp.host.empty() ? "127.0.0.1" : hp.host, hp.port, ec_);
+    const auto found = resolver.resolve(at.host.empty() ? "127.0.0.1" : at.host, std::to_string(at.port), ec_);
     if (ec_) return fail(Errc::unavailable, "cannot resolve {}: {}", q_.address, ec_.message());
     stream_.expires_after(q_.timeout);
     stream_.async_connect(found, [this](beast::error_code ec, const tcp::endpoint&) { ec_ = ec; });

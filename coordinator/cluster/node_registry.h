@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "common/control/rpc.h"
+#include "common/net/listener.h"
 #include "coordinator/cluster/cluster_view.h"
 
 namespace sluice::coordinator {
@@ -54,7 +55,7 @@ class NodeRegistry {
   std::unordered_map<NodeId, std::shared_ptr<Peer>> peers_;
   std::vector<std::weak_ptr<control::Connection>> all_;
   bool stopped_ = false;
-  control::Listener listener_;
+  net::Listener listener_;
 };
 
 }  // namespace sluice::coordinator

@@ -45,7 +45,7 @@ void keep_alive(int fd) {
 
 }  // namespace
 
-Result<SockAddr> SockAddr::resolve(const Address& a) {
+Result<SockAddr> SockAddr::resolve(const net::Address& a) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
@@ -128,10 +128,10 @@ std::string GreetingSocket::peer(bool with_port) const {
       getnameinfo(p, n, host.data(), host.size(), port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     return "unknown";
   if (!with_port) return host.data();
-  return Address{host.data(), static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10))}.str();
+  return net::Address{host.data(), static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10))}.str();
 }
 
-Result<GreetingListener> GreetingListener::create(const Address& at) {
+Result<GreetingListener> GreetingListener::create(const net::Address& at) {
   SLUICE_ASSIGN(const SockAddr where, SockAddr::resolve(at));
   GreetingListener l;
   l.fd_ = FileDescriptor(::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "common/net/address.h"
 #include "common/result.h"
-#include "kvtransfer/transport/address.h"
 #include "kvtransfer/transport/wakeup.h"
 
 namespace sluice::kv {
@@ -22,7 +22,7 @@ namespace sluice::kv {
 /// An address after name resolution (which may block: not on a progress thread).
 class SockAddr {
  public:
-  [[nodiscard]] static Result<SockAddr> resolve(const Address& a);
+  [[nodiscard]] static Result<SockAddr> resolve(const net::Address& a);
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage_); }
   [[nodiscard]] socklen_t size() const noexcept { return size_; }
   [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
@@ -61,7 +61,7 @@ class GreetingSocket {
 
 class GreetingListener {
  public:
-  [[nodiscard]] static Result<GreetingListener> create(const Address& at);
+  [[nodiscard]] static Result<GreetingListener> create(const net::Address& at);
   /// The next stranger, if one waits.
   [[nodiscard]] std::optional<GreetingSocket> accept() const;
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }

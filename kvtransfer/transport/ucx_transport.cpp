@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/net/address.h"
 #include "kvtransfer/transport/transport.h"
 #include "kvtransfer/transport/ucx_connection.h"
 #include "kvtransfer/transport/wakeup.h"
@@ -119,7 +120,7 @@ std::string message_lane(const std::string& info) {
 
 class UcxTransport final : public Transport {
  public:
-  UcxTransport(UcxOptions o, PortRange ports, TransportHandler& handler, ucx::Context context, ucx::Worker worker)
+  UcxTransport(UcxOptions o, net::PortRange ports, TransportHandler& handler, ucx::Context context, ucx::Worker worker)
       : options_(std::move(o)),
         ports_(ports),
         handler_(handler),
@@ -148,7 +149,7 @@ class UcxTransport final : public Transport {
   std::string_view name() const noexcept override { return "ucx"; }
 
   Result<std::string> listen(const std::string& address) override {
-    SLUICE_ASSIGN(Address at, parse_address(address));
+    SLUICE_ASSIGN(net::Address at, net::parse_address(address));
     SLUICE_ASSIGN(auto listener, bind(at));
     at.port = listener.port();
     command([l = std::move(listener)](UcxTransport& t) mutable { t.add_listener(std::move(l)); });
@@ -156,7 +157,7 @@ class UcxTransport final : public Transport {
   }
 
   Result<ConnId> connect(const std::string& address) override {
-    SLUICE_ASSIGN(const Address at, parse_address(address));
+    SLUICE_ASSIGN(const net::Address at, net::parse_address(address));
     SLUICE_ASSIGN(const auto to, SockAddr::resolve(at));
     const ConnId id{++last_id_};
     command([id, to, address](UcxTransport& t) { t.do_connect(id, to, address); });
@@ -383,7 +384,7 @@ class UcxTransport final : public Transport {
       options_.on_slow_path({c.id(), c.lifeline().peer(!c.inbound()), lane});
   }
 
-  Result<GreetingListener> bind(const Address& at) const {
+  Result<GreetingListener> bind(const net::Address& at) const {
     if (at.port != 0 || ports_.first == 0) return GreetingListener::create(at);
     const unsigned span = ports_.last - ports_.first + 1U;
     const unsigned start = std::random_device{}() % span;
@@ -463,7 +464,7 @@ class UcxTransport final : public Transport {
   }
 
   const UcxOptions options_;
-  const PortRange ports_;
+  const net::PortRange ports_;
   TransportHandler& handler_;
   const SteadyClock clock_;
   std::atomic<std::uint64_t> last_id_ = 0;
@@ -498,9 +499,9 @@ class UcxTransport final : public Transport {
 Result<std::unique_ptr<Transport>> make_ucx_transport(const UcxOptions& o, TransportHandler& handler) {
   // UCX reads UCX_TCP_PORT_RANGE for its data sockets; our listener keeps to the same ports.
   const char* const from_env = std::getenv("UCX_TCP_PORT_RANGE");
-  SLUICE_ASSIGN(const PortRange ports, parse_port_range(!o.port_range.empty() ? o.port_range
-                                                        : from_env            ? from_env
-                                                                              : ""));
+  SLUICE_ASSIGN(const net::PortRange ports, net::parse_port_range(!o.port_range.empty() ? o.port_range
+                                                                  : from_env            ? from_env
+                                                                                        : ""));
   SLUICE_TRY(check_devices(o));
   SLUICE_ASSIGN(const auto config, configure(o));
   SLUICE_ASSIGN(auto context, ucx::Context::create(config));

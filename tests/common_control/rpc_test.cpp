@@ -120,10 +120,3 @@ TEST_CASE("garbage, oversized and malformed frames close the connection") {
     CHECK(why->code == Errc::data_corrupt);
   }
 }
-
-TEST_CASE("addresses are split and checked") {
-  CHECK(split_address("127.0.0.1:80")->host == "127.0.0.1");
-  CHECK(split_address("[::1]:80")->host == "::1");
-  CHECK(split_address(":0")->host.empty());
-  for (const char* bad : {"", "host", "host:", "host:x", "host:70000", "host:-1"}) CHECK_FALSE(split_address(bad));
-}

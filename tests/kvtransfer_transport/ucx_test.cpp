@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <set>
 
-#include "kvtransfer/transport/address.h"
+#include "common/net/address.h"
 #include "node/node_transport.h"
 #include "tests/support/kv/networks.h"
 #include "tests/support/kv/recording_handler.h"
@@ -60,7 +60,7 @@ class PeerProcess {
 };
 
 /// A plain TCP connection; -1 if nobody listens.
-int raw_connect(const Address& a) {
+int raw_connect(const net::Address& a) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -176,7 +176,7 @@ TEST_CASE("listen on port 0 keeps to the given port range; a taken port is refus
   RecordingHandler h;
   const auto t = make_ucx_transport(o, h).value();
   const std::string address = t->listen("127.0.0.1:0").value();
-  const auto port = parse_address(address)->port;
+  const auto port = net::parse_address(address)->port;
   CHECK(port >= 42100);
   CHECK(port <= 42163);
   const auto other = make_ucx_transport(UcxOptions{}, h).value();

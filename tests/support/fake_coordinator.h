@@ -8,6 +8,7 @@
 
 #include "common/control/messages.h"
 #include "common/control/rpc.h"
+#include "common/net/listener.h"
 
 namespace sluice::test {
 
@@ -65,7 +66,7 @@ class FakeCoordinator {
 
   boost::asio::io_context& io_;
   std::vector<std::shared_ptr<control::Connection>> conns_;
-  control::Listener listener_;
+  net::Listener listener_;
 };
 
 }  // namespace sluice::test

@@ -8,6 +8,7 @@
 #include "common/control/messages.h"
 #include "common/control/rpc.h"
 #include "node/kv/profile_change.h"
+#include "common/net/listener.h"
 #include "tests/support/cluster.h"
 #include "tests/support/temp_dir.h"
 
@@ -168,7 +169,7 @@ class Nodes {
 
   TempDir dir_;
   boost::asio::io_context io_;
-  ctl::Listener listener_;
+  net::Listener listener_;
   std::vector<std::shared_ptr<ctl::Connection>> connections_;
   std::map<std::string, Node> nodes_;
   std::map<std::string, std::unique_ptr<Process>> processes_;

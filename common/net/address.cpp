@@ -1,8 +1,8 @@
-#include "kvtransfer/transport/address.h"
+#include "common/net/address.h"
 
 #include <charconv>
 
-namespace sluice::kv {
+namespace sluice::net {
 namespace {
 
 bool parse_port(std::string_view text, std::uint16_t& out) {
@@ -17,14 +17,19 @@ std::string Address::str() const {
   return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
-Result<Address> parse_address(const std::string& text) {
+Result<Address> parse_listen_address(std::string_view text) {
   const auto colon = text.rfind(':');
   Address a;
-  if (colon == std::string::npos || colon == 0 || !parse_port(std::string_view(text).substr(colon + 1), a.port))
+  if (colon == std::string_view::npos || !parse_port(text.substr(colon + 1), a.port))
     return fail(Errc::invalid_argument, "'{}' is not an address; write host:port, e.g. 127.0.0.1:7300", text);
   a.host = text.substr(0, colon);
-  if (a.host.front() == '[' && a.host.back() == ']') a.host = a.host.substr(1, a.host.size() - 2);
-  if (a.host.empty()) return fail(Errc::invalid_argument, "'{}' names no host", text);
+  if (a.host.size() >= 2 && a.host.front() == '[' && a.host.back() == ']') a.host = a.host.substr(1, a.host.size() - 2);
+  return a;
+}
+
+Result<Address> parse_address(std::string_view text) {
+  SLUICE_ASSIGN(Address a, parse_listen_address(text));
+  if (a.host.empty()) return fail(Errc::invalid_argument, "'{}' names no host; write host:port", text);
   return a;
 }
 
@@ -39,4 +44,4 @@ Result<PortRange> parse_port_range(const std::string& text) {
   return r;
 }
 
-}  // namespace sluice::kv
+}  // namespace sluice::net

@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
-#include "kvtransfer/transport/address.h"
+#include "common/net/address.h"
 
-using namespace sluice::kv;
+using namespace sluice::net;
 
 TEST_CASE("addresses are read as users write them") {
   CHECK(parse_address("10.0.0.1:7300")->host == "10.0.0.1");
@@ -11,6 +11,14 @@ TEST_CASE("addresses are read as users write them") {
   CHECK(parse_address("[::1]:80")->str() == "[::1]:80");
   for (const char* bad : {"", "host", ":80", "host:", "host:70000", "host:x", "host:-1"})
     CHECK_FALSE(parse_address(bad));
+}
+
+TEST_CASE("a place to listen at may leave the host out") {
+  CHECK(parse_listen_address("127.0.0.1:80")->host == "127.0.0.1");
+  CHECK(parse_listen_address("[::1]:80")->host == "::1");
+  CHECK(parse_listen_address(":0")->host.empty());
+  for (const char* bad : {"", "host", "host:", "host:x", "host:70000", "host:-1"})
+    CHECK_FALSE(parse_listen_address(bad));
 }
 
 TEST_CASE("port ranges are read as UCX writes them") {

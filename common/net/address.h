@@ -1,0 +1,29 @@
+#pragma once
+// "host:port" as users write it; IPv6 hosts in brackets. Pure text: nothing is resolved here. Thread-safe. Failure:
+// invalid_argument that shows the text and how to write it.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace sluice::net {
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+  [[nodiscard]] std::string str() const;
+};
+
+/// Of somebody to talk to.
+[[nodiscard]] Result<Address> parse_address(std::string_view text);
+/// Of a place to listen at: ":port" means all interfaces, and has an empty host.
+[[nodiscard]] Result<Address> parse_listen_address(std::string_view text);
+
+struct PortRange {
+  std::uint16_t first = 0, last = 0;  // both 0: any port
+};
+/// "first-last" or one port; empty or "0" (UCX's own "any") gives {0, 0}.
+[[nodiscard]] Result<PortRange> parse_port_range(const std::string& text);
+
+}  // namespace sluice::net

@@ -1,0 +1,39 @@
+#include "common/net/listener.h"
+
+#include <boost/asio/connect.hpp>
+#include <catch2/catch.hpp>
+#include <chrono>
+
+#include "common/net/address.h"
+
+using namespace sluice::net;
+using boost::asio::ip::tcp;
+
+TEST_CASE("a listener says where it is, hands over each connection, and stops") {
+  boost::asio::io_context io;
+  int accepted = 0;
+  Listener listener(io, "127.0.0.1:0", [&](tcp::socket) { ++accepted; });
+  const auto at = parse_address(listener.address());
+  REQUIRE(at);
+  REQUIRE(at->port != 0);
+  const tcp::endpoint there(boost::asio::ip::make_address(at->host), at->port);
+  for (int i = 1; i <= 2; ++i) {
+    tcp::socket client(io);
+    client.connect(there);
+    while (accepted < i && io.run_one_for(std::chrono::seconds(10)) > 0) {
+    }
+    CHECK(accepted == i);
+  }
+  listener.stop();
+  boost::system::error_code ec;
+  tcp::socket late(io);
+  late.connect(there, ec);
+  CHECK(ec);
+}
+
+TEST_CASE("an address that cannot be bound is refused in words") {
+  boost::asio::io_context io;
+  Listener first(io, "127.0.0.1:0", [](tcp::socket) {});
+  CHECK_THROWS_WITH(Listener(io, first.address(), [](tcp::socket) {}), Catch::Contains(first.address()));
+  CHECK_THROWS_WITH(Listener(io, "nonsense", [](tcp::socket) {}), Catch::Contains("host:port"));
+}
