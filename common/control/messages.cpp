@@ -316,91 +316,30 @@ Result<T> parse_as(const json& j, std::string_view what) {
 
 }  // namespace
 
-json to_json(const Error& m) { return write_fields(m); }
-json to_json(const RegisterRequest& m) { return write_fields(m); }
-json to_json(const RegisterReply& m) { return write_fields(m); }
-json to_json(const Heartbeat& m) { return write_fields(m); }
-json to_json(const LinkReport& m) { return write_fields(m); }
-json to_json(const SamplingSpec& m) { return write_fields(m); }
-json to_json(const ReserveRequest& m) { return write_fields(m); }
-json to_json(const ReserveReply& m) { return write_fields(m); }
-json to_json(const PrefillRequest& m) { return write_fields(m); }
-json to_json(const PrefillDone& m) { return write_fields(m); }
-json to_json(const KvReady& m) { return write_fields(m); }
-json to_json(const Tokens& m) { return write_fields(m); }
-json to_json(const Finished& m) { return write_fields(m); }
-json to_json(const CancelRequest& m) { return write_fields(m); }
-json to_json(const CancelReply& m) { return write_fields(m); }
-json to_json(const ProbePathRequest& m) { return write_fields(m); }
-json to_json(const ProbeResult& m) { return write_fields(m); }
-
-template <>
-Result<Error> parse(const json& j) {
-  return parse_as<Error>(j, "error");
-}
-template <>
-Result<RegisterRequest> parse(const json& j) {
-  return parse_as<RegisterRequest>(j, type::kRegister);
-}
-template <>
-Result<RegisterReply> parse(const json& j) {
-  return parse_as<RegisterReply>(j, "register reply");
-}
-template <>
-Result<Heartbeat> parse(const json& j) {
-  return parse_as<Heartbeat>(j, type::kHeartbeat);
-}
-template <>
-Result<LinkReport> parse(const json& j) {
-  return parse_as<LinkReport>(j, "link");
-}
-template <>
-Result<SamplingSpec> parse(const json& j) {
-  return parse_as<SamplingSpec>(j, "sampling");
-}
-template <>
-Result<ReserveRequest> parse(const json& j) {
-  return parse_as<ReserveRequest>(j, type::kReserve);
-}
-template <>
-Result<ReserveReply> parse(const json& j) {
-  return parse_as<ReserveReply>(j, "reserve reply");
-}
-template <>
-Result<PrefillRequest> parse(const json& j) {
-  return parse_as<PrefillRequest>(j, type::kPrefill);
-}
-template <>
-Result<PrefillDone> parse(const json& j) {
-  return parse_as<PrefillDone>(j, type::kPrefillDone);
-}
-template <>
-Result<KvReady> parse(const json& j) {
-  return parse_as<KvReady>(j, type::kKvReady);
-}
-template <>
-Result<Tokens> parse(const json& j) {
-  return parse_as<Tokens>(j, type::kTokens);
-}
-template <>
-Result<Finished> parse(const json& j) {
-  return parse_as<Finished>(j, type::kFinished);
-}
-template <>
-Result<CancelRequest> parse(const json& j) {
-  return parse_as<CancelRequest>(j, type::kCancel);
-}
-template <>
-Result<CancelReply> parse(const json& j) {
-  return parse_as<CancelReply>(j, "cancel reply");
-}
-template <>
-Result<ProbePathRequest> parse(const json& j) {
-  return parse_as<ProbePathRequest>(j, type::kProbePath);
-}
-template <>
-Result<ProbeResult> parse(const json& j) {
-  return parse_as<ProbeResult>(j, type::kProbeResult);
-}
+/// A message in both directions, and what errors call it.
+#define SLUICE_MESSAGE(T, called)                      \
+  json to_json(const T& m) { return write_fields(m); } \
+  template <>                                          \
+  Result<T> parse(const json& j) {                     \
+    return parse_as<T>(j, called);                     \
+  }
+SLUICE_MESSAGE(Error, "error")
+SLUICE_MESSAGE(RegisterRequest, type::kRegister)
+SLUICE_MESSAGE(RegisterReply, "register reply")
+SLUICE_MESSAGE(Heartbeat, type::kHeartbeat)
+SLUICE_MESSAGE(LinkReport, "link")
+SLUICE_MESSAGE(SamplingSpec, "sampling")
+SLUICE_MESSAGE(ReserveRequest, type::kReserve)
+SLUICE_MESSAGE(ReserveReply, "reserve reply")
+SLUICE_MESSAGE(PrefillRequest, type::kPrefill)
+SLUICE_MESSAGE(PrefillDone, type::kPrefillDone)
+SLUICE_MESSAGE(KvReady, type::kKvReady)
+SLUICE_MESSAGE(Tokens, type::kTokens)
+SLUICE_MESSAGE(Finished, type::kFinished)
+SLUICE_MESSAGE(CancelRequest, type::kCancel)
+SLUICE_MESSAGE(CancelReply, "cancel reply")
+SLUICE_MESSAGE(ProbePathRequest, type::kProbePath)
+SLUICE_MESSAGE(ProbeResult, type::kProbeResult)
+#undef SLUICE_MESSAGE
 
 }  // namespace sluice::control

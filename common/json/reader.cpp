@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxShown = 64;  // bytes of a foreign word in an error
+constexpr std::size_t kFew = 8;        // names that an error can list
 
 /// What is there instead: figures as they are, of text only that it is text, since it may be secret or huge.
 std::string shown(const json& v) {
@@ -213,7 +214,10 @@ void JsonObject::closed() const {
     const std::string_view meant = nearest_name(it.key(), known_);
     std::string path = JsonPlace{&self_.place_, it.key(), 0}.path();
     std::string words = fmt::format("unknown field '{}'", path);
-    if (!meant.empty()) words += fmt::format("; did you mean '{}'?", meant);
+    if (!meant.empty())
+      words += fmt::format("; did you mean '{}'?", meant);
+    else if (known_.size() <= kFew)
+      words += fmt::format("; known are {}", fmt::join(known_, ", "));
     self_.in_->keep(JsonMistake::unknown, std::move(words), std::move(path));
     return;
   }

@@ -253,6 +253,13 @@ class JsonObject {
   void refuse(FieldName name, fmt::format_string<A...> f, A&&... args) const {
     if (self_.ok()) refused(name.text(), fmt::format(f, std::forward<A>(args)...));
   }
+  /// A rule over the whole object: "'path' " and these words; of the document itself only the words.
+  template <class... A>
+  void wrong(fmt::format_string<A...> f, A&&... args) const {
+    self_.wrong(f, std::forward<A>(args)...);
+  }
+  /// Somebody else's error about this object: its words, at its param below this path.
+  void refuse(const Error& error) const { self_.refuse(error); }
   /// No field is left that neither need(), want() nor ignore() named.
   void closed() const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/json/parse.h"
+
 namespace sluice::coordinator {
 
 using nlohmann::json;
@@ -128,11 +130,11 @@ Result<std::string> take_class(json& body) {
 }
 
 void put_slo(SloView& v, const HttpRequest& q, Responder& r) {
-  json body = json::parse(q.body, nullptr, false);
-  if (body.is_discarded()) return r.respond(error_response(ApiError::invalid("the body is not valid JSON")));
-  auto name = take_class(body);
+  auto body = parse_json(q.body, {.what = "the body"});
+  if (!body) return r.respond(error_response(ApiError::from(body.error())));
+  auto name = take_class(*body);
   if (!name) return r.respond(error_response(ApiError::from(name.error())));
-  if (auto done = v.change_slo(*name, body, q.peer); !done)
+  if (auto done = v.change_slo(*name, *body, q.peer); !done)
     return r.respond(error_response(ApiError::from(done.error())));
   r.respond(json_response(slo_document(v.slos())));
 }

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "coordinator/api/backend.h"
-#include "coordinator/api/chat_api.h"
 #include "coordinator/api/openai_json.h"
+#include "coordinator/api/requests.h"
 #include "coordinator/api/token_stream.h"
 #include "coordinator/http/types.h"
 

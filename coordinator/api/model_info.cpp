@@ -1,8 +1,11 @@
 #include "coordinator/api/model_info.h"
 
+#include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <sstream>
+
+#include "common/files.h"
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 
 namespace sluice::coordinator {
 namespace {
@@ -12,39 +15,22 @@ using nlohmann::json;
 constexpr std::size_t kMaxConfigBytes = 1U << 20;
 
 Result<json> read_json(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Errc::not_found, "cannot read {}", file.string());
-  std::string text(kMaxConfigBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kMaxConfigBytes)
-    return fail(Errc::invalid_argument, "{} is larger than {} bytes", file.string(), kMaxConfigBytes);
-  json j = json::parse(text, nullptr, false);
-  if (j.is_discarded() || !j.is_object()) return fail(Errc::invalid_argument, "{} is not a JSON object", file.string());
-  return j;
-}
-
-Result<int> positive(const json& j, const char* key, const std::filesystem::path& file) {
-  if (!j.contains(key) || !j.at(key).is_number_integer())
-    return fail(Errc::invalid_argument, "{}: '{}' must be an integer", file.string(), key);
-  const auto v = j.at(key).get<std::int64_t>();
-  if (v < 1 || v > (1 << 30))
-    return fail(Errc::invalid_argument, "{}: '{}' = {} is out of range", file.string(), key, v);
-  return static_cast<int>(v);
+  SLUICE_ASSIGN(const std::string text, read_file(file, kMaxConfigBytes));
+  return parse_json_object(text, {.what = file.string()});
 }
 
 /// Defaults a model's authors recommend; values no sampler can use are left at ours.
-control::SamplingSpec sampling_defaults(const json& g) {
+control::SamplingSpec sampling_defaults(const json& generation) {
+  JsonReader in(generation, {.what = "generation_config.json"});
+  JsonObject f = in.object();
   control::SamplingSpec s;
-  auto number = [&](const char* key, double& out) {
-    if (g.contains(key) && g.at(key).is_number()) out = g.at(key).get<double>();
-  };
-  number("temperature", s.temperature);
-  number("top_p", s.top_p);
-  number("min_p", s.min_p);
-  number("repetition_penalty", s.repetition_penalty);
-  if (g.contains("top_k") && g.at("top_k").is_number_integer()) s.top_k = std::max(g.at("top_k").get<int>(), 0);
-  return control::check(s) ? s : control::SamplingSpec{};
+  f.want("temperature").into(s.temperature);
+  f.want("top_p").into(s.top_p);
+  f.want("min_p").into(s.min_p);
+  f.want("repetition_penalty").into(s.repetition_penalty);
+  f.want("top_k").into(s.top_k);
+  s.top_k = std::max(s.top_k, 0);
+  return in.ok() && control::check(s) ? s : control::SamplingSpec{};
 }
 
 }  // namespace
@@ -58,8 +44,13 @@ Result<ModelInfo> load_model_info(const std::filesystem::path& dir, const std::s
   m.id = name.empty() ? clean.filename().string() : name;
   m.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  SLUICE_ASSIGN(m.vocab_size, positive(config, "vocab_size", file));
-  SLUICE_ASSIGN(const int context, positive(config, "max_position_embeddings", file));
+  constexpr NumberRange<int> kSize{.least = 1, .most = 1 << 30};
+  JsonReader in(config, {.what = file.string()});
+  JsonObject f = in.object();
+  int context = 0;
+  f.need("vocab_size").into(m.vocab_size, kSize);
+  f.need("max_position_embeddings").into(context, kSize);
+  SLUICE_TRY(in.done());
   if (max_model_len > context)
     return fail(Errc::invalid_argument, "--max-model-len {} is above the model's context of {}", max_model_len,
                 context);

@@ -1,8 +1,8 @@
 #include "coordinator/api/router.h"
 
-#include "coordinator/api/chat_api.h"
 #include "coordinator/api/generation.h"
 #include "coordinator/api/openai_json.h"
+#include "coordinator/api/requests.h"
 
 namespace sluice::coordinator {
 

@@ -4,13 +4,13 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/files.h"
+#include "common/json/parse.h"
 #include "coordinator/ctl/simulate_search.h"
 #include "coordinator/ctl/table.h"
 #include "coordinator/ctl/trace.h"
@@ -20,17 +20,11 @@ namespace {
 
 using nlohmann::json;
 
-Result<std::string> read_text(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Errc::not_found, "cannot read {}", file);
-  return std::string{std::istreambuf_iterator<char>(in), {}};
-}
+constexpr std::size_t kMaxFile = std::size_t{1} << 30;  // traces are large
 
 Result<json> read_object(const std::string& file) {
-  SLUICE_ASSIGN(const std::string text, read_text(file));
-  auto j = json::parse(text, nullptr, false);
-  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object", file);
-  return j;
+  SLUICE_ASSIGN(const std::string text, read_file(file, kMaxFile));
+  return parse_json_object(text, {.what = file, .code = Errc::data_corrupt, .refuse_repeated = true});
 }
 
 /// The flags that were given, as a scenario's fields.
@@ -275,7 +269,7 @@ Result<sim::Scenario> scenario_of(const SimulateOptions& o) {
 }
 
 Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) {
-  SLUICE_ASSIGN(const std::string text, read_text(o.trace));
+  SLUICE_ASSIGN(const std::string text, read_file(o.trace, kMaxFile));
   SLUICE_ASSIGN(const Plan plan, parse_trace(text));
   const std::size_t wanted = requests > 0 ? requests : plan.size();
   const double length = plan.back().at_s + plan.back().at_s / static_cast<double>(plan.size()) + 1e-9;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <nlohmann/json.hpp>
+
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 
 namespace sluice::ctl {
 namespace {
@@ -13,16 +15,6 @@ using nlohmann::json;
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxMembers = 4096;
 
-const std::string* text_at(const json& j, const char* key) {
-  const auto it = j.find(key);
-  return it != j.end() && it->is_string() ? it->get_ptr<const std::string*>() : nullptr;
-}
-
-std::uint64_t number_at(const json& j, const char* key) {
-  const auto it = j.find(key);
-  return it != j.end() && it->is_number_unsigned() ? it->get<std::uint64_t>() : 0;
-}
-
 json member_json(const Member& m) {
   return {{"name", m.name},
           {"role", m.role},
@@ -31,21 +23,17 @@ json member_json(const Member& m) {
           {"shared_memory", m.shared_memory}};
 }
 
-Result<Member> parse_member(const json& j) {
-  if (!j.is_object()) return fail(Errc::data_corrupt, "a process must be an object");
-  const auto* name = text_at(j, "name");
-  const auto* role = text_at(j, "role");
-  if (name == nullptr || role == nullptr) return fail(Errc::data_corrupt, "a process needs a name and a role");
-  const std::uint64_t pid = number_at(j, "pid");
+Member read_member(const JsonValue& v) {
+  JsonObject f = v.object();
+  Member m;
+  f.need("name").into(m.name);
+  f.need("role").into(m.role);
   // 1 is init, and kill() gives 0 and negative numbers a meaning of their own.
-  if (pid < 2 || pid > static_cast<std::uint64_t>(std::numeric_limits<pid_t>::max()))
-    return fail(Errc::data_corrupt, "'{}' has no usable pid", *name);
-  const std::uint64_t start = number_at(j, "start_ticks");
-  if (start == 0) return fail(Errc::data_corrupt, "'{}' has no start time", *name);
-  Member m{*name, *role, {static_cast<pid_t>(pid), start}, {}};
-  if (const auto it = j.find("shared_memory"); it != j.end() && it->is_array())
-    for (const auto& f : *it)
-      if (f.is_string()) m.shared_memory.push_back(f.get<std::string>());
+  f.need("pid").into(m.process.pid, {.least = 2});
+  f.need("start_ticks").into(m.process.start_ticks, {.least = 1});
+  if (const JsonValue files = f.want("shared_memory"); files.present() && files.raw().is_array())
+    for (const json& file : files.raw())
+      if (file.is_string()) m.shared_memory.push_back(file.get<std::string>());
   return m;
 }
 
@@ -59,20 +47,18 @@ std::string to_text(const ClusterState& s) {
 }
 
 Result<ClusterState> parse_state(std::string_view text) {
-  const json j = json::parse(text, nullptr, false);
-  if (!j.is_object()) return fail(Errc::data_corrupt, "it is not a JSON object");
-  if (number_at(j, "version") != kVersion)
+  SLUICE_ASSIGN(const json j, parse_json_object(text, {.what = "it", .code = Errc::data_corrupt}));
+  JsonReader in(j, {.code = Errc::data_corrupt});
+  JsonObject f = in.object();
+  std::uint64_t version = 0;
+  f.want("version").into(version);
+  if (in.ok() && version != kVersion)
     return fail(Errc::data_corrupt, "its version is not {}; another sluicectl wrote it", kVersion);
-  const auto processes = j.find("processes");
-  if (processes == j.end() || !processes->is_array() || processes->size() > kMaxMembers)
-    return fail(Errc::data_corrupt, "it lists no processes");
   ClusterState s;
-  if (const auto* url = text_at(j, "url")) s.url = *url;
-  if (const auto* model = text_at(j, "model")) s.model = *model;
-  for (const auto& p : *processes) {
-    SLUICE_ASSIGN(auto member, parse_member(p));
-    s.members.push_back(std::move(member));
-  }
+  f.want("url").into(s.url);
+  f.want("model").into(s.model);
+  f.need("processes").each({.most = kMaxMembers}, [&](const JsonValue& v) { s.members.push_back(read_member(v)); });
+  SLUICE_TRY(in.done());
   return s;
 }
 

@@ -9,6 +9,8 @@
 #include <optional>
 #include <random>
 
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 #include "coordinator/ctl/table.h"
 
 namespace sluice::ctl {
@@ -87,26 +89,21 @@ std::optional<PlannedRequest> parse_burstgpt_line(std::string_view line) {
 }
 
 std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
-  const auto j = nlohmann::json::parse(line, nullptr, false);
-  if (!j.is_object()) return std::nullopt;
-  auto field = [&](const char* key) -> std::optional<double> {
-    const auto it = j.find(key);
-    if (it == j.end() || !it->is_number()) return std::nullopt;
-    return it->get<double>();
-  };
-  const auto at = field("timestamp");
-  const auto in = field("input_length");
-  const auto out = field("output_length");
-  auto is_count = [](const std::optional<double>& v) { return v && *v >= 0 && *v <= kMaxTokens; };
-  if (!at || *at < 0 || !is_count(in) || !is_count(out)) return std::nullopt;
-  PlannedRequest q{*at / 1000, static_cast<std::uint64_t>(*in), static_cast<std::uint64_t>(*out), {}};
-  const auto ids = j.find("hash_ids");
-  if (ids == j.end()) return q;
-  if (!ids->is_array()) return std::nullopt;
-  for (const auto& id : *ids) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > UINT32_MAX) return std::nullopt;
-    q.prefix_blocks.push_back(id.get<std::uint32_t>());
-  }
+  const auto j = parse_json(line);
+  if (!j) return std::nullopt;
+  JsonReader in(*j, {.null_is_absent = false});
+  JsonObject f = in.object();
+  constexpr NumberRange<double> kCount{.least = 0, .most = static_cast<double>(kMaxTokens)};
+  double ms = 0, input = 0, output = 0;
+  PlannedRequest q;
+  f.need("timestamp").into(ms, {.least = 0});
+  f.need("input_length").into(input, kCount);
+  f.need("output_length").into(output, kCount);
+  f.want("hash_ids").into(q.prefix_blocks, Length{});
+  if (!in.ok()) return std::nullopt;
+  q.at_s = ms / 1000;
+  q.input_tokens = static_cast<std::uint64_t>(input);
+  q.output_tokens = static_cast<std::uint64_t>(output);
   return q;
 }
 

@@ -1,7 +1,8 @@
 #include "coordinator/policy/slo_book.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "common/json/reader.h"
 
 namespace sluice::coordinator {
 
@@ -27,28 +28,17 @@ json slo_json(const Slo& s) {
 }
 
 Result<Slo> changed_slo(Slo s, const json& change) {
-  if (!change.is_object()) return fail(Errc::invalid_argument, "an SLO change must be an object");
-  double priority = s.priority;
-  struct Setting {
-    const char* key;
-    double* value;
-    double scale, low, high;
-  };
-  const Setting settings[] = {{"ttft_ms", &s.ttft_s, 1e-3, 1e-3, 1e7},
-                              {"tpot_ms", &s.tpot_s, 1e-3, 1e-3, 1e7},
-                              {"attainment", &s.attainment, 1, 0, 1},
-                              {"quality_kl", &s.quality_kl, 1, 0, 1e3},
-                              {"priority", &priority, 1, -1e6, 1e6}};
-  for (const auto& [key, v] : change.items()) {
-    const auto it = std::ranges::find_if(settings, [&](const Setting& t) { return key == t.key; });
-    if (it == std::end(settings))
-      return fail_param(key, "'{}' is not an SLO setting; use ttft_ms, tpot_ms, attainment, quality_kl or priority",
-                        key);
-    if (!v.is_number() || !std::isfinite(v.get<double>()) || v.get<double>() < it->low || v.get<double>() > it->high)
-      return fail_param(key, "'{}' must be a number from {} to {}", key, it->low, it->high);
-    *it->value = v.get<double>() * it->scale;
-  }
-  s.priority = static_cast<int>(priority);
+  JsonReader in(change, {.what = "SLO", .null_is_absent = false, .whole_floats = true});
+  JsonObject f = in.object();
+  constexpr NumberRange<double> kMillis{.least = 1e-3, .most = 1e7};
+  double ms = 0;
+  if (f.want("ttft_ms").into(ms, kMillis)) s.ttft_s = ms * 1e-3;
+  if (f.want("tpot_ms").into(ms, kMillis)) s.tpot_s = ms * 1e-3;
+  f.want("attainment").into(s.attainment, {.least = 0, .most = 1});
+  f.want("quality_kl").into(s.quality_kl, {.least = 0, .most = 1e3});
+  f.want("priority").into(s.priority, {.least = -1'000'000, .most = 1'000'000});
+  f.closed();
+  SLUICE_TRY(in.done());
   return s;
 }
 

@@ -5,11 +5,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+
+#include "common/files.h"
+#include "common/json/parse.h"
 
 namespace sluice::coordinator {
 namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{256} << 20;  // far above what 4096 nodes and their links come to
 
 Result<> write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -26,11 +29,11 @@ Result<> write_all(int fd, std::string_view text) {
 }  // namespace
 
 Result<nlohmann::json> StateFile::load() const {
-  std::ifstream in(path_);
-  if (!in) return nlohmann::json::object();
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  auto j = nlohmann::json::parse(text, nullptr, false);
-  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object; move it away to start anew", path_);
+  auto text = read_file(path_, kMaxBytes);
+  if (!text && text.error().code == Errc::not_found) return nlohmann::json::object();
+  if (!text) return std::unexpected(text.error());
+  auto j = parse_json_object(*text, {.what = path_, .code = Errc::data_corrupt, .max_bytes = kMaxBytes});
+  if (!j) return fail(Errc::data_corrupt, "{}; move it away to start anew", j.error().message);
   return j;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "common/json/reader.h"
 #include "coordinator/sim/goodput.h"
 
 namespace sluice::sim {
@@ -13,117 +14,40 @@ namespace {
 
 using nlohmann::json;
 
-/// What a number may be: from `least` (or only above it) to `most`.
-struct Limits {
-  double least = 0, most = 1e12;
-  bool above = false;
-};
-constexpr Limits kAbove0{.above = true};
-constexpr Limits kFrom0{};
-constexpr Limits kSpread{.most = 10};  // sigma of a log
-constexpr Limits kNodes{1, 1e4};
+constexpr NumberRange<double> kAbove0{.most = 1e12, .above = 0};
+constexpr NumberRange<double> kFrom0{.least = 0, .most = 1e12};
+constexpr NumberRange<double> kFactor{.least = 1e-6, .most = 1e6};
+constexpr NumberRange<double> kSpread{.least = 0, .most = 10};  // sigma of a log
+constexpr NumberRange<std::size_t> kNodes{1, 10'000};
+constexpr int kBillion = 1'000'000'000;
 
-std::string text_of(const Limits& l) {
-  return l.above ? fmt::format("above {:g} and at most {:g}", l.least, l.most)
-                 : fmt::format("from {:g} to {:g}", l.least, l.most);
+/// As people write it: 1e3 is a whole number, and null is a mistake.
+JsonRules rules() {
+  return {.what = "the experiment", .code = Errc::data_corrupt, .null_is_absent = false, .whole_floats = true};
 }
 
-bool within(const json& j, const Limits& l) {
-  if (!j.is_number()) return false;
-  const double v = j.get<double>();
-  return v <= l.most && (l.above ? v > l.least : v >= l.least);
+/// [[at_s, factor], ...]
+std::vector<std::pair<double, double>> read_steps(const JsonValue& list, const NumberRange<double>& factor) {
+  std::vector<std::pair<double, double>> out;
+  list.each({}, [&](const JsonValue& step) {
+    if (!step.raw().is_array() || step.raw().size() != 2) return step.wrong_type("[seconds, factor]");
+    auto& [at, by] = out.emplace_back();
+    step.item(0).into(at, kFrom0);
+    step.item(1).into(by, factor);
+  });
+  return out;
 }
-
-/// Reads the fields of an object, and remembers the first that is wrong and what nobody asked for.
-class Reader {
- public:
-  explicit Reader(const json& j, std::string prefix = "") : j_(j), prefix_(std::move(prefix)) {}
-  void number(const char* key, double& out, const Limits& l) {
-    const json* v = look(key);
-    if (v == nullptr) return;
-    if (!within(*v, l)) return wrong(key, "a number " + text_of(l));
-    out = v->get<double>();
-  }
-  template <class T>
-  void count(const char* key, T& out, const Limits& l) {
-    const json* v = look(key);
-    if (v == nullptr) return;
-    if (!within(*v, l) || v->get<double>() != std::floor(v->get<double>()))
-      return wrong(key, "a whole number " + text_of(l));
-    out = static_cast<T>(v->get<double>());
-  }
-  void flag(const char* key, bool& out) {
-    const json* v = look(key);
-    if (v == nullptr) return;
-    if (!v->is_boolean()) return wrong(key, "true or false");
-    out = v->get<bool>();
-  }
-  void text(const char* key, std::string& out) {
-    const json* v = look(key);
-    if (v == nullptr) return;
-    if (!v->is_string()) return wrong(key, "a string");
-    out = v->get<std::string>();
-  }
-  /// [[at_s, factor], ...]
-  std::vector<std::pair<double, double>> steps(const char* key, const Limits& factor) {
-    std::vector<std::pair<double, double>> out;
-    const json* v = look(key);
-    if (v == nullptr) return out;
-    const std::string allowed = "a list of [seconds, factor], each factor " + text_of(factor);
-    if (!v->is_array()) wrong(key, allowed);
-    for (const auto& s : v->is_array() ? *v : json::array()) {
-      if (s.is_array() && s.size() == 2 && within(s[0], kFrom0) && within(s[1], factor))
-        out.emplace_back(s[0].get<double>(), s[1].get<double>());
-      else
-        wrong(key, allowed);
-    }
-    return out;
-  }
-  void note(const char* key) { known_.push_back(key); }
-  /// Nothing that was read is wrong.
-  [[nodiscard]] Result<> right() const {
-    if (wrong_) return std::unexpected(*wrong_);
-    return {};
-  }
-  /// Nothing that was read is wrong, and nothing is left.
-  [[nodiscard]] Result<> done() const {
-    SLUICE_TRY(right());
-    for (const auto& [key, v] : j_.items())
-      if (std::ranges::find(known_, key) == known_.end())
-        return fail(Errc::data_corrupt, "'{}{}' in the experiment is not known", prefix_, key);
-    return {};
-  }
-
- private:
-  const json* look(const char* key) {
-    note(key);
-    const auto it = j_.find(key);
-    return it == j_.end() ? nullptr : &*it;
-  }
-  void wrong(const char* key, const std::string& allowed) {
-    if (!wrong_)
-      wrong_ = Error{Errc::data_corrupt, fmt::format("'{}{}' in the experiment must be {}", prefix_, key, allowed),
-                     prefix_ + key};
-  }
-
-  const json& j_;
-  std::string prefix_;
-  std::vector<std::string> known_;
-  std::optional<Error> wrong_;
-};
 
 /// Every `every_s` from `from_s` to `to_s`, a factor drawn between the two.
-Result<> add_jitter(Timeline& t, const json& j, std::uint64_t seed) {
-  if (!j.is_object())
-    return fail(Errc::data_corrupt, "'jitter' in the experiment must be an object: low, high, every_s, from_s, to_s");
+Result<> add_jitter(Timeline& t, JsonObject j, std::uint64_t seed) {
   double low = 0.5, high = 1.5, every = 0.5, from = 0, to = 0;
-  Reader r(j, "jitter.");
-  r.number("low", low, kFrom0);
-  r.number("high", high, kFrom0);
-  r.number("every_s", every, {0.01, 1e6});
-  r.number("from_s", from, {0, 1e6});
-  r.number("to_s", to, {0, 1e6});
-  SLUICE_TRY(r.done());
+  j.want("low").into(low, kFrom0);
+  j.want("high").into(high, kFrom0);
+  j.want("every_s").into(every, {.least = 0.01, .most = 1e6});
+  j.want("from_s").into(from, {.least = 0, .most = 1e6});
+  j.want("to_s").into(to, {.least = 0, .most = 1e6});
+  j.closed();
+  SLUICE_TRY(j.done());
   if ((to - from) / every > 1e6)
     return fail(Errc::data_corrupt,
                 "'jitter' in the experiment has more than a million steps; let 'every_s' be larger");
@@ -169,7 +93,8 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   Scenario s;
   ClusterSpec& c = s.cluster;
   LoadSpec& l = s.load;
-  Reader r(j);
+  JsonReader in(j, rules());
+  JsonObject f = in.object();
   std::string model = "llama-3.1-8b";
   std::string prefill_hw = "h100";
   std::string decode_hw = "h100";
@@ -180,48 +105,47 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   double ttft_ms = 1000;
   double tpot_ms = 50;
   double max_tpot_ms = 0;
-  r.note("name");
-  r.note("about");
-  r.note("jitter");
-  r.text("model", model);
-  r.text("prefill_hardware", prefill_hw);
-  r.text("decode_hardware", decode_hw);
-  r.text("profiles", profiles);
-  r.flag("overlap", c.overlap);
-  r.count("cores", c.cores, {0, 1e6});
-  r.number("message_s", c.message_s, kFrom0);
-  r.count("max_batch_tokens", c.max_batch_tokens, {1, 1e9});
-  r.count("prefill_chunk", c.prefill_chunk, {1, 1e9});
-  r.count("prefill_nodes", prefills, kNodes);
-  r.count("decode_nodes", decodes, kNodes);
-  r.number("link_gbps", link_gbps, {1e-6, 1e6});
-  r.number("rtt_s", c.rtt_s, kFrom0);
-  r.number("telemetry_s", c.telemetry_s, {1e-3, 1e9});
-  r.number("spread", c.spread, kSpread);
-  r.number("measurement_spread", c.measurement_spread, kSpread);
-  r.number("max_wait_s", c.max_wait_s, kFrom0);
-  r.flag("admission", c.admission);
-  r.number("max_tpot_ms", max_tpot_ms, kFrom0);
-  r.count("max_waiting", c.max_waiting, {0, 1e9});
-  r.number("slo_ttft_ms", ttft_ms, kAbove0);
-  r.number("slo_tpot_ms", tpot_ms, kAbove0);
-  r.number("quality_kl", c.slo.quality_kl, kFrom0);
-  r.text("liar", c.liar);
-  r.number("liar_factor", c.liar_factor, {1e-6, 1e6});
-  for (const auto& [at, factor] : r.steps("link_steps", kFrom0)) c.links.step(at, factor);
-  for (const auto& [at, factor] : r.steps("flapping_steps", kFrom0)) c.flapping.step(at, factor);
-  for (const auto& [at, factor] : r.steps("slow_first_prefill", {1e-6, 1e6})) c.slow.push_back({at, 0, factor});
-  r.count("requests", l.requests, {1, 1e8});
-  r.number("rate", l.rate, {1e-6, 1e9});
-  r.number("burstiness", l.burstiness, {0, 1e3});
-  r.number("prompt_mean", l.prompt_mean, kAbove0);
-  r.number("prompt_spread", l.prompt_spread, kSpread);
-  r.number("output_mean", l.output_mean, kAbove0);
-  r.number("output_spread", l.output_spread, kSpread);
-  r.number("shift_at", l.shift_at, kFrom0);
-  r.number("shift_factor", l.shift_factor, kAbove0);
-  SLUICE_TRY(r.done());
-  if (j.contains("jitter")) SLUICE_TRY(add_jitter(c.links, j["jitter"], seed));
+  f.ignore({"name", "about"});
+  f.want("model").into(model);
+  f.want("prefill_hardware").into(prefill_hw);
+  f.want("decode_hardware").into(decode_hw);
+  f.want("profiles").into(profiles);
+  f.want("overlap").into(c.overlap);
+  f.want("cores").into(c.cores, {.least = 0, .most = 1'000'000});
+  f.want("message_s").into(c.message_s, kFrom0);
+  f.want("max_batch_tokens").into(c.max_batch_tokens, {.least = 1, .most = kBillion});
+  f.want("prefill_chunk").into(c.prefill_chunk, {.least = 1, .most = kBillion});
+  f.want("prefill_nodes").into(prefills, kNodes);
+  f.want("decode_nodes").into(decodes, kNodes);
+  f.want("link_gbps").into(link_gbps, {.least = 1e-6, .most = 1e6});
+  f.want("rtt_s").into(c.rtt_s, kFrom0);
+  f.want("telemetry_s").into(c.telemetry_s, {.least = 1e-3, .most = 1e9});
+  f.want("spread").into(c.spread, kSpread);
+  f.want("measurement_spread").into(c.measurement_spread, kSpread);
+  f.want("max_wait_s").into(c.max_wait_s, kFrom0);
+  f.want("admission").into(c.admission);
+  f.want("max_tpot_ms").into(max_tpot_ms, kFrom0);
+  f.want("max_waiting").into(c.max_waiting, {.least = 0, .most = kBillion});
+  f.want("slo_ttft_ms").into(ttft_ms, kAbove0);
+  f.want("slo_tpot_ms").into(tpot_ms, kAbove0);
+  f.want("quality_kl").into(c.slo.quality_kl, kFrom0);
+  f.want("liar").into(c.liar);
+  f.want("liar_factor").into(c.liar_factor, {.least = 1e-6, .most = 1e6});
+  for (const auto& [at, factor] : read_steps(f.want("link_steps"), kFrom0)) c.links.step(at, factor);
+  for (const auto& [at, factor] : read_steps(f.want("flapping_steps"), kFrom0)) c.flapping.step(at, factor);
+  for (const auto& [at, factor] : read_steps(f.want("slow_first_prefill"), kFactor)) c.slow.push_back({at, 0, factor});
+  f.want("requests").into(l.requests, {.least = 1, .most = 100'000'000});
+  f.want("rate").into(l.rate, {.least = 1e-6, .most = 1e9});
+  f.want("burstiness").into(l.burstiness, {.least = 0, .most = 1e3});
+  f.want("prompt_mean").into(l.prompt_mean, kAbove0);
+  f.want("prompt_spread").into(l.prompt_spread, kSpread);
+  f.want("output_mean").into(l.output_mean, kAbove0);
+  f.want("output_spread").into(l.output_spread, kSpread);
+  f.want("shift_at").into(l.shift_at, kFrom0);
+  f.want("shift_factor").into(l.shift_factor, kAbove0);
+  if (f.has("jitter")) SLUICE_TRY(add_jitter(c.links, f.want("jitter").object(), seed));
+  f.closed();
+  SLUICE_TRY(in.done());
   SLUICE_ASSIGN(c.model, find_model(model));
   SLUICE_ASSIGN(const Hardware p, find_hardware(prefill_hw));
   SLUICE_ASSIGN(const Hardware d, find_hardware(decode_hw));
@@ -240,53 +164,32 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   return s;
 }
 
-namespace {
-
-Result<std::vector<std::string>> names_of(const json& j) {
-  std::vector<std::string> out;
-  for (const auto& p : j) {
-    if (!p.is_string()) return fail(Errc::data_corrupt, "each policy is a string");
-    out.push_back(p.get<std::string>());
-  }
-  return out;
-}
-
-/// {"attainment": share, "policies": [...], "seeds": count}
-Result<> read_goodput(const json& j, Experiment& e) {
-  if (!j.is_object() || !j.contains("policies") || !j["policies"].is_array())
-    return fail(Errc::data_corrupt, "'goodput' in the experiment must be an object with 'attainment' and 'policies'");
-  Reader r(j, "goodput.");
-  r.note("policies");
-  r.number("attainment", e.goodput_attainment, {.most = 1, .above = true});
-  r.count("seeds", e.goodput_seeds, {1, 1000});
-  SLUICE_TRY(r.done());
-  SLUICE_ASSIGN(e.goodput_policies, names_of(j["policies"]));
-  return {};
-}
-
-}  // namespace
-
 Result<Experiment> parse_experiment(const json& j) {
-  if (!j.is_object() || !j.contains("base") || !j["base"].is_object() || !j.contains("scenarios") ||
-      !j["scenarios"].is_array() || !j.contains("policies") || !j["policies"].is_array())
-    return fail(Errc::data_corrupt, "an experiment needs 'base', 'scenarios' and 'policies'");
+  JsonReader in(j, rules());
+  JsonObject f = in.object();
   Experiment e;
-  e.base = j["base"];
-  // Policies are compared on all that comes: who has others refused would look fast. A scenario may ask for it.
-  if (!e.base.contains("admission")) e.base["admission"] = false;
-  for (const auto& s : j["scenarios"]) {
-    if (!s.is_object() || !s.contains("name") || !s["name"].is_string())
-      return fail(Errc::data_corrupt, "each scenario needs a 'name'");
-    e.scenarios.push_back(s);
-  }
-  SLUICE_ASSIGN(e.policies, names_of(j["policies"]));
-  Reader r(j);
   std::uint64_t seeds = 10;
   e.interval_s = 5;
-  r.count("seeds", seeds, {1, 1000});
-  r.number("interval_s", e.interval_s, {0.1, 1e6});
-  SLUICE_TRY(r.right());
-  if (j.contains("goodput")) SLUICE_TRY(read_goodput(j["goodput"], e));
+  if (f.need("base").object().present()) e.base = f.need("base").raw();
+  f.need("scenarios").each({}, [&](const JsonValue& s) {
+    std::string name;
+    JsonObject scenario = s.object();
+    scenario.need("name").into(name);
+    e.scenarios.push_back(s.raw());
+  });
+  f.need("policies").into(e.policies, Length{});
+  f.want("seeds").into(seeds, {.least = 1, .most = 1000});
+  f.want("interval_s").into(e.interval_s, {.least = 0.1, .most = 1e6});
+  if (f.has("goodput")) {  // {"attainment": share, "policies": [...], "seeds": count}
+    JsonObject g = f.want("goodput").object();
+    g.need("policies").into(e.goodput_policies, Length{});
+    g.want("attainment").into(e.goodput_attainment, {.most = 1, .above = 0});
+    g.want("seeds").into(e.goodput_seeds, {.least = 1, .most = 1000});
+    g.closed();
+  }
+  SLUICE_TRY(in.done());
+  // Policies are compared on all that comes: who has others refused would look fast. A scenario may ask for it.
+  if (!e.base.contains("admission")) e.base["admission"] = false;
   for (std::uint64_t i = 1; i <= seeds; ++i) e.seeds.push_back(i);
   return e;
 }

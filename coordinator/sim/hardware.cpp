@@ -1,10 +1,10 @@
 #include "coordinator/sim/hardware.h"
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <iterator>
 
+#include "common/files.h"
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 #include "coordinator/sim/hardware_files.h"
 
 namespace sluice::sim {
@@ -26,23 +26,12 @@ Result<json> read_json(const std::string& prefix, const std::string& name, const
       if (n.starts_with(kProfiles) != prefix.empty()) known += n.substr(prefix.size()) + ", ";
     if (!name.ends_with(".json"))
       return fail(Errc::not_found, "there is no {} '{}'; use {}or a JSON file", what, name, known);
-    std::ifstream in(name);
-    if (!in) return fail(Errc::not_found, "cannot read {}", name);
-    text.assign(std::istreambuf_iterator<char>(in), {});
+    SLUICE_ASSIGN(text, read_file(name, JsonText{}.max_bytes));
   }
-  auto j = json::parse(text, nullptr, false);
-  if (!j.is_object()) return fail(Errc::data_corrupt, "{} holds no JSON object", name);
-  return j;
+  return parse_json_object(text, {.what = name, .code = Errc::data_corrupt, .refuse_repeated = true});
 }
 
-/// A positive number at `key`, or `fallback` when it is absent and there is one.
-Result<double> positive(const json& j, const char* key, double fallback = -1) {
-  const auto it = j.find(key);
-  if (it == j.end() && fallback > 0) return fallback;
-  if (it == j.end() || !it->is_number() || !(it->get<double>() > 0) || !std::isfinite(it->get<double>()))
-    return std::unexpected(Error{Errc::data_corrupt, fmt::format("'{}' must be a number above 0", key), key});
-  return it->get<double>();
-}
+constexpr NumberRange<double> kAbove0{.above = 0};
 
 }  // namespace
 
@@ -53,20 +42,17 @@ double pass_seconds(const Hardware& h, const ModelShape& m, double rows, double 
 }
 
 Result<std::vector<ProfileSpec>> parse_profiles(const json& j) {
+  JsonReader in(j, {.what = "profiles", .code = Errc::data_corrupt});
+  JsonObject f = in.object();
   std::vector<ProfileSpec> out;
-  for (const auto& f : j.contains("profiles") && j["profiles"].is_array() ? j["profiles"] : json::array()) {
-    ProfileSpec p;
-    if (!f.is_object() || !f.contains("name") || !f["name"].is_string())
-      return std::unexpected(Error{Errc::data_corrupt, "each profile needs a 'name'", "profiles"});
-    p.name = f["name"].get<std::string>();
-    SLUICE_ASSIGN(p.ratio, positive(f, "ratio"));
-    const auto kl = f.find("kl");
-    if (kl == f.end() || !kl->is_number() || !(kl->get<double>() >= 0))
-      return std::unexpected(Error{Errc::data_corrupt, "'kl' must be a number, 0 or more", "kl"});
-    p.kl = kl->get<double>();
-    out.push_back(p);
-  }
-  if (out.empty()) return std::unexpected(Error{Errc::data_corrupt, "'profiles' must list profiles", "profiles"});
+  f.need("profiles").each({.least = 1}, [&](const JsonValue& v) {
+    JsonObject p = v.object();
+    ProfileSpec& spec = out.emplace_back();
+    p.need("name").into(spec.name);
+    p.need("ratio").into(spec.ratio, kAbove0);
+    p.need("kl").into(spec.kl, {.least = 0});
+  });
+  SLUICE_TRY(in.done());
   return out;
 }
 
@@ -83,37 +69,44 @@ std::vector<std::string> known_hardware() {
 }
 
 Result<Hardware> parse_hardware(const json& j) {
+  JsonReader in(j, {.what = "hardware", .code = Errc::data_corrupt});
+  JsonObject f = in.object();
   Hardware h;
-  h.name = j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>() : "node";
-  SLUICE_ASSIGN(h.flops, positive(j, "flops"));
-  SLUICE_ASSIGN(h.memory_bps, positive(j, "memory_bps"));
-  SLUICE_ASSIGN(h.flops_reached, positive(j, "flops_reached", 0.5));
-  SLUICE_ASSIGN(h.memory_reached, positive(j, "memory_reached", 0.7));
-  SLUICE_ASSIGN(h.pass_s, positive(j, "pass_s", 1e-3));
-  SLUICE_ASSIGN(h.kv_bytes, positive(j, "kv_bytes"));
-  if (j.contains("profiles") && j["profiles"].is_string()) h.profiles = j["profiles"].get<std::string>();
-  if (!j.contains("codecs") || !j["codecs"].is_object())
-    return std::unexpected(Error{Errc::data_corrupt, "'codecs' must be an object by profile", "codecs"});
-  for (const auto& [profile, c] : j["codecs"].items()) {
-    if (!c.is_object()) return std::unexpected(Error{Errc::data_corrupt, "a codec must be an object", profile});
-    CodecSpeed s{profile};
-    SLUICE_ASSIGN(s.encode_bps, positive(c, "encode_bps"));
-    SLUICE_ASSIGN(s.decode_bps, positive(c, "decode_bps"));
-    h.codecs.push_back(s);
-  }
+  h.name = "node";
+  h.flops_reached = 0.5;
+  h.memory_reached = 0.7;
+  h.pass_s = 1e-3;
+  f.want("name").into(h.name);
+  f.need("flops").into(h.flops, kAbove0);
+  f.need("memory_bps").into(h.memory_bps, kAbove0);
+  f.want("flops_reached").into(h.flops_reached, kAbove0);
+  f.want("memory_reached").into(h.memory_reached, kAbove0);
+  f.want("pass_s").into(h.pass_s, kAbove0);
+  f.need("kv_bytes").into(h.kv_bytes, kAbove0);
+  f.want("profiles").into(h.profiles);
+  f.need("codecs").members({}, [&](const std::string& profile, const JsonValue& v) {
+    JsonObject c = v.object();
+    CodecSpeed& speed = h.codecs.emplace_back(CodecSpeed{profile});
+    c.need("encode_bps").into(speed.encode_bps, kAbove0);
+    c.need("decode_bps").into(speed.decode_bps, kAbove0);
+  });
+  SLUICE_TRY(in.done());
   return h;
 }
 
 Result<ModelShape> parse_model(const json& j) {
+  JsonReader in(j, {.what = "model", .code = Errc::data_corrupt});
+  JsonObject f = in.object();
   ModelShape m;
-  if (j.contains("name") && j["name"].is_string()) m.name = j["name"].get<std::string>();
-  SLUICE_ASSIGN(const double layers, positive(j, "layers"));
-  if (layers < 1) return std::unexpected(Error{Errc::data_corrupt, "'layers' must be a number, 1 or more", "layers"});
+  double layers = 0;
+  f.want("name").into(m.name);
+  f.need("layers").into(layers, {.least = 1});
+  f.need("weights_bytes").into(m.weights_bytes, kAbove0);
+  f.need("parameters").into(m.parameters, kAbove0);
+  f.need("kv_bytes_per_token").into(m.kv_bytes_per_token, kAbove0);
+  f.need("attention_width").into(m.attention_width, kAbove0);
+  SLUICE_TRY(in.done());
   m.layers = static_cast<std::uint32_t>(std::min(layers, 1e4));
-  SLUICE_ASSIGN(m.weights_bytes, positive(j, "weights_bytes"));
-  SLUICE_ASSIGN(m.parameters, positive(j, "parameters"));
-  SLUICE_ASSIGN(m.kv_bytes_per_token, positive(j, "kv_bytes_per_token"));
-  SLUICE_ASSIGN(m.attention_width, positive(j, "attention_width"));
   return m;
 }
 

@@ -1,12 +1,9 @@
 #include "engine/model/model_config.h"
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
+#include "common/files.h"
 #include "common/json/parse.h"
 #include "common/json/reader.h"
 #include "engine/model/model_config_rope.h"
@@ -36,18 +33,6 @@ constexpr std::array kFamilies{
     FamilyInfo{"Qwen2ForCausalLM", Family::qwen2},
     FamilyInfo{"Qwen3ForCausalLM", Family::qwen3},
 };
-
-Result<std::string> read_text(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(Errc::not_found, "cannot open {}: {}", path.string(), std::strerror(errno));
-  std::string text(kMaxConfigBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.empty()) return fail(Errc::invalid_argument, "{} is empty", path.string());
-  if (text.size() > kMaxConfigBytes)
-    return fail(Errc::invalid_argument, "{} is larger than {} bytes", path.string(), kMaxConfigBytes);
-  return text;
-}
 
 Result<json> parse_file(const std::string& text, const char* file) {
   return parse_json_object(text, {.what = file, .max_bytes = kMaxConfigBytes});
@@ -243,11 +228,11 @@ Result<ModelConfig> parse_model_config(const std::string& config_text, const std
 }
 
 Result<ModelConfig> load_model_config(const std::filesystem::path& dir) {
-  SLUICE_ASSIGN(const std::string config, read_text(dir / "config.json"));
+  SLUICE_ASSIGN(const std::string config, read_file(dir / "config.json", kMaxConfigBytes));
   std::string generation;
   std::error_code ec;
   if (std::filesystem::exists(dir / "generation_config.json", ec)) {
-    SLUICE_ASSIGN(generation, read_text(dir / "generation_config.json"));
+    SLUICE_ASSIGN(generation, read_file(dir / "generation_config.json", kMaxConfigBytes));
   }
   return parse_model_config(config, generation);
 }

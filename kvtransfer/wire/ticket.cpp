@@ -5,6 +5,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/json/reader.h"
+
 namespace sluice::kv {
 namespace {
 
@@ -31,76 +33,34 @@ int nibble(char c) noexcept {
   return -1;
 }
 
-/// Reads fields of a JSON object and remembers the first that was wrong, so that the caller checks once.
-class Reader {
- public:
-  explicit Reader(const json& j) : j_(j) {
-    if (!j.is_object()) bad("ticket");
+/// Bytes written as hexadecimal digits.
+template <std::size_t N>
+void read_hex(const JsonValue& v, std::array<std::uint8_t, N>& out) {
+  std::string digits;
+  if (!v.into(digits, Length{2 * N, 2 * N})) return;
+  for (std::size_t i = 0; i < N; ++i) {
+    const int hi = nibble(digits[2 * i]), lo = nibble(digits[2 * i + 1]);
+    if (hi < 0 || lo < 0) return v.wrong("must be hexadecimal digits in lower case");
+    out[i] = static_cast<std::uint8_t>(hi << 4 | lo);
   }
-  [[nodiscard]] bool ok() const noexcept { return bad_.empty(); }
-  [[nodiscard]] const std::string& at_fault() const noexcept { return bad_; }
+}
 
-  [[nodiscard]] std::uint64_t number(const char* key, std::uint64_t min, std::uint64_t max) {
-    const json* v = find(key);
-    // A non-negative integer built in memory may be stored as signed; both forms are integers >= 0.
-    if (v && v->is_number_integer() && (v->is_number_unsigned() || v->get<std::int64_t>() >= 0))
-      if (const auto n = v->get<std::uint64_t>(); n >= min && n <= max) return n;
-    bad(key);
-    return min;
-  }
-  template <class T>
-  [[nodiscard]] T number(const char* key, std::uint64_t min = 0, std::uint64_t max = std::numeric_limits<T>::max()) {
-    return static_cast<T>(number(key, min, max));
-  }
-  [[nodiscard]] std::string text(const char* key) {
-    const json* v = find(key);
-    if (v && v->is_string())
-      if (const auto& s = v->get_ref<const std::string&>(); s.size() <= kMaxNameBytes) return s;
-    bad(key);
-    return {};
-  }
-  template <std::size_t N>
-  [[nodiscard]] std::array<std::uint8_t, N> bytes(const char* key) {
-    std::array<std::uint8_t, N> out{};
-    const json* v = find(key);
-    if (!v || !v->is_string() || v->get_ref<const std::string&>().size() != 2 * N) return bad(key), out;
-    const auto& s = v->get_ref<const std::string&>();
-    for (std::size_t i = 0; i < N; ++i) {
-      const int hi = nibble(s[2 * i]), lo = nibble(s[2 * i + 1]);
-      if (hi < 0 || lo < 0) return bad(key), out;
-      out[i] = static_cast<std::uint8_t>(hi << 4 | lo);
-    }
-    return out;
-  }
-  /// An array of min to max numbers; absent is empty where min is 0.
-  template <class T>
-  [[nodiscard]] std::vector<T> list(const char* key, std::size_t min, std::size_t max) {
-    std::vector<T> out;
-    const json* v = find(key);
-    if (!v && min == 0) return out;
-    if (!v || !v->is_array() || v->size() < min || v->size() > max) return bad(key), out;
-    out.reserve(v->size());
-    for (const json& e : *v) {
+/// A list of 32-bit numbers; a wrong one is the list's mistake.
+template <class T>
+void read_numbers(const JsonValue& v, std::vector<T>& out, Length items) {
+  if (!v.present()) return;
+  if (v.raw().is_array())
+    for (const json& e : v.raw())
       if (!e.is_number_integer() || (!e.is_number_unsigned() && e.get<std::int64_t>() < 0) ||
           e.get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max())
-        return bad(key), std::vector<T>{};
-      out.emplace_back(e.get<std::uint32_t>());
-    }
-    return out;
-  }
-  void bad(const char* key) {
-    if (bad_.empty()) bad_ = key;
-  }
+        return v.wrong("must hold numbers of 32 bits");
+  v.into(out, items);
+}
 
- private:
-  [[nodiscard]] const json* find(const char* key) const {
-    if (!j_.is_object()) return nullptr;
-    const auto it = j_.find(key);
-    return it == j_.end() ? nullptr : &*it;
-  }
-  const json& j_;
-  std::string bad_;
-};
+template <class E>
+void read_code(const JsonValue& v, E& out, E last) {
+  if (unsigned code = 0; v.into(code, {.least = 0, .most = static_cast<unsigned>(last)})) out = static_cast<E>(code);
+}
 
 }  // namespace
 
@@ -154,40 +114,48 @@ json to_json(const Ticket& t) {
 }
 
 Result<Ticket> ticket_from_json(const json& j) {
-  Reader r(j);
-  if (r.ok() && r.number<std::uint64_t>("version") != kTicketVersion && r.ok())
-    return fail(Errc::unsupported, "ticket version is not {}", kTicketVersion);
+  JsonReader in(j, {.what = "the ticket", .null_is_absent = false});
+  JsonObject f = in.object();
+  std::uint64_t version = 0;
+  f.need("version").into(version);
+  if (in.ok() && version != kTicketVersion)
+    return fail(Errc::unsupported, "the ticket is of version {}, not {}", version, kTicketVersion);
+  const Length name{.most = kMaxNameBytes};
+  constexpr auto up_to = [](std::uint32_t most) { return NumberRange<std::uint32_t>{.least = 1, .most = most}; };
   Ticket t;
-  t.id = TicketId(r.bytes<16>("id"));
-  t.key = r.bytes<32>("key");
-  t.nonce_base = r.number<std::uint32_t>("nonce_base");
-  t.seal = static_cast<SealMode>(r.number("seal", 0, static_cast<unsigned>(SealMode::digest)));
-  t.request = RequestId(r.number<std::uint64_t>("request"));
-  t.tenant = r.text("tenant");
-  t.prefill_node = NodeId(r.text("prefill_node"));
-  t.prefill_incarnation = Incarnation(r.number<std::uint64_t>("prefill_incarnation"));
-  t.decode_node = NodeId(r.text("decode_node"));
-  t.decode_incarnation = Incarnation(r.number<std::uint64_t>("decode_incarnation"));
-  t.model_hash = r.number<std::uint64_t>("model_hash");
-  t.layout.layers = r.number<std::uint32_t>("layers", 1, kMaxLayers);
-  t.layout.kv_heads = r.number<std::uint32_t>("kv_heads", 1, kMaxKvHeads);
-  t.layout.head_dim = r.number<std::uint32_t>("head_dim", 1, kMaxHeadDim);
-  t.layout.dtype = static_cast<KvDType>(r.number("kv_dtype", 0, static_cast<unsigned>(KvDType::f32)));
-  t.format_hash = r.number<std::uint64_t>("format_hash");
-  t.profile = r.text("profile");
-  t.codec = r.number<std::uint32_t>("codec");
-  t.alternates = r.list<std::uint32_t>("alternates", 0, kMaxAlternates);
-  t.tokens.begin = r.number<std::uint32_t>("token_begin", 0, kMaxTicketTokens - 1);
-  t.tokens.count = r.number<std::uint32_t>("token_count", 1, kMaxTicketTokens - t.tokens.begin);
-  t.block_size = r.number<std::uint32_t>("block_size", 1, kMaxTicketTokens);
-  if (r.ok()) {
-    const std::size_t end = std::size_t{t.tokens.begin} + t.tokens.count;
-    const std::size_t blocks = (end + t.block_size - 1) / t.block_size;
-    t.blocks = r.list<BlockId>("blocks", blocks, blocks);
-  }
-  t.max_wire_bytes = r.number<std::uint64_t>("max_wire_bytes");
-  t.valid_for = std::chrono::milliseconds(r.number("valid_for_ms", 1, kMaxValidForMs));
-  if (!r.ok()) return fail_param(r.at_fault(), "the ticket's '{}' is missing or out of range", r.at_fault());
+  std::array<std::uint8_t, 16> id{};
+  read_hex(f.need("id"), id);
+  t.id = TicketId(id);
+  read_hex(f.need("key"), t.key);
+  f.need("nonce_base").into(t.nonce_base);
+  read_code(f.need("seal"), t.seal, SealMode::digest);
+  f.need("request").into(t.request);
+  f.need("tenant").into(t.tenant, name);
+  f.need("prefill_node").into(t.prefill_node, name);
+  f.need("prefill_incarnation").into(t.prefill_incarnation);
+  f.need("decode_node").into(t.decode_node, name);
+  f.need("decode_incarnation").into(t.decode_incarnation);
+  f.need("model_hash").into(t.model_hash);
+  f.need("layers").into(t.layout.layers, up_to(kMaxLayers));
+  f.need("kv_heads").into(t.layout.kv_heads, up_to(kMaxKvHeads));
+  f.need("head_dim").into(t.layout.head_dim, up_to(kMaxHeadDim));
+  read_code(f.need("kv_dtype"), t.layout.dtype, KvDType::f32);
+  f.need("format_hash").into(t.format_hash);
+  f.need("profile").into(t.profile, name);
+  f.need("codec").into(t.codec);
+  read_numbers(f.want("alternates"), t.alternates, {.most = kMaxAlternates});
+  f.need("token_begin").into(t.tokens.begin, {.least = 0, .most = kMaxTicketTokens - 1});
+  f.need("token_count").into(t.tokens.count, up_to(kMaxTicketTokens - t.tokens.begin));
+  f.need("block_size").into(t.block_size, up_to(kMaxTicketTokens));
+  SLUICE_TRY(in.done());
+  const std::size_t end = std::size_t{t.tokens.begin} + t.tokens.count;
+  const std::size_t blocks = (end + t.block_size - 1) / t.block_size;
+  read_numbers(f.need("blocks"), t.blocks, {blocks, blocks});
+  f.need("max_wire_bytes").into(t.max_wire_bytes);
+  std::uint64_t valid_for_ms = 1;
+  f.need("valid_for_ms").into(valid_for_ms, {.least = 1, .most = kMaxValidForMs});
+  SLUICE_TRY(in.done());
+  t.valid_for = std::chrono::milliseconds(valid_for_ms);
   return t;
 }
 

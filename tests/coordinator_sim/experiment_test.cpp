@@ -45,7 +45,7 @@ TEST_CASE("a field that no run can have is refused by name, with what is allowed
     CHECK(r.error().message.find("'" + field) != std::string::npos);
   }
   const auto rate = make_scenario(json::object(), {{"rate", -2}}, 1);
-  CHECK(rate.error().message == "'rate' in the experiment must be a number from 1e-06 to 1e+09");
+  CHECK(rate.error().message == "the experiment: 'rate' must be a number from 1e-06 to 1e+09, not -2");
   const json experiment{{"base", json::object()}, {"scenarios", json::array()}, {"policies", json::array()}};
   CHECK(parse_experiment(experiment));
   for (const auto& [field, wrong] :

@@ -1,13 +1,14 @@
 #include "text/tokenizer/tokenizer_json.h"
 
-#include <fstream>
-
-#include "text/unicode/unicode.h"
+#include "common/files.h"
+#include "common/json/parse.h"
+#include "common/utf8.h"
 
 namespace sluice::text {
 namespace {
 
-constexpr std::uintmax_t kMaxFileBytes = 256ULL << 20U;  // the largest published tokenizer.json is near 35 MB
+constexpr std::size_t kMaxFileBytes = 256ULL << 20U;  // the largest published tokenizer.json is near 35 MB
+constexpr int kMaxDepth = 1024;                       // components nest; they are bounded by name where they are read
 
 }  // namespace
 
@@ -66,22 +67,12 @@ bool JsonItem::boolean(std::string_view key, bool otherwise) const {
 
 std::optional<nlohmann::json> read_json_file(const std::filesystem::path& path) {
   std::error_code ec;
-  const auto size = std::filesystem::file_size(path, ec);
-  if (ec == std::errc::no_such_file_or_directory) return std::nullopt;
-  const auto refuse = [&](Errc code, std::string why) {
-    return LoadError({code, fmt::format("{}: {}", path.string(), why), {}});
-  };
-  if (ec) throw refuse(Errc::not_found, "can't be read: " + ec.message());
-  if (size > kMaxFileBytes)
-    throw refuse(Errc::resource_exhausted, fmt::format("{} bytes; the limit is {}", size, kMaxFileBytes));
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes(size, '\0');
-  if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) throw refuse(Errc::not_found, "can't be read");
-  try {
-    return nlohmann::json::parse(bytes);
-  } catch (const nlohmann::json::exception& e) {
-    throw refuse(Errc::invalid_argument, e.what());
-  }
+  if (!std::filesystem::exists(path, ec) && !ec) return std::nullopt;
+  const auto text = read_file(path, kMaxFileBytes);
+  if (!text) throw LoadError(text.error());
+  auto j = parse_json(*text, {.what = path.string(), .max_bytes = kMaxFileBytes, .max_depth = kMaxDepth});
+  if (!j) throw LoadError(j.error());
+  return *std::move(j);
 }
 
 }  // namespace sluice::text

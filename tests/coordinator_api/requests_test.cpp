@@ -1,8 +1,10 @@
 // Every field of the API, its accepted and its refused values.
-#include "coordinator/api/chat_api.h"
+#include "coordinator/api/requests.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
+
+#include "common/control/messages.h"
 
 namespace sluice::test {
 namespace {

@@ -1,0 +1,28 @@
+#pragma once
+// Internal to the API's requests: readers of groups of fields. They keep the first mistake in the document's JsonReader
+// and leave the rest at its defaults; whoever made the reader checks it once.
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "common/json/parse.h"
+#include "common/json/reader.h"
+#include "common/utf8.h"
+#include "coordinator/api/requests.h"
+
+namespace sluice::coordinator {
+
+/// What completions and chats both may say: sampling, lengths, streaming, objectives, "sluice".
+void read_common(JsonObject& body, const HttpHeaders& headers, const ModelInfo& model, GenerateRequest& q);
+
+/// prompt: a text, a list of token ids, or a list of either.
+void read_prompts(JsonObject& body, const ModelInfo& model, GenerateRequest& q);
+
+/// messages, tools, tool_choice, chat_template_kwargs, add_generation_prompt. `text` is what `body` was parsed from to
+/// become `sorted`; it is read once more for the order of its keys.
+[[nodiscard]] ChatPrompt read_chat_prompt(std::string_view text, const nlohmann::json& sorted, JsonObject& body);
+
+/// A list of token ids of the vocabulary; a wrong one is the list's mistake.
+[[nodiscard]] std::vector<TokenId> read_ids(const JsonValue& list, std::size_t most, int vocab_size);
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,148 @@
+#include "coordinator/api/requests.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "coordinator/api/request_fields.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+namespace {
+
+/// A reader's first mistake as the API says it.
+ApiError api_error(const JsonReader& in) {
+  const Error e = in.done().error();
+  return ApiError::invalid(e.message + ".", e.param,
+                           in.mistake() == JsonMistake::type ? "invalid_type" : "invalid_value");
+}
+
+/// A body that asks for a model served here, and the reader of its fields.
+struct Opened {
+  explicit Opened(json j) : body(std::move(j)), in(body, {}), fields(in.object()) {}
+  /// `q`, unless a mistake was found.
+  template <class Q>
+  ApiResult<Q> done(Q q) const {
+    if (!in.ok()) return std::unexpected(api_error(in));
+    return q;
+  }
+
+  const json body;
+  JsonReader in;
+  JsonObject fields;
+};
+
+ApiResult<std::unique_ptr<Opened>> open(std::string_view text, const ModelInfo& model) {
+  SLUICE_ASSIGN(json body, parse_body(text));
+  auto opened = std::make_unique<Opened>(std::move(body));
+  std::string name;
+  const bool named = opened->fields.want("model").into(name);  // one model is served: no need to name it
+  if (named && !serves(model, name)) return std::unexpected(model_not_found(name));
+  return opened;
+}
+
+}  // namespace
+
+ApiResult<json> parse_body(std::string_view body) {
+  const JsonText as{.what = "The request body", .max_bytes = body.size(), .max_depth = kMaxJsonDepth};
+  auto j = parse_json_object(body, as);  // its length was bounded where it was received
+  if (!j) return std::unexpected(ApiError::invalid(j.error().message + ".", {}, "invalid_json"));
+  return std::move(*j);
+}
+
+bool serves(const ModelInfo& model, std::string_view name) {
+  return name == model.id || std::ranges::find(model.aliases, name) != model.aliases.end();
+}
+
+ApiError model_not_found(std::string_view asked) {
+  return {404,
+          fmt::format("The model '{}' is not served here; GET /v1/models lists what is.", asked.substr(0, 128)),
+          "invalid_request_error",
+          "model",
+          "model_not_found",
+          std::nullopt};
+}
+
+ApiResult<GenerateRequest> parse_completion(std::string_view text, const HttpHeaders& headers, const ModelInfo& model) {
+  SLUICE_ASSIGN(const auto request, open(text, model));
+  JsonObject& f = request->fields;
+  GenerateRequest q;
+  q.kind = GenerateRequest::Kind::completion;
+  read_common(f, headers, model, q);
+  read_prompts(f, model, q);
+  f.want("echo").into(q.echo);
+  f.want("add_special_tokens").into(q.add_special_tokens);
+  f.want("logprobs").into(q.sampling.logprobs, {.least = 0, .most = control::kMaxLogprobs});
+  if (q.echo && q.sampling.logprobs)
+    f.refuse("echo",
+             "echo together with logprobs is not supported: log-probabilities of prompt tokens are not computed");
+  return request->done(std::move(q));
+}
+
+ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& headers, const ModelInfo& model) {
+  SLUICE_ASSIGN(const auto request, open(text, model));
+  JsonObject& f = request->fields;
+  GenerateRequest q;
+  q.kind = GenerateRequest::Kind::chat;
+  q.chat = read_chat_prompt(text, request->body, f);
+  read_common(f, headers, model, q);
+  q.add_special_tokens = false;
+  f.want("add_special_tokens").into(q.add_special_tokens);
+  bool logprobs = false;
+  int top = 0;
+  f.want("logprobs").into(logprobs);
+  f.want("top_logprobs").into(top, {.least = 0, .most = control::kMaxLogprobs});
+  if (top > 0 && !logprobs) f.refuse("top_logprobs", "top_logprobs needs logprobs to be true");
+  if (logprobs) q.sampling.logprobs = top;
+  return request->done(std::move(q));
+}
+
+ApiResult<int> fit(const GenerateRequest& q, std::size_t prompt_tokens, const ModelInfo& model) {
+  const char* param = q.kind == GenerateRequest::Kind::chat ? "messages" : "prompt";
+  if (prompt_tokens == 0)
+    return std::unexpected(ApiError::invalid("The prompt holds no tokens.", param, "invalid_value"));
+  auto context = static_cast<std::size_t>(model.max_model_len);
+  if (prompt_tokens >= context)
+    return std::unexpected(ApiError::invalid(
+        fmt::format("The prompt is {} tokens long; the model's context of {} leaves no room for an answer.",
+                    prompt_tokens, context),
+        param, "context_length_exceeded"));
+  int left = static_cast<int>(context - prompt_tokens);
+  if (q.max_tokens && *q.max_tokens > left)
+    return std::unexpected(ApiError::invalid(
+        fmt::format(
+            "The prompt is {} tokens long and max_tokens is {}; together they exceed the model's context of {} tokens.",
+            prompt_tokens, *q.max_tokens, context),
+        "max_tokens", "context_length_exceeded"));
+  int room =
+      q.max_tokens.value_or(q.kind == GenerateRequest::Kind::chat ? left : std::min(left, kDefaultCompletionTokens));
+  if (q.sampling.min_tokens > room)
+    return std::unexpected(
+        ApiError::invalid(fmt::format("min_tokens ({}) is larger than the {} tokens this request may generate.",
+                                      q.sampling.min_tokens, room),
+                          "min_tokens", "invalid_value"));
+  return room;
+}
+
+ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo& model) {
+  SLUICE_ASSIGN(const auto request, open(text, model));
+  JsonObject& f = request->fields;
+  TokenizeRequest q;
+  if (f.has("messages")) {
+    q.chat = read_chat_prompt(text, request->body, f);
+  } else if (!f.want("prompt").into(q.text)) {
+    f.refuse("prompt", "Give the text to tokenize as prompt, or a conversation as messages");
+  }
+  q.add_special_tokens = q.text.has_value();
+  f.want("add_special_tokens").into(q.add_special_tokens);
+  f.want("return_token_strs").into(q.return_token_strs);
+  return request->done(std::move(q));
+}
+
+ApiResult<std::vector<TokenId>> parse_detokenize(std::string_view text, const ModelInfo& model) {
+  SLUICE_ASSIGN(const auto request, open(text, model));
+  return request->done(read_ids(request->fields.need("tokens"), text.size(), model.vocab_size));
+}
+
+}  // namespace sluice::coordinator
