@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "coordinator/http/request_reader.h"
+#include "coordinator/http/request_traits.h"
 #include "coordinator/http/server.h"
 
 namespace sluice::coordinator {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "coordinator/http/request_reader.h"
 
 namespace sluice::coordinator {
 

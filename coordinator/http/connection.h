@@ -18,10 +18,12 @@
 #include "coordinator/http/answer_writer.h"
 #include "coordinator/http/exchange.h"
 #include "coordinator/http/inbox.h"
-#include "coordinator/http/request_reader.h"
+#include "coordinator/http/request_traits.h"
 #include "coordinator/http/server_core.h"
 
 namespace sluice::coordinator {
+
+class RequestReader;
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection> {
  public:

@@ -11,15 +11,9 @@
 #include <string_view>
 
 #include "coordinator/http/inbox.h"
+#include "coordinator/http/request_traits.h"
 
 namespace sluice::coordinator {
-
-/// What the connection must know of a request besides the request.
-struct RequestTraits {
-  bool keep_alive = false;  // until the header says otherwise
-  bool http10 = false;
-  bool head_only = false;  // HEAD: no body in the answer
-};
 
 [[nodiscard]] ApiError refusal(int status, std::string message, std::string code);
 
