@@ -5,6 +5,8 @@
 #include <iostream>
 #include <random>
 
+#include "common/config_file.h"
+
 namespace sluice {
 namespace {
 
@@ -17,6 +19,8 @@ std::uint64_t random_u64() {
 
 void add_common_options(CLI::App& app, LogOptions& log) {
   app.set_config("--config", "", "Read options from a TOML file; flags win over it");
+  app.config_formatter(std::make_shared<ConfigFile>(app));
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
   app.add_option("--log-level", log.level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))

@@ -3,7 +3,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace sluice::log {
@@ -67,23 +69,34 @@ void init(std::string_view role, std::string_view node, std::string_view level, 
   logger().set_level(spdlog::level::from_str(level == "warn" ? "warning" : std::string(level)));
 }
 
+std::string line(Level level, std::string_view message, std::span<const Field> fields) {
+  const Identity& id = identity();
+  std::string out;
+  auto it = std::back_inserter(out);
+  const auto lv = kNames[static_cast<int>(level)];
+  if (!id.json) {
+    fmt::format_to(it, "{} {:5} {}{}{} {}", timestamp(), lv, id.role, id.node.empty() ? "" : "/", id.node, message);
+    for (const Field& f : fields) fmt::format_to(it, " {}={}", f.key, f.quoted ? quote(f.value) : f.value);
+    return out;
+  }
+  fmt::format_to(it, R"({{"ts":"{}","level":"{}","role":"{}","node":{},"msg":{})", timestamp(), lv, id.role,
+                 quote(id.node), quote(message));
+  std::vector<std::string> used{"ts", "level", "role", "node", "msg"};
+  for (const Field& f : fields) {
+    // Each key once: of readers that meet a key twice, some drop the line and others the writer's own name.
+    std::string key(f.key);
+    while (std::ranges::find(used, key) != used.end()) key.insert(0, "event_");
+    fmt::format_to(it, ",\"{}\":{}", key, f.quoted ? quote(f.value) : f.value);
+    used.push_back(std::move(key));
+  }
+  out += '}';
+  return out;
+}
+
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
   auto& l = logger();
   if (!l.should_log(to_spd(level))) return;
-  const Identity& id = identity();
-  fmt::memory_buffer out;
-  auto it = std::back_inserter(out);
-  const auto lv = kNames[static_cast<int>(level)];
-  if (id.json) {
-    fmt::format_to(it, R"({{"ts":"{}","level":"{}","role":"{}","node":{},"msg":{})", timestamp(), lv, id.role,
-                   quote(id.node), quote(message));
-    for (const Field& f : fields) fmt::format_to(it, ",\"{}\":{}", f.key, f.quoted ? quote(f.value) : f.value);
-    fmt::format_to(it, "}}");
-  } else {
-    fmt::format_to(it, "{} {:5} {}{}{} {}", timestamp(), lv, id.role, id.node.empty() ? "" : "/", id.node, message);
-    for (const Field& f : fields) fmt::format_to(it, " {}={}", f.key, f.quoted ? quote(f.value) : f.value);
-  }
-  l.log(to_spd(level), fmt::string_view(out.data(), out.size()));
+  l.log(to_spd(level), line(level, message, fields));
 }
 
 }  // namespace sluice::log

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct Field {
 /// Sets the process's identity on every line. format: "text" or "json"; level: debug, info, warn, error.
 void init(std::string_view role, std::string_view node, std::string_view level, std::string_view format);
 
+/// The line that write() would write now, without its end. In JSON each key is there once: a field named like one of
+/// the line's own (ts, level, role, node, msg) is "event_<name>".
+[[nodiscard]] std::string line(Level level, std::string_view message, std::span<const Field> fields);
 void write(Level level, std::string_view message, std::initializer_list<Field> fields);
 
 inline void debug(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::debug, m, f); }

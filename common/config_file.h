@@ -1,0 +1,25 @@
+#pragma once
+// Reads --config files strictly: TOML, and nothing else. Every key is an option of the program, by its long name
+// without dashes. A line that is no TOML, a section, an unknown key (the error names the nearest known one) or a value
+// of a kind that no option takes ends the program at its start. Values are never printed: they may be secrets.
+// Threading: start-up only. Failure: CLI::ConfigError, which run_main() prints.
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+class ConfigFile final : public CLI::Config {
+ public:
+  /// `app` must outlive this and have all its options when a file is read.
+  explicit ConfigFile(const CLI::App& app) : app_(app) {}
+
+  [[nodiscard]] std::vector<CLI::ConfigItem> from_config(std::istream& in) const override;
+  /// What --config would have to hold; not offered by any program.
+  [[nodiscard]] std::string to_config(const CLI::App*, bool, bool, std::string) const override { return {}; }
+
+ private:
+  const CLI::App& app_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+// A configuration file that does not say what its writer meant must not start a program: a misspelt api-key once left
+// the API open to everybody.
+#include "common/config_file.h"
+
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "common/config.h"
+
+using namespace sluice;
+
+namespace {
+
+struct Program {
+  CLI::App app{"test", "test"};
+  LogOptions log;
+  std::vector<std::string> keys;
+  std::string model;
+  int port = 8000;
+  double wait = 1;
+  bool quiet = false;
+  Program() {
+    add_common_options(app, log);
+    app.add_option("--api-key", keys);
+    app.add_option("--model", model);
+    app.add_option("--port", port);
+    app.add_option("--max-wait-s", wait);
+    app.add_flag("--quiet", quiet);
+  }
+  /// As a program that was started with this file.
+  void read(const std::string& text) {
+    const ConfigFile file(app);
+    std::istringstream in(text);
+    const auto items = file.from_config(in);
+    std::vector<std::string> flags;  // CLI11 takes them from the last
+    for (const auto& i : items)
+      for (const auto& v : i.inputs) flags.push_back(fmt::format("--{}={}", i.name, v));
+    std::ranges::reverse(flags);
+    app.parse(flags);
+  }
+  std::string refusal(const std::string& text) {
+    try {
+      read(text);
+    } catch (const CLI::ConfigError& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a config file gives options by their long names") {
+  Program p;
+  p.read("# who we are\nmodel = \"m\"\nport = 9\nmax-wait-s = 2.5\nquiet = true\napi-key = [\"a\", 'b']\n");
+  CHECK(p.model == "m");
+  CHECK(p.port == 9);
+  CHECK(p.wait == 2.5);
+  CHECK(p.quiet);
+  CHECK(p.keys == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("a misspelt key is refused with the right one and its line") {
+  Program p;
+  const std::string said = p.refusal("model = \"m\"\napi_key = \"secret\"\n");
+  CHECK_THAT(said, Catch::Contains("line 2") && Catch::Contains("'api_key'") && Catch::Contains("'api-key'"));
+  CHECK_THAT(said, !Catch::Contains("secret"));
+  CHECK_THAT(Program().refusal("modle = \"m\"\n"), Catch::Contains("did you mean 'model'"));
+  CHECK_THAT(Program().refusal("unheard-of-thing = 1\n"), Catch::Contains("--help lists the options"));
+}
+
+TEST_CASE("sections, lines that are no TOML, and values no option takes are refused") {
+  CHECK_THAT(Program().refusal("[auth]\napi-key = \"secret\"\n"),
+             Catch::Contains("no sections") && Catch::Contains("'auth'") && !Catch::Contains("secret"));
+  CHECK_THAT(Program().refusal("this is no toml\n"), Catch::Contains("line 1") && Catch::Contains("not TOML"));
+  CHECK_THAT(Program().refusal("model = m\n"), Catch::Contains("not TOML"));
+  CHECK_THAT(Program().refusal("port = 1\nport = 2\n"), Catch::Contains("not TOML"));
+  CHECK_THAT(Program().refusal("port = [1, 2]\n"), Catch::Contains("one value"));
+  CHECK_THAT(Program().refusal("model = 1979-05-27\n"), Catch::Contains("takes a string"));
+  CHECK_THAT(Program().refusal("api-key = [[\"a\"]]\n"), Catch::Contains("takes a string"));
+  CHECK_THAT(Program().refusal("config = \"other.toml\"\n"), Catch::Contains("command line only"));
+  CHECK_THAT(Program().refusal("auth.key = 1\n"), Catch::Contains("no sections"));
+}
+
+TEST_CASE("hostile config files end quickly") {
+  CHECK_THAT(Program().refusal(std::string(2U << 20U, '#')), Catch::Contains("1 MiB"));
+  CHECK_THAT(Program().refusal("model = " + std::string(100'000, '[')), Catch::Contains("not TOML"));
+  CHECK_THAT(Program().refusal(std::string("model = \"\xff\"")), Catch::Contains("not TOML"));
+}
