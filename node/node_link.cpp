@@ -10,7 +10,9 @@ namespace sluice::node {
 using namespace control;
 namespace {
 
-constexpr std::chrono::milliseconds kMaxBackoff{2000};
+// A partition that healed is over within their sum.
+constexpr std::chrono::milliseconds kLeastBackoff{100}, kMaxBackoff{500}, kConnectTimeout{1000};
+constexpr std::chrono::seconds kSayAgain{30};
 constexpr std::chrono::milliseconds kRegisterTimeout{5000};
 
 bool heals_by_waiting(Errc c) {
@@ -28,6 +30,7 @@ NodeLink::NodeLink(boost::asio::io_context& io, std::string coordinator, Registe
       me_(std::move(me)),
       handlers_(std::move(handlers)),
       timer_(io),
+      attempt_(io),
       resolver_(io) {}
 
 void NodeLink::start() { connect(); }
@@ -36,6 +39,7 @@ void NodeLink::stop() {
   stopped_ = true;
   up_ = false;
   timer_.cancel();
+  attempt_.cancel();
   resolver_.cancel();
   if (conn_) conn_->close(Error{Errc::cancelled, "node stops", {}});
 }
@@ -46,26 +50,48 @@ void NodeLink::connect() {
     handlers_.on_refused(at.error());
     return;
   }
-  resolver_.async_resolve(
-      at->host, std::to_string(at->port), [this](boost::system::error_code ec, tcp::resolver::results_type found) {
-        if (stopped_) return;
-        if (ec) return retry(Error{Errc::unavailable, "cannot resolve the coordinator: " + ec.message(), {}});
-        auto socket = std::make_shared<tcp::socket>(io_);
-        boost::asio::async_connect(*socket, found, [this, socket](boost::system::error_code ec2, const tcp::endpoint&) {
-          if (stopped_) return;
-          if (ec2) return retry(Error{Errc::unavailable, "cannot reach the coordinator: " + ec2.message(), {}});
-          conn_ = std::make_shared<Connection>(
-              std::move(*socket),
-              Connection::Handlers{
-                  .on_call = [this](const std::string& t, nlohmann::json b,
-                                    Connection::Reply r) { handlers_.on_call(t, std::move(b), std::move(r)); },
-                  .on_notify = {},
-                  .on_close = [this](const Error& e) { retry(e); }});
-          conn_->start();
-          conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
-                      [this](Result<nlohmann::json> r) { registered(std::move(r)); });
-        });
-      });
+  // One ending for every way an attempt can fail: a resolver or a SYN into a partition is silent for minutes.
+  auto socket = std::make_shared<tcp::socket>(io_);
+  attempt_.expires_after(kConnectTimeout);
+  attempt_.async_wait([this, socket](boost::system::error_code ec) {
+    if (ec || stopped_) return;
+    resolver_.cancel();
+    boost::system::error_code ignored;
+    socket->close(ignored);
+  });
+  resolver_.async_resolve(at->host, std::to_string(at->port),
+                          [this, socket](boost::system::error_code ec, const tcp::resolver::results_type& found) {
+                            if (stopped_) return;
+                            if (ec) {
+                              attempt_.cancel();
+                              return retry(Error{Errc::unavailable, "cannot resolve its name: " + ec.message(), {}});
+                            }
+                            boost::asio::async_connect(
+                                *socket, found, [this, socket](boost::system::error_code ec2, const tcp::endpoint&) {
+                                  if (stopped_) return;
+                                  attempt_.cancel();
+                                  if (!ec2) return talk(std::move(*socket));
+                                  const bool silent = ec2 == boost::asio::error::operation_aborted;
+                                  retry(Error{Errc::unavailable, silent ? "no answer" : ec2.message(), {}});
+                                });
+                          });
+}
+
+void NodeLink::talk(tcp::socket socket) {
+  heard_ = std::chrono::steady_clock::now();
+  conn_ = std::make_shared<Connection>(
+      std::move(socket),
+      Connection::Handlers{
+          .on_call =
+              [this](const std::string& t, nlohmann::json b, Connection::Reply r) {
+                heard_ = std::chrono::steady_clock::now();
+                handlers_.on_call(t, std::move(b), std::move(r));
+              },
+          .on_notify = [this](const std::string&, const nlohmann::json&) { heard_ = std::chrono::steady_clock::now(); },
+          .on_close = [this](const Error& e) { retry(e); }});
+  conn_->start();
+  conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
+              [this](Result<nlohmann::json> r) { registered(std::move(r)); });
 }
 
 void NodeLink::registered(Result<nlohmann::json> reply) {
@@ -82,18 +108,27 @@ void NodeLink::registered(Result<nlohmann::json> reply) {
     return;
   }
   up_ = true;
-  backoff_ = std::chrono::milliseconds(100);
+  said_.reset();
+  backoff_ = kLeastBackoff;
   heartbeat_ = std::chrono::milliseconds(std::max<std::uint32_t>(parsed->heartbeat_ms, 10));
+  silence_.reset();
+  if (parsed->echoes) silence_ = std::max(std::chrono::milliseconds(parsed->lease_ms), 2 * heartbeat_);
+  heard_ = std::chrono::steady_clock::now();
   log::info("registered", {{"coordinator", coordinator_}});
   beat();
 }
 
 void NodeLink::retry(const Error& why) {
   if (stopped_) return;
+  const auto now = std::chrono::steady_clock::now();
   if (up_) {
     log::warn("coordinator lost; reconnecting", {{"coordinator", coordinator_}, {"why", why.message}});
     up_ = false;
+    said_ = now;
     handlers_.on_lost();
+  } else if (!said_ || now - *said_ >= kSayAgain) {
+    log::warn("cannot reach the coordinator; will retry", {{"coordinator", coordinator_}, {"why", why.message}});
+    said_ = now;
   }
   timer_.expires_after(backoff_);
   backoff_ = std::min(backoff_ * 2, kMaxBackoff);
@@ -104,6 +139,8 @@ void NodeLink::retry(const Error& why) {
 
 void NodeLink::beat() {
   if (!up_ || stopped_) return;
+  if (silence_ && std::chrono::steady_clock::now() - heard_ > *silence_)
+    return conn_->close(Error{Errc::unavailable, fmt::format("nothing heard for {} ms", silence_->count()), {}});
   conn_->notify(type::kHeartbeat, to_json(handlers_.heartbeat()));
   timer_.expires_after(heartbeat_);
   timer_.async_wait([this](boost::system::error_code ec) {

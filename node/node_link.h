@@ -3,11 +3,15 @@
 //
 // States: down -> connecting -> registering -> up -> (lost) down ... -> stopped. A refusal that cannot heal by waiting
 // (another model's hash, protocol mismatch, wrong cluster token) ends in `refused` and is reported once.
-// Threading: lives on one io_context thread, handlers too; notify() is called there as well.
+// Both ends decide by heartbeats: the coordinator answers each with one, and a node that hears nothing for a lease
+// gives the connection up. Waiting for TCP would take as long again as a partition lasted. While the coordinator cannot
+// be reached, that is said at once and every half minute. Threading: lives on one io_context thread, handlers too;
+// notify() is called there as well.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/control/messages.h"
@@ -35,6 +39,7 @@ class NodeLink {
 
  private:
   void connect();
+  void talk(boost::asio::ip::tcp::socket socket);
   void registered(Result<nlohmann::json> reply);
   void retry(const Error& why);
   void beat();
@@ -43,11 +48,14 @@ class NodeLink {
   std::string coordinator_;
   control::RegisterRequest me_;
   Handlers handlers_;
-  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer timer_, attempt_;
   boost::asio::ip::tcp::resolver resolver_;
   std::shared_ptr<control::Connection> conn_;
   std::chrono::milliseconds backoff_{100};
   std::chrono::milliseconds heartbeat_{250};
+  std::optional<std::chrono::milliseconds> silence_;  // that ends the connection; nothing: an older coordinator
+  std::chrono::steady_clock::time_point heard_{};
+  std::optional<std::chrono::steady_clock::time_point> said_;  // that the coordinator cannot be reached
   bool up_ = false, stopped_ = false;
 };
 

@@ -90,6 +90,7 @@ void fields(V& v, Of<V, RegisterReply> m) {
   v.need("protocol", m.protocol);
   v.need("heartbeat_ms", m.heartbeat_ms);
   v.need("lease_ms", m.lease_ms);
+  v.want("echoes", m.echoes);
 }
 
 template <class V>

@@ -80,6 +80,7 @@ struct RegisterReply {
   int protocol = kProtocolMax;
   std::uint32_t heartbeat_ms = 250;
   std::uint32_t lease_ms = 2000;
+  bool echoes = false;  // answers each heartbeat with one: who hears nothing for a lease is cut off
 };
 
 /// A measured path to one decode node's data address.

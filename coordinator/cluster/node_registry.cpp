@@ -76,6 +76,7 @@ void NodeRegistry::accept(boost::asio::ip::tcp::socket s) {
                               if (!h)
                                 return log::warn("bad heartbeat", {{"node", peer->node}, {"why", h.error().message}});
                               view_.heartbeat(peer->node, std::move(*h), clock_.now());
+                              peer->conn->notify(control::type::kHeartbeat, nlohmann::json::object());
                             },
                         .on_close = [this, peer](const Error& why) { lost(peer, why); }});
   all_.push_back(peer->conn);
@@ -101,7 +102,7 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
                         fmt::format("node speaks control protocol {}-{}, coordinator {}-{}", info->protocol_min,
                                     info->protocol_max, control::kProtocolMin, control::kProtocolMax),
                         {}});
-  retire(node);
+  retire(*info);
   const auto role = info->role;
   const int protocol = std::min(info->protocol_max, control::kProtocolMax);
   if (auto added = view_.add(std::move(*info), clock_.now()); !added) return refuse(std::move(added).error());
@@ -109,19 +110,25 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
   peer->registered = true;
   peers_[node] = peer;
   log::info("node registered", {{"node", node}, {"role", control::name(role)}, {"peer", peer->conn->peer()}});
-  reply(control::to_json(control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms}));
+  reply(control::to_json(control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms, true}));
   events_.on_up(node);
 }
 
-/// A node whose lease has run out, before anybody looked, makes room for a successor of its name: its requests are
-/// placed again, and the end of its connection is no longer the end of whoever bears that name.
-void NodeRegistry::retire(const NodeId& node) {
-  const auto it = peers_.find(node);
+/// A node whose lease has run out, before anybody looked, makes room for a successor of its name; so does one whose
+/// own process comes again over another connection, since it gave up the first. Its requests are placed again, and the
+/// end of its connection is no longer the end of whoever bears that name.
+void NodeRegistry::retire(const control::RegisterRequest& next) {
+  const auto it = peers_.find(next.node);
   if (it == peers_.end()) return;
+  const NodeRecord* known = view_.find(next.node);
+  const bool same = known != nullptr && known->info.incarnation == next.incarnation;
   const auto expired = view_.expired(clock_.now());
-  if (std::ranges::find(expired, node) == expired.end()) return;
+  if (!same && std::ranges::find(expired, next.node) == expired.end()) return;
   const auto old = it->second;
-  const Error why{Errc::unavailable, "lease ran out, and another node registered under its name", {}};
+  const Error why{Errc::unavailable,
+                  same ? "it registered again over another connection"
+                       : "lease ran out, and another node registered under its name",
+                  {}};
   lost(old, why);
   old->conn->close(why);
 }

@@ -43,7 +43,7 @@ class NodeRegistry {
   void accept(boost::asio::ip::tcp::socket s);
   void on_register(const std::shared_ptr<Peer>& peer, const nlohmann::json& body,
                    const control::Connection::Reply& reply);
-  void retire(const NodeId& node);
+  void retire(const control::RegisterRequest& next);
   void lost(const std::shared_ptr<Peer>& peer, const Error& why);
   void check_leases();
 

@@ -96,3 +96,18 @@ TEST_CASE("a snapshot forgets a node whose successor was refused") {
   v.heartbeat(NodeId("p0"), {}, later);  // threw: it looked for a node that the snapshot still named
   CHECK(v.snapshot().decodes.empty());
 }
+
+// A node that heard nothing for a lease gives its connection up and comes again, while the coordinator, whose lease
+// runs a moment longer, still counts on the first: it was told "already there" until that one ran out.
+TEST_CASE("a process that registers again over another connection takes its own place at once") {
+  Registry r;
+  const auto me = node_info(ctl::Role::decode, "d0");
+  FakeNode first(r.io, r.registry.address(), me);
+  REQUIRE(r.until([&] { return r.has(me); }));
+  FakeNode again(r.io, r.registry.address(), me);
+  REQUIRE(r.until([&] { return r.lost.size() == 1; }));
+  CHECK(r.has(me));
+  CHECK(r.answers());
+  first.vanish();
+  CHECK_FALSE(again.refused);
+}

@@ -76,3 +76,44 @@ TEST_CASE("a refusal that waiting can heal is tried again") {
   REQUIRE(r.until([&] { return r.link.up(); }));
   CHECK_FALSE(r.refused);
 }
+
+// After a partition that dropped every packet, a node came back only when TCP next sent again: up to as long again as
+// the outage had lasted. It sent heartbeats and never noticed that nothing came back.
+TEST_CASE("a coordinator that falls silent is given up after a lease, though its connection stands") {
+  Rig r;
+  r.coordinator.echoes = true;
+  r.link.start();
+  REQUIRE(r.until([&] { return r.link.up() && r.coordinator.beats >= 30; }));  // three leases of answers
+  CHECK(r.lost == 0);
+  CHECK(r.coordinator.registered == 1);
+  r.coordinator.silent = true;
+  REQUIRE(r.until([&] { return r.lost >= 1 && r.coordinator.registered >= 2; }));
+  r.coordinator.silent = false;
+  REQUIRE(r.until([&] { return r.link.up(); }));
+}
+
+TEST_CASE("a coordinator that never promised to answer heartbeats is not given up for its silence") {
+  Rig r;
+  r.link.start();
+  REQUIRE(r.until([&] { return r.link.up() && r.coordinator.beats >= 30; }));
+  CHECK(r.lost == 0);
+  CHECK(r.coordinator.registered == 1);
+}
+
+TEST_CASE("calls of the coordinator count as signs of life") {
+  Rig r;
+  r.coordinator.echoes = r.coordinator.silent = true;
+  r.link.start();
+  REQUIRE(r.until([&] { return r.link.up(); }));
+  const auto end = std::chrono::steady_clock::now() + 600ms;  // three leases
+  bool over = false;
+  std::function<void()> ask = [&] {
+    r.coordinator.node().call("anything", {}, 5s, [&](const Result<nlohmann::json>&) {
+      over = std::chrono::steady_clock::now() > end;
+      if (!over) ask();
+    });
+  };
+  ask();
+  REQUIRE(r.until([&] { return over; }));
+  CHECK(r.lost == 0);
+}

@@ -43,6 +43,8 @@ class FakeCoordinator {
   std::optional<control::Heartbeat> last_beat;
   std::vector<std::pair<std::string, nlohmann::json>> told;  // notifications but heartbeats
   std::optional<Error> refusal;
+  bool echoes = false;  // says that it answers heartbeats
+  bool silent = false;  // and does not
 
  private:
   void take(boost::asio::ip::tcp::socket s) {
@@ -52,11 +54,12 @@ class FakeCoordinator {
       ++registered;
       if (auto me = control::parse<control::RegisterRequest>(b)) introduced = *me;
       if (refusal) return r(std::unexpected(*refusal));
-      r(to_json(control::RegisterReply{1, 20, 200}));
+      r(to_json(control::RegisterReply{1, 20, 200, echoes}));
     };
     h.on_notify = [this](const std::string& t, const nlohmann::json& b) {
       if (t != control::type::kHeartbeat) return told.emplace_back(t, b), void();
       ++beats;
+      if (echoes && !silent) conns_.back()->notify(control::type::kHeartbeat, nlohmann::json::object());
       if (auto beat = control::parse<control::Heartbeat>(b)) last_beat = *beat;
     };
     h.on_close = [](const Error&) {};
