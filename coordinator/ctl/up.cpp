@@ -236,6 +236,10 @@ std::vector<std::string> node_args(const UpOptions& o, const std::string& model,
   std::vector<std::string> a{
       "--coordinator",      control, "--model", model, "--threads", std::to_string(threads), "--ucx-tls",
       ucx_list(o.transport)};
+  // A local cluster is nobody else's business: UCX listens on every device otherwise.
+  const auto names_device = [](const std::string& arg) { return arg.starts_with("--ucx-net-devices"); };
+  if (std::ranges::none_of(o.node_flag, names_device) && std::ranges::none_of(extra, names_device))
+    a.insert(a.end(), {"--ucx-net-devices", "lo"});
   if (o.kv_memory_mib > 0) a.insert(a.end(), {"--kv-memory-mib", std::to_string(o.kv_memory_mib)});
   for (const auto* more : {&o.every_flag, &o.node_flag, &extra}) a.insert(a.end(), more->begin(), more->end());
   return a;

@@ -36,3 +36,12 @@ TEST_CASE("flags that are passed on reach their daemons beside further arguments
   CHECK(has(n, {"--max-seqs=8"}));
   CHECK_FALSE(has(n, {"--quality-kl"}));
 }
+
+// UCX opened listeners on the machine's outside interfaces for a cluster that was asked for on the loopback.
+TEST_CASE("a local cluster's KV stays on the loopback unless a device is named") {
+  UpOptions o;
+  CHECK(has(node_args(o, "DIR", "127.0.0.1:9", 1, {}), {"--ucx-net-devices", "lo"}));
+  const auto own = node_args(o, "DIR", "127.0.0.1:9", 1, {"--ucx-net-devices=eth0"});
+  CHECK(has(own, {"--ucx-net-devices=eth0"}));
+  CHECK_FALSE(has(own, {"--ucx-net-devices", "lo"}));
+}
