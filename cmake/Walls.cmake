@@ -10,7 +10,8 @@ set(SLUICE_WALLS
   "common/svg: common"
 
   "text/unicode: common"
-  "text/tokenizer: common text/unicode"
+  "text/regex: common text/unicode"
+  "text/tokenizer: common text/regex text/unicode"
   "text/jinja: common text/unicode"
   "text: common text/*"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/unicode/properties.h"
 #include "text/unicode/unicode.h"
 
 namespace sluice::text {
@@ -30,8 +31,9 @@ std::size_t spaces_after(std::string_view s) {
 }
 
 bool touches_word(std::string_view before, std::string_view after) {
-  return (!before.empty() && is_word_char(utf8_step(before.substr(utf8_last_start(before))).code_point)) ||
-         (!after.empty() && is_word_char(utf8_step(after).code_point));
+  return (!before.empty() &&
+          word_characters().contains(utf8_step(before.substr(utf8_last_start(before))).code_point)) ||
+         (!after.empty() && word_characters().contains(utf8_step(after).code_point));
 }
 
 bool inside(std::span<const std::size_t> offsets, std::size_t begin, std::size_t end) {
@@ -91,7 +93,8 @@ AddedTokens::AddedTokens(const JsonItem& list, const Bpe& vocabulary, const Norm
     max_id_ = std::max(max_id_, t.id);
     t.spelling = t.content;
     if (t.normalized) {
-      auto spelling = normalizer.apply(t.content);
+      MatchBudget budget(t.content.size());
+      auto spelling = normalizer.apply(t.content, budget);
       if (!spelling) item.refuse(spelling.error().code, "{}", spelling.error().message);
       t.spelling = *std::move(spelling);
     }

@@ -101,7 +101,8 @@ std::string PieceDecoder::decode(std::string_view piece, bool first) const {
                        [&](ByteLevel) { return unmask_bytes(s); },
                        [&](ByteFallback) { return unmask_fallback(s); },
                        [&](const Replace& r) {
-                         auto replaced = replace_all(s, r.pattern, r.by);
+                         MatchBudget budget(s.size());
+                         auto replaced = replace_all(s, r.pattern, r.by, budget);
                          if (!replaced) throw LoadError(replaced.error());
                          return *std::move(replaced);
                        },

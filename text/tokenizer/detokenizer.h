@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "text/tokenizer/regex.h"
+#include "text/regex/regex.h"
 #include "text/tokenizer/tokenizer_json.h"
 
 namespace sluice::text {

@@ -30,9 +30,9 @@ Regex read_pattern(const JsonItem& pattern) {
   return *std::move(regex);
 }
 
-Result<std::string> replace_all(std::string_view s, const Regex& pattern, std::string_view by) {
+Result<std::string> replace_all(std::string_view s, const Regex& pattern, std::string_view by, MatchBudget& budget) {
   std::vector<ByteRange> matches;
-  SLUICE_TRY(pattern.find_all(s, matches));
+  SLUICE_TRY(pattern.find_all(s, matches, budget));
   std::string out;
   out.reserve(s.size());
   std::size_t at = 0;
@@ -69,12 +69,12 @@ Normalizer::Normalizer(const JsonItem& spec) {
   });
 }
 
-Result<std::string> Normalizer::apply(std::string s) const {
+Result<std::string> Normalizer::apply(std::string s, MatchBudget& budget) const {
   for (const auto& step : steps_) {
     auto next = std::visit(Overload{
                                [&](NormalForm form) -> Result<std::string> { return normalize(s, form); },
                                [&](const Prepend& p) -> Result<std::string> { return s.empty() ? s : p.text + s; },
-                               [&](const Replace& r) { return replace_all(s, r.pattern, r.by); },
+                               [&](const Replace& r) { return replace_all(s, r.pattern, r.by, budget); },
                                [&](const Strip& t) -> Result<std::string> { return strip(s, t.left, t.right); },
                                [&](Lowercase) -> Result<std::string> { return to_lower(s); },
                            },

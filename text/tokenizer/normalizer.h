@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "text/tokenizer/regex.h"
+#include "text/regex/regex.h"
 #include "text/tokenizer/tokenizer_json.h"
 #include "text/unicode/unicode.h"
 
@@ -18,7 +18,7 @@ class Normalizer {
   explicit Normalizer(const JsonItem& spec);
 
   /// `s` is well-formed UTF-8, and so is the result.
-  [[nodiscard]] Result<std::string> apply(std::string s) const;
+  [[nodiscard]] Result<std::string> apply(std::string s, MatchBudget& budget) const;
 
  private:
   struct Prepend {
@@ -40,6 +40,7 @@ class Normalizer {
 [[nodiscard]] Regex read_pattern(const JsonItem& pattern);
 
 /// `s` with every match of `pattern` replaced.
-[[nodiscard]] Result<std::string> replace_all(std::string_view s, const Regex& pattern, std::string_view by);
+[[nodiscard]] Result<std::string> replace_all(std::string_view s, const Regex& pattern, std::string_view by,
+                                              MatchBudget& budget);
 
 }  // namespace sluice::text

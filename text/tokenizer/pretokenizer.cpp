@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "text/tokenizer/normalizer.h"
+#include "text/unicode/properties.h"
 #include "text/unicode/unicode.h"
 
 namespace sluice::text {
@@ -74,6 +75,12 @@ Regex fixed(std::string_view pattern) {
   return *std::move(r);
 }
 
+Regex one_of(const CodePointSet& set) {
+  auto r = Regex::one_of(set);
+  if (!r) throw LoadError(r.error());
+  return *std::move(r);
+}
+
 }  // namespace
 
 ByteAlphabet::ByteAlphabet() {
@@ -109,10 +116,10 @@ void PreTokenizer::add(const JsonItem& spec) {
   } else if (type == "Split") {
     add_split(read_pattern(spec.at("pattern")), read_behavior(spec.at("behavior")), spec.boolean("invert", false));
   } else if (type == "Digits") {
-    add_split(fixed(R"(\p{N})"), spec.boolean("individual_digits", false) ? Behavior::isolated : Behavior::contiguous);
+    add_split(one_of(digits()), spec.boolean("individual_digits", false) ? Behavior::isolated : Behavior::contiguous);
   } else if (type == "Punctuation") {
     const auto behavior = spec.find("behavior");
-    add_split(fixed(R"([\p{P}!-/:-@\[-`{-~])"), behavior ? read_behavior(*behavior) : Behavior::isolated);
+    add_split(one_of(punctuation()), behavior ? read_behavior(*behavior) : Behavior::isolated);
   } else {
     spec.refuse(Errc::unsupported, "pre-tokenizer \"{}\" is not supported", type);
   }
@@ -163,7 +170,7 @@ PreTokenizer::Behavior PreTokenizer::read_behavior(const JsonItem& spec) {
   spec.refuse(Errc::unsupported, "split behavior \"{}\" is not supported", spec.text());
 }
 
-Result<> PreTokenizer::Split::apply(Words& w) const {
+Result<> PreTokenizer::Split::apply(Words& w, MatchBudget& budget) const {
   std::vector<Words::Word> words;
   std::vector<ByteRange> matches;
   std::vector<Piece> pieces;
@@ -171,7 +178,7 @@ Result<> PreTokenizer::Split::apply(Words& w) const {
     const auto s = word.range.of(w.text);
     matches.clear();
     pieces.clear();
-    SLUICE_TRY(pattern.find_all(s, matches));
+    SLUICE_TRY(pattern.find_all(s, matches, budget));
     std::size_t at = 0;
     const auto put = [&](std::size_t begin, std::size_t end, bool match) {
       pieces.push_back({{begin, end}, match != invert});
@@ -235,13 +242,13 @@ void PreTokenizer::Metaspace::apply(Words& w) const {
   });
 }
 
-Result<Words> PreTokenizer::apply(std::string text, bool at_start) const {
+Result<Words> PreTokenizer::apply(std::string text, bool at_start, MatchBudget& budget) const {
   Words w{std::move(text), {}};
   if (w.text.empty()) return w;
   w.words.push_back({{0, w.text.size()}, at_start});
   for (const auto& step : steps_) {
     if (const auto* split = std::get_if<Split>(&step)) {
-      SLUICE_TRY(split->apply(w));
+      SLUICE_TRY(split->apply(w, budget));
     } else {
       std::visit([&](const auto& s) { (void)s.apply(w); }, step);
     }

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "text/tokenizer/regex.h"
+#include "text/regex/regex.h"
 #include "text/tokenizer/tokenizer_json.h"
 
 namespace sluice::text {
@@ -43,7 +43,7 @@ class PreTokenizer {
   explicit PreTokenizer(const JsonItem& spec);
 
   /// `text` is well-formed; `at_start`: nothing of the input precedes it.
-  [[nodiscard]] Result<Words> apply(std::string text, bool at_start) const;
+  [[nodiscard]] Result<Words> apply(std::string text, bool at_start, MatchBudget& budget) const;
 
  private:
   enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
@@ -52,7 +52,7 @@ class PreTokenizer {
     Regex pattern;
     Behavior behavior;
     bool invert;
-    [[nodiscard]] Result<> apply(Words& w) const;
+    [[nodiscard]] Result<> apply(Words& w, MatchBudget& budget) const;
   };
   struct PrefixSpace {  // ByteLevel's add_prefix_space
     void apply(Words& w) const;

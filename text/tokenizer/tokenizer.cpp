@@ -127,8 +127,9 @@ struct Tokenizer::Impl {
     return bpe.find(piece);
   }
 
-  Result<> encode_words(std::string text, bool at_start, Bpe::Scratch& scratch, std::vector<TokenId>& out) const {
-    SLUICE_ASSIGN(const auto words, pretokenizer.apply(std::move(text), at_start));
+  Result<> encode_words(std::string text, bool at_start, MatchBudget& budget, Bpe::Scratch& scratch,
+                        std::vector<TokenId>& out) const {
+    SLUICE_ASSIGN(const auto words, pretokenizer.apply(std::move(text), at_start, budget));
     for (const auto& w : words.words) bpe.encode(w.range.of(words.text), scratch, out);
     return {};
   }
@@ -136,12 +137,13 @@ struct Tokenizer::Impl {
   Result<> encode(std::string_view text, bool parse_special, std::span<const std::size_t> typed,
                   std::vector<TokenId>& out) const {
     Bpe::Scratch scratch;
+    MatchBudget budget(text.size());
     for (const auto& raw : added.cut(text, AddedTokens::Pass::raw, parse_special, typed)) {
       if (raw.token) {
         out.push_back(*raw.token);
         continue;
       }
-      SLUICE_ASSIGN(const auto normal, normalizer.apply(std::string(raw.range.of(text))));
+      SLUICE_ASSIGN(const auto normal, normalizer.apply(std::string(raw.range.of(text)), budget));
       // Normalizing moves offsets: a stretch that holds one is read without special tokens.
       const auto first_typed = std::ranges::upper_bound(typed, raw.range.begin);
       const bool clean = first_typed == typed.end() || *first_typed >= raw.range.end;
@@ -151,7 +153,7 @@ struct Tokenizer::Impl {
           continue;
         }
         const bool at_start = raw.range.begin == 0 && part.range.begin == 0;
-        SLUICE_TRY(encode_words(std::string(part.range.of(normal)), at_start, scratch, out));
+        SLUICE_TRY(encode_words(std::string(part.range.of(normal)), at_start, budget, scratch, out));
       }
     }
     return {};

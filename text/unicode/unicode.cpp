@@ -8,10 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "text/unicode/property_tables.h"
 #include "text/unicode/unicode_frozen.h"
 
 namespace sluice::text {
 namespace {
+
+using unicode_tables::kLowerCase;
 
 std::vector<char32_t> decode_all(std::string_view s) {
   std::vector<char32_t> out;
@@ -39,6 +42,13 @@ void order_marks(std::vector<utf8proc_int32_t>& cps) {
 bool is_frozen(char32_t c) noexcept {
   const auto* it = std::ranges::lower_bound(kFrozen, c, {}, &std::pair<char32_t, char32_t>::second);
   return it != kFrozen.end() && c >= it->first;
+}
+
+char32_t lower_case(char32_t c) noexcept {
+  if (c == 0x130) return U'i';
+  const auto* newer = std::ranges::lower_bound(kLowerCase, c, {}, &std::pair<char32_t, char32_t>::first);
+  if (newer != kLowerCase.end() && newer->first == c) return newer->second;
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
 }
 
 std::vector<utf8proc_int32_t> normalize_run(std::span<const char32_t> run, bool compat, bool compose) {
@@ -71,33 +81,11 @@ bool is_white_space(char32_t c) noexcept {
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool is_word_char(char32_t c) noexcept {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    default:
-      break;
-  }
-  // Join_Control, and the circled and squared letters, which are symbols with the Alphabetic property.
-  return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
-         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
-}
-
 std::string to_lower(std::string_view s) {
   std::string out;
   out.reserve(s.size());
   for (const char32_t c : decode_all(s)) {
-    append_utf8(out, c == 0x130 ? U'i' : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    append_utf8(out, lower_case(c));
     if (c == 0x130) append_utf8(out, 0x307);  // the one character whose lower case is two (SpecialCasing.txt)
   }
   return out;

@@ -19,9 +19,6 @@ using sluice::Utf8Step;
 /// The White_Space property (Rust's char::is_whitespace).
 [[nodiscard]] bool is_white_space(char32_t c) noexcept;
 
-/// What \w matches in Rust's regex: letters, marks, decimal digits, connectors, joiners.
-[[nodiscard]] bool is_word_char(char32_t c) noexcept;
-
 /// Rust's char::to_lowercase, character by character. `s` is well-formed.
 [[nodiscard]] std::string to_lower(std::string_view s);
 
