@@ -48,7 +48,9 @@ class ModelText {
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   /// The raw bytes of one token (possibly part of a UTF-8 character), for log-probability reports.
   [[nodiscard]] virtual std::string token_bytes(TokenId id) const = 0;
-  [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const = 0;
+  /// `context`: the prompt that the tokens to come continue.
+  [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special,
+                                                                 std::span<const TokenId> context) const = 0;
   /// unsupported if the model has no chat template; invalid_argument if the template refuses the messages.
   [[nodiscard]] virtual Result<PromptText> render_chat(const ChatPrompt& prompt) const = 0;
 };

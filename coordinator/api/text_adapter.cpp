@@ -30,8 +30,8 @@ class TextAdapter final : public ModelText {
     return tokenizer_.decode(ids, skip_special);
   }
   std::string token_bytes(TokenId id) const override { return std::string(tokenizer_.token_bytes(id)); }
-  std::unique_ptr<Detokenizer> detokenizer(bool skip_special) const override {
-    return std::make_unique<StreamAdapter>(tokenizer_.stream(skip_special));
+  std::unique_ptr<Detokenizer> detokenizer(bool skip_special, std::span<const TokenId> context) const override {
+    return std::make_unique<StreamAdapter>(tokenizer_.stream(skip_special, context));
   }
   Result<PromptText> render_chat(const ChatPrompt& p) const override {
     if (!chat_) return std::unexpected(no_chat_);

@@ -46,7 +46,8 @@ class FakeModelText final : public coordinator::ModelText {
   std::string token_bytes(TokenId id) const override {
     return id == kFakeBos ? "<s>" : id == kFakeEos ? "</s>" : std::string(1, static_cast<char>(id));
   }
-  std::unique_ptr<coordinator::Detokenizer> detokenizer(bool skip_special) const override {
+  std::unique_ptr<coordinator::Detokenizer> detokenizer(bool skip_special,
+                                                        std::span<const TokenId> /*context*/) const override {
     return std::make_unique<FakeDetokenizer>(skip_special);
   }
   /// "role:content\n" per message, "assistant:" at the end; refuses a role "tool".

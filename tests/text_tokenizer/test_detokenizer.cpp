@@ -21,15 +21,17 @@ std::string streamed(const Tokenizer& t, std::span<const TokenId> ids, bool skip
   return out + s.finish();
 }
 
+constexpr auto* kLlamaDecoder = R"({"type":"Sequence","decoders":[
+  {"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},
+  {"type":"Strip","content":" ","start":1,"stop":0}]})";
+
 /// A vocabulary of byte tokens and a few pieces, with Llama's decoder.
-Tokenizer bytes_model() {
-  nlohmann::json vocab = {{"<unk>", 0}, {"▁a", 1}, {"▁", 2}, {"b", 3}};
+Tokenizer bytes_model(const std::string& decoder = kLlamaDecoder) {
+  nlohmann::json vocab = {{"<unk>", 0}, {"▁a", 1}, {"▁", 2}, {"b", 3}, {"##b", 260}, {"▁.", 261}, {"a ", 262}};
   for (int b = 0; b < 256; ++b) vocab[fmt::format("<0x{:02X}>", b)] = 4 + b;
   const nlohmann::json spec = {
       {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}, {"byte_fallback", true}}},
-      {"decoder", nlohmann::json::parse(R"({"type":"Sequence","decoders":[
-        {"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},
-        {"type":"Strip","content":" ","start":1,"stop":0}]})")}};
+      {"decoder", nlohmann::json::parse(decoder)}};
   const sluice::test::TempDir dir;
   dir.write("tokenizer.json", spec.dump());
   return load_or_throw(dir.path());
@@ -116,4 +118,70 @@ TEST_CASE("a stream outlives its tokenizer") {
   std::string out;
   for (const auto id : ids) s.push(id, out);
   CHECK(out == "still here");
+}
+
+// Completions lost the space before their first word, so a stop string " world" never matched and the text was not what
+// the log-probabilities' tokens spell.
+TEST_CASE("a continuation keeps its first space, the start of a text does not") {
+  const auto* decoder = GENERATE(
+      kLlamaDecoder, R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true})",
+      R"({"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}]})");
+  const auto t = bytes_model(decoder);
+  const auto text = [&](std::vector<TokenId> context, std::vector<TokenId> ids) {
+    auto s = t.stream(true, context);
+    std::string out;
+    for (const auto id : ids) s.push(id, out);
+    return out + s.finish();
+  };
+  CHECK(text({}, {1, 3, 1}) == "ab a");
+  CHECK(text({3}, {1, 3, 1}) == " ab a");
+  CHECK(text({1, 1, 1, 1, 1, 1, 1, 1}, {1}) == " a");
+  CHECK(text({1}, {2, 1}) == "  a");
+  std::string joined;
+  for (const TokenId id : {1, 3, 1}) joined += t.token_bytes(id);
+  CHECK(text({3}, {1, 3, 1}) == joined);
+  CHECK(text({-1, 1 << 20}, {1}) == "a");                         // what has no text is no context
+  CHECK(text({1, 4 + 0xE4, 4 + 0xBD}, {4 + 0xA0, 1}) == "你 a");  // a character begun by the prompt
+  CHECK(text({1, 4 + 0xE4, 4 + 0xBD}, {1}) == "\uFFFD a");
+}
+
+TEST_CASE("a continuation is what the whole text has behind its context, on the corpus") {
+  const auto family = GENERATE(from_range(kFamilies));
+  const auto t = load_or_throw(golden_dir(family));
+  for (const auto& c : golden_cases(family)) {
+    const auto whole = t.decode(c.ids);
+    for (std::size_t cut = 1; cut < c.ids.size(); cut += 3) {
+      const std::span ids(c.ids);
+      const auto before = t.decode(ids.first(cut));
+      if (!whole.starts_with(before) || before.ends_with("\uFFFD")) continue;  // cut inside a character
+      auto s = t.stream(true, ids.first(cut));
+      std::string out;
+      for (const auto id : ids.subspan(cut)) s.push(id, out);
+      out += s.finish();
+      if (before + out != whole) FAIL_CHECK(family << " " << nlohmann::json(c.ids).dump() << " at " << cut);
+    }
+  }
+}
+
+// Expected values are those of tokenizers 0.23.
+TEST_CASE("decoders in the orders that models use") {
+  const auto decode = [](const std::string& decoder, std::vector<TokenId> ids) {
+    return bytes_model(decoder).decode(ids);
+  };
+  const auto* word_piece = R"({"type":"WordPiece","prefix":"##","cleanup":true})";
+  CHECK(decode(word_piece, {3, 260, 3, 260}) == "bb bb");
+  CHECK(decode(word_piece, {260, 3}) == "##b b");
+  CHECK(decode(R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
+    {"type":"ByteFallback"},{"type":"Fuse"}]})",
+               {1, 4 + 0xC3, 4 + 0xA9, 1}) == " aé a");
+  CHECK(decode(R"({"type":"Sequence","decoders":[{"type":"Strip","content":"b","start":1,"stop":0},{"type":"Fuse"}]})",
+               {3, 1}) == "▁a");
+  CHECK(
+      decode(
+          R"({"type":"Sequence","decoders":[{"type":"ByteLevel"},{"type":"Strip","content":"b","start":1,"stop":0}]})",
+          {3, 3, 3}) == "bb");  // ByteLevel makes one text of all: the strip is of that
+}
+
+TEST_CASE("without a decoder pieces are joined by spaces") {
+  CHECK(bytes_model("null").decode(std::vector<TokenId>{1, 3, 3}) == "▁a b b");
 }

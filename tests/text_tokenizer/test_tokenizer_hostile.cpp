@@ -76,7 +76,6 @@ const std::vector<Broken> kBroken{
     {"an unknown pre-tokenizer", [](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["type"] = "Magic"; },
      R"(pretokenizers[0]: pre-tokenizer "Magic")"},
     {"an unknown decoder", [](json& j) { j["decoder"]["type"] = "CTC"; }, R"(decoder: decoder "CTC")"},
-    {"no decoder", [](json& j) { j.erase("decoder"); }, R"("decoder" is missing)"},
     {"an unknown post-processor", [](json& j) { j["post_processor"]["type"] = "BertProcessing"; }, "BertProcessing"},
     {"a template without the text", [](json& j) { j["post_processor"]["single"].erase(1); }, "post_processor.single"},
     {"a template of an unknown token", [](json& j) { j["post_processor"]["single"][0]["SpecialToken"]["id"] = "<x>"; },

@@ -1,6 +1,8 @@
 #include "text/tokenizer/detokenizer.h"
 
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/overload.h"
@@ -51,6 +53,33 @@ std::string unmark(std::string_view s, std::string_view mark, std::string_view b
   }
 }
 
+/// What the WordPiece decoder takes for traces of tokenizing (on one piece at a time, as the reference does).
+std::string clean_up(std::string s) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kRewrites{{{" .", "."},
+                                                                                            {" ?", "?"},
+                                                                                            {" !", "!"},
+                                                                                            {" ,", ","},
+                                                                                            {" ' ", "'"},
+                                                                                            {" n't", "n't"},
+                                                                                            {" 'm", "'m"},
+                                                                                            {" do not", " don't"},
+                                                                                            {" 's", "'s"},
+                                                                                            {" 've", "'ve"},
+                                                                                            {" 're", "'re"}}};
+  for (const auto& [from, to] : kRewrites) s = unmark(s, from, to);
+  return s;
+}
+
+std::string join_word_piece(std::string_view s, std::string_view prefix, bool cleanup, bool first) {
+  std::string out;
+  if (!first && s.starts_with(prefix))
+    s.remove_prefix(prefix.size());
+  else if (!first)
+    out = " ";
+  out.append(s);
+  return cleanup ? clean_up(std::move(out)) : out;
+}
+
 std::string utf8_of(char32_t c) {
   std::string s;
   append_utf8(s, c);
@@ -67,6 +96,7 @@ void PieceDecoder::add(const JsonItem& spec) {
   const auto& type = spec.type();
   if (type == "ByteLevel") {
     steps_.emplace_back(ByteLevel{});
+    fused_ = true;  // it makes one text of all tokens
   } else if (type == "ByteFallback") {
     steps_.emplace_back(ByteFallback{});
   } else if (type == "Replace") {
@@ -79,6 +109,9 @@ void PieceDecoder::add(const JsonItem& spec) {
     const bool drops = (!scheme || scheme->text() != "never") && spec.boolean("add_prefix_space", true);
     first_differs_ = first_differs_ || drops;
     steps_.emplace_back(Metaspace{utf8_of(spec.at("replacement").character()), drops});
+  } else if (type == "WordPiece") {
+    steps_.emplace_back(WordPiece{spec.at("prefix").text(), spec.boolean("cleanup", true)});
+    first_differs_ = true;
   } else if (type == "Fuse") {
     fused_ = true;
   } else {
@@ -87,6 +120,7 @@ void PieceDecoder::add(const JsonItem& spec) {
 }
 
 void PieceDecoder::add_after_fuse(const JsonItem& spec) {
+  if (spec.type() == "Fuse") return;
   if (spec.type() != "Strip" || lead_.count > 0)
     spec.refuse(Errc::unsupported, "\"{}\" after Fuse is not supported", spec.type());
   if (spec.at("stop").integer(0, 1 << 20) != 0)
@@ -107,6 +141,8 @@ std::string PieceDecoder::decode(std::string_view piece, bool first) const {
                          return *std::move(replaced);
                        },
                        [&](const Strip& t) { return strip(s, t.content, t.start, t.stop); },
+                       [&](const WordPiece& w) { return join_word_piece(s, w.prefix, w.cleanup, first); },
+                       [&](JoinBySpaces) { return first ? s : " " + s; },
                        [&](const Metaspace& m) { return unmark(s, m.mark, first && m.drops_first ? "" : " "); },
                    },
                    step);
@@ -132,6 +168,18 @@ std::string_view TokenTable::bytes(TokenId id, const Entry& entry, bool first) c
   if (first && !first_bytes_.empty())
     if (const auto it = first_bytes_.find(id); it != first_bytes_.end()) return it->second;
   return entry.bytes;
+}
+
+StreamDetokenizer::StreamDetokenizer(std::shared_ptr<const TokenTable> table, bool skip_special,
+                                     std::span<const TokenId> context)
+    : table_(std::move(table)), skip_special_(skip_special), lead_left_(table_->lead().count) {
+  // What opens the text is decided by its first tokens, and what is held back by its last.
+  constexpr std::size_t kLast = 4;
+  std::string passed;
+  std::size_t at = 0;
+  for (; at < context.size() && (first_ || lead_left_ > 0); ++at) push(context[at], passed);
+  at = std::max(at, context.size() - std::min(kLast, context.size()));
+  for (; at < context.size(); ++at) push(context[at], passed);
 }
 
 std::string StreamDetokenizer::push(TokenId id) {

@@ -9,6 +9,7 @@
 // well-formed part of such a run stays readable.
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,6 +25,8 @@ namespace sluice::text {
 /// Bytes of a piece. Const and thread-safe.
 class PieceDecoder {
  public:
+  /// Without a decoder pieces are joined by spaces.
+  PieceDecoder() : steps_{JoinBySpaces{}}, first_differs_(true) {}
   /// Throws LoadError on a kind it does not know.
   explicit PieceDecoder(const JsonItem& spec);
 
@@ -55,10 +58,15 @@ class PieceDecoder {
     std::string mark;
     bool drops_first;
   };
+  struct WordPiece {
+    std::string prefix;  // of a piece that goes on with a word
+    bool cleanup;
+  };
+  struct JoinBySpaces {};
   void add(const JsonItem& spec);
   void add_after_fuse(const JsonItem& spec);
 
-  std::vector<std::variant<ByteLevel, ByteFallback, Replace, Strip, Metaspace>> steps_;
+  std::vector<std::variant<ByteLevel, ByteFallback, Replace, Strip, Metaspace, WordPiece, JoinBySpaces>> steps_;
   Lead lead_;
   bool fused_ = false;
   bool first_differs_ = false;
@@ -92,11 +100,13 @@ class TokenTable {
 };
 
 /// One stream of tokens becoming text. Emits only complete characters: bytes of a character whose rest has not come
-/// are held back (at most three). Cheap to make and to copy; not thread-safe; keeps the table alive.
+/// are held back (at most three). A stream that continues a context emits what the whole would have behind the context,
+/// as vLLM's incremental detokenizer does; a character that the context left incomplete belongs to the stream. Cheap to
+/// make and to copy; not thread-safe; keeps the table alive.
 class StreamDetokenizer {
  public:
-  explicit StreamDetokenizer(std::shared_ptr<const TokenTable> table, bool skip_special = true)
-      : table_(std::move(table)), skip_special_(skip_special), lead_left_(table_->lead().count) {}
+  explicit StreamDetokenizer(std::shared_ptr<const TokenTable> table, bool skip_special = true,
+                             std::span<const TokenId> context = {});
 
   /// The text that became certain with this token, perhaps none. An id without a token adds nothing.
   [[nodiscard]] std::string push(TokenId id);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "text/tokenizer/normalizer.h"
+#include "text/tokenizer/overload.h"
 #include "text/unicode/properties.h"
 #include "text/unicode/unicode.h"
 
@@ -120,6 +121,10 @@ void PreTokenizer::add(const JsonItem& spec) {
   } else if (type == "Punctuation") {
     const auto behavior = spec.find("behavior");
     add_split(one_of(punctuation()), behavior ? read_behavior(*behavior) : Behavior::isolated);
+  } else if (type == "WhitespaceSplit") {
+    add_split(fixed(R"(\s+)"), Behavior::removed);
+  } else if (type == "Whitespace") {  // words as Rust's regex crate has them, with the joiners
+    add_split(fixed(R"([[:word:]\x{200c}\x{200d}]+|[^[:word:]\x{200c}\x{200d}\s]+)"), Behavior::removed, true);
   } else {
     spec.refuse(Errc::unsupported, "pre-tokenizer \"{}\" is not supported", type);
   }
@@ -247,11 +252,12 @@ Result<Words> PreTokenizer::apply(std::string text, bool at_start, MatchBudget& 
   if (w.text.empty()) return w;
   w.words.push_back({{0, w.text.size()}, at_start});
   for (const auto& step : steps_) {
-    if (const auto* split = std::get_if<Split>(&step)) {
-      SLUICE_TRY(split->apply(w, budget));
-    } else {
-      std::visit([&](const auto& s) { (void)s.apply(w); }, step);
-    }
+    SLUICE_TRY(std::visit(Overload{[&](const Split& split) { return split.apply(w, budget); },
+                                   [&](const auto& other) -> Result<> {
+                                     other.apply(w);
+                                     return {};
+                                   }},
+                          step));
   }
   return w;
 }

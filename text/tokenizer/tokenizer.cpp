@@ -6,6 +6,7 @@
 #include "text/tokenizer/bpe.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/pretokenizer.h"
+#include "text/tokenizer/tokenizer_config.h"
 #include "text/tokenizer/tokenizer_json.h"
 #include "text/unicode/unicode.h"
 
@@ -65,7 +66,8 @@ struct Tokenizer::Impl {
         pretokenizer(read_component<PreTokenizer>(root, "pre_tokenizer")),
         surround(read_post_processor(root)) {
     if (const auto list = root.find("added_tokens")) added = AddedTokens(*list, bpe, normalizer);
-    fill_table(PieceDecoder(root.at("decoder")));
+    const auto decoder = root.find("decoder");
+    fill_table(decoder ? PieceDecoder(*decoder) : PieceDecoder());
     for (const auto* side : {&surround.before, &surround.after})
       for (const auto id : *side)
         if (!table->find(id)) root.at("post_processor").refuse(Errc::invalid_argument, "id {} has no token", id);
@@ -172,11 +174,14 @@ struct Tokenizer::Impl {
 Result<Tokenizer> Tokenizer::load(const std::filesystem::path& model_dir) {
   try {
     const auto path = model_dir / "tokenizer.json";
-    const auto doc = read_json_file(path);
+    auto doc = read_json_file(path);
     if (!doc)
       return fail(Errc::not_found,
                   "{}: no such file; a model needs its tokenizer in this form (save_pretrained writes it)",
                   path.string());
+    const auto config_path = model_dir / "tokenizer_config.json";
+    if (const auto config = read_json_file(config_path))
+      apply_tokenizer_config(JsonItem(*config, config_path.string()), *doc);
     auto impl = std::make_shared<Impl>(JsonItem(*doc, path.string()));
     impl->read_ends(model_dir);
     return Tokenizer(std::move(impl));
@@ -216,7 +221,9 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
   return out += s.finish();
 }
 
-StreamDetokenizer Tokenizer::stream(bool skip_special) const { return StreamDetokenizer(impl_->table, skip_special); }
+StreamDetokenizer Tokenizer::stream(bool skip_special, std::span<const TokenId> context) const {
+  return StreamDetokenizer(impl_->table, skip_special, context);
+}
 
 std::string_view Tokenizer::id_to_piece(TokenId id) const noexcept {
   const auto* entry = impl_->table->find(id);

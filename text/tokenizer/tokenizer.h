@@ -27,7 +27,8 @@ class Tokenizer {
   static constexpr std::size_t kMaxTextBytes = 16U << 20U;
 
   /// Reads tokenizer.json, and if there: generation_config.json, config.json and tokenizer_config.json for the
-  /// beginning and end tokens. "truncation" and "padding" of tokenizer.json are ignored: a server does neither.
+  /// beginning and end tokens, and what else transformers takes from tokenizer_config.json. "truncation" and "padding"
+  /// of tokenizer.json are ignored: a server does neither.
   [[nodiscard]] static Result<Tokenizer> load(const std::filesystem::path& model_dir);
 
   /// `text` need not be UTF-8: each maximal ill-formed part reads as one U+FFFD (Rust's String::from_utf8_lossy).
@@ -44,7 +45,9 @@ class Tokenizer {
 
   /// Equals what stream() would emit over all of `ids`. Ids without a token are passed over.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;
-  [[nodiscard]] StreamDetokenizer stream(bool skip_special = true) const;
+  /// `context`: what the tokens to come continue (a prompt). A text's first word has no space before it in some
+  /// vocabularies; a continuation's has.
+  [[nodiscard]] StreamDetokenizer stream(bool skip_special = true, std::span<const TokenId> context = {}) const;
 
   /// The piece as the vocabulary spells it ("Ġthe"); empty for an id without a token.
   [[nodiscard]] std::string_view id_to_piece(TokenId id) const noexcept;

@@ -5,7 +5,7 @@
 
 Needs the `tokenizers` package (the reference). Trains three vocabularies on texts every Debian 12 with Python has
 and on the sentences below, dresses them as four published families (the fourth is the third with Metaspace), and
-writes for each DIR/<name>/tokenizer.json and DIR/<name>/cases.jsonl:
+writes DIR/variants.jsonl (ways to split of other families, with the first vocabulary) and for each DIR/<name>/tokenizer.json and DIR/<name>/cases.jsonl:
 
     {"s": text} or {"b": base64 of bytes that are not UTF-8}
       "i": ids;  "p": ids with special tokens left as text, where they differ
@@ -193,6 +193,44 @@ def mistral(spec):
     return spec
 
 
+def split(pattern, behavior="Isolated", invert=False, kind="Regex"):
+    return {"type": "Split", "pattern": {kind: pattern}, "behavior": behavior, "invert": invert}
+
+
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+O200K = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+# Other published tokenizers' ways to normalize and split, on the vocabulary of llama3: name, normalizer, pre-tokenizers.
+VARIANTS = [
+    ("deepseek-v3", None, [split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"), split(
+        r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")]),
+    ("tiny-aya", {"type": "NFC"}, [split(r"\d{1,3}(?=(?:\d{3})*\b)"), split(LLAMA3)]),
+    ("kimi-k2", None, [split(r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")]),
+    ("o200k", None, [split(O200K)]),
+    ("gpt-2", None, [BYTES | {"use_regex": True}]),
+    ("falcon", None, [{"type": "Punctuation", "behavior": "Contiguous"}, BYTES | {"use_regex": True}, {"type": "Digits", "individual_digits": False}, split("[0-9][0-9][0-9]")]),
+    ("starcoder", None, [{"type": "Digits", "individual_digits": True}, BYTES | {"use_regex": True}]),
+    ("words", {"type": "Lowercase"}, [split(r"\w+|[^\w\s]+", "Removed", True), BYTES | {"add_prefix_space": True}]),
+    ("properties", {"type": "NFKC"}, [split(r"\p{Han}+"), split(r"\p{Katakana}|\p{Arabic}", "MergedWithPrevious"), split(r"[[:punct:]]", "MergedWithNext"), split(r"\p{S}", "Contiguous"), BYTES]),
+    ("whitespace", {"type": "Strip", "strip_left": True, "strip_right": True}, [{"type": "WhitespaceSplit"}, BYTES]),
+    ("whitespace-words", None, [{"type": "Whitespace"}, BYTES]),
+]
+# One character of each age and kind that the reference's parts disagree about.
+AGES = "\u061d \u0a76 \u0c77 \u0c84 \u166d \u1b7d \u2e43 \u2e4f \u2e52 \u2e5d \u1c89 \ua7cb \ua7dc \U00010d50 \U00010d41 \U0001d2c1 \U00016ea0 \U00016eb8 🩷 \U00031350 \U0002ebf0 \u1734 \u19da ² ½ ① \u0378".split()
+
+
+def variant_spec(base, normalizer, parts):
+    if not any(p["type"] == "ByteLevel" for p in parts):
+        parts = parts + [BYTES]
+    return dict(base, normalizer=normalizer, pre_tokenizer={"type": "Sequence", "pretokenizers": parts}, post_processor=None)
+
+
+def variant_texts(rng, prose):
+    yield from (f"a{c}b {c} {c}{c}" for c in AGES)
+    yield from ("1234567 89 abc123 12345,678", "m² ½x H₂O", "好。\n「カ」، س؟ ｶﾅー", "I love it 🩷", "ÀÉ ΣΊΣΥΦΟΣ İi DŽ", "it's IT'S 'ſ don't", "a\u0301\u0323b e\u0301 \u0345")
+    yield from rng.sample(list(dict.fromkeys(strings(rng, prose))), 220)
+
+
 def case(tok, text, extra):
     tok.encode_special_tokens = False
     ids = tok.encode(text, add_special_tokens=False).ids
@@ -256,6 +294,15 @@ def main():
         (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False, separators=(",", ":")))
         (folder / "cases.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in rows))
         print(name, len(texts), "strings,", len(raw), "broken,", tok.get_vocab_size(), "tokens")
+    if not args.check:
+        rows = [{"reference": f"tokenizers {tokenizers.__version__}"}]
+        for name, normalizer, parts in VARIANTS:
+            spec = variant_spec(specs["llama3"], normalizer, parts)
+            tok = Tokenizer.from_str(json.dumps(spec))
+            texts = list(dict.fromkeys(variant_texts(random.Random(20240608), prose)))
+            rows.append({"name": name, "normalizer": spec["normalizer"], "pre_tokenizer": spec["pre_tokenizer"],
+                         "cases": [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts]})
+        (args.out / "variants.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in rows))
     if args.check:
         print("same" if same else "different", "under tokenizers", tokenizers.__version__)
     return 0 if same else 1
