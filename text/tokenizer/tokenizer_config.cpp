@@ -20,7 +20,7 @@ struct OwnTemplate {
 };
 constexpr std::array<OwnTemplate, 5> kOwnTemplates{
     {{"LlamaTokenizer", "<s>", "</s>", true, true},
-     {"CodeLlamaTokenizer", "<s>", "</s>", true, true},
+     {"CodeLlamaTokenizer", "<s>", "</s>", true, false},
      {"GemmaTokenizer", "<bos>", "<eos>", true, false},
      {"CohereTokenizer", "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", true, false},
      {"GPTNeoXTokenizer", "<|endoftext|>", "<|endoftext|>", false, false}}};
