@@ -1,0 +1,88 @@
+#include "engine/kv_sizing.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+namespace sluice::engine {
+namespace {
+
+constexpr std::uint64_t kMiB = 1U << 20;
+constexpr std::uint64_t kAlwaysAllowed = 512 * kMiB;
+constexpr std::uint64_t kMostContexts = 16;
+constexpr std::uint32_t kShortChat = 2048;  // tokens: fewer serve nobody
+
+// Products of sizes that no machine has stay at the largest number.
+std::uint64_t product(std::uint64_t a, std::uint64_t b) noexcept {
+  std::uint64_t out = 0;
+  return __builtin_mul_overflow(a, b, &out) ? std::numeric_limits<std::uint64_t>::max() : out;
+}
+
+// Bytes of as many whole blocks as the context needs.
+std::uint64_t context_bytes(const KvDemand& d) noexcept {
+  const std::uint64_t blocks = (std::uint64_t{d.context} + d.block_size - 1) / d.block_size;
+  return product(blocks, product(d.block_size, d.token_bytes));
+}
+
+std::uint64_t automatic(const KvDemand& d) noexcept {
+  const std::uint64_t one = context_bytes(d);
+  std::uint64_t bytes = d.available / 2;
+  if (bytes < one) bytes = std::min(one, d.available / 5 * 4);
+  return std::min(bytes, std::max(kAlwaysAllowed, product(kMostContexts, one)));
+}
+
+std::string too_small_note(const KvDemand& d, const KvSizing& s) {
+  if (s.longest < d.context)
+    return fmt::format(
+        "KV memory of {} MiB holds {} tokens, fewer than the model's context of {}; longer requests are refused. One "
+        "context needs {} MiB (--kv-memory-mib)",
+        s.bytes / kMiB, s.longest, d.context, (context_bytes(d) + kMiB - 1) / kMiB);
+  if (d.requested && *d.requested > d.available)
+    return fmt::format("KV memory of {} MiB is more than the {} MiB that are available", s.bytes / kMiB,
+                       d.available / kMiB);
+  return {};
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return std::nullopt;
+  std::uint64_t n = 0;
+  const auto r = std::from_chars(text.data() + begin, text.data() + text.size(), n);
+  return r.ec == std::errc() ? std::optional(n) : std::nullopt;
+}
+
+}  // namespace
+
+Result<KvSizing> size_kv_pool(const KvDemand& d) {
+  const std::uint64_t block_bytes = product(d.block_size, d.token_bytes);
+  const std::uint64_t want = d.requested.value_or(automatic(d));
+  const std::uint64_t blocks = std::min<std::uint64_t>(want / block_bytes, std::numeric_limits<std::uint32_t>::max());
+  if (d.requested && blocks == 0)
+    return fail(Errc::invalid_argument, "--kv-memory-mib {} holds no block of {} bytes; raise it or lower --block-size",
+                want / kMiB, block_bytes);
+  KvSizing s;
+  s.blocks = static_cast<std::uint32_t>(blocks);
+  s.bytes = blocks * block_bytes;
+  s.longest = static_cast<std::uint32_t>(std::min<std::uint64_t>(product(blocks, d.block_size), d.context));
+  if (!d.requested && s.longest < std::min(d.context, kShortChat))
+    return fail(
+        Errc::resource_exhausted,
+        "{} MiB of memory are available for KV, which hold {} tokens; free memory, take a machine with more, or "
+        "say how much to use with --kv-memory-mib",
+        d.available / kMiB, s.longest);
+  s.note = too_small_note(d, s);
+  return s;
+}
+
+std::uint64_t available_memory(std::string_view meminfo, std::string_view limit, std::string_view usage) {
+  constexpr std::string_view kKey = "MemAvailable:";
+  const std::size_t at = meminfo.find(kKey);
+  const auto kib = at == meminfo.npos ? std::nullopt : number(meminfo.substr(at + kKey.size()));
+  const auto most = number(limit), used = number(usage);  // "max" is no number: no limit
+  std::uint64_t out = kib ? product(*kib, 1024) : 0;
+  if (!most || !used) return out;
+  const std::uint64_t left = *most > *used ? *most - *used : 0;
+  return kib ? std::min(out, left) : left;
+}
+
+}  // namespace sluice::engine
