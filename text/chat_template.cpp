@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 
+#include "common/lfs_pointer.h"
 #include "text/jinja/parser.h"
 #include "text/unicode/unicode.h"
 
@@ -85,6 +86,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source, const nlohmann
 Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& model_dir, jinja::Limits limits) {
   nlohmann::json config = nlohmann::json::object();
   if (const auto text = read_file(model_dir / "tokenizer_config.json")) {
+    SLUICE_TRY(refuse_lfs_pointer(*text, model_dir / "tokenizer_config.json"));
     config = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
     if (!config.is_object())
       return fail(Errc::invalid_argument, "{} is not a JSON object", (model_dir / "tokenizer_config.json").string());
@@ -97,6 +99,7 @@ Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& model_dir, 
   }
   ChatTemplate out(specials, limits);
   if (const auto source = read_file(model_dir / "chat_template.jinja")) {
+    SLUICE_TRY(refuse_lfs_pointer(*source, model_dir / "chat_template.jinja"));
     SLUICE_TRY(out.add("default", *source));
   } else {
     SLUICE_TRY(out.add_from_config(config));

@@ -6,6 +6,7 @@
 #include "common/files.h"
 #include "common/json/parse.h"
 #include "common/json/reader.h"
+#include "common/lfs_pointer.h"
 
 namespace sluice::coordinator {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::size_t kMaxConfigBytes = 1U << 20;
 
 Result<json> read_json(const std::filesystem::path& file) {
   SLUICE_ASSIGN(const std::string text, read_file(file, kMaxConfigBytes));
+  SLUICE_TRY(refuse_lfs_pointer(text, file));
   return parse_json_object(text, {.what = file.string()});
 }
 

@@ -31,6 +31,17 @@ TEST_CASE("the bundled model's template renders") {
         "<|bos|><|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
 }
 
+TEST_CASE("load: a Git LFS pointer in place of a file is called what it is") {
+  for (const std::string file : {"tokenizer_config.json", "chat_template.jinja"}) {
+    const ModelDir dir;
+    dir.write(file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 100\n");
+    const auto r = ChatTemplate::load(dir.path());
+    REQUIRE_FALSE(r);
+    CHECK_THAT(r.error().message, Catch::Contains(file));
+    CHECK_THAT(r.error().message, Catch::Contains("git lfs pull"));
+  }
+}
+
 TEST_CASE("load: a string, a list of named templates, a file of its own, special tokens in both spellings") {
   const ModelDir dir;
   CHECK(ChatTemplate::load(dir.path()).error().code == Errc::unsupported);

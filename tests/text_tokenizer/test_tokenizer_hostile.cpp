@@ -101,6 +101,14 @@ const std::vector<Broken> kBroken{
 
 }  // namespace
 
+TEST_CASE("a Git LFS pointer in place of the tokenizer is called what it is") {
+  const ModelDir dir;
+  dir.write("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9085657\n");
+  const auto r = dir.load();
+  REQUIRE_FALSE(r);
+  CHECK_THAT(r.error().message, Catch::Contains("tokenizer.json") && Catch::Contains("git lfs pull"));
+}
+
 TEST_CASE("the file these tests break is good unbroken") {
   const ModelDir dir;
   dir.write("tokenizer.json", good().dump());

@@ -2,6 +2,7 @@
 
 #include "common/files.h"
 #include "common/json/parse.h"
+#include "common/lfs_pointer.h"
 #include "common/utf8.h"
 
 namespace sluice::text {
@@ -70,6 +71,7 @@ std::optional<nlohmann::json> read_json_file(const std::filesystem::path& path) 
   if (!std::filesystem::exists(path, ec) && !ec) return std::nullopt;
   const auto text = read_file(path, kMaxFileBytes);
   if (!text) throw LoadError(text.error());
+  if (const auto whole = refuse_lfs_pointer(*text, path); !whole) throw LoadError(whole.error());
   auto j = parse_json(*text, {.what = path.string(), .max_bytes = kMaxFileBytes, .max_depth = kMaxDepth});
   if (!j) throw LoadError(j.error());
   return *std::move(j);
