@@ -23,7 +23,8 @@ namespace sluice::engine {
 struct TensorView {
   std::string dtype;  // as the file names it: "BF16", "F16", "F32", "I64", ...
   std::vector<std::uint64_t> shape;
-  std::span<const std::byte> data;  // exactly product(shape) * element size bytes
+  std::span<const std::byte> data;  // exactly the bytes that type and shape need
+  std::string file;                 // where it lies, for errors; empty from parse_safetensors
 };
 
 using TensorMap = std::map<std::string, TensorView, std::less<>>;
@@ -42,14 +43,17 @@ class Checkpoint {
 
   /// All tensors by name; valid while the checkpoint lives.
   [[nodiscard]] const TensorMap& tensors() const noexcept { return tensors_; }
+  /// The single file or the index, for errors.
+  [[nodiscard]] const std::string& source() const noexcept { return source_; }
 
  private:
   Checkpoint();
   Result<> add_file(const std::filesystem::path& path, TensorMap& out);
-  Result<> open_shards(const std::filesystem::path& dir);
+  Result<> open_shards(const std::filesystem::path& index);
 
   std::vector<std::unique_ptr<MappedFile>> files_;
   TensorMap tensors_;
+  std::string source_;
 };
 
 }  // namespace sluice::engine

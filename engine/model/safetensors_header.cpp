@@ -25,10 +25,13 @@ struct Entry {
   bool has_shape = false;
 };
 
+// Every type of the format, whatever the engine reads: a tensor that nobody needs must not spoil the others.
 std::uint64_t element_bits(std::string_view dtype) noexcept {
+  if (dtype == "F4") return 4;
+  if (dtype == "F6_E2M3" || dtype == "F6_E3M2") return 6;
   if (dtype == "BF16" || dtype == "F16" || dtype == "I16" || dtype == "U16") return 16;
   if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 32;
-  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 64;
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64" || dtype == "C64") return 64;
   if (dtype == "U8" || dtype == "I8" || dtype == "BOOL" || dtype.starts_with("F8_")) return 8;
   return 0;
 }
@@ -123,11 +126,12 @@ class HeaderReader {
 Result<std::uint64_t> byte_length(const Entry& e) {
   const std::uint64_t bits = element_bits(e.dtype);
   if (bits == 0) return fail(Errc::data_corrupt, "tensor '{}' has unknown type '{}'", e.name, e.dtype.substr(0, 40));
-  std::uint64_t bytes = bits / 8;
+  std::uint64_t all = bits;
   for (const std::uint64_t d : e.shape)
-    if (__builtin_mul_overflow(bytes, d, &bytes))
+    if (__builtin_mul_overflow(all, d, &all))
       return fail(Errc::data_corrupt, "tensor '{}' has an impossible shape", e.name);
-  return bytes;
+  if (all % 8 != 0) return fail(Errc::data_corrupt, "tensor '{}' does not end with a whole byte", e.name);
+  return all / 8;
 }
 
 // In file order the tensors must follow one another without gap or overlap, from 0 to `data_bytes`.

@@ -57,6 +57,17 @@ TEST_CASE("a good file") {
   CHECK(r->at("scalar").shape.empty());
 }
 
+TEST_CASE("types that the engine never computes with do not spoil a file") {
+  const auto r = parse(file_of(R"({"c":{"dtype":"C64","shape":[1],"data_offsets":[0,8]},)"
+                               R"("f4":{"dtype":"F4","shape":[3,2],"data_offsets":[8,11]},)"
+                               R"("f6":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[11,14]},)"
+                               R"("f8":{"dtype":"F8_E8M0","shape":[2],"data_offsets":[14,16]}})",
+                               16));
+  REQUIRE(r);
+  CHECK(r->at("f4").data.size() == 3);
+  refused(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}})", 1, "whole byte");
+}
+
 TEST_CASE("every truncation of a good file is refused") {
   const std::string file = file_of(kGood, 21);
   for (std::size_t n = 0; n < file.size(); ++n) REQUIRE_FALSE(parse(file.substr(0, n)));
@@ -138,17 +149,26 @@ TEST_CASE("a directory: single file, shards, or nothing") {
   CHECK(good->tensors().at("a").data.size() == 3);
   CHECK(good->tensors().at("b").data.size() == 5);
 
-  for (const char* index : {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"a":5}})",
-                            R"({"weight_map":{"a":"../one.safetensors"}})", R"({"weight_map":{"a":"/etc/passwd"}})",
-                            R"({"weight_map":{"a":"sub/one.safetensors"}})", R"({"weight_map":{"a":".safetensors"}})",
-                            R"({"weight_map":{"a":""}})", R"({"weight_map":{"a":"one.safetensors ","b":"x"}})",
-                            R"({"weight_map":{"a":"two.safetensors"}})"}) {
+  for (const char* index :
+       {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"a":5}})",
+        R"({"weight_map":{"a":"../one.safetensors"}})", R"({"weight_map":{"a":"/etc/passwd"}})",
+        R"({"weight_map":{"a":"sub/../one.safetensors"}})", R"({"weight_map":{"a":".safetensors"}})",
+        R"({"weight_map":{"a":".git/one.safetensors"}})", R"({"weight_map":{"a":"sub/.safetensors"}})",
+        R"({"weight_map":{"a":"..\\one.safetensors"}})", R"({"weight_map":{"a":"/one.safetensors"}})",
+        R"({"weight_map":{"a":""}})", R"({"weight_map":{"a":"one.safetensors ","b":"x"}})",
+        R"({"weight_map":{"a":"two.safetensors"}})"}) {
     const auto bad = open_with(index);
     INFO(index);
     REQUIRE_FALSE(bad);
     CHECK(bad.error().code == Errc::data_corrupt);
   }
   CHECK(open_with(R"({"weight_map":{"a":"missing.safetensors"}})").error().code == Errc::not_found);
+  CHECK(open_with(R"({"weight_map":{"a":"sub/one.safetensors"}})").error().code == Errc::not_found);
+  std::filesystem::create_directories(dir.path() / "sub/deeper");
+  write(dir.path() / "sub/deeper/one.safetensors", file_of(a, 3));
+  const auto below = open_with(R"({"weight_map":{"a":"sub/deeper/one.safetensors","b":"two.safetensors"}})");
+  REQUIRE(below);
+  CHECK_THAT(below->tensors().at("a").file, Catch::EndsWith("sub/deeper/one.safetensors"));
 
   write(dir.path() / "model.safetensors", file_of(a, 3));
   const auto single = Checkpoint::open(dir.path());
