@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <fstream>
@@ -7,6 +8,8 @@
 #include <optional>
 
 #include "common/lfs_pointer.h"
+#include "text/jinja/dict.h"
+#include "text/jinja/from_json.h"
 #include "text/jinja/parser.h"
 #include "text/unicode/unicode.h"
 
@@ -17,6 +20,7 @@ namespace {
 using jinja::Budget;
 using jinja::Dict;
 using jinja::Value;
+using jinja::Writer;
 
 std::string local_time(const std::string& format) {
   const std::time_t now = std::time(nullptr);
@@ -44,20 +48,43 @@ void collect_specials(const nlohmann::json& from, nlohmann::json& into) {
   }
 }
 
-/// A message as templates expect it: no null fields (OpenAI clients send "content": null), and the reasoning under
-/// each of the names that templates read it by.
+/// Templates put a role into special tokens of their own (<|user|>), so its known names are not the client's words.
 template <class Json>
-Value message_value(const Json& message, Budget& budget, const FindTyped& find) {
+Writer writer_of(const std::string& key, const Json& value) {
+  constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
+  const bool role = key == "role" && value.is_string() &&
+                    std::ranges::find(kRoles, value.template get_ref<const std::string&>()) != kRoles.end();
+  return role ? Writer::template_ : Writer::client;
+}
+
+/// A message as templates expect it: no null fields (OpenAI clients send "content": null), its content in the form that
+/// the template reads, and the reasoning under each of the names that templates read it by.
+template <class Json>
+Value message_value(const Json& message, const ContentFormat& format, Budget& budget) {
   if (!message.is_object()) jinja::fault("chat messages must be objects, got {}", message.type_name());
   const Json* reasoning = nullptr;
   for (const char* key : {"reasoning", "thinking", "reasoning_content"})
     if (const auto it = message.find(key); it != message.end() && !it->is_null()) reasoning = &*it;
+  Content expected = Content::text;
+  if (const auto role = message.find("role"); role != message.end() && role->is_string())
+    expected = format.of_role(role->template get_ref<const std::string&>());
   Dict out;
-  if (reasoning != nullptr) out.set("thinking", from_json(*reasoning, budget, find));
-  for (const auto& [key, value] : message.items())
-    if (!value.is_null()) out.set(find ? mark_typed(key, find) : key, from_json(value, budget, find));
-  if (reasoning != nullptr) out.set("reasoning_content", from_json(*reasoning, budget, find));
-  return make_dict(std::move(out), budget);
+  if (reasoning != nullptr) out.set("thinking", from_json(*reasoning, Writer::client, budget), budget);
+  for (const auto& [key, value] : message.items()) {
+    if (value.is_null()) continue;
+    const auto adapted = key == "content" ? adapt_content(value, expected) : std::nullopt;
+    out.set(from_json(Json(key), Writer::client, budget),
+            from_json(adapted ? *adapted : value, writer_of(key, value), budget), budget);
+  }
+  if (reasoning != nullptr) out.set("reasoning_content", from_json(*reasoning, Writer::client, budget), budget);
+  return Value::dict(std::move(out), budget);
+}
+
+/// Escapes in a template can make half of a surrogate pair, and a text that holds one cannot be written down.
+bool holds_surrogate(std::string_view s) {
+  for (std::size_t at = s.find('\xED'); at != std::string_view::npos; at = s.find('\xED', at + 1))
+    if (at + 1 < s.size() && static_cast<unsigned char>(s[at + 1]) >= 0xA0) return true;
+  return false;
 }
 
 }  // namespace
@@ -69,11 +96,25 @@ Result<> ChatTemplate::add(const std::string& name, std::string_view source) {
   if (utf8_valid_prefix(source) != source.size())
     return fail(Errc::invalid_argument, "the chat template '{}' is not valid UTF-8", name);
   try {
-    templates_[name] = std::make_shared<const jinja::Body>(jinja::parse_template(source, limits_));
+    Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_))};
+    named.content = probe(named);
+    templates_[name] = std::move(named);
   } catch (const jinja::Fault& f) {
     return fail(Errc::invalid_argument, "chat template '{}': {}", name, f.error.message);
   }
   return {};
+}
+
+ContentFormat ChatTemplate::probe(const Named& named) const {
+  jinja::Limits limits = limits_;
+  limits.max_steps = std::min<std::uint64_t>(limits.max_steps, 100'000);
+  const nlohmann::ordered_json none;
+  return ContentFormat::of([&](const nlohmann::ordered_json& messages) -> std::optional<std::string> {
+    Budget budget(limits);
+    const Named as_is{named.parsed, ContentFormat::as_it_comes()};
+    auto text = render_with(as_is, messages, none, true, none, budget);
+    return text ? std::optional(std::move(text->bytes)) : std::nullopt;
+  });
 }
 
 Result<ChatTemplate> ChatTemplate::parse(std::string_view source, const nlohmann::json& specials,
@@ -98,13 +139,28 @@ Result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& model_dir, 
     if (map.is_object()) collect_specials(map, specials);
   }
   ChatTemplate out(specials, limits);
-  if (const auto source = read_file(model_dir / "chat_template.jinja")) {
-    SLUICE_TRY(refuse_lfs_pointer(*source, model_dir / "chat_template.jinja"));
-    SLUICE_TRY(out.add("default", *source));
-  } else {
-    SLUICE_TRY(out.add_from_config(config));
-  }
+  SLUICE_TRY(out.add_from_files(model_dir));
+  if (out.templates_.empty()) SLUICE_TRY(out.add_from_config(config));
+  if (!out.templates_.contains("default"))
+    return fail(Errc::unsupported, "the model names {} chat templates but none is 'default'", out.templates_.size());
   return out;
+}
+
+Result<> ChatTemplate::add_from_files(const std::filesystem::path& model_dir) {
+  const auto add_file = [this](const std::string& name, const std::filesystem::path& path) -> Result<> {
+    const auto source = read_file(path);
+    if (!source) return {};
+    SLUICE_TRY(refuse_lfs_pointer(*source, path));
+    return add(name, *source);
+  };
+  SLUICE_TRY(add_file("default", model_dir / "chat_template.jinja"));
+  std::error_code none;
+  std::vector<std::filesystem::path> named;
+  for (const auto& entry : std::filesystem::directory_iterator(model_dir / "additional_chat_templates", none))
+    if (entry.path().extension() == ".jinja") named.push_back(entry.path());
+  std::ranges::sort(named);  // so that of several broken ones the same is told each time
+  for (const auto& path : named) SLUICE_TRY(add_file(path.stem().string(), path));
+  return {};
 }
 
 Result<> ChatTemplate::add_from_config(const nlohmann::json& config) {
@@ -119,57 +175,68 @@ Result<> ChatTemplate::add_from_config(const nlohmann::json& config) {
       return fail(Errc::invalid_argument, "an entry of chat_template has no name or no template");
     SLUICE_TRY(add(entry["name"], entry["template"].get_ref<const std::string&>()));
   }
-  if (!templates_.contains("default"))
-    return fail(Errc::unsupported, "the model names {} chat templates but none is 'default'", templates_.size());
   return {};
 }
 
-const jinja::Body& ChatTemplate::pick(bool with_tools) const {
+const ChatTemplate::Named& ChatTemplate::pick(bool with_tools) const {
   if (with_tools)
-    if (const auto it = templates_.find("tool_use"); it != templates_.end()) return *it->second;
-  return *templates_.at("default");
+    if (const auto it = templates_.find("tool_use"); it != templates_.end()) return it->second;
+  return templates_.at("default");
 }
 
 template <class Json>
-Result<std::string> ChatTemplate::render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                             const Json& extra, const FindTyped& find) const {
+Result<jinja::Text> ChatTemplate::render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
+                                             const Json& extra) const {
   if (!messages.is_array() || messages.empty()) return fail_param("messages", "messages must be a non-empty array");
   if (!tools.is_null() && !tools.is_array()) return fail_param("tools", "tools must be an array");
+  Budget budget(limits_);
+  return render_with(pick(!tools.is_null()), messages, tools, add_generation_prompt, extra, budget);
+}
+
+template <class Json>
+Result<jinja::Text> ChatTemplate::render_with(const Named& named, const Json& messages, const Json& tools,
+                                              bool add_generation_prompt, const Json& extra, Budget& budget) const {
   try {
-    Budget budget(limits_);
+    budget.grow(jinja::input_size(messages) + jinja::input_size(tools) + jinja::input_size(extra));
     jinja::Variables variables;
     std::vector<Value> chat;
-    for (const auto& m : messages) chat.push_back(message_value(m, budget, find));
-    for (const auto& [name, value] : specials_.items()) variables.emplace_back(name, from_json(value, budget));
+    for (const auto& m : messages) chat.push_back(message_value(m, named.content, budget));
+    // What the template does not name it cannot see.
+    const auto names = [&](const std::string& name) { return named.parsed->symbols.find(name) != nullptr; };
+    for (const auto& [name, value] : specials_.items())
+      if (names(name)) variables.emplace_back(name, from_json(value, Writer::template_, budget));
+    variables.emplace_back("documents", Value::none());
     if (extra.is_object())
-      for (const auto& [name, value] : extra.items()) variables.emplace_back(name, from_json(value, budget, find));
+      for (const auto& [name, value] : extra.items())
+        if (names(name)) variables.emplace_back(name, from_json(value, Writer::client, budget));
     variables.emplace_back("messages", Value::list(std::move(chat), budget));
-    variables.emplace_back("tools", from_json(tools, budget, find));
-    if (!extra.is_object() || !extra.contains("documents")) variables.emplace_back("documents", Value::none());
+    variables.emplace_back("tools", from_json(tools, Writer::client, budget));
     variables.emplace_back("add_generation_prompt", Value::boolean(add_generation_prompt));
-    return jinja::render(pick(!tools.is_null()), variables, format_now_, budget);
+    jinja::Text text = jinja::render(*named.parsed, variables, format_now_, budget);
+    if (holds_surrogate(text.bytes)) jinja::fault("the chat template renders half of a surrogate pair, which is no text");
+    return text;
   } catch (const jinja::Fault& f) {
-    Error e = f.error;  // may quote a message
-    std::erase(e.message, kTypedMark);
-    return std::unexpected(std::move(e));
+    return std::unexpected(f.error);
   }
 }
 
 Result<std::string> ChatTemplate::render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                          bool add_generation_prompt, const nlohmann::ordered_json& extra) const {
-  return render_any(messages, tools, add_generation_prompt, extra);
+  SLUICE_ASSIGN(jinja::Text text, render_any(messages, tools, add_generation_prompt, extra));
+  return std::move(text.bytes);
 }
 
 Result<std::string> ChatTemplate::render(const nlohmann::json& messages, const nlohmann::json& tools,
                                          bool add_generation_prompt, const nlohmann::json& extra) const {
-  return render_any(messages, tools, add_generation_prompt, extra);
+  SLUICE_ASSIGN(jinja::Text text, render_any(messages, tools, add_generation_prompt, extra));
+  return std::move(text.bytes);
 }
 
 Result<RenderedChat> ChatTemplate::render_for(const nlohmann::ordered_json& messages,
                                               const nlohmann::ordered_json& tools, bool add_generation_prompt,
                                               const nlohmann::ordered_json& extra, const FindTyped& find) const {
-  SLUICE_ASSIGN(std::string marked, render_any(messages, tools, add_generation_prompt, extra, find));
-  return take_marks(std::move(marked));
+  SLUICE_ASSIGN(jinja::Text text, render_any(messages, tools, add_generation_prompt, extra));
+  return tell_typed(std::move(text), find);
 }
 
 }  // namespace sluice::text

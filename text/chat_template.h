@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "text/content_format.h"
 #include "text/jinja/eval.h"
 #include "text/jinja/typed_specials.h"
 
@@ -19,15 +20,17 @@ namespace sluice::text {
 
 class ChatTemplate {
  public:
-  /// Reads chat_template.jinja, else `chat_template` of tokenizer_config.json: one template, or a list of named ones,
-  /// of which "tool_use" serves requests with tools and "default" the others.
+  /// Reads chat_template.jinja and additional_chat_templates/NAME.jinja, else `chat_template` of tokenizer_config.json:
+  /// one template, or a list of named ones, of which "tool_use" serves requests with tools and "default" the others.
+  /// A template that needs what the engine lacks is refused here, with the line and the name of what it needs.
   [[nodiscard]] static Result<ChatTemplate> load(const std::filesystem::path& model_dir, jinja::Limits limits = {});
 
   /// `specials`: an object such as {"bos_token": "<s>"}; its entries are variables of the template.
   [[nodiscard]] static Result<ChatTemplate> parse(std::string_view source, const nlohmann::json& specials,
                                                   jinja::Limits limits = {});
 
-  /// `messages`: a non-empty array of objects. `tools`: an array, or null for none. `extra`: an object of further
+  /// `messages`: a non-empty array of objects; a content comes as the template expects it, a string or a list of text
+  /// parts, whichever it was. `tools`: an array, or null for none. `extra`: an object of further
   /// variables, which win over the special tokens. Ordered JSON keeps the order of keys that tojson prints.
   [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                            bool add_generation_prompt, const nlohmann::ordered_json& extra) const;
@@ -43,20 +46,33 @@ class ChatTemplate {
   /// What strftime_now() answers with; the local time unless set.
   void set_clock(jinja::FormatNow format_now) { format_now_ = std::move(format_now); }
 
+  /// Of the template for chats without tools.
+  [[nodiscard]] const ContentFormat& content_format() const { return templates_.at("default").content; }
+
  private:
+  struct Named {
+    std::shared_ptr<const jinja::Template> parsed;
+    ContentFormat content{};
+  };
   ChatTemplate(const nlohmann::json& specials, jinja::Limits limits);
 
   [[nodiscard]] Result<> add(const std::string& name, std::string_view source);
+  [[nodiscard]] Result<> add_from_files(const std::filesystem::path& model_dir);
   [[nodiscard]] Result<> add_from_config(const nlohmann::json& config);
-  [[nodiscard]] const jinja::Body& pick(bool with_tools) const;
+  [[nodiscard]] ContentFormat probe(const Named& named) const;
+  [[nodiscard]] const Named& pick(bool with_tools) const;
   template <class Json>
-  [[nodiscard]] Result<std::string> render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                               const Json& extra, const FindTyped& find = {}) const;
+  [[nodiscard]] Result<jinja::Text> render_any(const Json& messages, const Json& tools, bool add_generation_prompt,
+                                               const Json& extra) const;
+  template <class Json>
+  [[nodiscard]] Result<jinja::Text> render_with(const Named& named, const Json& messages, const Json& tools,
+                                                bool add_generation_prompt, const Json& extra,
+                                                jinja::Budget& budget) const;
 
   jinja::Limits limits_;
   nlohmann::json specials_;
   jinja::FormatNow format_now_;
-  std::map<std::string, std::shared_ptr<const jinja::Body>> templates_;  // "default", "tool_use", ...
+  std::map<std::string, Named> templates_;  // "default", "tool_use", ...
 };
 
 }  // namespace sluice::text

@@ -49,12 +49,21 @@ std::pair<std::size_t, std::size_t> counts(const RenderedChat& c) {
 
 }  // namespace
 
-TEST_CASE("marks go in and come out") {
-  CHECK(mark_typed("a" + kEnd, ends) == "a<\xFF|im_end|>");
-  CHECK(mark_typed("plain <b>", ends) == "plain <b>");
-  const auto c = take_marks("a<\xFF|im_end|>b<\xFF|");
-  CHECK(c.text == "a<|im_end|>b<|");
-  CHECK(c.typed == std::vector<std::size_t>{2, 13});
+TEST_CASE("of a text, the special tokens are told that hold a byte of the client's") {
+  const jinja::Limits limits;
+  jinja::Budget budget(limits);
+  const auto told = [&](std::initializer_list<std::pair<std::string_view, bool>> parts) {
+    jinja::TextBuilder out(budget);
+    for (const auto& [s, typed] : parts) out.put(s, typed);
+    return tell_typed(out.take(), ends);
+  };
+  const auto c = told({{"a", true}, {kEnd, true}, {kEnd, false}, {"b<|im_", true}, {"end|>", false}});
+  CHECK(c.text == "a" + kEnd + kEnd + "b" + kEnd);
+  CHECK(c.typed == std::vector<std::size_t>{2, 23});
+  CHECK(told({{"<|im_", false}, {"end|>", true}}).typed == std::vector<std::size_t>{5});
+  CHECK(told({{"<", false}, {"|im_end|", true}, {">", false}}).typed == std::vector<std::size_t>{1});
+  CHECK(told({{kEnd, false}, {"x", true}, {kEnd, false}}).typed.empty());
+  CHECK(told({}).typed.empty());
 }
 
 TEST_CASE("typed special tokens are told from the template's through whatever it does with the text") {

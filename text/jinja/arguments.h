@@ -11,8 +11,8 @@
 namespace sluice::text::jinja {
 
 struct Args {
-  std::vector<Value> positional;
-  std::vector<std::pair<std::string, Value>> keyword;
+  std::vector<Value> positional{};
+  std::vector<std::pair<std::string, Value>> keyword{};
 };
 
 class Params {
@@ -26,7 +26,7 @@ class Params {
     for (const auto& [name, value] : args.keyword) {
       std::size_t i = 0;
       while (i < names_.size() && names_[i] != name) ++i;
-      if (i == names_.size()) fault("{}() has no parameter '{}'", function, name);
+      if (i == names_.size()) fault("{}() got an unexpected keyword argument '{}'", function, name);
       if (values_[i] != nullptr) fault("{}() got '{}' twice", function, name);
       values_[i] = &value;
     }
@@ -34,6 +34,10 @@ class Params {
 
   /// Null where it was not given.
   [[nodiscard]] const Value* get(std::size_t i) const { return values_[i]; }
+  /// Null where it was not given, or None was.
+  [[nodiscard]] const Value* some(std::size_t i) const {
+    return values_[i] != nullptr && !values_[i]->is_none() ? values_[i] : nullptr;
+  }
   [[nodiscard]] const Value& need(std::size_t i) const {
     if (values_[i] == nullptr) fault("{}() needs '{}'", function_, names_[i]);
     return *values_[i];
@@ -48,15 +52,16 @@ class Params {
     return *n;
   }
   /// A string; unset or None: nullptr.
-  [[nodiscard]] const std::string* text(std::size_t i) const {
-    if (values_[i] == nullptr || values_[i]->is_none()) return nullptr;
+  [[nodiscard]] const Text* text(std::size_t i) const {
+    if (some(i) == nullptr) return nullptr;
+    refuse_undefined(*values_[i]);
     if (values_[i]->str() == nullptr)
       fault("{}() needs a string for '{}', not {}", function_, names_[i], values_[i]->type_name());
     return values_[i]->str();
   }
-  [[nodiscard]] const std::string& need_text(std::size_t i) const {
+  [[nodiscard]] const Text& need_text(std::size_t i) const {
     (void)need(i);
-    const std::string* s = text(i);
+    const Text* s = text(i);
     if (s == nullptr) fault("{}() needs a string for '{}', not NoneType", function_, names_[i]);
     return *s;
   }

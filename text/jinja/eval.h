@@ -14,7 +14,7 @@ using Variables = std::vector<std::pair<std::string, Value>>;
 /// The local time by a strftime format; empty if the format cannot be served.
 using FormatNow = std::function<std::string(const std::string&)>;
 
-[[nodiscard]] std::string render(const Body& body, const Variables& variables, const FormatNow& format_now,
-                                 Budget& budget);
+/// Of equal names in `variables` the last one counts.
+[[nodiscard]] Text render(const Template& t, const Variables& variables, const FormatNow& format_now, Budget& budget);
 
 }  // namespace sluice::text::jinja

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+
+#include "text/jinja/builtins.h"
+#include "text/jinja/methods.h"
+#include "text/jinja/number.h"
 
 namespace sluice::text::jinja {
 
@@ -14,7 +19,7 @@ std::uint32_t depth_of(const std::vector<ExprPtr>& list) {
   return d;
 }
 std::uint32_t depth_of(const Arguments& a) {
-  std::uint32_t d = depth_of(a.positional);
+  std::uint32_t d = std::max({depth_of(a.positional), depth_of(a.more_positional), depth_of(a.more_keyword)});
   for (const auto& [k, e] : a.keyword) d = std::max(d, depth_of(e));
   return d;
 }
@@ -52,12 +57,14 @@ bool ExpressionParser::ends_tuple() const {
 ExprPtr ExpressionParser::expression() {
   const Level level = descend();
   const std::uint32_t line = peek().line;
+  const std::size_t unknown = unknown_.size();
   ExprPtr value = or_expression();
   while (accept_name("if")) {
     ExprPtr condition = or_expression();
     ExprPtr otherwise = accept_name("else") ? expression() : nullptr;
     const std::initializer_list<std::uint32_t> d = {depth_of(value), depth_of(condition), depth_of(otherwise)};
     value = make(TernaryExpr{std::move(condition), std::move(value), std::move(otherwise)}, line, d);
+    unknown_.resize(unknown);
   }
   return value;
 }
@@ -200,15 +207,13 @@ ExprPtr ExpressionParser::primary() {
       return literal(Value::string(std::move(text), budget_), t.line);
     }
     case TokenKind::integer: {
-      std::int64_t i = 0;
-      if (std::from_chars(t.text.data(), t.text.data() + t.text.size(), i).ec != std::errc{})
-        fail("an integer beyond 64 bits");
-      return literal(Value::integer(i), t.line);
+      const bool prefixed = t.text.size() > 1 && t.text[0] == '0' && std::isalpha(static_cast<unsigned char>(t.text[1]));
+      const auto i = parse_integer(t.text, prefixed ? 0 : 10, budget_);
+      if (!i) fail(fmt::format("'{}' is no integer", t.text));
+      return literal(*i, t.line);
     }
     case TokenKind::real: {
-      double d = 0;
-      std::from_chars(t.text.data(), t.text.data() + t.text.size(), d);
-      return literal(Value::real(d), t.line);
+      return literal(Value::real(std::strtod(t.text.c_str(), nullptr)), t.line);
     }
     default:
       break;
@@ -224,7 +229,10 @@ ExprPtr ExpressionParser::name_or_constant(const Token& t) {
   if (t.text == "true" || t.text == "True") return literal(Value::boolean(true), t.line);
   if (t.text == "false" || t.text == "False") return literal(Value::boolean(false), t.line);
   if (t.text == "none" || t.text == "None") return literal(Value::none(), t.line);
-  return make(NameExpr{t.text}, t.line);
+  asked_.varargs = asked_.varargs || t.text == "varargs";
+  asked_.kwargs = asked_.kwargs || t.text == "kwargs";
+  asked_.caller = asked_.caller || t.text == "caller";
+  return make(NameExpr{symbols_.of(t.text)}, t.line);
 }
 
 ExprPtr ExpressionParser::parenthesis(std::uint32_t line) {
@@ -304,24 +312,42 @@ Arguments ExpressionParser::arguments() {
     if (!first) expect_op(",");
     if (accept_op(")")) break;
     first = false;
-    if (peek().op("*") || peek().op("**")) fail("unsupported argument unpacking");
-    if (peek().kind == TokenKind::name && peek(1).op("=")) {
-      std::string name = next().text;
-      next();
-      out.keyword.emplace_back(std::move(name), expression());
-    } else if (!out.keyword.empty()) {
-      fail("a positional argument after a named one");
-    } else {
-      out.positional.push_back(expression());
-    }
+    argument(out);
   }
   return out;
 }
 
+void ExpressionParser::argument(Arguments& out) {
+  const bool named = peek().kind == TokenKind::name && peek(1).op("=");
+  if (out.more_keyword || (!named && !peek().op("**") && out.more_positional))
+    fail("an argument in an invalid place of a call");
+  if (accept_op("*")) {
+    out.more_positional = expression();
+  } else if (accept_op("**")) {
+    out.more_keyword = expression();
+  } else if (named) {
+    std::string name = next().text;
+    next();
+    out.keyword.emplace_back(std::move(name), expression());
+  } else {
+    if (!out.keyword.empty()) fail("a positional argument after a named one");
+    out.positional.push_back(expression());
+  }
+}
+
 ExprPtr ExpressionParser::call(ExprPtr callee, std::uint32_t line) {
+  if (const auto* method = std::get_if<AttributeExpr>(&callee->node); method != nullptr && unsupported_method(method->name))
+    fail(fmt::format("str.{}(), which this engine does not have,", method->name));
+  if (const auto* name = std::get_if<NameExpr>(&callee->node); name != nullptr && unsupported_global(name->name.text))
+    fail(fmt::format("{}(), which this engine does not have,", name->name.text));
   Arguments args = arguments();
   const std::initializer_list<std::uint32_t> d = {depth_of(callee), depth_of(args)};
   return make(CallExpr{std::move(callee), std::move(args)}, line, d);
+}
+
+void ExpressionParser::refuse_unknown() {
+  if (!unknown_.empty() && lenient_ == 0) fail(unknown_.front());
+  unknown_.clear();
 }
 
 ExprPtr ExpressionParser::filters(ExprPtr value) {
@@ -347,6 +373,8 @@ std::string ExpressionParser::dotted_name() {
 ExprPtr ExpressionParser::filter_call(ExprPtr input) {
   const std::uint32_t line = peek().line;
   std::string name = dotted_name();
+  if (unsupported_filter(name)) fail(fmt::format("the filter '{}', which this engine does not have,", name));
+  if (find_filter(name) == nullptr) unknown_.push_back(fmt::format("No filter named '{}'", name));
   Arguments args = peek().op("(") ? arguments() : Arguments{};
   const std::initializer_list<std::uint32_t> d = {depth_of(input), depth_of(args)};
   return make(FilterExpr{std::move(input), std::move(name), std::move(args)}, line, d);
@@ -355,6 +383,7 @@ ExprPtr ExpressionParser::filter_call(ExprPtr input) {
 ExprPtr ExpressionParser::test(ExprPtr input, std::uint32_t line) {
   const bool negated = accept_name("not");
   std::string name = dotted_name();
+  if (find_test(name) == nullptr) unknown_.push_back(fmt::format("No test named '{}'", name));
   Arguments args;
   const Token& t = peek();
   if (t.op("(")) {

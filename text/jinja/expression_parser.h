@@ -1,6 +1,7 @@
 #pragma once
 // Tokens to expressions, by Jinja's precedence: a recursive descent, a method per level of the grammar. The statement
-// parser (jinja_parser.cpp) builds on it. Throws Fault with the line at fault.
+// parser (parser.cpp) builds on it. Throws Fault with the line at fault, also for what Jinja has and this engine does
+// not: a template that cannot be rendered is refused when it is loaded.
 #include <algorithm>
 #include <initializer_list>
 #include <string>
@@ -15,7 +16,8 @@ namespace sluice::text::jinja {
 /// The tokens of one template and how deep the parser is in them.
 class TokenCursor {
  public:
-  TokenCursor(std::vector<Token> tokens, const Limits& limits) : limits_(limits), tokens_(std::move(tokens)) {}
+  TokenCursor(std::vector<Token> tokens, const Limits& limits)
+      : limits_(limits), tokens_(std::move(tokens)), depth_(limits) {}
 
  protected:
   [[nodiscard]] const Token& peek(std::size_t ahead = 0) const {
@@ -52,14 +54,14 @@ class TokenCursor {
   }
   [[noreturn]] void fail(std::string_view what) const { fault("line {}: {} in the chat template", peek().line, what); }
   void step_back() { at_ -= at_ > 0 ? 1 : 0; }
-  [[nodiscard]] Level descend() { return {depth_, limits_.max_depth}; }
+  [[nodiscard]] Level descend() { return Level(depth_); }
 
   const Limits& limits_;
 
  private:
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
-  std::uint32_t depth_ = 0;
+  Depth depth_;
 };
 
 class ExpressionParser : public TokenCursor {
@@ -72,6 +74,19 @@ class ExpressionParser : public TokenCursor {
   ExprPtr expression();
   /// A filter's name and arguments, after its '|'; `input` null: the text of the block it heads.
   ExprPtr filter_call(ExprPtr input);
+  ExprPtr postfix(ExprPtr value);
+  ExprPtr primary();
+  /// Jinja lets a filter or test that nobody knows pass inside an if or a condition, and faults when it gets there.
+  /// Called where a statement's expressions end.
+  void refuse_unknown();
+
+  /// Names with a meaning of their own in a macro that were read since this was last cleared.
+  struct Asked {
+    bool varargs = false, kwargs = false, caller = false;
+  };
+  Symbols symbols_;
+  Asked asked_;
+  std::uint32_t lenient_ = 0;  // {% if %}s around
 
  private:
   template <class Node>
@@ -89,21 +104,21 @@ class ExpressionParser : public TokenCursor {
   ExprPtr power();
   ExprPtr unary(bool with_filter);
   ExprPtr literal(Value v, std::uint32_t line);
-  ExprPtr primary();
   ExprPtr name_or_constant(const Token& t);
   ExprPtr parenthesis(std::uint32_t line);
   ExprPtr list(std::uint32_t line);
   ExprPtr dict(std::uint32_t line);
-  ExprPtr postfix(ExprPtr value);
   ExprPtr attribute(ExprPtr object, std::uint32_t line);
   ExprPtr subscript(ExprPtr object, std::uint32_t line);
   Arguments arguments();
+  void argument(Arguments& out);
   ExprPtr call(ExprPtr callee, std::uint32_t line);
   ExprPtr filters(ExprPtr value);
   std::string dotted_name();
   ExprPtr test(ExprPtr input, std::uint32_t line);
 
   Budget budget_{limits_};
+  std::vector<std::string> unknown_;  // filters and tests that do not exist, as errors
 };
 
 }  // namespace sluice::text::jinja

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <optional>
 #include <utility>
 
 #include "text/jinja/strings.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text::jinja {
 
@@ -34,6 +34,8 @@ std::string normalize_newlines(std::string_view source) {
   if (out.ends_with('\n')) out.pop_back();
   return out;
 }
+
+std::string_view rstripped(std::string_view s) { return s.substr(0, strip(s, Side::right).end); }
 
 /// Decodes a literal's escapes as Python's unicode-escape codec does; an unknown one stays as written.
 class Unescape {
@@ -70,6 +72,8 @@ class Unescape {
       number(2, 4, 16);
     } else if (c == 'U') {
       number(2, 8, 16);
+    } else if (c == 'N') {
+      name();
     } else {
       out_ += '\\';
       ++i_;
@@ -83,10 +87,21 @@ class Unescape {
     if (text.size() == digits &&
         std::ranges::all_of(text, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)); }))
       code = std::stoul(text, &used, base);
-    if (used != digits || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-      fault("a string in the chat template holds a broken escape");
-    append_utf8(out_, static_cast<char32_t>(code));
+    if (used != digits || code > 0x10FFFF) fault("a string in the chat template holds a broken escape");
+    append_character(out_, static_cast<char32_t>(code));
     i_ += skip + digits;
+  }
+
+  /// \N{NAME}
+  void name() {
+    const std::size_t end = s_.find('}', i_);
+    if (end == std::string_view::npos || i_ + 2 >= s_.size() || s_[i_ + 2] != '{')
+      fault("a string in the chat template holds a broken \\N{{...}} escape");
+    const std::string_view name = s_.substr(i_ + 3, end - i_ - 3);
+    const auto c = named_character(name);
+    if (!c) fault("the chat template names a character that is not known here: \\N{{{}}}", name);
+    append_character(out_, *c);
+    i_ = end + 1;
   }
 
   std::string_view s_;
@@ -138,12 +153,12 @@ class Lexer {
   /// The whitespace a tag takes off the text before it: with '-' all of it; without, for a block or comment, the
   /// blanks from the start of its line.
   [[nodiscard]] std::string_view before_tag(std::string_view text, char sign, bool lstrip) const {
-    if (sign == '-') return strip(text, Side::right);
+    if (sign == '-') return rstripped(text);
     if (sign == '+' || !lstrip) return text;
     const std::size_t newline = text.rfind('\n');
     const std::size_t line = newline == std::string_view::npos ? 0 : newline + 1;
     if (line == 0 && !line_starting_) return text;
-    return strip(text.substr(line), Side::both).empty() ? text.substr(0, line) : text;
+    return rstripped(text.substr(line)).empty() ? text.substr(0, line) : text;
   }
 
   void comment() {
@@ -159,7 +174,7 @@ class Lexer {
   void after_tag(char sign, bool trim_newline) {
     const std::size_t begin = i_;
     if (sign == '-') {
-      advance(s_.size() - i_ - strip(s_.substr(i_), Side::left).size());
+      advance(strip(s_.substr(i_), Side::left).begin);
     } else if (sign != '+' && trim_newline && i_ < s_.size() && s_[i_] == '\n') {
       advance(1);
     }
@@ -251,7 +266,19 @@ class Lexer {
     }
   }
 
+  /// 0x1f, 0b101, 0o17
+  bool prefixed(std::string_view rest) {
+    constexpr std::string_view kBases = "xXbBoO";
+    if (rest.size() < 3 || rest[0] != '0' || kBases.find(rest[1]) == std::string_view::npos) return false;
+    std::size_t n = 2;
+    while (n < rest.size() && (std::isxdigit(static_cast<unsigned char>(rest[n])) != 0 || rest[n] == '_')) ++n;
+    add(TokenKind::integer, rest.substr(0, n));
+    advance(n);
+    return true;
+  }
+
   void number(std::string_view rest) {
+    if (prefixed(rest)) return;
     std::string digits;
     std::size_t n = 0;
     const auto run = [&] {

@@ -1,20 +1,28 @@
 #pragma once
-// Methods of str, dict and list that a template may call. Those that would change the object do not exist, as in
-// the immutable sandbox.
+// Methods of str, dict, list and other values that a template may call. Those that would change the object do not
+// exist, as in the immutable sandbox. A file each for those of str that make a text, that look into one, and the others.
+#include <map>
 #include <string_view>
 
 #include "text/jinja/arguments.h"
 
 namespace sluice::text::jinja {
 
-[[nodiscard]] bool has_method(const Value& self, std::string_view name);
-[[nodiscard]] Value call_method(const Value& self, std::string_view name, const Args& args, Budget& budget);
+using Methods = std::map<std::string_view, Method>;
 
-/// obj[key] and obj.key of plain values; null where Python has a LookupError or TypeError.
-[[nodiscard]] std::optional<Value> item_of(const Value& object, const Value& key, Budget& budget);
+[[nodiscard]] const Methods& str_making();
+[[nodiscard]] const Methods& str_looking();
+[[nodiscard]] const Methods& container_methods(const Value& self);
 
-/// object[start:stop:step]; a null bound is one left out.
-[[nodiscard]] Value slice(const Value& object, const Value* start, const Value* stop, const Value* step,
-                          Budget& budget);
+/// Null where there is none. `name` is its key, which lives on.
+struct FoundMethod {
+  std::string_view name;
+  Method method = nullptr;
+};
+[[nodiscard]] FoundMethod find_method(const Value& self, std::string_view name);
+/// Python has it and the sandbox forbids it, because it changes its object.
+[[nodiscard]] bool forbidden_method(const Value& self, std::string_view name);
+/// A method that Python has and this engine does not; a template that calls it is refused when it is loaded.
+[[nodiscard]] bool unsupported_method(std::string_view name);
 
 }  // namespace sluice::text::jinja

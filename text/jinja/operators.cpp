@@ -2,15 +2,15 @@
 
 #include <cmath>
 
+#include "text/jinja/compare.h"
+#include "text/jinja/format.h"
+#include "text/jinja/iterate.h"
+#include "text/jinja/number.h"
+#include "text/jinja/strings.h"
+
 namespace sluice::text::jinja {
 
 namespace {
-
-[[noreturn]] void overflow() { fault("an integer beyond 64 bits"); }
-
-void refuse_undefined(const Value& v) {
-  if (const auto* u = v.get<Undefined>()) fault("'{}' is undefined", u->name ? *u->name : "value");
-}
 
 std::string_view symbol(BinaryOp op) {
   switch (op) {
@@ -27,62 +27,106 @@ std::string_view symbol(BinaryOp op) {
     case BinaryOp::modulo:
       return "%";
     case BinaryOp::power:
-      return "**";
+      return "** or pow()";
     default:
       return "?";
   }
 }
 
-std::int64_t floor_div(std::int64_t a, std::int64_t b) {
-  if (b == -1 && a == INT64_MIN) overflow();
-  const std::int64_t q = a / b;
-  return a % b != 0 && (a % b < 0) != (b < 0) ? q - 1 : q;
+// --- integers ---------------------------------------------------------------------------------------------------
+
+Integer floor_div(const Integer& a, const Integer& b) {
+  Integer q = a / b;
+  if (a % b != 0 && (a < 0) != (b < 0)) --q;
+  return q;
 }
 
-std::int64_t floor_mod(std::int64_t a, std::int64_t b) {
-  if (b == -1) return 0;
-  const std::int64_t r = a % b;
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+Value real_power(double a, double b) {
+  if (a == 0 && b < 0) fault("0.0 cannot be raised to a negative power");
+  const double r = std::pow(a, b);
+  if (std::isnan(r) && !std::isnan(a) && !std::isnan(b)) fault("a power that is a complex number");
+  if (std::isinf(r) && std::isfinite(a) && std::isfinite(b)) fault("(34, 'Numerical result out of range')");
+  return Value::real(r);
 }
 
-double floor_mod(double a, double b) {
-  const double r = std::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-Value int_power(std::int64_t base, std::int64_t exponent) {
-  if (exponent < 0) return Value::real(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
-  if (base == 0 || base == 1) return Value::integer(exponent == 0 ? 1 : base);
+Value integer_power(const Integer& base, const Integer& exponent, Budget& budget) {
+  if (exponent < 0) return real_power(to_double(base), to_double(exponent));
+  if (base == 0 || base == 1) return Value::integer(exponent == 0 || base == 1 ? 1 : 0);
   if (base == -1) return Value::integer(exponent % 2 == 0 ? 1 : -1);
-  std::int64_t out = 1;
-  for (std::int64_t i = 0; i < exponent; ++i)  // at most 63 rounds before it overflows
-    if (__builtin_mul_overflow(out, base, &out)) overflow();
-  return Value::integer(out);
+  const std::size_t bits = msb(Integer(abs(base)));
+  if (exponent > 20'000 || exponent * std::max<std::size_t>(bits, 1) > 20'000)
+    fault("an integer of more than {} digits", kMaxDigits);
+  return integer_value(Integer(pow(base, exponent.convert_to<unsigned>())), budget);
 }
 
-Value integers(BinaryOp op, std::int64_t a, std::int64_t b) {
+std::optional<Value> small(BinaryOp op, std::int64_t a, std::int64_t b) {
   std::int64_t out = 0;
   switch (op) {
     case BinaryOp::add:
-      if (__builtin_add_overflow(a, b, &out)) overflow();
+      if (__builtin_add_overflow(a, b, &out)) return std::nullopt;
       return Value::integer(out);
     case BinaryOp::subtract:
-      if (__builtin_sub_overflow(a, b, &out)) overflow();
+      if (__builtin_sub_overflow(a, b, &out)) return std::nullopt;
       return Value::integer(out);
     case BinaryOp::multiply:
-      if (__builtin_mul_overflow(a, b, &out)) overflow();
+      if (__builtin_mul_overflow(a, b, &out)) return std::nullopt;
       return Value::integer(out);
+    default:
+      return std::nullopt;
+  }
+}
+
+Value integers(BinaryOp op, const Value& x, const Value& y, Budget& budget) {
+  if (x.as_int() && y.as_int())
+    if (auto v = small(op, *x.as_int(), *y.as_int())) return *std::move(v);
+  const Integer a = to_integer(x);
+  const Integer b = to_integer(y);
+  if (x.is<BigRef>() || y.is<BigRef>()) budget.step(500);
+  switch (op) {
+    case BinaryOp::add:
+      return integer_value(Integer(a + b), budget);
+    case BinaryOp::subtract:
+      return integer_value(Integer(a - b), budget);
+    case BinaryOp::multiply:
+      return integer_value(Integer(a * b), budget);
     case BinaryOp::power:
-      return int_power(a, b);
+      return integer_power(a, b, budget);
     default:
       break;
   }
-  if (b == 0) fault("division by zero");
-  if (op == BinaryOp::divide) return Value::real(static_cast<double>(a) / static_cast<double>(b));
-  return Value::integer(op == BinaryOp::floor_divide ? floor_div(a, b) : floor_mod(a, b));
+  if (b == 0) fault("{}", op == BinaryOp::divide ? "division by zero" : op == BinaryOp::modulo ? "integer modulo by zero" : "integer division or modulo by zero");
+  if (op == BinaryOp::divide) {
+    const double q = divide(a, b);
+    if (std::isinf(q)) fault("integer division result too large for a float");
+    return Value::real(q);
+  }
+  const Integer q = floor_div(a, b);
+  return integer_value(op == BinaryOp::floor_divide ? q : Integer(a - q * b), budget);
 }
 
-Value reals(BinaryOp op, double a, double b) {
+// --- floats -----------------------------------------------------------------------------------------------------
+
+Value real_division(BinaryOp op, double a, double b) {
+  if (b == 0) fault("{}", op == BinaryOp::divide ? "float division by zero" : op == BinaryOp::modulo ? "float modulo" : "float floor division by zero");
+  if (op == BinaryOp::divide) return Value::real(a / b);
+  double mod = std::fmod(a, b);
+  double div = (a - mod) / b;
+  if (mod == 0) {
+    mod = std::copysign(0.0, b);
+  } else if ((b < 0) != (mod < 0)) {
+    mod += b;
+    div -= 1;
+  }
+  if (op == BinaryOp::modulo) return Value::real(mod);
+  if (div == 0) return Value::real(std::copysign(0.0, a / b));
+  const double floor = std::floor(div);
+  return Value::real(div - floor > 0.5 ? floor + 1 : floor);
+}
+
+Value reals(BinaryOp op, const Value& x, const Value& y) {
+  const double a = *x.as_double();
+  const double b = *y.as_double();
+  if ((std::isinf(a) && x.is<BigRef>()) || (std::isinf(b) && y.is<BigRef>())) fault("int too large to convert to float");
   switch (op) {
     case BinaryOp::add:
       return Value::real(a + b);
@@ -91,65 +135,88 @@ Value reals(BinaryOp op, double a, double b) {
     case BinaryOp::multiply:
       return Value::real(a * b);
     case BinaryOp::power:
-      return Value::real(std::pow(a, b));
+      return real_power(a, b);
     default:
-      break;
+      return real_division(op, a, b);
   }
-  if (b == 0) fault("division by zero");
-  if (op == BinaryOp::divide) return Value::real(a / b);
-  return Value::real(op == BinaryOp::floor_divide ? std::floor(a / b) : floor_mod(a, b));
 }
 
-Value repeat(const Value& v, std::int64_t times, Budget& budget) {
-  const std::size_t n = times > 0 ? static_cast<std::size_t>(times) : 0;
-  if (const std::string* s = v.str()) {
-    std::string out;
-    for (std::size_t i = 0; i < n && !s->empty(); ++i) {
-      budget.memory(s->size());
-      out += *s;
-    }
-    return Value::string(std::move(out), budget);
+// --- texts and lists --------------------------------------------------------------------------------------------
+
+Value repeat(const Value& v, const Value& times, Budget& budget) {
+  if (!times.as_int()) fault("cannot fit 'int' into an index-sized integer");
+  const std::size_t n = *times.as_int() > 0 ? static_cast<std::size_t>(*times.as_int()) : 0;
+  if (const Text* s = v.str()) {
+    TextBuilder out(budget);
+    out.repeat(*s, n);
+    Text t = out.take();
+    t.markup = s->markup;
+    return Value::string(std::move(t), budget);
   }
-  std::vector<Value> out;
   const auto& items = v.list()->items;
-  for (std::size_t i = 0; i < n && !items.empty(); ++i) {
-    budget.memory(items.size() * sizeof(Value));
-    out.insert(out.end(), items.begin(), items.end());
-  }
-  return Value::list(std::move(out), budget, v.list()->tuple);
+  budget.memory(n, items.size() * sizeof(Value));
+  std::vector<Value> out;
+  for (std::size_t i = 0; i < n && !items.empty(); ++i) out.insert(out.end(), items.begin(), items.end());
+  return Value::list(std::move(out), budget, v.list()->kind == ListKind::list ? ListKind::list : ListKind::tuple);
 }
 
-bool repeatable(const Value& v) { return v.str() != nullptr || v.list() != nullptr; }
+bool repeatable(const Value& v) {
+  return v.str() != nullptr || (v.list() != nullptr && v.list()->kind != ListKind::range);
+}
+
+Value join_texts(const Value& a, const Value& b, Budget& budget) {
+  const bool markup = a.is_markup() || b.is_markup();
+  TextBuilder out(budget);
+  for (const Value* v : {&a, &b}) {
+    if (markup)
+      out.add(escape(*v->str(), budget));
+    else
+      out.add(*v->str());
+  }
+  Text t = out.take();
+  t.markup = markup;
+  return Value::string(std::move(t), budget);
+}
+
+Value join_lists(const Value& a, const Value& b, Budget& budget) {
+  std::vector<Value> out = iterate(a, budget);
+  budget.memory(b.list()->items.size() * sizeof(Value));
+  out.insert(out.end(), b.list()->items.begin(), b.list()->items.end());
+  return Value::list(std::move(out), budget, a.is_tuple() ? ListKind::tuple : ListKind::list);
+}
+
+[[noreturn]] void refuse(BinaryOp op, const Value& a, const Value& b) {
+  if (op == BinaryOp::add && (a.str() != nullptr || a.list() != nullptr))
+    fault("can only concatenate {} (not \"{}\") to {}", a.type_name(), b.type_name(), a.type_name());
+  if (op == BinaryOp::multiply && (repeatable(a) || repeatable(b)))
+    fault("can't multiply sequence by non-int of type '{}'", (repeatable(a) ? b : a).type_name());
+  fault("unsupported operand type(s) for {}: '{}' and '{}'", symbol(op), a.type_name(), b.type_name());
+}
 
 }  // namespace
 
 Value arithmetic(BinaryOp op, const Value& a, const Value& b, Budget& budget) {
-  if (a.as_int() && b.as_int()) return integers(op, *a.as_int(), *b.as_int());
-  if (a.is_number() && b.is_number()) return reals(op, *a.as_double(), *b.as_double());
+  if (a.is_integral() && b.is_integral()) return integers(op, a, b, budget);
+  if (a.is_number() && b.is_number()) return reals(op, a, b);
+  if (op == BinaryOp::modulo && a.str() != nullptr)
+    return Value::string(percent_format(*a.str(), b, budget), budget);
   refuse_undefined(a);
   refuse_undefined(b);
-  if (op == BinaryOp::add && a.str() != nullptr && b.str() != nullptr) {
-    budget.memory(a.str()->size() + b.str()->size());
-    return Value::string(*a.str() + *b.str(), budget);
-  }
-  if (op == BinaryOp::add && a.list() != nullptr && b.list() != nullptr && a.list()->tuple == b.list()->tuple) {
-    std::vector<Value> out = iterate(a, budget);
-    const std::vector<Value> more = iterate(b, budget);
-    out.insert(out.end(), more.begin(), more.end());
-    return Value::list(std::move(out), budget, a.list()->tuple);
-  }
-  if (op == BinaryOp::multiply && repeatable(a) && b.as_int()) return repeat(a, *b.as_int(), budget);
-  if (op == BinaryOp::multiply && repeatable(b) && a.as_int()) return repeat(b, *a.as_int(), budget);
-  fault("unsupported operand types for {}: '{}' and '{}'", symbol(op), a.type_name(), b.type_name());
+  if (op == BinaryOp::add && a.str() != nullptr && b.str() != nullptr) return join_texts(a, b, budget);
+  if (op == BinaryOp::add && repeatable(a) && repeatable(b) && a.str() == nullptr && b.str() == nullptr &&
+      a.is_tuple() == b.is_tuple())
+    return join_lists(a, b, budget);
+  if (op == BinaryOp::multiply && repeatable(a) && b.is_integral()) return repeat(a, b, budget);
+  if (op == BinaryOp::multiply && repeatable(b) && a.is_integral()) return repeat(b, a, budget);
+  refuse(op, a, b);
 }
 
-Value unary(UnaryOp op, const Value& v) {
+Value unary(UnaryOp op, const Value& v, Budget& budget) {
   if (op == UnaryOp::not_) return Value::boolean(!truthy(v));
   refuse_undefined(v);
-  if (!v.is_number()) fault("bad operand type for a sign: '{}'", v.type_name());
-  if (op == UnaryOp::plus) return v.as_int() ? Value::integer(*v.as_int()) : v;
-  if (!v.as_int()) return Value::real(-*v.as_double());
-  return integers(BinaryOp::subtract, 0, *v.as_int());
+  if (!v.is_number()) fault("bad operand type for unary {}: '{}'", op == UnaryOp::plus ? '+' : '-', v.type_name());
+  if (v.is<double>()) return Value::real(op == UnaryOp::plus ? *v.get<double>() : -*v.get<double>());
+  return integers(op == UnaryOp::plus ? BinaryOp::add : BinaryOp::subtract, Value::integer(0), v, budget);
 }
 
 bool compare(CompareOp op, const Value& a, const Value& b, Budget& budget) {
@@ -162,21 +229,16 @@ bool compare(CompareOp op, const Value& a, const Value& b, Budget& budget) {
       return contains(b, a, budget);
     case CompareOp::not_in:
       return !contains(b, a, budget);
-    default:
-      break;
-  }
-  refuse_undefined(a);
-  refuse_undefined(b);
-  switch (op) {
     case CompareOp::lt:
       return less(a, b, budget);
     case CompareOp::gt:
-      return less(b, a, budget);
+      return less(b, a, budget, ">");
     case CompareOp::le:
-      return less(a, b, budget) || equals(a, b, budget);
-    default:
-      return less(b, a, budget) || equals(a, b, budget);
+      return less(a, b, budget, "<=") || equals(a, b, budget);
+    case CompareOp::ge:
+      return less(b, a, budget, ">=") || equals(a, b, budget);
   }
+  return false;
 }
 
 }  // namespace sluice::text::jinja

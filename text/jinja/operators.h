@@ -1,12 +1,12 @@
 #pragma once
-// Arithmetic and comparison of values as Python does them; integers are 64 bits, and beyond is a Fault.
+// Arithmetic and comparison of values as Python does them.
 #include "text/jinja/ast.h"
 
 namespace sluice::text::jinja {
 
 /// `op` is not and_ or or_: those do not evaluate both sides.
 [[nodiscard]] Value arithmetic(BinaryOp op, const Value& a, const Value& b, Budget& budget);
-[[nodiscard]] Value unary(UnaryOp op, const Value& v);
+[[nodiscard]] Value unary(UnaryOp op, const Value& v, Budget& budget);
 [[nodiscard]] bool compare(CompareOp op, const Value& a, const Value& b, Budget& budget);
 
 }  // namespace sluice::text::jinja

@@ -1,12 +1,12 @@
 #pragma once
-// Tokens to tree, by Jinja's grammar and precedence. Throws Fault with the line at fault, also for Jinja's constructs
-// that chat templates do not use (include, extends, call blocks, recursive loops, macros inside loops).
+// Tokens to tree, by Jinja's grammar and precedence. Throws Fault with the line at fault, also for the constructs of
+// Jinja that need more than one template (include, import, extends) and those that chat templates have no use for.
 #include <string_view>
 
 #include "text/jinja/ast.h"
 
 namespace sluice::text::jinja {
 
-[[nodiscard]] Body parse_template(std::string_view source, const Limits& limits);
+[[nodiscard]] Template parse_template(std::string_view source, const Limits& limits);
 
 }  // namespace sluice::text::jinja

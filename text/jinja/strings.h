@@ -1,45 +1,51 @@
 #pragma once
-// Python's str on UTF-8: characters are code points. Pure functions; inputs are well-formed UTF-8 but for the marks of
-// typed_specials.h, which every function keeps.
+// Python's str on UTF-8: characters are code points. Parts of a text are given as bytes [begin, end), so that the
+// caller can take their origin along.
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "text/jinja/budget.h"
+#include "text/jinja/characters.h"
+#include "text/jinja/text.h"
 
 namespace sluice::text::jinja {
 
-[[nodiscard]] std::size_t character_count(std::string_view s) noexcept;
-[[nodiscard]] std::vector<std::string_view> characters(std::string_view s, Budget& budget);
-
-/// str.isspace() of one character, a superset of Unicode's White_Space.
-[[nodiscard]] bool is_py_space(char32_t c) noexcept;
+struct Span {
+  std::size_t begin = 0, end = 0;
+};
+using TakeSpan = std::function<void(Span)>;
 
 enum class Side { left, right, both };
 /// str.strip, lstrip and rstrip; `chars` unset: whitespace.
-[[nodiscard]] std::string_view strip(std::string_view s, Side side, std::optional<std::string_view> chars = {});
+[[nodiscard]] Span strip(std::string_view s, Side side, std::optional<std::string_view> chars = {});
 
-/// str.split(sep, maxsplit); `sep` unset: runs of whitespace. maxsplit < 0: no bound. `sep` is not empty.
-[[nodiscard]] std::vector<std::string_view> split(std::string_view s, std::optional<std::string_view> sep,
-                                                  std::int64_t maxsplit);
-[[nodiscard]] std::vector<std::string_view> rsplit(std::string_view s, std::optional<std::string_view> sep,
-                                                   std::int64_t maxsplit);
-[[nodiscard]] std::vector<std::string_view> splitlines(std::string_view s);
+/// str.split(sep, maxsplit), a part at a time; `sep` unset: runs of whitespace. maxsplit < 0: no bound. `sep` is not
+/// empty. rsplit gives the parts from the right.
+void split(std::string_view s, std::optional<std::string_view> sep, std::int64_t maxsplit, const TakeSpan& take);
+void rsplit(std::string_view s, std::optional<std::string_view> sep, std::int64_t maxsplit, const TakeSpan& take);
+void splitlines(std::string_view s, bool keep_ends, const TakeSpan& take);
 
-/// str.replace(from, to, count); count < 0: all. Charges the result before making it.
-[[nodiscard]] std::string replace(std::string_view s, std::string_view from, std::string_view to, std::int64_t count,
-                                  Budget& budget);
+/// str.replace(from, to, count); count < 0: all.
+[[nodiscard]] Text replace(const Text& s, std::string_view from, const Text& to, std::int64_t count, Budget& budget);
 
-[[nodiscard]] std::string upper(std::string_view s);
-[[nodiscard]] std::string lower(std::string_view s);
-[[nodiscard]] std::string capitalize(std::string_view s);
-/// str.title(): a letter after a non-letter is upper case.
-[[nodiscard]] std::string title(std::string_view s);
+[[nodiscard]] Text upper(const Text& s, Budget& budget);
+[[nodiscard]] Text lower(const Text& s, Budget& budget);
+[[nodiscard]] Text casefold(const Text& s, Budget& budget);
+[[nodiscard]] Text swapcase(const Text& s, Budget& budget);
+[[nodiscard]] Text capitalize(const Text& s, Budget& budget);
+/// str.title(): a letter after a character without case is in title case.
+[[nodiscard]] Text title(const Text& s, Budget& budget);
 
-/// repr() of a float: the shortest digits that read back, as Python lays them out.
-[[nodiscard]] std::string float_repr(double d);
-[[nodiscard]] std::string string_repr(std::string_view s);
+/// str.islower(), isupper() and istitle().
+[[nodiscard]] bool is_lower(std::string_view s);
+[[nodiscard]] bool is_upper(std::string_view s);
+[[nodiscard]] bool is_title(std::string_view s);
+
+/// markupsafe's escape of a text; of Markup the text itself.
+[[nodiscard]] Text escape(const Text& s, Budget& budget);
+/// repr(); with `ascii` Python's ascii().
+[[nodiscard]] Text string_repr(const Text& s, Budget& budget, bool ascii = false);
 
 }  // namespace sluice::text::jinja

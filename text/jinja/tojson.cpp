@@ -4,8 +4,10 @@
 #include <cmath>
 #include <optional>
 
+#include "text/jinja/compare.h"
+#include "text/jinja/dict.h"
+#include "text/jinja/number.h"
 #include "text/jinja/strings.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text::jinja {
 
@@ -14,17 +16,17 @@ namespace {
 class Writer {
  public:
   Writer(const Params& p, Budget& budget)
-      : budget_(budget), ensure_ascii_(p.flag(0, false)), sort_keys_(p.flag(3, false)) {
-    if (p.get(1) != nullptr && !p.get(1)->is_none())
-      indent_ = p.get(1)->str() != nullptr ? *p.get(1)->str() : std::string(spaces(p.integer(1, 0)), ' ');
+      : budget_(budget), out_(budget), ensure_ascii_(p.flag(0, false)), sort_keys_(p.flag(3, false)) {
+    if (p.some(1) != nullptr)
+      indent_ = p.get(1)->str() != nullptr ? p.get(1)->str()->bytes : std::string(spaces(p.integer(1, 0)), ' ');
     item_ = indent_ ? "," : ", ";
-    if (p.get(2) != nullptr && !p.get(2)->is_none()) {
+    if (p.some(2) != nullptr) {
       const List* pair = p.get(2)->list();
       if (pair == nullptr || pair->items.size() != 2 || pair->items[0].str() == nullptr ||
           pair->items[1].str() == nullptr)
         fault("tojson() needs two strings for 'separators'");
-      item_ = *pair->items[0].str();
-      key_ = *pair->items[1].str();
+      item_ = pair->items[0].str()->bytes;
+      key_ = pair->items[1].str()->bytes;
     }
   }
 
@@ -33,13 +35,13 @@ class Writer {
       add("null");
     else if (const auto* b = v.get<bool>())
       add(*b ? "true" : "false");
-    else if (const auto* i = v.get<std::int64_t>())
-      add(std::to_string(*i));
+    else if (v.is_integral())
+      add(integer_text(v));
     else if (const auto* d = v.get<double>())
       add(number(*d));
-    else if (const auto* s = v.str())
+    else if (const Text* s = v.str())
       string(*s);
-    else if (const List* l = v.list())
+    else if (const List* l = v.list(); l != nullptr && l->kind != ListKind::range)
       list(*l);
     else if (const Dict* m = v.dict())
       dict(*m);
@@ -47,7 +49,7 @@ class Writer {
       fault("Object of type {} is not JSON serializable", v.type_name());
   }
 
-  [[nodiscard]] std::string take() { return std::move(out_); }
+  [[nodiscard]] Text take() { return out_.take(); }
 
  private:
   static std::size_t spaces(std::int64_t n) {
@@ -61,10 +63,7 @@ class Writer {
     return float_repr(d);
   }
 
-  void add(std::string_view s) {
-    budget_.memory(s.size());
-    out_ += s;
-  }
+  void add(std::string_view s) { out_.add(s); }
 
   void newline(std::uint32_t level) {
     if (!indent_) return;
@@ -86,80 +85,92 @@ class Writer {
   }
 
   void dict(const Dict& d) {
-    if (d.items().empty()) return add("{}");
-    std::vector<const std::pair<std::string, Value>*> order;
-    for (const auto& kv : d.items()) order.push_back(&kv);
-    if (sort_keys_) std::ranges::sort(order, {}, [](const auto* kv) -> const std::string& { return kv->first; });
+    if (d.size() == 0) return add("{}");
+    std::vector<const Dict::Entry*> order;
+    budget_.memory(d.size() * sizeof(order[0]));
+    for (const auto& e : d.items()) order.push_back(&e);
+    if (sort_keys_)
+      std::ranges::stable_sort(order, [&](const auto* x, const auto* y) { return less(x->key, y->key, budget_); });
     add("{");
     ++level_;
     for (std::size_t i = 0; i < order.size(); ++i) {
       if (i > 0) add(item_);
       newline(level_);
-      string(order[i]->first);
+      key(order[i]->key);
       add(key_);
-      write(order[i]->second);
+      write(order[i]->value);
     }
     newline(--level_);
     add("}");
   }
 
-  void string(std::string_view s) {
-    budget_.memory(s.size() + 2);
-    out_ += '"';
-    while (!s.empty()) {
-      const Utf8Step c = utf8_step(s);
-      const std::size_t n = std::max<std::size_t>(1, c.length);
-      character(c.code_point, s.substr(0, n));
-      s.remove_prefix(n);
-    }
-    out_ += '"';
+  /// Keys of JSON are strings; Python writes other simple ones as such.
+  void key(const Value& k) {
+    if (k.str() != nullptr) return string(*k.str());
+    if (!k.is_number() && !k.is_none())
+      fault("keys must be str, int, float, bool or None, not {}", k.type_name());
+    add("\"");
+    write(k);
+    add("\"");
   }
 
-  void character(char32_t c, std::string_view bytes) {
+  void string(const Text& s) {
+    add("\"");
+    std::size_t done = 0;  // what needs no escape is copied in one piece
+    for (std::size_t i = 0; i < s.size();) {
+      const auto byte = static_cast<unsigned char>(s.bytes[i]);
+      if (byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\') {
+        ++i;
+        continue;
+      }
+      const Character c = character_at(s.bytes, i);
+      const std::string e = escaped(c.code);
+      if (!e.empty()) {
+        out_.add(s, done, i);
+        budget_.memory(e.size());
+        out_.put(e, s.origin.typed_at(i));
+        done = i + c.length;
+      }
+      i += c.length;
+    }
+    out_.add(s, done, s.size());
+    add("\"");
+  }
+
+  /// Empty for a character that stands for itself.
+  [[nodiscard]] std::string escaped(char32_t c) const {
     switch (c) {
       case U'"':
-        add("\\\"");
-        return;
+        return "\\\"";
       case U'\\':
-        add("\\\\");
-        return;
+        return "\\\\";
       case U'\n':
-        add("\\n");
-        return;
+        return "\\n";
       case U'\r':
-        add("\\r");
-        return;
+        return "\\r";
       case U'\t':
-        add("\\t");
-        return;
+        return "\\t";
       case U'\f':
-        add("\\f");
-        return;
+        return "\\f";
       case U'\b':
-        add("\\b");
-        return;
+        return "\\b";
       default:
         break;
     }
     const auto u = static_cast<std::uint32_t>(c);
-    if (bytes.front() == kTypedMark)
-      out_ += bytes;
-    else if (u < 0x20 || (ensure_ascii_ && u > 0x7F && u < 0x10000))
-      add(fmt::format("\\u{:04x}", u));
-    else if (ensure_ascii_ && u >= 0x10000)
-      add(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((u - 0x10000) >> 10), 0xDC00 + ((u - 0x10000) & 0x3FF)));
-    else
-      out_ += bytes;
+    if (u >= 0x20 && !(ensure_ascii_ && u >= 0x7F)) return {};
+    if (u < 0x10000) return fmt::format("\\u{:04x}", u);
+    return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((u - 0x10000) >> 10), 0xDC00 + ((u - 0x10000) & 0x3FF));
   }
 
   Budget& budget_;
+  TextBuilder out_;
   bool ensure_ascii_;
   bool sort_keys_;
   std::optional<std::string> indent_;
   std::string item_;
   std::string key_ = ": ";
   std::uint32_t level_ = 0;
-  std::string out_;
 };
 
 }  // namespace

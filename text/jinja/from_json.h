@@ -1,0 +1,19 @@
+#pragma once
+// JSON to values. What a client sent is marked as typed by it (text.h).
+#include <nlohmann/json.hpp>
+
+#include "text/jinja/value.h"
+
+namespace sluice::text::jinja {
+
+enum class Writer { template_, client };
+
+/// Integers keep their digits as far as JSON's own types have them.
+[[nodiscard]] Value from_json(const nlohmann::json& j, Writer writer, Budget& budget);
+[[nodiscard]] Value from_json(const nlohmann::ordered_json& j, Writer writer, Budget& budget);
+
+/// Bytes of text in it, and a few for each value: what the limits grow by.
+[[nodiscard]] std::size_t input_size(const nlohmann::json& j);
+[[nodiscard]] std::size_t input_size(const nlohmann::ordered_json& j);
+
+}  // namespace sluice::text::jinja
