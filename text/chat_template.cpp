@@ -57,24 +57,18 @@ Writer writer_of(const std::string& key, const Json& value) {
   return role ? Writer::template_ : Writer::client;
 }
 
-/// A message as templates expect it: no null fields (OpenAI clients send "content": null), its content in the form that
-/// the template reads, and the reasoning under each of the names that templates read it by.
+/// A message as templates expect it: no null fields (OpenAI clients send "content": null), and the reasoning under each
+/// of the names that templates read it by.
 template <class Json>
-Value message_value(const Json& message, const ContentFormat& format, Budget& budget) {
-  if (!message.is_object()) jinja::fault("chat messages must be objects, got {}", message.type_name());
+Value message_value(const Json& message, Budget& budget) {
   const Json* reasoning = nullptr;
   for (const char* key : {"reasoning", "thinking", "reasoning_content"})
     if (const auto it = message.find(key); it != message.end() && !it->is_null()) reasoning = &*it;
-  Content expected = Content::text;
-  if (const auto role = message.find("role"); role != message.end() && role->is_string())
-    expected = format.of_role(role->template get_ref<const std::string&>());
   Dict out;
   if (reasoning != nullptr) out.set("thinking", from_json(*reasoning, Writer::client, budget), budget);
   for (const auto& [key, value] : message.items()) {
     if (value.is_null()) continue;
-    const auto adapted = key == "content" ? adapt_content(value, expected) : std::nullopt;
-    out.set(from_json(Json(key), Writer::client, budget),
-            from_json(adapted ? *adapted : value, writer_of(key, value), budget), budget);
+    out.set(from_json(Json(key), Writer::client, budget), from_json(value, writer_of(key, value), budget), budget);
   }
   if (reasoning != nullptr) out.set("reasoning_content", from_json(*reasoning, Writer::client, budget), budget);
   return Value::dict(std::move(out), budget);
@@ -111,8 +105,7 @@ ContentFormat ChatTemplate::probe(const Named& named) const {
   const nlohmann::ordered_json none;
   return ContentFormat::of([&](const nlohmann::ordered_json& messages) -> std::optional<std::string> {
     Budget budget(limits);
-    const Named as_is{named.parsed, ContentFormat::as_it_comes()};
-    auto text = render_with(as_is, messages, none, true, none, budget);
+    auto text = render_with(named, messages, none, true, none, budget);
     return text ? std::optional(std::move(text->bytes)) : std::nullopt;
   });
 }
@@ -199,9 +192,9 @@ Result<jinja::Text> ChatTemplate::render_with(const Named& named, const Json& me
   try {
     budget.grow(jinja::input_size(messages) + jinja::input_size(tools) + jinja::input_size(extra));
     jinja::Variables variables;
-    std::vector<Value> chat;
-    for (const auto& m : messages) chat.push_back(message_value(m, named.content, budget));
-    // What the template does not name it cannot see.
+    for (const auto& m : messages)
+      if (!m.is_object()) jinja::fault("chat messages must be objects, got {}", m.type_name());
+    // What the template does not name it cannot see, and costs nothing.
     const auto names = [&](const std::string& name) { return named.parsed->symbols.find(name) != nullptr; };
     for (const auto& [name, value] : specials_.items())
       if (names(name)) variables.emplace_back(name, from_json(value, Writer::template_, budget));
@@ -209,8 +202,12 @@ Result<jinja::Text> ChatTemplate::render_with(const Named& named, const Json& me
     if (extra.is_object())
       for (const auto& [name, value] : extra.items())
         if (names(name)) variables.emplace_back(name, from_json(value, Writer::client, budget));
-    variables.emplace_back("messages", Value::list(std::move(chat), budget));
-    variables.emplace_back("tools", from_json(tools, Writer::client, budget));
+    if (names("messages")) {
+      std::vector<Value> chat;
+      for (const auto& m : messages) chat.push_back(message_value(m, budget));
+      variables.emplace_back("messages", Value::list(std::move(chat), budget));
+    }
+    if (names("tools")) variables.emplace_back("tools", from_json(tools, Writer::client, budget));
     variables.emplace_back("add_generation_prompt", Value::boolean(add_generation_prompt));
     jinja::Text text = jinja::render(*named.parsed, variables, format_now_, budget);
     if (holds_surrogate(text.bytes)) jinja::fault("the chat template renders half of a surrogate pair, which is no text");
@@ -230,6 +227,28 @@ Result<std::string> ChatTemplate::render(const nlohmann::json& messages, const n
                                          bool add_generation_prompt, const nlohmann::json& extra) const {
   SLUICE_ASSIGN(jinja::Text text, render_any(messages, tools, add_generation_prompt, extra));
   return std::move(text.bytes);
+}
+
+std::optional<nlohmann::ordered_json> ChatTemplate::adapt(
+    const nlohmann::ordered_json& messages, const std::vector<std::pair<std::size_t, nlohmann::ordered_json>>& parts,
+    bool with_tools) const {
+  const ContentFormat& format = pick(with_tools).content;
+  std::optional<nlohmann::ordered_json> out;
+  std::size_t given = 0;  // of `parts`
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const bool in_parts = given < parts.size() && parts[given].first == i;
+    const std::size_t from = in_parts ? given++ : given;
+    const auto role = messages[i].find("role");
+    const auto content = messages[i].find("content");
+    if (role == messages[i].end() || !role->is_string() || content == messages[i].end()) continue;
+    const Content expected = format.of_role(role->get_ref<const std::string&>());
+    auto adapted = in_parts && expected != Content::text ? std::optional(parts[from].second)
+                                                         : adapt_content(*content, expected);
+    if (!adapted) continue;
+    if (!out) out = messages;
+    (*out)[i]["content"] = std::move(*adapted);
+  }
+  return out;
 }
 
 Result<RenderedChat> ChatTemplate::render_for(const nlohmann::ordered_json& messages,

@@ -8,8 +8,11 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/result.h"
 #include "text/content_format.h"
@@ -29,8 +32,7 @@ class ChatTemplate {
   [[nodiscard]] static Result<ChatTemplate> parse(std::string_view source, const nlohmann::json& specials,
                                                   jinja::Limits limits = {});
 
-  /// `messages`: a non-empty array of objects; a content comes as the template expects it, a string or a list of text
-  /// parts, whichever it was. `tools`: an array, or null for none. `extra`: an object of further
+  /// `messages`: a non-empty array of objects. `tools`: an array, or null for none. `extra`: an object of further
   /// variables, which win over the special tokens. Ordered JSON keeps the order of keys that tojson prints.
   [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                            bool add_generation_prompt, const nlohmann::ordered_json& extra) const;
@@ -46,8 +48,12 @@ class ChatTemplate {
   /// What strftime_now() answers with; the local time unless set.
   void set_clock(jinja::FormatNow format_now) { format_now_ = std::move(format_now); }
 
-  /// Of the template for chats without tools.
-  [[nodiscard]] const ContentFormat& content_format() const { return templates_.at("default").content; }
+  /// The messages with each content in the form that the template reads, a string or a list of parts
+  /// (content_format.h); null if they all are already. `messages`: an array of objects. `parts`: of some, by index, the
+  /// parts that their content is joined from.
+  [[nodiscard]] std::optional<nlohmann::ordered_json> adapt(
+      const nlohmann::ordered_json& messages, const std::vector<std::pair<std::size_t, nlohmann::ordered_json>>& parts,
+      bool with_tools) const;
 
  private:
   struct Named {

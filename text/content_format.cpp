@@ -81,28 +81,23 @@ Content ContentFormat::of_role(std::string_view role) const {
   return by_role_[it == kRoles.end() ? 0 : static_cast<std::size_t>(it - kRoles.begin())];
 }
 
-template <class Json>
-std::optional<Json> adapt_content(const Json& content, Content expected) {
+std::optional<ordered_json> adapt_content(const ordered_json& content, Content expected) {
   if (content.is_string() && expected == Content::parts) {
-    Json parts = Json::array();
-    if (!content.template get_ref<const std::string&>().empty())
-      parts.push_back(Json{{"type", "text"}, {"text", content}});
-    return parts;
+    const auto& text = content.get_ref<const std::string&>();
+    return text.empty() ? ordered_json::array() : part_list(text);
   }
   if (!content.is_array() || expected != Content::text) return std::nullopt;
   std::string text;
   bool first = true;
-  for (const Json& part : content) {
-    if (!part.is_object() || part.value("type", Json()) != "text" || !part.value("text", Json()).is_string())
-      return std::nullopt;
-    if (!first) text += '\n';
+  for (const auto& part : content) {
+    if (!part.is_object() || part.value("type", ordered_json()) != "text") return std::nullopt;
+    const auto words = part.find("text");
+    if (words == part.end() || !words->is_string()) return std::nullopt;
+    if (!first) text += '\n';  // as vLLM joins them
     first = false;
-    text += part["text"].template get_ref<const std::string&>();
+    text += words->get_ref<const std::string&>();
   }
-  return Json(std::move(text));
+  return text;
 }
-
-template std::optional<nlohmann::json> adapt_content(const nlohmann::json&, Content);
-template std::optional<nlohmann::ordered_json> adapt_content(const nlohmann::ordered_json&, Content);
 
 }  // namespace sluice::text

@@ -21,12 +21,6 @@ class ContentFormat {
  public:
   ContentFormat() = default;  // text for all
   [[nodiscard]] static ContentFormat of(const TryRender& render);
-  /// A content is what the client sent.
-  [[nodiscard]] static ContentFormat as_it_comes() {
-    ContentFormat out;
-    out.by_role_.fill(Content::either);
-    return out;
-  }
 
   /// Of an unknown role: the user's.
   [[nodiscard]] Content of_role(std::string_view role) const;
@@ -35,11 +29,8 @@ class ContentFormat {
   std::array<Content, 4> by_role_{};
 };
 
-/// The content as the template expects it. Parts that are not all text stay what they are.
-template <class Json>
-[[nodiscard]] std::optional<Json> adapt_content(const Json& content, Content expected);
-
-extern template std::optional<nlohmann::json> adapt_content(const nlohmann::json&, Content);
-extern template std::optional<nlohmann::ordered_json> adapt_content(const nlohmann::ordered_json&, Content);
+/// The content as the template expects it; null if it is so already, or has parts that are not text.
+[[nodiscard]] std::optional<nlohmann::ordered_json> adapt_content(const nlohmann::ordered_json& content,
+                                                                  Content expected);
 
 }  // namespace sluice::text

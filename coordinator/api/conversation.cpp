@@ -34,68 +34,85 @@ ordered_json in_order(std::string_view text, const json& sorted) {
   return ordered.is_discarded() ? ordered_json(sorted) : ordered;
 }
 
-/// Text parts become one string, a line each, as vLLM joins them.
-std::string join_parts(const JsonValue& parts) {
-  std::string text;
+struct Parts {
+  std::string joined;  // a line each, as vLLM joins them
+  ordered_json list = ordered_json::array();
+};
+
+/// Content that came in parts: text, and of an assistant what it refused to say.
+Parts read_parts(const JsonValue& parts, bool assistant) {
+  Parts out;
   bool first = true;
   parts.each({}, [&](const JsonValue& part) {
     const json& p = part.raw();
     if (!p.is_object() || !p.contains("type") || !p["type"].is_string())
       return part.wrong("must be an object with a type, like {{\"type\": \"text\", \"text\": ...}}");
     const auto& type = p["type"].get_ref<const std::string&>();
-    if (type != "text")
+    const bool refusal = assistant && type == "refusal";
+    if (type != "text" && !refusal)
       return part.wrong("is a content part of type '{}', which is not supported; only text is", clip_utf8(type, 64));
     std::string line;
     JsonObject fields = part.object();
-    fields.need("text").into(line);
-    if (!std::exchange(first, false)) text += '\n';
-    text += line;
+    (refusal ? fields.need("refusal") : fields.need("text")).into(line);
+    if (!std::exchange(first, false)) out.joined += '\n';
+    out.joined += line;
+    out.list.push_back({{"type", "text"}, {"text", std::move(line)}});
   });
-  return text;
+  return out;
 }
 
-/// Arguments travel as JSON text; templates expect the object.
+/// What clients send for a call without arguments.
+bool no_arguments(const ordered_json& arguments) {
+  if (arguments.is_null()) return true;
+  if (!arguments.is_string()) return false;
+  const std::string_view text = arguments.get_ref<const std::string&>();
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin == std::string_view::npos || text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin) == "null";
+}
+
+/// Arguments travel as JSON text; templates expect the object, an empty one where there are none.
 void open_arguments(ordered_json& message) {
   auto calls = message.find("tool_calls");
   if (calls == message.end() || !calls->is_array()) return;
   for (auto& call : *calls) {
     if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
     auto& f = call["function"];
-    if (!f.contains("arguments") || !f["arguments"].is_string()) continue;
+    if (!f.contains("arguments") || no_arguments(f["arguments"])) f["arguments"] = ordered_json::object();
+    if (!f["arguments"].is_string()) continue;
     auto text = f["arguments"].get<std::string>();
     if (auto body = parse_body(text)) f["arguments"] = in_order(text, *body);
   }
 }
 
 /// `raw` is checked; `message`, the same with its keys in order, goes on to the template.
-void read_message(const JsonValue& raw, ordered_json message, ordered_json& out) {
+void read_message(const JsonValue& raw, ordered_json message, ChatPrompt& out) {
   JsonObject m = raw.object();
   Role role = Role::user;
   if (!m.need("role").into(role, kRoles)) return;
   if (role == Role::developer) message["role"] = "system";  // the newer name of the same thing; templates know the old
   const JsonValue content = m.want("content");
   if (!content.present()) {
-    const JsonValue calls = m.want("tool_calls");
-    if (role != Role::assistant || !calls.present() || !calls.raw().is_array() || calls.raw().empty())
-      return content.wrong("is missing; only an assistant message with tool_calls may omit it");
+    // Clients replay what they got: tool calls, a refusal or reasoning without a text.
+    if (role != Role::assistant) return content.wrong("is missing; only an assistant message may omit it");
     message["content"] = "";
   } else if (content.raw().is_array()) {
-    message["content"] = join_parts(content);
+    Parts parts = read_parts(content, role == Role::assistant);
+    message["content"] = std::move(parts.joined);
+    out.parts.emplace_back(out.messages.size(), std::move(parts.list));
   } else if (!content.raw().is_string()) {
     return content.wrong_type("a string or a list of text parts");
   }
   open_arguments(message);
-  out.push_back(std::move(message));
+  out.messages.push_back(std::move(message));
 }
 
 /// Messages in the one shape chat templates know: role and a content string, tool call arguments as objects.
-ordered_json read_messages(ordered_json& ordered, JsonObject& body) {
-  ordered_json out = ordered_json::array();
+void read_messages(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
+  out.messages = ordered_json::array();
   std::size_t i = 0;
   body.need("messages").each({1, kMaxMessages}, [&](const JsonValue& m) {
     read_message(m, std::move(ordered["messages"][i++]), out);
   });
-  return out;
 }
 
 }  // namespace
@@ -103,7 +120,7 @@ ordered_json read_messages(ordered_json& ordered, JsonObject& body) {
 ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObject& body) {
   ordered_json ordered = in_order(text, sorted);
   ChatPrompt p;
-  p.messages = read_messages(ordered, body);
+  read_messages(ordered, body, p);
   bool with_tools = true;
   if (const JsonValue choice = body.want("tool_choice"); choice.present()) {
     with_tools = choice.raw() != "none";

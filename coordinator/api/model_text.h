@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/ids.h"
@@ -29,6 +30,9 @@ class Detokenizer {
 struct ChatPrompt {
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   nlohmann::ordered_json tools = nlohmann::ordered_json::array();
+  /// Messages (by index) whose content came as text parts, and those; `messages` holds them joined. Some templates read
+  /// one, some the other.
+  std::vector<std::pair<std::size_t, nlohmann::ordered_json>> parts{};
   nlohmann::ordered_json kwargs = nlohmann::ordered_json::object();  // extra template variables (chat_template_kwargs)
   bool add_generation_prompt = true;
 };

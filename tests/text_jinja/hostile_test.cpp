@@ -41,7 +41,6 @@ TEST_CASE("templates that would run, grow or nest without end give an error") {
       "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
       "{% set x = 'a' * 1000000 %}{% for i in range(99999) %}{{ ('b' ~ i) in x }}{% endfor %}",
       "{% set a = 'a' * 1000000 %}{{ (a ~ a) | replace(a ~ 'b', '') | length }}",
-      "{% set l = range(99999) | list %}{{ l | unique | list | length }}",
       "{% set l = range(99999) | list %}{% for x in l %}{{ -1 in l }}{% endfor %}",
       "{% set s = 'ab' * 500000 %}{% for i in range(9999) %}{{ s[i] }}{% endfor %}",
       "{% set s = 'ab' * 500000 %}{% for i in range(9999) %}{% if s.split('x') %}{% endif %}{% endfor %}",

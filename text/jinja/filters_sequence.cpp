@@ -38,7 +38,7 @@ Value sort(const Value& v, const Args& args, Budget& b) {
 Value dictsort(const Value& v, const Args& args, Budget& b) {
   const Params p("dictsort", args, {"case_sensitive", "by", "reverse"});
   refuse_undefined(v);
-  if (v.dict() == nullptr) fault("'{} object' has no attribute 'items'", v.type_name());
+  if (v.dict() == nullptr) fault("'{}' object has no attribute 'items'", v.type_name());
   const std::string by = p.get(1) != nullptr ? p.need_text(1).bytes : "key";
   if (by != "key" && by != "value") fault("You can only sort by either \"key\" or \"value\"");
   std::vector<Value> items;

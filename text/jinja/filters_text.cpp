@@ -202,7 +202,7 @@ Value urlencode(const Value& v, const Args&, Budget& b) {
 Value xmlattr(const Value& v, const Args& args, Budget& b) {
   const Params p("xmlattr", args, {"autospace"});
   refuse_undefined(v);
-  if (v.dict() == nullptr) fault("'{} object' has no attribute 'items'", v.type_name());
+  if (v.dict() == nullptr) fault("'{}' object has no attribute 'items'", v.type_name());
   TextBuilder out(b);
   for (const auto& [key, value] : v.dict()->items()) {
     if (value.is_none() || value.is_undefined()) continue;

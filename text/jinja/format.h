@@ -6,8 +6,8 @@
 
 namespace sluice::text::jinja {
 
-enum class Align { left, right, center };
-/// str.ljust, rjust and center; `fill` null: spaces, else one character.
+enum class Align { left, right, center, middle };  // the last two put an odd space on different sides
+/// str.ljust, rjust and center, and the specification's ^; `fill` null: spaces, else one character.
 [[nodiscard]] Text pad_text(const Text& s, std::int64_t width, const Text* fill, Align align, Budget& budget);
 
 /// str.format(*args, **kwargs); of Markup, what is put in is escaped.

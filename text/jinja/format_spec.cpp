@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "text/jinja/characters.h"
 #include "text/jinja/format.h"
@@ -19,7 +20,6 @@ struct Spec {
   char align = '\0';  // one of <>=^; 0: the type's own
   char sign = '-';
   bool alternate = false;
-  bool zero = false;
   std::int64_t width = 0;
   char grouping = '\0';
   std::int64_t precision = -1;
@@ -42,7 +42,8 @@ Spec parse_spec(std::string_view s, const Value& v) {
   Spec out;
   std::size_t i = 0;
   const std::size_t first = s.empty() ? 0 : character_at(s, 0).length;
-  if (first < s.size() && is_align(s[first])) {
+  const bool filled = first < s.size() && is_align(s[first]);
+  if (filled) {
     out.fill = s.substr(0, first);
     out.align = s[first];
     i = first + 1;
@@ -54,12 +55,9 @@ Spec parse_spec(std::string_view s, const Value& v) {
   if (accept("z")) ++i;
   if (accept("#")) out.alternate = s[i++] == '#';
   if (accept("0")) {
-    out.zero = true;
     ++i;
-    if (out.align == '\0') {
-      out.fill = "0";
-      if (v.is_number()) out.align = '=';
-    }
+    if (!filled) out.fill = "0";
+    if (out.align == '\0' && v.is_number()) out.align = '=';
   }
   out.width = std::max<std::int64_t>(digits(s, i), 0);
   if (accept(",_")) out.grouping = s[i++];
@@ -113,12 +111,30 @@ Text place(const Spec& spec, const std::string& sign, std::string digits, const 
     out.add(number);
     return out.take();
   }
-  const Align align = spec.align == '<' ? Align::left : spec.align == '^' ? Align::center : Align::right;
+  const Align align = spec.align == '<' ? Align::left : spec.align == '^' ? Align::middle : Align::right;
   const Text fill{.bytes = spec.fill};
   return pad_text(Text{.bytes = sign + number}, spec.width, &fill, align, b);
 }
 
 std::string sign_of(bool negative, char flag) { return negative ? "-" : flag == '-' ? "" : std::string(1, flag); }
+
+/// As %g, but whole numbers keep a digit behind the point, and what needs all of the precision has an exponent.
+std::string general(double d, std::int64_t precision) {
+  std::string text = format_float(d, 'e', precision - 1, false);
+  const std::size_t e = text.find('e');
+  if (!std::isfinite(d)) return text;
+  const int exponent = std::atoi(text.c_str() + e + 1);
+  if (exponent >= -4 && exponent < precision - 1) {
+    text = format_float(d, 'g', precision, false);
+    return text.find('.') == std::string::npos ? text + ".0" : text;
+  }
+  std::string mantissa = text.substr(0, e);
+  if (mantissa.find('.') != std::string::npos) {
+    mantissa.erase(mantissa.find_last_not_of('0') + 1);
+    if (mantissa.ends_with('.')) mantissa.pop_back();
+  }
+  return mantissa + text.substr(e);
+}
 
 Text format_real(double d, const Spec& spec, Budget& b) {
   const char type = spec.type;
@@ -129,14 +145,7 @@ Text format_real(double d, const Spec& spec, Budget& b) {
   if (type == '\0' && spec.precision < 0) {
     text = float_repr(std::abs(d));
   } else if (type == '\0') {
-    text = format_float(std::abs(d), 'g', spec.precision, false);
-    const int exponent = d == 0 || !std::isfinite(d) ? 0 : static_cast<int>(std::floor(std::log10(std::abs(d))));
-    if (text.find('e') == std::string::npos && std::isfinite(d)) {
-      if (exponent >= std::max<std::int64_t>(spec.precision, 1) - 1 && text.find('.') == std::string::npos && exponent > 0)
-        text = format_float(std::abs(d), 'e', std::max<std::int64_t>(spec.precision, 1) - 1, false);
-      else if (text.find('.') == std::string::npos)
-        text += ".0";
-    }
+    text = general(std::abs(d), std::max<std::int64_t>(spec.precision, 1));
   } else {
     text = format_float(std::abs(percent ? d * 100 : d), percent ? 'f' : type == 'n' ? 'g' : type,
                         spec.precision < 0 ? 6 : spec.precision, spec.alternate);
@@ -160,7 +169,7 @@ Text format_integer(const Value& v, const Spec& spec, Budget& b) {
     append_character(c, static_cast<char32_t>(*v.as_int()));
     const Text fill{.bytes = spec.fill};
     return pad_text(Text{.bytes = c}, spec.width, &fill,
-                    spec.align == '>' ? Align::right : spec.align == '^' ? Align::center : Align::left, b);
+                    spec.align == '>' ? Align::right : spec.align == '^' ? Align::middle : Align::left, b);
   }
   const Integer n = to_integer(v);
   unsigned base = 10;
@@ -204,7 +213,7 @@ Text format_string(const Text& s, const Spec& spec, Budget& b) {
   const Text cut = spec.precision < 0 ? s : piece(s, 0, byte_of(s.bytes, static_cast<std::size_t>(spec.precision)));
   const Text fill{.bytes = spec.fill};
   return pad_text(cut, spec.width, &fill,
-                  spec.align == '>' ? Align::right : spec.align == '^' ? Align::center : Align::left, b);
+                  spec.align == '>' ? Align::right : spec.align == '^' ? Align::middle : Align::left, b);
 }
 
 }  // namespace
@@ -229,7 +238,8 @@ Text pad_text(const Text& s, std::int64_t width, const Text* fill, Align align, 
   const auto n = static_cast<std::int64_t>(character_count(s.bytes));
   const std::int64_t pad = std::max<std::int64_t>(0, width - n);
   std::int64_t left = align == Align::right ? pad : 0;
-  if (align == Align::center) left = pad / 2;
+  if (align == Align::middle) left = pad / 2;
+  if (align == Align::center) left = pad / 2 + (pad & width & 1);
   TextBuilder out(budget);
   out.repeat(*fill, static_cast<std::size_t>(left));
   out.add(s);

@@ -51,8 +51,11 @@ std::optional<Value> real_attribute(const Value& object, std::string_view name, 
   if (const auto* c = object.get<CyclerRef>()) return cycler_attribute(object, **c, name, budget);
   if (const List* l = object.list(); l != nullptr && l->kind == ListKind::group && (name == "grouper" || name == "list"))
     return l->items[name == "grouper" ? 0 : 1];
-  if (const auto* c = object.get<CallableRef>())
+  if (const auto* c = object.get<CallableRef>()) {
     if (const auto* macro = std::get_if<Callable::Macro>(&(*c)->target)) return macro_attribute(*macro->node, name, budget);
+    if (const auto* g = std::get_if<Global>(&(*c)->target); g != nullptr && *g == Global::dict && name == "fromkeys")
+      return bound(object, "fromkeys", dict_from_keys, budget);
+  }
   if (object.str() != nullptr && unsupported_method(name)) fault("the chat template engine has no str.{}()", name);
   if (forbidden_method(object, name) && !name.starts_with("__"))
     return Value::undefined({Missing::Form::unsafe, std::string(name), object.type_name()});
@@ -100,9 +103,7 @@ struct Indices {
 Indices indices(std::int64_t n, const Value* start, const Value* stop, const Value* step) {
   const auto number = [](const Value* v) -> std::optional<std::int64_t> {
     if (v == nullptr || v->is_none()) return std::nullopt;
-    refuse_undefined(*v);
     if (const auto* big = v->get<BigRef>()) return *Value(*big).as_double() < 0 ? INT64_MIN + 1 : INT64_MAX;
-    if (!v->as_int()) fault("slice indices must be integers or None or have an __index__ method");
     return v->as_int();
   };
   const std::int64_t by = std::max<std::int64_t>(number(step).value_or(1), INT64_MIN + 1);
@@ -185,6 +186,9 @@ Value subscript(const Value& object, const Value& key, Budget& budget) {
 
 Value slice(const Value& object, const Value* start, const Value* stop, const Value* step, Budget& budget) {
   refuse_undefined(object);
+  for (const Value* bound : {start, stop, step})
+    if (bound != nullptr && !bound->is_none() && !bound->is_integral())
+      fault("slice indices must be integers or None or have an __index__ method");
   if (const List* l = object.list()) return slice_list(*l, start, stop, step, budget);
   if (const Text* s = object.str()) return slice_text(*s, start, stop, step, budget);
   if (object.dict() != nullptr) fault("unhashable type: 'slice'");

@@ -29,6 +29,8 @@ class LoopState {
   [[nodiscard]] std::optional<std::string_view> method(std::string_view name) const;
   [[nodiscard]] Value call(std::string_view method, const Args& args, Budget& budget);
 
+  /// "2/3"
+  [[nodiscard]] std::string position() { return fmt::format("{}/{}", taken_, size()); }
   [[nodiscard]] const ForStmt* recursive() const noexcept { return recursive_; }
   [[nodiscard]] Scope* scope() const noexcept { return scope_; }
   [[nodiscard]] std::uint32_t depth0() const noexcept { return depth0_; }

@@ -30,14 +30,7 @@ const Methods& dict_methods() {
       {"keys", [](auto& d, auto& a, auto& b) { return view(d, a, b, View::Kind::keys, "keys"); }},
       {"values", [](auto& d, auto& a, auto& b) { return view(d, a, b, View::Kind::values, "values"); }},
       {"copy", [](const Value& d, const Args&, Budget&) { return d; }},
-      {"fromkeys",
-       [](const Value&, const Args& a, Budget& b) {
-         const Params p("fromkeys", a, {"iterable", "value"});
-         Dict out;
-         Cursor keys(p.need(0), b);
-         while (auto k = keys.next()) out.set(*std::move(k), p.get(1) != nullptr ? *p.get(1) : Value::none(), b);
-         return Value::dict(std::move(out), b);
-       }},
+      {"fromkeys", dict_from_keys},
   };
   return kMethods;
 }
@@ -93,6 +86,14 @@ const Methods& number_methods() {
 }
 
 }  // namespace
+
+Value dict_from_keys(const Value&, const Args& args, Budget& budget) {
+  const Params p("fromkeys", args, {"iterable", "value"});
+  Dict out;
+  Cursor keys(p.need(0), budget);
+  while (auto k = keys.next()) out.set(*std::move(k), p.get(1) != nullptr ? *p.get(1) : Value::none(), budget);
+  return Value::dict(std::move(out), budget);
+}
 
 const Methods& container_methods(const Value& self) {
   static const Methods kNone;

@@ -13,6 +13,8 @@ using Methods = std::map<std::string_view, Method>;
 [[nodiscard]] const Methods& str_making();
 [[nodiscard]] const Methods& str_looking();
 [[nodiscard]] const Methods& container_methods(const Value& self);
+/// dict.fromkeys(keys, value)
+[[nodiscard]] Value dict_from_keys(const Value& self, const Args& args, Budget& budget);
 
 /// Null where there is none. `name` is its key, which lives on.
 struct FoundMethod {

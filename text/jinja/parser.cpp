@@ -79,14 +79,14 @@ class Parser : ExpressionParser {
   }
 
   /// The rest of an opening tag, its body, and its closing tag. `keeps`: a macro inside may use the scope later.
-  Body block(std::string_view end, bool& keeps) {
+  Body block(std::string_view end, bool& keeps, std::string_view name = {}) {
     refuse_unknown();
     expect_block_end();
     const std::uint32_t macros = macros_;
     Body body = statements({end});
     keeps = macros_ != macros;
     next();
-    if (end == "endblock" && peek().kind == TokenKind::name) next();
+    if (!name.empty()) accept_name(name);
     expect_block_end();
     return body;
   }
@@ -201,11 +201,11 @@ class Parser : ExpressionParser {
 
   BlockStmt block_statement() {
     BlockStmt out;
-    (void)expect_identifier();
+    const std::string name = expect_identifier();
     out.scoped = accept_name("scoped");
     if (accept_name("required")) fail("unsupported block that another template must fill");
     const std::uint32_t loops = std::exchange(loops_, 0);
-    out.body = block("endblock", out.keep_scope);
+    out.body = block("endblock", out.keep_scope, name);
     loops_ = loops;
     return out;
   }

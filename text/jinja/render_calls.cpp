@@ -137,6 +137,8 @@ Value Renderer::call_global(Global g, const Args& args) {
 Value Renderer::make_namespace(const Args& args) {
   budget_.memory(sizeof(Namespace));
   Dict attributes = make_dict("namespace", args, budget_);
+  for (const auto& [name, value] : attributes.items())
+    if (name.str() != nullptr) check_attribute(name.str()->bytes);
   return Value(&namespaces_.emplace_back(Namespace{std::move(attributes)}));
 }
 

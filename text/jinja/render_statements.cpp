@@ -69,14 +69,15 @@ Renderer::Flow Renderer::loop_over(const ForStmt& s, const Value& items, Scope& 
                                         s.recursive ? &s : nullptr, &scope);
   Scope here;
   Scope& inner = open_scope(here, scope, s.keep_scope);
-  bool any = false;
+  bool any = false;  // an item went through the body to its end: as Jinja has it, break and continue do not count
   while (const auto item = loop.next()) {
-    any = true;
     budget_.step();
     inner.clear();
     inner.set(template_.loop.id, Value(&loop));
     assign(s.target, *item, inner);
-    if (execute(s.body, inner, out) == Flow::break_) break;
+    const Flow flow = execute(s.body, inner, out);
+    if (flow == Flow::break_) break;
+    any = any || flow == Flow::next;
   }
   loop.end();
   if (any) return Flow::next;
@@ -160,6 +161,7 @@ void Renderer::assign_attribute(const Target& t, const Value& v, Scope& scope) {
   const Value* object = scope.find(t.name.id, budget_);
   const auto* ns = object != nullptr ? object->get<Namespace*>() : nullptr;
   if (ns == nullptr) fault("cannot assign attribute on non-namespace object");
+  check_attribute(t.attribute);
   (*ns)->attributes.set(t.attribute, v, budget_);
 }
 

@@ -1,5 +1,6 @@
 // str() and repr() of values.
 #include "text/jinja/dict.h"
+#include "text/jinja/loop.h"
 #include "text/jinja/number.h"
 #include "text/jinja/strings.h"
 #include "text/jinja/value.h"
@@ -31,6 +32,8 @@ class Repr {
       add_dict(*m);
     else if (const auto* view = v.get<ViewRef>())
       add_view(**view, v.type_name());
+    else if (const auto* loop = v.get<LoopState*>())
+      out_.add(fmt::format("<LoopContext {}>", (*loop)->position()));
     else
       out_.add(fmt::format("<{}>", v.type_name()));
   }

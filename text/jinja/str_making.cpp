@@ -110,7 +110,9 @@ template <Align align>
 Value padded(const Value& self, const Args& args, Budget& b) {
   const Params p("str method", args, {"width", "fillchar"});
   (void)p.need(0);
-  return made(self, pad_text(*self.str(), p.integer(0, 0), p.text(1), align, b), b);
+  std::optional<Text> fill;
+  if (p.text(1) != nullptr) fill = self.is_markup() ? escape(*p.text(1), b) : *p.text(1);
+  return made(self, pad_text(*self.str(), p.integer(0, 0), fill ? &*fill : nullptr, align, b), b);
 }
 
 Value zero_fill(const Value& self, const Args& args, Budget& b) {
