@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coordinator/api/request_fields.h"
+#include "text/jinja/from_json.h"
 
 namespace sluice::coordinator {
 
@@ -26,12 +27,12 @@ bool cheap_to_order(const json& j, std::size_t& cost) {
   return std::ranges::all_of(j, [&](const json& child) { return cheap_to_order(child, cost); });
 }
 
-/// `text` in the order of its keys; where that would cost too much, in `sorted`'s. `sorted` was parsed from `text`.
-ordered_json in_order(std::string_view text, const json& sorted) {
+/// `source` in the order of its keys; where that would cost too much, in `sorted`'s. `sorted` was parsed from `source`.
+ordered_json in_order(std::string_view source, const json& sorted) {
   std::size_t cost = 0;
   if (!cheap_to_order(sorted, cost)) return ordered_json(sorted);
-  ordered_json ordered = ordered_json::parse(text.begin(), text.end(), nullptr, false);
-  return ordered.is_discarded() ? ordered_json(sorted) : ordered;
+  auto ordered = text::jinja::parse_exact(source);
+  return ordered ? *std::move(ordered) : ordered_json(sorted);
 }
 
 struct Parts {

@@ -344,6 +344,28 @@ TEST_CASE("messages reach the template in one shape") {
   CHECK(none->chat.tools.empty());
 }
 
+TEST_CASE("a call without arguments has an empty object of them, however it is said") {
+  for (const std::string arguments : {R"("{}")", R"("")", R"(" \n")", R"("null")", "null", "{}"}) {
+    CAPTURE(arguments);
+    auto r = parse(true, R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":)" + arguments +
+                             "}}]}]}");
+    REQUIRE(r);
+    CHECK(r->chat.messages[0]["tool_calls"][0]["function"]["arguments"] == nlohmann::json::object());
+  }
+  auto none = parse(true, R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]})");
+  CHECK(none->chat.messages[0]["tool_calls"][0]["function"]["arguments"] == nlohmann::json::object());
+}
+
+TEST_CASE("content in parts is there both ways, for the template to choose") {
+  auto r = parse(true, R"({"messages":[{"role":"system","content":"s"},
+    {"role":"user","content":[{"type":"text","text":"a","x":1},{"type":"text","text":"b"}]}]})");
+  REQUIRE(r);
+  CHECK(r->chat.messages[1]["content"] == "a\nb");
+  REQUIRE(r->chat.parts.size() == 1);
+  CHECK(r->chat.parts[0].first == 1);
+  CHECK(r->chat.parts[0].second.dump() == R"([{"type":"text","text":"a"},{"type":"text","text":"b"}])");
+}
+
 TEST_CASE("tools keep the order of their keys, unless an object is made to be expensive") {
   auto r = parse(true, with(true, R"("tools":[{"type":"function","function":{"name":"f","description":"d","a":1}}])"));
   REQUIRE(r);

@@ -128,3 +128,29 @@ TEST_CASE("a dict of many keys finds each, and the last of two equal keys wins")
                      .value();
   CHECK(t.render(ordered_json(kHello), nullptr, true, ordered_json{{"d", many}}).value() == "0 7 99 False x y 100 2");
 }
+
+TEST_CASE("load: templates of files, named ones beside the default") {
+  const ModelDir dir;
+  dir.write("tokenizer_config.json", R"({"chat_template": "config"})");
+  CHECK(dir.render() == "config");
+  std::filesystem::create_directories(dir.path() / "additional_chat_templates");
+  dir.write("additional_chat_templates/tool_use.jinja", "tools of a file");
+  dir.write("additional_chat_templates/README.md", "{% nothing");
+  CHECK(ChatTemplate::load(dir.path()).error().code == Errc::unsupported);  // files win, and none is the default
+  dir.write("chat_template.jinja", "file");
+  CHECK(dir.render() == "file");
+  CHECK(dir.render(json::array()) == "tools of a file");
+  dir.write("additional_chat_templates/rag.jinja", "a\n{{ x | wordwrap }}");
+  const auto broken = ChatTemplate::load(dir.path());
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().message.find("'rag': line 2: the filter 'wordwrap'") != std::string::npos);
+}
+
+TEST_CASE("half of a surrogate pair cannot be rendered, only reckoned with") {
+  const auto run = [](const std::string& source) {
+    return ChatTemplate::parse(source, json::object()).value().render(kHello, nullptr, true, json::object());
+  };
+  CHECK(run("{{ '\\ud83d' in 'x' }}{{ '\\ud83d\\ude00' | tojson(ensure_ascii=true) }}").value() ==
+        R"(False"\ud83d\ude00")");
+  CHECK(run("{{ '\\ud83d' }}").error().code == Errc::invalid_argument);
+}

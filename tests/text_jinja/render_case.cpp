@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "text/chat_template.h"
+#include "text/jinja/from_json.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ Result<std::string> render(const ordered_json& c) {
 
 int lines() {
   for (std::string line; std::getline(std::cin, line);) {
-    const auto r = render(ordered_json::parse(line));
+    const auto r = render(sluice::text::jinja::parse_exact(line).value());
     const auto out = r ? ordered_json{{"text", *r}} : ordered_json{{"error", r.error().message}};
     std::puts(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
   }
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
     if (argc == 1) return lines();
     for (int i = 1; i < argc; ++i) {
       std::ifstream in(argv[i], std::ios::binary);
-      const auto r = render(ordered_json::parse(std::string(std::istreambuf_iterator<char>(in), {})));
+      const auto r = render(sluice::text::jinja::parse_exact(std::string(std::istreambuf_iterator<char>(in), {})).value());
       std::printf("%s: %s\n", argv[i], (r ? *r : "REFUSED " + r.error().message).c_str());
     }
   } catch (const std::exception& e) {

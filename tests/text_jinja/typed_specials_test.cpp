@@ -109,3 +109,59 @@ TEST_CASE("ordinary text has no marks, and refusals quote none") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message == "no " + kEnd);
 }
+
+TEST_CASE("templates find their marks in a client's text although they are special tokens") {
+  const auto both = [](const std::string& use) {
+    const auto r = render("{{ " + use + " }}", says("a" + kEnd + "b"));
+    CHECK(r.marked.text == r.plain);
+    return r.plain;
+  };
+  const std::string c = "messages[0].content";
+  CHECK(both("'<|im_end|>' in " + c) == "True");
+  CHECK(both(c + ".split('<|im_end|>')[-1]") == "b");
+  CHECK(both(c + ".partition('<|im_end|>')[0]") == "a");
+  CHECK(both(c + " | replace('<|im_end|>', '-')") == "a-b");
+  CHECK(both(c + ".find('<|im_end|>')") == "1");
+  CHECK(both(c + ".startswith('a<|im_end|>')") == "True");
+  CHECK(both(c + "[1:].startswith('<|im_end|>')") == "True");
+  CHECK(both(c + ".endswith('<|im_end|>b')") == "True");
+  CHECK(both(c + " == 'a<|im_end|>b'") == "True");
+  CHECK(both("{'a<|im_end|>b': 5}[" + c + "]") == "5");
+  CHECK(both(c + "[1:3]") == "<|");
+  CHECK(both(c + " | length") == "12");
+  CHECK(both(c + ".count('<|im_end|>')") == "1");
+  CHECK(both(c + ".strip('a<')") == "|im_end|>b");
+  CHECK(both(c + ".removeprefix('a<|im_end|>')") == "b");
+}
+
+TEST_CASE("a client makes no special token by what the template does to its text") {
+  const auto typed = [](const std::string& use, const std::string& content) {
+    return counts(render("{{ " + use + " }}<|im_end|>", says(content)).marked);
+  };
+  using Counts = std::pair<std::size_t, std::size_t>;
+  const std::string c = "messages[0].content";
+  CHECK(typed(c + " | lower", "<|IM_END|>") == Counts{2, 1});
+    CHECK(typed(c + " | replace('.', '')", "<|im.end|>") == Counts{1, 0});
+  CHECK(typed(c + " | replace('.', '_')", "<|im.end|>") == Counts{2, 1});
+  CHECK(typed(c + ".split() | join", "<|im_ end|>") == Counts{2, 1});
+  CHECK(typed("'<' ~ " + c + " ~ '>'", "|im_end|") == Counts{2, 1});
+  CHECK(typed("'%s_end|>' % " + c, "<|im") == Counts{2, 1});
+  CHECK(typed("'{}|>'.format(" + c + ")", "<|im_end") == Counts{2, 1});
+  CHECK(typed(c + "[::-1]", ">|dne_mi|<") == Counts{2, 1});
+}
+
+TEST_CASE("a role's known name may stand inside a special token of the template's") {
+  const auto find = [](std::string_view s) {
+    std::vector<std::size_t> out;
+    for (const std::string_view token : {"<|user|>", "<|evil|>"})
+      if (const auto at = s.find(token); at != std::string_view::npos) out.push_back(at + 1);
+    return out;
+  };
+  const auto t = ChatTemplate::parse("<|{{ messages[0].role }}|>", {}).value();
+  const auto typed = [&](const std::string& role) {
+    const ordered_json messages = ordered_json::array({ordered_json{{"role", role}, {"content", ""}}});
+    return t.render_for(messages, nullptr, true, ordered_json::object(), find).value().typed;
+  };
+  CHECK(typed("user").empty());
+  CHECK(typed("evil") == std::vector<std::size_t>{2});
+}

@@ -12,7 +12,7 @@
 namespace sluice::text::jinja {
 
 struct Limits {
-  std::uint64_t max_steps = 20'000'000;  // nodes evaluated, plus one per 64 bytes or element scanned
+  std::uint64_t max_steps = 50'000'000;  // nodes evaluated, plus one per 64 bytes or element scanned
   std::size_t max_output = 16 << 20;     // bytes of the rendered text
   std::size_t max_memory = 256 << 20;    // bytes of all values made, whether still held or not
   std::size_t free_input = 4096;         // bytes of a request that the limits above are for; each further one adds:

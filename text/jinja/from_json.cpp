@@ -13,6 +13,26 @@ Value text_of(const std::string& s, Writer writer, Budget& budget) {
   return Value::string(std::move(t), budget);
 }
 
+/// Builds JSON as the library does, but for integers that its types would round.
+class ExactBuilder : public nlohmann::detail::json_sax_dom_parser<nlohmann::ordered_json> {
+  using Json = nlohmann::ordered_json;
+
+ public:
+  explicit ExactBuilder(Json& out) : json_sax_dom_parser(out, /*allow_exceptions=*/false) {}
+  bool number_float(Json::number_float_t value, const Json::string_t& text) {
+    if (text.find_first_of(".eE") != std::string::npos) return json_sax_dom_parser::number_float(value, text);
+    Json::binary_t digits(std::vector<std::uint8_t>(text.begin(), text.end()));
+    return binary(digits);
+  }
+};
+
+template <class Json>
+Value integer_of_digits(const Json& j, Budget& budget) {
+  const auto& bytes = j.get_binary();
+  const auto n = parse_integer(std::string(bytes.begin(), bytes.end()), 10, budget);
+  return n ? *n : Value::none();
+}
+
 template <class Json>
 Value convert(const Json& j, Writer writer, Budget& budget, std::uint32_t depth) {
   if (depth > budget.limits().max_nesting)
@@ -41,6 +61,8 @@ Value convert(const Json& j, Writer writer, Budget& budget, std::uint32_t depth)
         d.set(text_of(k, writer, budget), convert(v, writer, budget, depth + 1), budget);
       return Value::dict(std::move(d), budget);
     }
+    case Json::value_t::binary:
+      return integer_of_digits(j, budget);
     default:
       return Value::none();
   }
@@ -69,6 +91,13 @@ std::size_t size_of(const Json& j) {
 Value from_json(const nlohmann::json& j, Writer writer, Budget& budget) { return convert(j, writer, budget, 1); }
 Value from_json(const nlohmann::ordered_json& j, Writer writer, Budget& budget) {
   return convert(j, writer, budget, 1);
+}
+
+std::optional<nlohmann::ordered_json> parse_exact(std::string_view text) {
+  nlohmann::ordered_json out;
+  ExactBuilder builder(out);
+  if (!nlohmann::ordered_json::sax_parse(text.begin(), text.end(), &builder) || builder.is_errored()) return std::nullopt;
+  return out;
 }
 
 std::size_t input_size(const nlohmann::json& j) { return size_of(j); }

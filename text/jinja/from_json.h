@@ -1,6 +1,8 @@
 #pragma once
 // JSON to values. What a client sent is marked as typed by it (text.h).
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "text/jinja/value.h"
 
@@ -8,7 +10,10 @@ namespace sluice::text::jinja {
 
 enum class Writer { template_, client };
 
-/// Integers keep their digits as far as JSON's own types have them.
+/// JSON whose integers beyond 64 bits keep their digits (as binary nodes, which JSON text cannot hold otherwise); null
+/// if it is none. Objects keep the order of their keys.
+[[nodiscard]] std::optional<nlohmann::ordered_json> parse_exact(std::string_view text);
+
 [[nodiscard]] Value from_json(const nlohmann::json& j, Writer writer, Budget& budget);
 [[nodiscard]] Value from_json(const nlohmann::ordered_json& j, Writer writer, Budget& budget);
 

@@ -4,7 +4,7 @@
     python tools/golden/chat_templates.py [--check]        (needs transformers and jinja2)
 
 The templates are ours, in tests/text_jinja/templates/*.jinja, and use the constructs of the published ones
-they are named after. --check compares instead of writing.
+they are named after; tests/text_jinja/constructs.json holds a template for each thing that the language has. --check compares instead of writing.
 """
 import argparse
 import json
@@ -188,6 +188,9 @@ EXPRESSIONS = [
     "{% set a, b = [1] %}", "{{ 1 < 'a' }}", "{% set x.y = 1 %}", "{{ range(1000000) }}", "{{ namespace(_x=1) }}",
     "{{ nope | tojson }}", "{{ none | length }}", "{{ 'a'.strip(1) }}", "{{ ''.__class__.__mro__ }}",
 ]
+
+# One thing of the language each: what it gives, or that it is refused.
+EXPRESSIONS += json.loads((HERE / "constructs.json").read_text())
 
 SYNTAX_ERRORS = ["{% if %}", "{% if true %}", "{{ 1 + }}", "{{ (1 }}", "{% endif %}", "{% for x %}{% endfor %}", "{{ 'open }}",
                  "{% unknown %}", "{{ 1 | }}", "{{ a b }}", "{# open", "{{ [1, 2 }}", "{% set %}", "{{ {'a' 1} }}",
