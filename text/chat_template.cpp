@@ -90,7 +90,8 @@ Result<> ChatTemplate::add(const std::string& name, std::string_view source) {
   if (utf8_valid_prefix(source) != source.size())
     return fail(Errc::invalid_argument, "the chat template '{}' is not valid UTF-8", name);
   try {
-    Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_))};
+    Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_)),
+                source.contains("tools")};
     named.content = probe(named);
     templates_[name] = std::move(named);
   } catch (const jinja::Fault& f) {
@@ -210,7 +211,8 @@ Result<jinja::Text> ChatTemplate::render_with(const Named& named, const Json& me
     if (names("tools")) variables.emplace_back("tools", from_json(tools, Writer::client, budget));
     variables.emplace_back("add_generation_prompt", Value::boolean(add_generation_prompt));
     jinja::Text text = jinja::render(*named.parsed, variables, format_now_, budget);
-    if (holds_surrogate(text.bytes)) jinja::fault("the chat template renders half of a surrogate pair, which is no text");
+    if (holds_surrogate(text.bytes))
+      jinja::fault("the chat template renders half of a surrogate pair, which is no text");
     return text;
   } catch (const jinja::Fault& f) {
     return std::unexpected(f.error);
@@ -242,8 +244,8 @@ std::optional<nlohmann::ordered_json> ChatTemplate::adapt(
     const auto content = messages[i].find("content");
     if (role == messages[i].end() || !role->is_string() || content == messages[i].end()) continue;
     const Content expected = format.of_role(role->get_ref<const std::string&>());
-    auto adapted = in_parts && expected != Content::text ? std::optional(parts[from].second)
-                                                         : adapt_content(*content, expected);
+    auto adapted =
+        in_parts && expected != Content::text ? std::optional(parts[from].second) : adapt_content(*content, expected);
     if (!adapted) continue;
     if (!out) out = messages;
     (*out)[i]["content"] = std::move(*adapted);

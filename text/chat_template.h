@@ -48,6 +48,9 @@ class ChatTemplate {
   /// What strftime_now() answers with; the local time unless set.
   void set_clock(jinja::FormatNow format_now) { format_now_ = std::move(format_now); }
 
+  /// Whether tools would reach the prompt: a template that never speaks of them drops them.
+  [[nodiscard]] bool takes_tools() const { return pick(true).tools; }
+
   /// The messages with each content in the form that the template reads, a string or a list of parts
   /// (content_format.h); null if they all are already. `messages`: an array of objects. `parts`: of some, by index, the
   /// parts that their content is joined from.
@@ -58,6 +61,7 @@ class ChatTemplate {
  private:
   struct Named {
     std::shared_ptr<const jinja::Template> parsed;
+    bool tools = false;  // its source speaks of them
     ContentFormat content{};
   };
   ChatTemplate(const nlohmann::json& specials, jinja::Limits limits);

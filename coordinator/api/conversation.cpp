@@ -132,6 +132,9 @@ ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObjec
       const json& t = tool.raw();
       const bool ok = t.is_object() && t.contains("function") && t["function"].is_object() &&
                       t["function"].contains("name") && t["function"]["name"].is_string();
+      if (ok && t["function"].contains("strict") && t["function"]["strict"] == true)
+        return tool.wrong(
+            "asks for strict arguments, which is not supported: what the model writes is not constrained");
       if (!ok) tool.wrong("must be {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
     });
     if (with_tools) p.tools = std::move(ordered["tools"]);

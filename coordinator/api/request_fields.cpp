@@ -114,9 +114,18 @@ std::optional<Duration> read_slo(const HttpHeaders& headers, FieldName name, con
 
 /// Fields that would change the output if honoured: saying no is better than quietly answering something else.
 void refuse_unsupported(JsonObject& f) {
-  static constexpr FieldName kNever[] = {"guided_json",        "guided_regex",  "guided_choice", "guided_grammar",
-                                         "structured_outputs", "chat_template", "functions",     "audio",
-                                         "prompt_logprobs"};
+  static constexpr FieldName kNever[] = {
+      "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
+      // What other servers take in their place.
+      "grammar", "json_schema", "regex", "ebnf", "structural_tag",
+      // What may be said, and how it is drawn.
+      "allowed_token_ids", "bad_words", "typical_p", "top_a", "mirostat", "dry_multiplier", "xtc_probability",
+      "logits_processors", "custom_logit_processor", "thinking_token_budget",
+      // What is read.
+      "chat_template", "documents", "prompt_embeds", "truncate_prompt_tokens", "functions", "audio",
+      "mm_processor_kwargs", "web_search_options",
+      // What is answered.
+      "prompt_logprobs", "return_token_ids", "return_tokens_as_token_ids", "stop_regex"};
   static constexpr FieldName kOnlyOff[] = {"use_beam_search", "continue_final_message"};
   for (const FieldName field : kNever)
     if (f.has(field)) f.want(field).wrong("is not supported");

@@ -93,6 +93,8 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
   int top = 0;
   f.want("logprobs").into(logprobs);
   f.want("top_logprobs").into(top, {.least = 0, .most = control::kMaxLogprobs});
+  if (bool echo = false; f.want("echo").into(echo) && echo)
+    f.refuse("echo", "echo is not supported in chats; the answer never repeats the messages");
   if (top > 0 && !logprobs) f.refuse("top_logprobs", "top_logprobs needs logprobs to be true");
   if (logprobs) q.sampling.logprobs = top;
   return request->done(std::move(q));

@@ -36,9 +36,12 @@ class TextAdapter final : public ModelText {
   Result<PromptText> render_chat(const ChatPrompt& p) const override {
     if (!chat_) return std::unexpected(no_chat_);
     const nlohmann::ordered_json tools = p.tools.empty() ? nlohmann::ordered_json(nullptr) : p.tools;
+    if (!tools.is_null() && !chat_->takes_tools())
+      return fail_param("tools", "the model's chat template has no place for tools; leave them out");
     const auto adapted = chat_->adapt(p.messages, p.parts, !tools.is_null());
-    SLUICE_ASSIGN(auto chat, chat_->render_for(adapted ? *adapted : p.messages, tools, p.add_generation_prompt, p.kwargs,
-                                               [this](std::string_view s) { return tokenizer_.special_starts(s); }));
+    SLUICE_ASSIGN(auto chat,
+                  chat_->render_for(adapted ? *adapted : p.messages, tools, p.add_generation_prompt, p.kwargs,
+                                    [this](std::string_view s) { return tokenizer_.special_starts(s); }));
     return PromptText{std::move(chat.text), std::move(chat.typed)};
   }
 

@@ -170,7 +170,6 @@ TEST_CASE("bad conversations are refused at the message at fault") {
       {R"({"messages":[{"role":"user"}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":null}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":7}]})", "messages[0].content"},
-      {R"({"messages":[{"role":"assistant","content":null,"tool_calls":[]}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"image_url"}]}]})",
        "messages[1].content[0]"},
       {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content[0]"},
@@ -225,6 +224,52 @@ TEST_CASE("bodies that are no JSON objects are refused in clear words") {
   CHECK_THAT(message(std::string(1'000'000, '[')), Contains("64 levels"));
   CHECK(parse_body("{\"prompt\":\"" + std::string(100, '[') + "\\\"" + std::string(100, '{') + "\"}"));
   CHECK(parse_body("{\"a\":" + std::string(63, '[') + std::string(63, ']') + "}"));
+}
+
+// Twelve fields that change the answer on other servers were taken without a word.
+TEST_CASE("fields that other servers honour and this one does not are refused by name") {
+  for (const char* field :
+       {"allowed_token_ids", "bad_words", "truncate_prompt_tokens", "documents", "return_token_ids",
+        "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf", "guided_json",
+        "structured_outputs", "web_search_options", "typical_p", "logits_processors"}) {
+    CAPTURE(field);
+    for (const bool chat : {false, true}) {
+      const auto r = parse(chat, with(chat, fmt::format(R"("{}":[1])", field)));
+      REQUIRE_FALSE(r);
+      CHECK(r.error().param == field);
+      CHECK(parse(chat, with(chat, fmt::format(R"("{}":null)", field))));
+    }
+  }
+  REQUIRE_FALSE(parse(true, with(true, R"("echo":true)")));
+  CHECK(parse(true, with(true, R"("echo":false)")));
+  CHECK(parse(false, with(false, R"("echo":true)")));
+}
+
+// Clients replay what they were given: an answer of tool calls, a refusal or reasoning alone has no text.
+TEST_CASE("an assistant's message may have no content") {
+  for (const char* more : {"", R"(,"tool_calls":[])", R"(,"refusal":"no")", R"(,"reasoning_content":"hm")",
+                           R"(,"function_call":{"name":"f","arguments":"{}"})"}) {
+    CAPTURE(more);
+    const auto r = parse(true, fmt::format(R"({{"messages":[{{"role":"user","content":"hi"}},
+      {{"role":"assistant","content":null{}}},{{"role":"user","content":"hi"}}]}})",
+                                           more));
+    REQUIRE(r);
+    CHECK(r->chat.messages[1]["content"] == "");
+  }
+  const auto refused = parse(true, R"({"messages":[{"role":"user","content":"hi"},
+    {"role":"assistant","content":[{"type":"refusal","refusal":"no"}]}]})");
+  REQUIRE(refused);
+  CHECK(refused->chat.messages[1]["content"] == "no");
+  CHECK_FALSE(parse(true, R"({"messages":[{"role":"user","content":null}]})"));
+  CHECK_FALSE(parse(true, R"({"messages":[{"role":"user","content":[{"type":"refusal","refusal":"no"}]}]})"));
+}
+
+TEST_CASE("strict tools are refused: arguments are not constrained") {
+  const char* tool = R"("tools":[{{"type":"function","function":{{"name":"f","strict":{}}}}}])";
+  CHECK(parse(true, with(true, fmt::format(fmt::runtime(tool), "false"))));
+  const auto r = parse(true, with(true, fmt::format(fmt::runtime(tool), "true")));
+  REQUIRE_FALSE(r);
+  CHECK(r.error().param == "tools[0]");
 }
 
 TEST_CASE("an unknown model is 404 model_not_found; aliases and no name at all are served") {
@@ -347,8 +392,8 @@ TEST_CASE("messages reach the template in one shape") {
 TEST_CASE("a call without arguments has an empty object of them, however it is said") {
   for (const std::string arguments : {R"("{}")", R"("")", R"(" \n")", R"("null")", "null", "{}"}) {
     CAPTURE(arguments);
-    auto r = parse(true, R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":)" + arguments +
-                             "}}]}]}");
+    auto r = parse(true, R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":)" +
+                             arguments + "}}]}]}");
     REQUIRE(r);
     CHECK(r->chat.messages[0]["tool_calls"][0]["function"]["arguments"] == nlohmann::json::object());
   }
