@@ -37,7 +37,7 @@ set(SLUICE_WALLS
   "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
-  "coordinator/ctl: common common/http common/net coordinator/sim"
+  "coordinator/ctl: common common/http coordinator/sim"
   "coordinator: common coordinator/*"
 
   "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"
