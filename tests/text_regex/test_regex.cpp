@@ -116,7 +116,9 @@ TEST_CASE("what is not known here is refused, by name") {
                                                                         {"(?i:é)", "beyond ASCII"},
                                                                         {R"((?i:\p{Lu}))", "property under (?i)"},
                                                                         {"(?<=a+)b", "varying length"},
-                                                                        {"(?<=(?=a))b", "lookaround"}}));
+                                                                        {"(?<=(?=a))b", "lookaround"},
+                                                                        {"(?<!(a))b", "captures"},
+                                                                        {"[\n-&&a-z]", "'-'"}}));
   const auto r = Regex::compile(pattern);
   INFO(pattern);
   REQUIRE(!r);

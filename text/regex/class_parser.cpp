@@ -108,7 +108,7 @@ Result<CodePointSet> parse_members(Cursor& c, bool ignore_case, int depth) {
       out |= low.set;
       continue;
     }
-    if (!low.character) return c.refuse("'-' in the midst of a class");
+    if (!low.character || c.in.substr(c.at).starts_with("-&&")) return c.refuse("'-' in the midst of a class");
     ++c.at;
     if (c.peek() == '[') return c.refuse("a range that ends in a class");
     SLUICE_ASSIGN(const auto high, parse_item(c, ignore_case, depth));

@@ -183,13 +183,18 @@ class Parser {
       out = make(Node::Kind::atomic);
     } else if (c_.eat("(?<")) {
       SLUICE_TRY(group_name());
+      ++captures_;
     } else if (c_.peek(1) == '?' && c_.peek(2) != ':') {
       return with_flags(depth);
     } else if (!c_.eat("(?:")) {
       ++c_.at;
+      ++captures_;
     }
+    const auto captures = captures_;
     SLUICE_ASSIGN(auto inside, alternation(depth + 1));
     if (!c_.eat(")")) return c_.broken("a '(' without its ')'");
+    if (out->behind && out->negative && captures_ != captures)
+      return c_.refuse("a group that captures in a lookbehind");
     folded_ = '\0';
     if (out->kind == Node::Kind::concatenation) return inside;
     if (out->behind && looks_or_ends(*inside)) return c_.refuse("a lookaround or an end of the text in a lookbehind");
@@ -282,6 +287,7 @@ class Parser {
 
   Cursor c_;
   Flags flags_;
+  std::size_t captures_ = 0;
   char32_t folded_ = '\0';  // the letter just read under (?i)
 };
 
