@@ -82,12 +82,11 @@ Result<WeightFiles> parse_weight_index(std::span<const std::byte> bytes, const f
   SLUICE_ASSIGN(const json root, parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                                             {.what = what, .code = Errc::data_corrupt, .max_bytes = kMaxIndexBytes}));
   JsonReader in(root, {.what = what, .code = Errc::data_corrupt});
-  const JsonObject f = in.object();
+  JsonObject f = in.object();
   WeightFiles out;
   f.need("weight_map").members({}, [&](const std::string& tensor, const JsonValue& v) {
     std::string file;
-    if (v.into(file) && !is_shard_path(file))
-      v.wrong(fmt::format("must be a *.safetensors below {}", index.parent_path().string()));
+    if (v.into(file) && !is_shard_path(file)) v.wrong("must be a *.safetensors below {}", index.parent_path().string());
     out.emplace(tensor, std::move(file));
   });
   SLUICE_TRY(in.done());
