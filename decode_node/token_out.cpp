@@ -8,7 +8,7 @@ TokenOut::TokenOut(Metrics& metrics, Send send)
       send_(std::move(send)) {}
 
 void TokenOut::on_token(RequestId id, std::uint32_t index, const engine::Sampled& s, bool stop) {
-  control::TokenEvent e{.id = s.token, .stop = stop, .logprob = s.logprob.value_or(0.0F), .top = {}};
+  control::SampledToken e{.id = s.token, .stop = stop, .logprob = s.logprob.value_or(0.0F), .top = {}};
   for (const auto& t : s.top_logprobs) e.top.push_back({t.token, t.logprob});
   tokens_total_.Increment();
   const std::lock_guard lock(mutex_);

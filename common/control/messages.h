@@ -191,7 +191,7 @@ struct TopToken {
   float logprob = 0.0F;
 };
 
-struct TokenEvent {
+struct SampledToken {
   TokenId id = 0;
   bool stop = false;  // EOS or a stop token: ends the output and is not part of its text
   float logprob = 0.0F;
@@ -203,7 +203,7 @@ struct Tokens {
   struct Item {
     RequestId request;
     std::uint32_t index = 0;  // output index, 0 = first generated token; drops duplicates after a resume
-    TokenEvent token;
+    SampledToken token;
   };
   std::vector<Item> items;
 };

@@ -47,14 +47,13 @@ struct LegSpec {
   control::SamplingSpec sampling;                      // checked; fits the context after the prompt
 
   std::optional<std::string> profile;    // pinned KV profile; nullopt = the controller chooses
+  bool seeded = false;                   // the client gave a seed: it wants the same answer again
   std::optional<double> quality_budget;  // bound on the profile's quality loss (KL, nats per token), >= 0
   LegMode mode = LegMode::automatic;
   std::string slo_class;             // empty = "default"
   std::optional<Duration> slo_ttft;  // this request's own targets; nullopt = the service's
   std::optional<Duration> slo_tpot;
-  int priority = 0;  // smaller is sooner (vLLM's convention)
-  std::string cache_salt;
-  std::string user;
+  int priority = 0;    // smaller is sooner (vLLM's convention)
   TimePoint received;  // when the request's headers arrived: TTFT and the deadline count from here
 };
 

@@ -39,6 +39,7 @@ Generation::Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> o
   head_.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   head_.model = backend_.model().id;
+  seeded_ = q.seed.has_value();
   if (!q.seed) q.seed = random_seed();
   choices_.resize(spec_.prompts.size() * static_cast<std::size_t>(q.n));
   running_ = choices_.size();
@@ -68,6 +69,7 @@ void Generation::start_leg(std::size_t index) {
   leg.sampling = q.sampling;
   leg.sampling.max_tokens = prompt_of(index).max_tokens;
   leg.sampling.seed = *q.seed + index % static_cast<std::size_t>(q.n);
+  leg.seeded = seeded_;
   leg.profile = q.profile;
   leg.quality_budget = q.quality_budget;
   leg.mode = q.mode;
@@ -75,8 +77,6 @@ void Generation::start_leg(std::size_t index) {
   leg.slo_ttft = q.slo_ttft;
   leg.slo_tpot = q.slo_tpot;
   leg.priority = q.priority;
-  leg.cache_salt = q.cache_salt;
-  leg.user = q.user;
   leg.received = spec_.received;
   c.leg = backend_.start(std::move(leg), std::make_shared<Sink>(shared_from_this(), index));
 }

@@ -69,6 +69,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::shared_ptr<Responder> out_;
   std::shared_ptr<StreamWriter> writer_;
   std::vector<Choice> choices_;
+  bool seeded_ = false;  // by the client
   std::size_t running_ = 0;
   bool over_ = false;  // answered or given up
 };

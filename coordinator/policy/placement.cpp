@@ -340,7 +340,7 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
     out.reason = ChoiceReason::explore;
     return out;
   }
-  if (out.reason != ChoiceReason::best || !controller_.may_explore()) return out;
+  if (out.reason != ChoiceReason::best || !r.may_explore || !controller_.may_explore()) return out;
   const std::size_t other_index = draw(r, costs_.ttft[found.index] * static_cast<float>(kExploreFactor), now);
   if (other_index == costs_.cost.size() || other_index == found.index) return out;
   const Candidate other = candidate(c, r, other_index, now);

@@ -79,6 +79,7 @@ struct RequestFeatures {
   double waited_s = 0;                 // since the request was received
   double quality_budget = 0.05;        // hard bound on KL
   std::optional<std::string> profile;  // pinned
+  bool may_explore = true;             // another profile than the best may be tried on it
 };
 
 /// Where the predicted time of a request goes: stage totals before overlap, in seconds.

@@ -12,7 +12,7 @@ const std::vector<double> kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .0
 
 void QualityDesk::try_left_profile(const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d,
                                    TimePoint now) {
-  if (f.profile) return;
+  if (f.profile || !f.may_explore) return;
   f.profile = watch_.trial(f.quality_budget, now);
   if (!f.profile) return;
   const Placed placed = use_.placement.decide(c, f, deadline_s, now);

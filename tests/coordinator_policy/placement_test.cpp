@@ -202,6 +202,19 @@ TEST_CASE("a prompt goes only to a prefill node whose KV memory can hold it") {
   CHECK(refusal(b.decide(c, test::request(1200), 600)).error.code == Errc::invalid_argument);
 }
 
+TEST_CASE("exploration never spends a request that must not be explored on") {
+  Placement placement{{.explore_share = 1}};
+  const auto c = test::cluster(2, 2);
+  auto r = test::request();
+  r.may_explore = false;
+  for (int i = 0; i < 50; ++i) CHECK(decision(placement.decide(c, r, 60, TimePoint{})).reason == ChoiceReason::best);
+  r.may_explore = true;
+  bool explored = false;
+  for (int i = 0; i < 50; ++i)
+    explored |= decision(placement.decide(c, r, 60, TimePoint{})).reason == ChoiceReason::explore;
+  CHECK(explored);
+}
+
 TEST_CASE("colocated legs go to the least loaded decode node with room") {
   Bench b;
   auto c = test::cluster(0, 3);
