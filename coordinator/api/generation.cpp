@@ -58,7 +58,7 @@ void Generation::begin() {
 void Generation::start_leg(std::size_t index) {
   const auto& q = spec_.request;
   auto& c = choices_[index];
-  c.stream = std::make_unique<TokenStream>(backend_.text().detokenizer(q.skip_special_tokens, prompt_of(index).ids),
+  c.stream = std::make_unique<TokenStream>(backend_.text().detokenizer(q.skip_special_tokens, *prompt_of(index).ids),
                                            TokenStreamOptions{q.stop, q.include_stop_str, q.sampling.min_tokens});
   if (q.sampling.logprobs)
     c.logprobs = std::make_unique<LogprobsWriter>(backend_.text(), head_.chat, *q.sampling.logprobs);
