@@ -87,7 +87,7 @@ class Writer {
   void dict(const Dict& d) {
     if (d.size() == 0) return add("{}");
     std::vector<const Dict::Entry*> order;
-    budget_.memory(d.size() * sizeof(order[0]));
+    budget_.memory(d.size() * sizeof(const Dict::Entry*));
     for (const auto& e : d.items()) order.push_back(&e);
     if (sort_keys_)
       std::ranges::stable_sort(order, [&](const auto* x, const auto* y) { return less(x->key, y->key, budget_); });
