@@ -58,7 +58,8 @@ TEST_CASE("a long document's words cost in proportion") {
 }
 
 TEST_CASE("a document of a million words renders word by word") {
-  const auto t = ChatTemplate::parse("{% for w in messages[0].content.split() %}{{ w | trim }} {% endfor %}", {}).value();
+  const auto t =
+      ChatTemplate::parse("{% for w in messages[0].content.split() %}{{ w | trim }} {% endfor %}", {}).value();
   const std::string doc = repeat("word ", 1'000'000);
   const auto r = t.render(json{{{"role", "user"}, {"content", doc}}}, nullptr, true, json::object());
   REQUIRE(r);
@@ -104,8 +105,9 @@ TEST_CASE("keys of dicts are found by hash, whatever their kind") {
     const auto cost = [&](int n) {
       json big = json::object();
       for (int i = 0; i < n; ++i) big[std::to_string(i)] = i;
-      return render("{% for i in range(" + std::to_string(n) + ") %}{% if " + key + " in big %}x{% endif %}{% endfor %}",
-                    {{"big", big}})
+      return render(
+                 "{% for i in range(" + std::to_string(n) + ") %}{% if " + key + " in big %}x{% endif %}{% endfor %}",
+                 {{"big", big}})
           .steps;
     };
     CHECK(static_cast<double>(cost(20'000)) / static_cast<double>(cost(10'000)) == Approx(2).epsilon(0.1));
@@ -115,7 +117,8 @@ TEST_CASE("keys of dicts are found by hash, whatever their kind") {
 TEST_CASE("a request's bytes raise the limits, a short one's do not") {
   jinja::Limits limits;
   limits.max_steps = 1000;
-  const auto t = ChatTemplate::parse("{% for w in messages[0].content.split() %}{{ w }}{% endfor %}", {}, limits).value();
+  const auto t =
+      ChatTemplate::parse("{% for w in messages[0].content.split() %}{{ w }}{% endfor %}", {}, limits).value();
   const auto of = [&](std::size_t words) {
     return t.render(json{{{"role", "user"}, {"content", repeat("abcdefg ", words)}}}, nullptr, true, json::object());
   };
@@ -129,11 +132,11 @@ TEST_CASE("chats of 1300 tool messages render, also through a template that look
     chat.push_back({{"role", "assistant"}, {"content", "look"}});
     chat.push_back({{"role", "tool"}, {"content", "found " + std::to_string(i)}});
   }
-  const auto t =
-      ChatTemplate::parse("{% for m in messages %}{% for later in messages[loop.index:] %}{% if later.role == 'user' %}!"
-                          "{% endif %}{% endfor %}{{ m.content }};{% endfor %}",
-                          {})
-          .value();
+  const auto t = ChatTemplate::parse(
+                     "{% for m in messages %}{% for later in messages[loop.index:] %}{% if later.role == 'user' %}!"
+                     "{% endif %}{% endfor %}{{ m.content }};{% endfor %}",
+                     {})
+                     .value();
   const auto r = t.render(chat, nullptr, true, ordered_json::object());
   REQUIRE(r);
   CHECK(r->ends_with("look;found 1299;"));
@@ -142,12 +145,13 @@ TEST_CASE("chats of 1300 tool messages render, also through a template that look
 TEST_CASE("a tool's schema 60 levels deep renders through macros that call themselves inside other blocks") {
   ordered_json schema = {{"type", "string"}};
   for (int i = 0; i < 60; ++i) schema = {{"type", "object"}, {"properties", {{"a", schema}}}};
-  const auto t = ChatTemplate::parse(
-                     "{% macro show(s) %}{% if s.properties %}{% for name, sub in s.properties.items() %}{% if sub %}{% with "
-                     "%}{% if true %}{{ name }}({{ show(sub) | trim }}){% endif %}{% endwith %}{% endif %}{% endfor "
-                     "%}{% else %}{{ s.type }}{% endif %}{% endmacro %}{{ show(tools[0]) }}{{ tools | tojson | length }}",
-                     {})
-                     .value();
+  const auto t =
+      ChatTemplate::parse(
+          "{% macro show(s) %}{% if s.properties %}{% for name, sub in s.properties.items() %}{% if sub %}{% with "
+          "%}{% if true %}{{ name }}({{ show(sub) | trim }}){% endif %}{% endwith %}{% endif %}{% endfor "
+          "%}{% else %}{{ s.type }}{% endif %}{% endmacro %}{{ show(tools[0]) }}{{ tools | tojson | length }}",
+          {})
+          .value();
   const auto r = t.render(ordered_json{{{"role", "user"}, {"content", "x"}}}, ordered_json::array({schema}), true,
                           ordered_json::object());
   REQUIRE(r);

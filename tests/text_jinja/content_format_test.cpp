@@ -14,15 +14,16 @@ namespace {
 
 const std::string kWalks =
     "{% for m in messages %}{{ m.role }}: {% for p in m.content %}{% if p['type'] == 'text' %}{{ p['text'] }}{% endif "
-    "%}{% endfor %}\n{% endfor %}";
-const std::string kPlain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    "%}{% endfor %};{% endfor %}";
+const std::string kPlain = "{% for m in messages %}{{ m.role }}: {{ m.content }};{% endfor %}";
 const std::string kBoth =
     "{% for m in messages %}{{ m.role }}: {% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content "
-    "%}{{ p.text }}{% endfor %}{% endif %}\n{% endfor %}";
+    "%}{{ p.text }}{% endfor %}{% endif %};{% endfor %}";
 /// As templates for models that see: the parts are a macro's affair, and the system's content is taken as it is.
 const std::string kMacro =
     "{% macro show(c) %}{% for p in c %}{{ p.text if p.type == 'text' else '<image>' }}{% endfor %}{% endmacro %}"
-    "{% for m in messages %}{{ m.role }}: {{ m.content | trim if m.role == 'system' else show(m.content) }}\n{% endfor %}";
+    "{% for m in messages %}{{ m.role }}: {{ m.content | trim if m.role == 'system' else show(m.content) }};{% endfor "
+    "%}";
 
 ordered_json part(const std::string& text) { return ordered_json{{"type", "text"}, {"text", text}}; }
 
@@ -44,22 +45,22 @@ TEST_CASE("a string reaches templates that walk parts, and parts those that prin
   const ordered_json parts = ordered_json::array({part("Hello"), part("there")});
   for (const auto& source : {kWalks, kPlain, kBoth, kMacro}) {
     CAPTURE(source);
-    CHECK(shown(source, chat("Hello")) == "user: Hello\n");
-    CHECK(shown(source, chat(ordered_json::array({part("Hello")}))) == "user: Hello\n");
+    CHECK(shown(source, chat("Hello")) == "user: Hello;");
+    CHECK(shown(source, chat(ordered_json::array({part("Hello")}))) == "user: Hello;");
   }
-  CHECK(shown(kPlain, chat(parts)) == "user: Hello\nthere\n");
-  CHECK(shown(kWalks, chat(parts)) == "user: Hellothere\n");
+  CHECK(shown(kPlain, chat(parts)) == "user: Hello\nthere;");
+  CHECK(shown(kWalks, chat(parts)) == "user: Hellothere;");
   // Joined by the caller, who has the parts still.
-  CHECK(shown(kWalks, chat("Hello\nthere"), {{0, parts}}) == "user: Hellothere\n");
-  CHECK(shown(kBoth, chat("Hello\nthere"), {{0, parts}}) == "user: Hellothere\n");
-  CHECK(shown(kPlain, chat("Hello\nthere"), {{0, parts}}) == "user: Hello\nthere\n");
+  CHECK(shown(kWalks, chat("Hello\nthere"), {{0, parts}}) == "user: Hellothere;");
+  CHECK(shown(kBoth, chat("Hello\nthere"), {{0, parts}}) == "user: Hellothere;");
+  CHECK(shown(kPlain, chat("Hello\nthere"), {{0, parts}}) == "user: Hello\nthere;");
 }
 
 TEST_CASE("each role has its own form") {
   ordered_json messages = chat("Be kind. ", "system");
   messages.push_back(chat("Hello")[0]);
-  CHECK(shown(kMacro, messages) == "system: Be kind.\nuser: Hello\n");
-  CHECK(shown(kMacro, chat("x", "critic")) == "critic: x\n");
+  CHECK(shown(kMacro, messages) == "system: Be kind.;user: Hello;");
+  CHECK(shown(kMacro, chat("x", "critic")) == "critic: x;");
 }
 
 TEST_CASE("what a template prints of lists is told from what it reads of them") {

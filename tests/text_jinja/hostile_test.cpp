@@ -92,7 +92,8 @@ TEST_CASE("templates that would run, grow or nest without end give an error") {
       "{% macro f() %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}",
       "{% for x in [1] recursive %}{{ loop([x]) }}{% endfor %}",
       "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = ns.l | map('string') %}{% endfor %}",
-      "{% set ns = namespace(l=[1]) %}{% for i in range(99999) %}{% set ns.l = ns.l | batch(1) %}{% endfor %}{{ ns.l | list }}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(99999) %}{% set ns.l = ns.l | batch(1) %}{% endfor %}{{ ns.l | "
+      "list }}",
       "{% set ns = namespace(l='') %}{% for i in range(99999) %}{% set ns.l = joiner(ns.l) %}{% endfor %}",
       "{% set ns = namespace(l='') %}{% for i in range(99999) %}{% set ns.l = cycler(ns.l) %}{% endfor %}",
       // limits of the source
@@ -150,7 +151,7 @@ TEST_CASE("what is unsupported is refused by name when the template is loaded") 
   }
   // As in Jinja, a filter that nobody knows may stand where a condition guards it.
   CHECK(run("{% if false %}{{ 1 | nofilter }}{% endif %}{{ 1 if true else 2 | nofilter }}") == "1");
-  CHECK(run("{% if true %}{{ 1 | nofilter }}{% endif %}").error().message == "No filter named 'nofilter'.");
+  CHECK(run("{% if true %}{{ 1 | nofilter }}{% endif %}").error().message == "No filter named 'nofilter' found.");
 }
 
 TEST_CASE("limits are the caller's to set") {

@@ -43,7 +43,8 @@ int main(int argc, char** argv) {
     if (argc == 1) return lines();
     for (int i = 1; i < argc; ++i) {
       std::ifstream in(argv[i], std::ios::binary);
-      const auto r = render(sluice::text::jinja::parse_exact(std::string(std::istreambuf_iterator<char>(in), {})).value());
+      const auto r =
+          render(sluice::text::jinja::parse_exact(std::string(std::istreambuf_iterator<char>(in), {})).value());
       std::printf("%s: %s\n", argv[i], (r ? *r : "REFUSED " + r.error().message).c_str());
     }
   } catch (const std::exception& e) {

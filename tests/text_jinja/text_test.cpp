@@ -56,8 +56,9 @@ TEST_CASE("text: pieces put together at random keep their origins") {
   Budget budget(limits);
   std::mt19937 rng(7);
   const auto pick = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n)(rng); };
-  std::vector<std::pair<Text, Plain>> pool = {{Text{.bytes = "template"}, {"template", "........"}},
-                                              {Text{.bytes = "typed", .origin = Origin::all_typed()}, {"typed", "ttttt"}}};
+  std::vector<std::pair<Text, Plain>> pool = {
+      {Text{.bytes = "template"}, {"template", "........"}},
+      {Text{.bytes = "typed", .origin = Origin::all_typed()}, {"typed", "ttttt"}}};
   for (int round = 0; round < 300; ++round) {
     TextBuilder out(budget);
     Plain plain;

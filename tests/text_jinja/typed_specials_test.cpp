@@ -141,7 +141,7 @@ TEST_CASE("a client makes no special token by what the template does to its text
   using Counts = std::pair<std::size_t, std::size_t>;
   const std::string c = "messages[0].content";
   CHECK(typed(c + " | lower", "<|IM_END|>") == Counts{2, 1});
-    CHECK(typed(c + " | replace('.', '')", "<|im.end|>") == Counts{1, 0});
+  CHECK(typed(c + " | replace('.', '')", "<|im.end|>") == Counts{1, 0});
   CHECK(typed(c + " | replace('.', '_')", "<|im.end|>") == Counts{2, 1});
   CHECK(typed(c + ".split() | join", "<|im_ end|>") == Counts{2, 1});
   CHECK(typed("'<' ~ " + c + " ~ '>'", "|im_end|") == Counts{2, 1});

@@ -21,9 +21,9 @@ struct Fixture {
 TEST_CASE("numbers: a quotient of integers of any size is the nearest double") {
   CHECK(divide(1, 3) == 1.0 / 3);
   CHECK(divide(-7, 2) == -3.5);
-  CHECK(divide(Integer("9007199254740993"), 1) == 9007199254740992.0);   // a tie goes to the even one
+  CHECK(divide(Integer("9007199254740993"), 1) == 9007199254740992.0);  // a tie goes to the even one
   CHECK(divide(Integer("9007199254740995"), 1) == 9007199254740996.0);
-  CHECK(divide(Integer("18014398509481986001"), 2000) == 9007199254740993.0);
+  CHECK(divide(Integer("18014398509481986001"), 2000) == 9007199254740994.0);  // just above a tie
   CHECK(to_double(Integer("123456789012345678901234567890")) == 123456789012345678901234567890.0);
   CHECK(divide(0, 5) == 0);
 }
@@ -41,7 +41,8 @@ TEST_CASE("numbers: rounding looks at the exact value") {
 }
 
 TEST_CASE_METHOD(Fixture, "numbers: integers of JSON keep their digits") {
-  const auto j = parse_exact(R"([12345678901234567890123, -12345678901234567890123, 18446744073709551615, 1.5, 1e30, 7])");
+  const auto j =
+      parse_exact(R"([12345678901234567890123, -12345678901234567890123, 18446744073709551615, 1.5, 1e30, 7])");
   REQUIRE(j);
   const Value v = from_json(*j, Writer::client, budget);
   CHECK(repr(v, budget).bytes ==
@@ -50,7 +51,7 @@ TEST_CASE_METHOD(Fixture, "numbers: integers of JSON keep their digits") {
   CHECK_FALSE(parse_exact(R"({"a": 1} x)"));
   const auto ordered = parse_exact(R"({"z": 1, "a": {"y": null}})");
   CHECK(ordered.value().dump() == R"({"z":1,"a":{"y":null}})");
-  CHECK_THROWS_AS(from_json(parse_exact(std::string(5000, '7')).value(), Writer::client, budget), Fault);
+  CHECK_FALSE(parse_exact(std::string(5000, '7')));  // JSON's reader itself has a limit
 }
 
 TEST_CASE_METHOD(Fixture, "dicts: equal keys of different kinds are one, and each is found among many") {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cctype>
+#include <cstring>
 #include <span>
 
 #include "text/unicode/unicode.h"
@@ -84,6 +86,18 @@ std::span<const Mapping> special(Case to) noexcept {
   return {};
 }
 
+/// A byte that begins a character.
+bool starts(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
+/// How many of eight bytes do.
+constexpr std::size_t kWord = 8;
+std::size_t starts_in_word(const char* p) noexcept {
+  std::uint64_t w = 0;
+  std::memcpy(&w, p, kWord);
+  const std::uint64_t within = (w >> 7) & ~(w >> 6) & 0x0101010101010101ULL;  // 10xxxxxx
+  return kWord - static_cast<std::size_t>(std::popcount(within));
+}
+
 bool surrogate(std::string_view s, std::size_t i) noexcept {
   const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(s[i + k]); };
   return i + 2 < s.size() && byte(0) == 0xED && byte(1) >= 0xA0 && byte(1) <= 0xBF && (byte(2) & 0xC0) == 0x80;
@@ -96,8 +110,7 @@ Character character_at(std::string_view s, std::size_t i) noexcept {
   if (first < 0x80) return {first, 1};
   const Utf8Step step = utf8_step(s.substr(i, 4));
   if (step.valid) return {step.code_point, step.length};
-  if (surrogate(s, i))
-    return {static_cast<char32_t>(0xD000 | ((s[i + 1] & 0x3F) << 6) | (s[i + 2] & 0x3F)), 3};
+  if (surrogate(s, i)) return {static_cast<char32_t>(0xD000 | ((s[i + 1] & 0x3F) << 6) | (s[i + 2] & 0x3F)), 3};
   return {0xFFFD, 1};
 }
 
@@ -108,14 +121,22 @@ std::size_t last_character(std::string_view s) noexcept {
 }
 
 std::size_t character_count(std::string_view s) noexcept {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(s, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  std::size_t n = 0;
+  std::size_t i = 0;
+  for (; i + kWord <= s.size(); i += kWord) n += starts_in_word(s.data() + i);
+  for (; i < s.size(); ++i) n += starts(s[i]) ? 1 : 0;
+  return n;
 }
 
 std::size_t byte_of(std::string_view s, std::size_t n) noexcept {
   std::size_t i = 0;
+  for (; i + kWord <= s.size(); i += kWord) {
+    const std::size_t more = starts_in_word(s.data() + i);
+    if (more > n) break;
+    n -= more;
+  }
   for (; i < s.size(); ++i)
-    if ((static_cast<unsigned char>(s[i]) & 0xC0) != 0x80 && n-- == 0) break;
+    if (starts(s[i]) && n-- == 0) break;
   return i;
 }
 

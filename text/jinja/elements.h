@@ -25,9 +25,11 @@ class Getter {
 [[nodiscard]] Value ignore_case(Value v, bool case_sensitive, Budget& budget);
 
 /// sorted(): stable, also in reverse.
-void sort_by_key(std::vector<Value>& items, const std::function<Value(const Value&)>& key, bool reverse, Budget& budget);
+void sort_by_key(std::vector<Value>& items, const std::function<Value(const Value&)>& key, bool reverse,
+                 Budget& budget);
 
-/// Items of a value, begun when the first is asked for. `if_true`: nothing of a value that is not true, None among them.
+/// Items of a value, begun when the first is asked for. `if_true`: nothing of a value that is not true, None among
+/// them.
 class Lazy {
  public:
   Lazy(Value over, bool if_true, Budget& budget) : over_(std::move(over)), if_true_(if_true), budget_(&budget) {}

@@ -207,7 +207,8 @@ ExprPtr ExpressionParser::primary() {
       return literal(Value::string(std::move(text), budget_), t.line);
     }
     case TokenKind::integer: {
-      const bool prefixed = t.text.size() > 1 && t.text[0] == '0' && std::isalpha(static_cast<unsigned char>(t.text[1]));
+      const bool prefixed =
+          t.text.size() > 1 && t.text[0] == '0' && std::isalpha(static_cast<unsigned char>(t.text[1]));
       const auto i = parse_integer(t.text, prefixed ? 0 : 10, budget_);
       if (!i) fail(fmt::format("'{}' is no integer", t.text));
       return literal(*i, t.line);
@@ -336,7 +337,8 @@ void ExpressionParser::argument(Arguments& out) {
 }
 
 ExprPtr ExpressionParser::call(ExprPtr callee, std::uint32_t line) {
-  if (const auto* method = std::get_if<AttributeExpr>(&callee->node); method != nullptr && unsupported_method(method->name))
+  if (const auto* method = std::get_if<AttributeExpr>(&callee->node);
+      method != nullptr && unsupported_method(method->name))
     fail(fmt::format("str.{}(), which this engine does not have,", method->name));
   if (const auto* name = std::get_if<NameExpr>(&callee->node); name != nullptr && unsupported_global(name->name.text))
     fail(fmt::format("{}(), which this engine does not have,", name->name.text));

@@ -103,17 +103,15 @@ Value filesizeformat(const Value& v, const Args& args, Budget& b) {
     if (*bytes < unit) break;
   }
   i = std::min(i, kDecimal.size() - 1);
-  return Value::string(fmt::format("{} {}", format_float(base * *bytes / unit, 'f', 1, false),
-                                   (binary ? kBinary : kDecimal)[i]),
-                       b);
+  return Value::string(
+      fmt::format("{} {}", format_float(base * *bytes / unit, 'f', 1, false), (binary ? kBinary : kDecimal)[i]), b);
 }
 
 }  // namespace
 
 const Filters& number_filters() {
   static const Filters kFilters = {
-      {"abs", absolute},   {"filesizeformat", filesizeformat}, {"float", to_float},
-      {"int", to_int},     {"round", round_to},
+      {"abs", absolute}, {"filesizeformat", filesizeformat}, {"float", to_float}, {"int", to_int}, {"round", round_to},
   };
   return kFilters;
 }

@@ -69,8 +69,8 @@ Value extreme(const Value& v, const Args& args, Budget& b) {
 
 Value unique(const Value& v, const Args& args, Budget& b) {
   const Params p("unique", args, {"case_sensitive", "attribute"});
-  const auto pull = [items = Lazy(v, false, b), getter = Getter(p.get(1), b), sensitive = p.flag(0, false), seen = Dict(),
-                     &b]() mutable -> std::optional<Value> {
+  const auto pull = [items = Lazy(v, false, b), getter = Getter(p.get(1), b), sensitive = p.flag(0, false),
+                     seen = Dict(), &b]() mutable -> std::optional<Value> {
     while (auto item = items.next()) {
       Value key = ignore_case(getter.of(*item), sensitive, b);
       if (seen.find(key, b) != nullptr) continue;
@@ -135,8 +135,8 @@ Value reverse(const Value& v, const Args&, Budget& b) {
   std::ranges::reverse(items);
   Value list = Value::list(std::move(items), b);
   if (v.is<IteratorRef>()) return list;
-  return Value::iterator("list_reverseiterator", list.depth(),
-                         [items = Cursor(list, b)]() mutable { return items.next(); }, b);
+  return Value::iterator(
+      "list_reverseiterator", list.depth(), [items = Cursor(list, b)]() mutable { return items.next(); }, b);
 }
 
 Value groupby(const Value& v, const Args& args, Budget& b) {

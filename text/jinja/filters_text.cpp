@@ -92,14 +92,15 @@ Value indent(const Value& v, const Args& args, Budget& b) {
 Value trim(const Value& v, const Args& args, Budget& b) {
   const Params p("trim", args, {"chars"});
   const Value s = soft(v, b);
-  return find_method(s, "strip").method(s, args.positional.empty() && args.keyword.empty() ? Args{} : Args{{*p.get(0)}}, b);
+  return find_method(s, "strip")
+      .method(s, args.positional.empty() && args.keyword.empty() ? Args{} : Args{{*p.get(0)}}, b);
 }
 
 Value replaced(const Value& v, const Args& args, Budget& b) {
   const Params p("replace", args, {"old", "new", "count"});
   const Text from = to_text(p.need(0), b);
-  return text(replace(to_text(v, b), from.bytes, to_text(p.need(1), b), p.some(2) != nullptr ? p.integer(2, -1) : -1, b),
-              b);
+  return text(
+      replace(to_text(v, b), from.bytes, to_text(p.need(1), b), p.some(2) != nullptr ? p.integer(2, -1) : -1, b), b);
 }
 
 Value center(const Value& v, const Args& args, Budget& b) {

@@ -147,7 +147,10 @@ Text format_real(double d, const Spec& spec, Budget& b) {
   } else if (type == '\0') {
     text = general(std::abs(d), std::max<std::int64_t>(spec.precision, 1));
   } else {
-    text = format_float(std::abs(percent ? d * 100 : d), percent ? 'f' : type == 'n' ? 'g' : type,
+    text = format_float(std::abs(percent ? d * 100 : d),
+                        percent       ? 'f'
+                        : type == 'n' ? 'g'
+                                      : type,
                         spec.precision < 0 ? 6 : spec.precision, spec.alternate);
   }
   std::size_t whole = 0;
@@ -169,7 +172,10 @@ Text format_integer(const Value& v, const Spec& spec, Budget& b) {
     append_character(c, static_cast<char32_t>(*v.as_int()));
     const Text fill{.bytes = spec.fill};
     return pad_text(Text{.bytes = c}, spec.width, &fill,
-                    spec.align == '>' ? Align::right : spec.align == '^' ? Align::middle : Align::left, b);
+                    spec.align == '>'   ? Align::right
+                    : spec.align == '^' ? Align::middle
+                                        : Align::left,
+                    b);
   }
   const Integer n = to_integer(v);
   unsigned base = 10;
@@ -213,7 +219,10 @@ Text format_string(const Text& s, const Spec& spec, Budget& b) {
   const Text cut = spec.precision < 0 ? s : piece(s, 0, byte_of(s.bytes, static_cast<std::size_t>(spec.precision)));
   const Text fill{.bytes = spec.fill};
   return pad_text(cut, spec.width, &fill,
-                  spec.align == '>' ? Align::right : spec.align == '^' ? Align::middle : Align::left, b);
+                  spec.align == '>'   ? Align::right
+                  : spec.align == '^' ? Align::middle
+                                      : Align::left,
+                  b);
 }
 
 }  // namespace

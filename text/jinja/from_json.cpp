@@ -96,7 +96,8 @@ Value from_json(const nlohmann::ordered_json& j, Writer writer, Budget& budget) 
 std::optional<nlohmann::ordered_json> parse_exact(std::string_view text) {
   nlohmann::ordered_json out;
   ExactBuilder builder(out);
-  if (!nlohmann::ordered_json::sax_parse(text.begin(), text.end(), &builder) || builder.is_errored()) return std::nullopt;
+  if (!nlohmann::ordered_json::sax_parse(text.begin(), text.end(), &builder) || builder.is_errored())
+    return std::nullopt;
   return out;
 }
 

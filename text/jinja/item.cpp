@@ -49,10 +49,12 @@ std::optional<Value> real_attribute(const Value& object, std::string_view name, 
     return (*loop)->attribute(name);
   }
   if (const auto* c = object.get<CyclerRef>()) return cycler_attribute(object, **c, name, budget);
-  if (const List* l = object.list(); l != nullptr && l->kind == ListKind::group && (name == "grouper" || name == "list"))
+  if (const List* l = object.list();
+      l != nullptr && l->kind == ListKind::group && (name == "grouper" || name == "list"))
     return l->items[name == "grouper" ? 0 : 1];
   if (const auto* c = object.get<CallableRef>()) {
-    if (const auto* macro = std::get_if<Callable::Macro>(&(*c)->target)) return macro_attribute(*macro->node, name, budget);
+    if (const auto* macro = std::get_if<Callable::Macro>(&(*c)->target))
+      return macro_attribute(*macro->node, name, budget);
     if (const auto* g = std::get_if<Global>(&(*c)->target); g != nullptr && *g == Global::dict && name == "fromkeys")
       return bound(object, "fromkeys", dict_from_keys, budget);
   }
@@ -87,9 +89,8 @@ std::optional<Value> item_of(const Value& object, const Value& key, Budget& budg
     const auto n = static_cast<std::int64_t>(character_count(s->bytes));
     if (*i < 0) *i += n;
     if (*i < 0 || *i >= n) return std::nullopt;
-    const std::size_t from = static_cast<std::size_t>(n) == s->size()
-                                 ? static_cast<std::size_t>(*i)
-                                 : byte_of(s->bytes, static_cast<std::size_t>(*i));
+    const std::size_t from = static_cast<std::size_t>(n) == s->size() ? static_cast<std::size_t>(*i)
+                                                                      : byte_of(s->bytes, static_cast<std::size_t>(*i));
     return Value::string(piece(*s, from, from + character_at(s->bytes, from).length), budget);
   }
   return std::nullopt;
@@ -131,9 +132,9 @@ Value slice_text(const Text& s, const Value* start, const Value* stop, const Val
   };
   if (x.step == 1) {
     const std::size_t from = at(x.start);
-    const std::size_t to = bytes ? from + static_cast<std::size_t>(x.count)
-                                 : from + byte_of(std::string_view(s.bytes).substr(from),
-                                                  static_cast<std::size_t>(x.count));
+    const std::size_t to =
+        bytes ? from + static_cast<std::size_t>(x.count)
+              : from + byte_of(std::string_view(s.bytes).substr(from), static_cast<std::size_t>(x.count));
     return Value::string(piece(s, from, to), budget);
   }
   std::vector<std::size_t> starts;  // of each character
@@ -178,8 +179,7 @@ Value subscript(const Value& object, const Value& key, Budget& budget) {
   refuse_undefined(object);
   if (auto v = item_of(object, key, budget)) return *std::move(v);
   const Text* name = key.str();
-  if (name == nullptr)
-    return Value::undefined({Missing::Form::element, repr(key, budget).bytes, object.type_name()});
+  if (name == nullptr) return Value::undefined({Missing::Form::element, repr(key, budget).bytes, object.type_name()});
   if (auto v = real_attribute(object, name->bytes, budget)) return *std::move(v);
   return missing(object, name->bytes);
 }

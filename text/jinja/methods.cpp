@@ -122,7 +122,7 @@ bool forbidden_method(const Value& self, std::string_view name) {
 }
 
 bool unsupported_method(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kNames = {"encode",    "maketrans", "translate",
+  constexpr std::array<std::string_view, 6> kNames = {"encode",       "maketrans", "translate",
                                                       "isidentifier", "striptags", "unescape"};
   return std::ranges::find(kNames, name) != kNames.end();
 }

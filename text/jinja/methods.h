@@ -1,6 +1,7 @@
 #pragma once
 // Methods of str, dict, list and other values that a template may call. Those that would change the object do not
-// exist, as in the immutable sandbox. A file each for those of str that make a text, that look into one, and the others.
+// exist, as in the immutable sandbox. A file each for those of str that make a text, that look into one, and the
+// others.
 #include <map>
 #include <string_view>
 

@@ -94,7 +94,10 @@ Value integers(BinaryOp op, const Value& x, const Value& y, Budget& budget) {
     default:
       break;
   }
-  if (b == 0) fault("{}", op == BinaryOp::divide ? "division by zero" : op == BinaryOp::modulo ? "integer modulo by zero" : "integer division or modulo by zero");
+  if (b == 0)
+    fault("{}", op == BinaryOp::divide   ? "division by zero"
+                : op == BinaryOp::modulo ? "integer modulo by zero"
+                                         : "integer division or modulo by zero");
   if (op == BinaryOp::divide) {
     const double q = divide(a, b);
     if (std::isinf(q)) fault("integer division result too large for a float");
@@ -107,7 +110,10 @@ Value integers(BinaryOp op, const Value& x, const Value& y, Budget& budget) {
 // --- floats -----------------------------------------------------------------------------------------------------
 
 Value real_division(BinaryOp op, double a, double b) {
-  if (b == 0) fault("{}", op == BinaryOp::divide ? "float division by zero" : op == BinaryOp::modulo ? "float modulo" : "float floor division by zero");
+  if (b == 0)
+    fault("{}", op == BinaryOp::divide   ? "float division by zero"
+                : op == BinaryOp::modulo ? "float modulo"
+                                         : "float floor division by zero");
   if (op == BinaryOp::divide) return Value::real(a / b);
   double mod = std::fmod(a, b);
   double div = (a - mod) / b;
@@ -126,7 +132,8 @@ Value real_division(BinaryOp op, double a, double b) {
 Value reals(BinaryOp op, const Value& x, const Value& y) {
   const double a = *x.as_double();
   const double b = *y.as_double();
-  if ((std::isinf(a) && x.is<BigRef>()) || (std::isinf(b) && y.is<BigRef>())) fault("int too large to convert to float");
+  if ((std::isinf(a) && x.is<BigRef>()) || (std::isinf(b) && y.is<BigRef>()))
+    fault("int too large to convert to float");
   switch (op) {
     case BinaryOp::add:
       return Value::real(a + b);
@@ -198,8 +205,7 @@ Value join_lists(const Value& a, const Value& b, Budget& budget) {
 Value arithmetic(BinaryOp op, const Value& a, const Value& b, Budget& budget) {
   if (a.is_integral() && b.is_integral()) return integers(op, a, b, budget);
   if (a.is_number() && b.is_number()) return reals(op, a, b);
-  if (op == BinaryOp::modulo && a.str() != nullptr)
-    return Value::string(percent_format(*a.str(), b, budget), budget);
+  if (op == BinaryOp::modulo && a.str() != nullptr) return Value::string(percent_format(*a.str(), b, budget), budget);
   refuse_undefined(a);
   refuse_undefined(b);
   if (op == BinaryOp::add && a.str() != nullptr && b.str() != nullptr) return join_texts(a, b, budget);

@@ -103,8 +103,8 @@ Value Renderer::call_macro(const Callable::Macro& macro, const Args& args) {
   const std::size_t known = std::min(node.parameters.size(), args.positional.size());
   if (node.takes_varargs)
     inner.set(node.varargs.id,
-              Value::list({args.positional.begin() + static_cast<std::ptrdiff_t>(known), args.positional.end()}, budget_,
-                          ListKind::tuple));
+              Value::list({args.positional.begin() + static_cast<std::ptrdiff_t>(known), args.positional.end()},
+                          budget_, ListKind::tuple));
   else if (args.positional.size() > known)
     fault("macro '{}' takes not more than {} argument(s)", node.name, node.parameters.size());
   return capture(node.body, inner);

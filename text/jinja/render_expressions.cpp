@@ -99,11 +99,13 @@ Value Renderer::eval(const CallExpr& e, Scope& scope) {
 }
 
 Value Renderer::eval(const FilterExpr& e, Scope& scope) {
+  if (find_filter(e.name) == nullptr) fault("No filter named '{}' found.", e.name);
   const Value input = eval(*e.input, scope);
   return apply_filter(e.name, input, evaluate(e.arguments, scope), budget_);
 }
 
 Value Renderer::eval(const TestExpr& e, Scope& scope) {
+  if (find_test(e.name) == nullptr) fault("No test named '{}' found.", e.name);
   const Value input = eval(*e.input, scope);
   return Value::boolean(apply_test(e.name, input, evaluate(e.arguments, scope), budget_));
 }

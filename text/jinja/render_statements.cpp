@@ -65,8 +65,8 @@ Renderer::Flow Renderer::loop_over(const ForStmt& s, const Value& items, Scope& 
   Cursor cursor(items, budget_);
   const auto size = s.condition ? std::nullopt : cursor.size();
   budget_.memory(sizeof(LoopState));
-  LoopState& loop = loops_.emplace_back(pull_items(s, std::move(cursor), scope), size, depth0,
-                                        s.recursive ? &s : nullptr, &scope);
+  LoopState& loop =
+      loops_.emplace_back(pull_items(s, std::move(cursor), scope), size, depth0, s.recursive ? &s : nullptr, &scope);
   Scope here;
   Scope& inner = open_scope(here, scope, s.keep_scope);
   bool any = false;  // an item went through the body to its end: as Jinja has it, break and continue do not count

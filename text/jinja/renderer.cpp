@@ -7,11 +7,13 @@ Renderer::Renderer(const Template& t, const Variables& variables, const FormatNo
   const auto define = [&](const std::string& name, Value v) {
     if (const auto* id = t.symbols.find(name)) globals_[*id] = std::move(v);
   };
-  constexpr std::pair<const char*, Global> kGlobals[] = {
-      {"range", Global::range},     {"dict", Global::dict},
-      {"namespace", Global::namespace_}, {"cycler", Global::cycler},
-      {"joiner", Global::joiner},   {"raise_exception", Global::raise_exception},
-      {"strftime_now", Global::strftime_now}};
+  constexpr std::pair<const char*, Global> kGlobals[] = {{"range", Global::range},
+                                                         {"dict", Global::dict},
+                                                         {"namespace", Global::namespace_},
+                                                         {"cycler", Global::cycler},
+                                                         {"joiner", Global::joiner},
+                                                         {"raise_exception", Global::raise_exception},
+                                                         {"strftime_now", Global::strftime_now}};
   for (const auto& [name, g] : kGlobals) define(name, Value(std::make_shared<const Callable>(Callable{g})));
   for (const auto& [name, value] : variables) define(name, value);
 }

@@ -84,9 +84,8 @@ class Formatter {
         break;
       case 'r':
       case 'a':
-        v = Value::string(conversion == 'a' && v.str() != nullptr ? string_repr(*v.str(), budget_, true)
-                                                                  : repr(v, budget_),
-                          budget_);
+        v = Value::string(
+            conversion == 'a' && v.str() != nullptr ? string_repr(*v.str(), budget_, true) : repr(v, budget_), budget_);
         break;
       default:
         fault("Unknown conversion specifier {}", conversion);

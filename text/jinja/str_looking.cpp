@@ -41,8 +41,8 @@ std::int64_t found(const Text& s, const Params& p, Budget& b, bool backwards) {
 
 template <bool backwards>
 Value find_in(const Value& self, const Args& args, Budget& b) {
-  return Value::integer(found(*self.str(), Params(backwards ? "rfind" : "find", args, {"sub", "start", "end"}), b,
-                              backwards));
+  return Value::integer(
+      found(*self.str(), Params(backwards ? "rfind" : "find", args, {"sub", "start", "end"}), b, backwards));
 }
 
 template <bool backwards>

@@ -92,8 +92,8 @@ Value mapped(const Value& self, const Args& args, Budget& b) {
 Value replace_in(const Value& self, const Args& args, Budget& b) {
   const Params p("replace", args, {"old", "new", "count"});
   const Text& to = p.need_text(1);
-  return made(self, replace(*self.str(), p.need_text(0).bytes, self.is_markup() ? escape(to, b) : to, p.integer(2, -1), b),
-              b);
+  return made(
+      self, replace(*self.str(), p.need_text(0).bytes, self.is_markup() ? escape(to, b) : to, p.integer(2, -1), b), b);
 }
 
 template <bool at_end>

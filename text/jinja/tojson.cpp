@@ -107,8 +107,7 @@ class Writer {
   /// Keys of JSON are strings; Python writes other simple ones as such.
   void key(const Value& k) {
     if (k.str() != nullptr) return string(*k.str());
-    if (!k.is_number() && !k.is_none())
-      fault("keys must be str, int, float, bool or None, not {}", k.type_name());
+    if (!k.is_number() && !k.is_none()) fault("keys must be str, int, float, bool or None, not {}", k.type_name());
     add("\"");
     write(k);
     add("\"");

@@ -24,7 +24,8 @@ std::string object_name(std::string_view type) {
   if (type == "NoneType") return "None";
   if (type == "Markup") return "markupsafe.Markup object";
   if (type == "Namespace") return "jinja2.utils.Namespace object";
-  if (type == "LoopContext" || type == "Macro" || type == "Undefined") return fmt::format("jinja2.runtime.{} object", type);
+  if (type == "LoopContext" || type == "Macro" || type == "Undefined")
+    return fmt::format("jinja2.runtime.{} object", type);
   return fmt::format("{} object", type);
 }
 
@@ -92,18 +93,18 @@ std::optional<double> Value::as_double() const {
 }
 
 std::uint32_t Value::depth() const noexcept {
-  return std::visit(
-      Overload{[](const ListRef& l) { return l->depth; }, [](const DictRef& d) { return d->depth(); },
-               [](const ViewRef& v) { return v->dict->depth() + 1; }, [](const IteratorRef& i) { return i->depth; },
-               [](const CyclerRef& c) { return c->depth; },
-               [](const CallableRef& c) -> std::uint32_t {
-                 if (const auto* bound = std::get_if<Callable::Bound>(&c->target)) return bound->self.depth() + 1;
-                 if (const auto* joiner = std::get_if<std::shared_ptr<Joiner>>(&c->target))
-                   return (*joiner)->separator.depth() + 1;
-                 return 0;
-               },
-               [](const auto&) -> std::uint32_t { return 0; }},
-      rep_);
+  return std::visit(Overload{[](const ListRef& l) { return l->depth; }, [](const DictRef& d) { return d->depth(); },
+                             [](const ViewRef& v) { return v->dict->depth() + 1; },
+                             [](const IteratorRef& i) { return i->depth; }, [](const CyclerRef& c) { return c->depth; },
+                             [](const CallableRef& c) -> std::uint32_t {
+                               if (const auto* bound = std::get_if<Callable::Bound>(&c->target))
+                                 return bound->self.depth() + 1;
+                               if (const auto* joiner = std::get_if<std::shared_ptr<Joiner>>(&c->target))
+                                 return (*joiner)->separator.depth() + 1;
+                               return 0;
+                             },
+                             [](const auto&) -> std::uint32_t { return 0; }},
+                    rep_);
 }
 
 std::string_view Value::type_name() const noexcept {
@@ -134,14 +135,13 @@ std::string_view Value::type_name() const noexcept {
 }
 
 bool truthy(const Value& v) {
-  return std::visit(Overload{[](const Undefined&) { return false; }, [](const None&) { return false; },
-                             [](bool b) { return b; }, [](std::int64_t i) { return i != 0; },
-                             [](double d) { return d != 0; }, [](const Str& s) { return !s->empty(); },
-                             [](const ListRef& l) { return !l->items.empty(); },
-                             [](const DictRef& d) { return d->size() != 0; },
-                             [](const ViewRef& w) { return w->dict->size() != 0; },
-                             [](const auto&) { return true; }},
-                    v.rep());
+  return std::visit(
+      Overload{[](const Undefined&) { return false; }, [](const None&) { return false; }, [](bool b) { return b; },
+               [](std::int64_t i) { return i != 0; }, [](double d) { return d != 0; },
+               [](const Str& s) { return !s->empty(); }, [](const ListRef& l) { return !l->items.empty(); },
+               [](const DictRef& d) { return d->size() != 0; }, [](const ViewRef& w) { return w->dict->size() != 0; },
+               [](const auto&) { return true; }},
+      v.rep());
 }
 
 std::int64_t length(const Value& v, Budget& budget) {

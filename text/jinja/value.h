@@ -1,6 +1,6 @@
 #pragma once
-// Values of the template language, with Python's meaning. All are immutable but namespaces, iterators (consumed once, as
-// in Python), cyclers and joiners, as in the sandbox that transformers renders in; copies share.
+// Values of the template language, with Python's meaning. All are immutable but namespaces, iterators (consumed once,
+// as in Python), cyclers and joiners, as in the sandbox that transformers renders in; copies share.
 //
 // Namespaces and loops are held by the renderer and referred to by pointer: a namespace can hold itself, and a
 // counted reference would leak it.
