@@ -64,6 +64,19 @@ class TokenCursor {
   Depth depth_;
 };
 
+/// How deep what a node holds reaches; 0 of nothing.
+[[nodiscard]] inline std::uint32_t depth_of(const ExprPtr& e) { return e ? e->depth : 0; }
+[[nodiscard]] inline std::uint32_t depth_of(const std::vector<ExprPtr>& list) {
+  std::uint32_t d = 0;
+  for (const auto& e : list) d = std::max(d, depth_of(e));
+  return d;
+}
+[[nodiscard]] inline std::uint32_t depth_of(const Arguments& a) {
+  std::uint32_t d = std::max({depth_of(a.positional), depth_of(a.more_positional), depth_of(a.more_keyword)});
+  for (const auto& [k, e] : a.keyword) d = std::max(d, depth_of(e));
+  return d;
+}
+
 class ExpressionParser : public TokenCursor {
  public:
   using TokenCursor::TokenCursor;
@@ -120,5 +133,13 @@ class ExpressionParser : public TokenCursor {
   Budget budget_{limits_};
   std::vector<std::string> unknown_;  // filters and tests that do not exist, as errors
 };
+
+template <class Node>
+ExprPtr ExpressionParser::make(Node node, std::uint32_t line, std::initializer_list<std::uint32_t> children) {
+  std::uint32_t depth = 1;
+  for (const std::uint32_t d : children) depth = std::max(depth, d + 1);
+  if (depth > limits_.max_depth) fail(fmt::format("an expression nested deeper than {} levels", limits_.max_depth));
+  return std::make_unique<Expr>(Expr{std::move(node), line, depth});
+}
 
 }  // namespace sluice::text::jinja

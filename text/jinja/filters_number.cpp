@@ -68,7 +68,7 @@ Value round_one_way(const Value& v, std::int64_t precision, bool up, Budget& b) 
   const double unit = std::pow(10.0, static_cast<double>(precision));
   const double scaled = *v.as_double() * unit;
   if (!std::isfinite(scaled)) fault("cannot convert float {} to integer", std::isnan(scaled) ? "NaN" : "infinity");
-  return Value::real((up ? std::ceil(scaled) : std::floor(scaled)) / unit);
+  return Value::real(((up ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / unit);  // of an int there is no -0
 }
 
 Value round_to(const Value& v, const Args& args, Budget& b) {

@@ -25,8 +25,7 @@ Value sort(const Value& v, const Args& args, Budget& b) {
     getters.emplace_back(p.get(2), b);
   }
   std::vector<Value> items = iterate(v, b);
-  const auto key = [&](const Value& item) {
-    if (getters.size() == 1) return ignore_case(getters[0].of(item), p.flag(1, false), b);
+  const auto key = [&](const Value& item) {  // a list, as Jinja has it: equal parts need no order
     std::vector<Value> parts;
     for (const Getter& g : getters) parts.push_back(ignore_case(g.of(item), p.flag(1, false), b));
     return Value::list(std::move(parts), b);

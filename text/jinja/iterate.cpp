@@ -24,7 +24,9 @@ std::optional<Value> Cursor::next() {
     if (at_ >= s->size()) return std::nullopt;
     const std::size_t from = at_;
     at_ += character_at(s->bytes, at_).length;
-    return Value::string(piece(*s, from, at_), *budget_);
+    Text c = piece(*s, from, at_);
+    c.markup = false;  // iterating over Markup gives plain strings
+    return Value::string(std::move(c), *budget_);
   }
   if (const auto* i = over_.get<IteratorRef>()) return (*i)->pull();
   const auto* view = over_.get<ViewRef>();
