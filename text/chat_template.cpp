@@ -8,10 +8,10 @@
 #include <optional>
 
 #include "common/lfs_pointer.h"
+#include "common/utf8.h"
 #include "text/jinja/dict.h"
 #include "text/jinja/from_json.h"
 #include "text/jinja/parser.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 

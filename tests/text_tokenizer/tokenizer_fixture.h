@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/utf8.h"
 #include "text/tokenizer/tokenizer.h"
 #include "text/unicode/unicode.h"
 

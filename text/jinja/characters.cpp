@@ -9,6 +9,7 @@
 #include <cstring>
 #include <span>
 
+#include "common/utf8.h"
 #include "text/unicode/unicode.h"
 
 namespace sluice::text::jinja {

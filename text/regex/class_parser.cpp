@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/utf8.h"
 #include "text/unicode/properties.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text::regex {
 namespace {

@@ -5,8 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "common/utf8.h"
 #include "text/unicode/properties.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text::regex {
 namespace {

@@ -4,9 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include "common/utf8.h"
 #include "text/regex/class_parser.h"
 #include "text/unicode/properties.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text::regex {
 namespace {

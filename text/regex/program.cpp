@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "text/unicode/unicode.h"
+#include "common/utf8.h"
 
 namespace sluice::text::regex {
 namespace {

@@ -1,9 +1,9 @@
 #include "text/regex/regex.h"
 
+#include "common/utf8.h"
 #include "text/regex/compiler.h"
 #include "text/regex/matcher.h"
 #include "text/regex/parser.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
 #include "text/unicode/properties.h"
 #include "text/unicode/unicode.h"
 

@@ -4,7 +4,7 @@
 #include <bit>
 #include <limits>
 
-#include "text/unicode/unicode.h"
+#include "common/utf8.h"
 
 namespace sluice::text {
 

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <utility>
 
+#include "common/utf8.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/overload.h"
 #include "text/tokenizer/pretokenizer.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 namespace {

@@ -1,5 +1,6 @@
 #include "text/tokenizer/normalizer.h"
 
+#include "common/utf8.h"
 #include "text/tokenizer/overload.h"
 
 namespace sluice::text {

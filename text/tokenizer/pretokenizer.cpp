@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/utf8.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/overload.h"
 #include "text/unicode/properties.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 namespace {

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
 #include "text/tokenizer/added_tokens.h"
 #include "text/tokenizer/bpe.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/pretokenizer.h"
 #include "text/tokenizer/tokenizer_config.h"
 #include "text/tokenizer/tokenizer_json.h"
-#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 namespace {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/utf8.h"
 #include "text/unicode/property_tables.h"
 #include "text/unicode/unicode_frozen.h"
 

@@ -4,17 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/utf8.h"
-
 namespace sluice::text {
-
-using sluice::append_utf8;
-using sluice::kReplacementChar;
-using sluice::utf8_last_start;
-using sluice::utf8_lossy;
-using sluice::utf8_step;
-using sluice::utf8_valid_prefix;
-using sluice::Utf8Step;
 
 /// The White_Space property (Rust's char::is_whitespace).
 [[nodiscard]] bool is_white_space(char32_t c) noexcept;
