@@ -48,7 +48,7 @@ TEST_CASE("a pattern that backtracks without end fails within the budget") {
     text += "xd";
     const auto done = find(Regex::compile(pattern).value(), text);
     REQUIRE(!done);
-    CHECK(done.error().code == Errc::resource_exhausted);
+    CHECK(done.error().code == Errc::invalid_argument);
     CHECK_THAT(done.error().message, Catch::Contains("too long or too uniform"));
   }
 }
@@ -63,7 +63,7 @@ TEST_CASE("a group repeated over a long text stays within its memory") {
   CHECK(find(Regex::compile("(?:ab)*").value(), std::string(1'000'000, 'a')));
   const auto done = find(Regex::compile("(?:ab)*c").value(), repeated("ab", 8'000'000));
   REQUIRE(!done);
-  CHECK(done.error().code == Errc::resource_exhausted);
+  CHECK(done.error().code == Errc::invalid_argument);
 }
 
 TEST_CASE("patterns that grow are refused") {

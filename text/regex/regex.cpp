@@ -53,7 +53,7 @@ Result<> Regex::find_all(std::string_view s, std::vector<ByteRange>& out, MatchB
   for (std::size_t at = 0; at <= s.size();) {
     const auto m = matcher.find(at);
     if (matcher.exhausted())
-      return fail(Errc::resource_exhausted,
+      return fail(Errc::invalid_argument,
                   "the text is too long or too uniform to be split into words: it takes more steps than the limit");
     if (!m) break;
     // An empty match right after a match is not one; the search goes on one character later (as the reference does).

@@ -50,7 +50,7 @@ class Regex {
   [[nodiscard]] static Result<Regex> one_of(const CodePointSet& set);
 
   /// Appends all matches in `s`, left to right, not overlapping. `s` must be well-formed UTF-8 of less than 4 GiB.
-  /// Fails with resource_exhausted if that takes more than the budget.
+  /// Fails with invalid_argument if that takes more than the budget: the text is at fault, and a retry won't help.
   [[nodiscard]] Result<> find_all(std::string_view s, std::vector<ByteRange>& out, MatchBudget& budget) const;
 
  private:
