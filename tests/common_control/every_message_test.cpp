@@ -88,7 +88,7 @@ TEST_CASE("registration and heartbeats") {
   r.profiles = {{"ll", 0.1, 1.4, 1e9, 2e9}};
   r.cluster_token = "secret";
   holds(r, {"protocol_min", "protocol_max", "role", "node", "incarnation", "model"});
-  holds(RegisterReply{7, 8, 9}, {"protocol", "heartbeat_ms", "lease_ms"});
+  holds(RegisterReply{7, 8, 9, true}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
   holds(link, {"address"});
   holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, {link}, r.profiles},

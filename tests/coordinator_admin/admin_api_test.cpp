@@ -115,7 +115,7 @@ TEST_CASE("nodes are told by role, and a drained one as draining") {
   CHECK(s.ask("GET", "/sluice/v1/nodes")["nodes"][1]["state"] == "draining");
   CHECK(s.ask("POST", "/sluice/v1/drain/p7")["status"] == 404);
   CHECK_FALSE(s.service.forced);
-  (void)s.ask("POST", "/sluice/v1/drain/p0?force=1");
+  (void)s.ask("POST", "/sluice/v1/drain/p0", "force=1");
   CHECK(s.service.forced);
 }
 

@@ -123,8 +123,9 @@ TEST_CASE("a stream outlives its tokenizer") {
 // Completions lost the space before their first word, so a stop string " world" never matched and the text was not what
 // the log-probabilities' tokens spell.
 TEST_CASE("a continuation keeps its first space, the start of a text does not") {
-  const auto* decoder = GENERATE(
-      kLlamaDecoder, R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true})",
+  const auto decoder = GENERATE(
+      as<std::string>{}, kLlamaDecoder,
+      R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true})",
       R"({"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}]})");
   const auto t = bytes_model(decoder);
   const auto text = [&](std::vector<TokenId> context, std::vector<TokenId> ids) {
