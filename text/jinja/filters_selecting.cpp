@@ -64,7 +64,7 @@ class Mapper {
   Mapper(const Value& v, const Args& args, Budget& b) : items_(v, true, b), args_(args), budget_(&b) {}
 
   std::optional<Value> next() {
-    const auto item = items_.next();
+    auto item = items_.next();
     if (!item) return item;
     if (!getter_ && filter_.empty()) begin();
     return getter_ ? getter_->of(*item) : apply_filter(filter_, *item, rest_, *budget_);
