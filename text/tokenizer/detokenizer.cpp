@@ -142,7 +142,7 @@ std::string PieceDecoder::decode(std::string_view piece, bool first) const {
                        },
                        [&](const Strip& t) { return strip(s, t.content, t.start, t.stop); },
                        [&](const WordPiece& w) { return join_word_piece(s, w.prefix, w.cleanup, first); },
-                       [&](JoinBySpaces) { return first ? s : " " + s; },
+                       [&](JoinBySpaces) { return first ? s : std::string(" ").append(s); },
                        [&](const Metaspace& m) { return unmark(s, m.mark, first && m.drops_first ? "" : " "); },
                    },
                    step);
