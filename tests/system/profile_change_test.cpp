@@ -7,8 +7,8 @@
 
 #include "common/control/messages.h"
 #include "common/control/rpc.h"
-#include "node/kv/profile_change.h"
 #include "common/net/listener.h"
+#include "node/kv/profile_change.h"
 #include "tests/support/cluster.h"
 #include "tests/support/temp_dir.h"
 

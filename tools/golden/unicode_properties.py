@@ -146,8 +146,8 @@ def main():
 
     print(f"""#pragma once
 // What the reference (tokenizers {tokenizers.__version__}) takes every code point for, written by tools/golden/unicode_properties.py.
-// Data of the Unicode Character Database, of the ages that the reference's parts have. Copyright (c) 1991-2025 Unicode, Inc.,
-// under the Unicode License v3 (https://www.unicode.org/license.txt).
+// Data of the Unicode Character Database, of the ages that the reference's parts have. Copyright (c) 1991-2025 Unicode,
+// Inc., under the Unicode License v3 (https://www.unicode.org/license.txt).
 #include <array>
 #include <cstdint>
 #include <string_view>
