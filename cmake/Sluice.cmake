@@ -61,9 +61,10 @@ set(SLUICE_PCH_base <algorithm> <chrono> <cmath> <cstdint> <functional> <map> <m
   <string_view> <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 set(SLUICE_PCH_net ${SLUICE_PCH_base} <boost/asio/io_context.hpp> <boost/asio/ip/tcp.hpp> <boost/asio/post.hpp>
   <boost/asio/steady_timer.hpp> <boost/asio/write.hpp>)
+set(SLUICE_PCH_jinja ${SLUICE_PCH_base} <boost/multiprecision/cpp_int.hpp>)
 set(SLUICE_PCH_test ${SLUICE_PCH_net} <catch2/catch.hpp>)
 if(SLUICE_PCH)
-  foreach(set base net test)
+  foreach(set base net jinja test)
     file(WRITE ${CMAKE_BINARY_DIR}/pch/${set}.cpp "")
     add_library(sluice_pch_${set} OBJECT ${CMAKE_BINARY_DIR}/pch/${set}.cpp)
     target_link_libraries(sluice_pch_${set} PRIVATE sluice_flags fmt::fmt nlohmann_json::nlohmann_json Boost::headers)
@@ -93,7 +94,7 @@ function(sluice_skip_own_flags target)
   endforeach()
 endfunction()
 
-# add_module(sluice_<room>[_<part>] SOURCES a.cpp ... [DEPS sluice_x ...] [LIBS external ...] [PCH base|net|none])
+# add_module(sluice_<room>[_<part>] SOURCES a.cpp ... [DEPS sluice_x ...] [LIBS external ...] [PCH base|net|jinja|none])
 # DEPS are checked against the walls; LIBS are outside libraries.
 function(add_module name)
   cmake_parse_arguments(M "" "PCH" "SOURCES;DEPS;LIBS" ${ARGN})
