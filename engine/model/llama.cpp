@@ -36,6 +36,8 @@ class FloatBuffer {
   std::size_t capacity_ = 0;
 };
 
+const float* bias_or_null(const std::vector<float>& bias) { return bias.empty() ? nullptr : bias.data(); }
+
 // Rows of the MLP computed at once: bounds its buffers (2 * ffn floats a row) whatever the batch.
 constexpr std::uint32_t kMlpRows = 512;
 
@@ -109,14 +111,14 @@ class LlamaModel final : public Model {
     const std::uint32_t m = rows_.count();
     ops_->rms_norm(x_.data(), w.input_norm.data(), c_.rms_eps, normed_.data(), m, c_.hidden_size, c_.hidden_size,
                    c_.hidden_size);
-    ops_->matmul(normed_.data(), *w.qkv, w.qkv_bias.empty() ? nullptr : w.qkv_bias.data(), qkv_.data(), m);
+    ops_->matmul(normed_.data(), *w.qkv, bias_or_null(w.qkv_bias), qkv_.data(), m);
     if (c_.qk_norm) {
       norm_heads(qkv_.data(), w.q_norm.data(), c_.heads, m);
       norm_heads(qkv_.data() + c_.q_size(), w.k_norm.data(), c_.kv_heads, m);
     }
     // q and k lie side by side, so one call turns the heads of both.
     ops_->rope(qkv_.data(), qkv_width_, c_.heads + c_.kv_heads, c_.head_dim, rows_.positions(), c_.inv_freq.data(),
-               /*attention_factor=*/1.0F, m);
+               static_cast<float>(c_.rope.attention_factor), m);
     ops_->kv_write({.k = qkv_.data() + c_.q_size(),
                     .v = qkv_.data() + c_.q_size() + c_.kv_size(),
                     .stride = qkv_width_,
@@ -168,7 +170,8 @@ class LlamaModel final : public Model {
                      .scale = 1.0F / std::sqrt(static_cast<float>(c_.head_dim)),
                      .seqs = seqs,
                      .out = attended_.data()});
-    ops_->matmul(attended_.data(), *w_.layers[layer].out, nullptr, delta_.data(), rows);
+    const LayerWeights& w = w_.layers[layer];
+    ops_->matmul(attended_.data(), *w.out, bias_or_null(w.out_bias), delta_.data(), rows);
     ops_->add(x_.data(), delta_.data(), std::size_t{rows} * c_.hidden_size);
   }
 
@@ -179,9 +182,9 @@ class LlamaModel final : public Model {
       float* x = x_.data() + std::size_t{begin} * c_.hidden_size;
       ops_->rms_norm(x, w.post_norm.data(), c_.rms_eps, normed_.data(), m, c_.hidden_size, c_.hidden_size,
                      c_.hidden_size);
-      ops_->matmul(normed_.data(), *w.gate_up, nullptr, gate_up_.data(), m);
+      ops_->matmul(normed_.data(), *w.gate_up, bias_or_null(w.gate_up_bias), gate_up_.data(), m);
       ops_->silu_mul(gate_up_.data(), ffn_.data(), m, c_.ffn_size);
-      ops_->matmul(ffn_.data(), *w.down, nullptr, delta_.data(), m);
+      ops_->matmul(ffn_.data(), *w.down, bias_or_null(w.down_bias), delta_.data(), m);
       ops_->add(x, delta_.data(), std::size_t{m} * c_.hidden_size);
     }
   }

@@ -2,7 +2,8 @@
 // A decoder-only transformer loaded from a Hugging Face directory, run one batch at a time.
 //
 // Threading: forward() is called by one thread at a time; config() and hash() from any.
-// Failure: load() refuses unknown or unsupported configurations by name before any weight is read.
+// Failure: load() refuses unknown or unsupported configurations and checkpoints by name before any weight is read, and
+// logs what it ignores.
 #include <cstdint>
 #include <filesystem>
 #include <functional>

@@ -5,72 +5,12 @@
 #include <array>
 #include <cstring>
 #include <initializer_list>
-#include <optional>
 #include <utility>
+
+#include "engine/model/model_tensors.h"
 
 namespace sluice::engine {
 namespace {
-
-struct Expected {
-  std::string name;
-  std::vector<std::uint64_t> shape;
-};
-
-std::string layer_name(std::uint32_t layer, const char* rest) { return fmt::format("model.layers.{}.{}", layer, rest); }
-
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
-constexpr const char* kFinalNorm = "model.norm.weight";
-
-const char* head_name(const ModelConfig& c) { return c.tie_embeddings ? kEmbedding : "lm_head.weight"; }
-
-std::vector<Expected> expected_tensors(const ModelConfig& c) {
-  const std::uint64_t h = c.hidden_size, q = c.q_size(), kv = c.kv_size(), ffn = c.ffn_size;
-  std::vector<Expected> out{{kEmbedding, {c.vocab_size, h}}, {kFinalNorm, {h}}};
-  if (!c.tie_embeddings) out.push_back({head_name(c), {c.vocab_size, h}});
-  for (std::uint32_t i = 0; i < c.layers; ++i) {
-    const auto add = [&](const char* rest, std::vector<std::uint64_t> shape) {
-      out.push_back({layer_name(i, rest), std::move(shape)});
-    };
-    add("input_layernorm.weight", {h});
-    add("self_attn.q_proj.weight", {q, h});
-    add("self_attn.k_proj.weight", {kv, h});
-    add("self_attn.v_proj.weight", {kv, h});
-    add("self_attn.o_proj.weight", {h, q});
-    add("post_attention_layernorm.weight", {h});
-    add("mlp.gate_proj.weight", {ffn, h});
-    add("mlp.up_proj.weight", {ffn, h});
-    add("mlp.down_proj.weight", {h, ffn});
-    if (c.qkv_bias) {
-      add("self_attn.q_proj.bias", {q});
-      add("self_attn.k_proj.bias", {kv});
-      add("self_attn.v_proj.bias", {kv});
-    }
-    if (c.qk_norm) {
-      add("self_attn.q_norm.weight", {c.head_dim});
-      add("self_attn.k_norm.weight", {c.head_dim});
-    }
-  }
-  return out;
-}
-
-std::optional<DType> weight_dtype(std::string_view name) {
-  if (name == "BF16") return DType::bf16;
-  if (name == "F16") return DType::f16;
-  if (name == "F32") return DType::f32;
-  return std::nullopt;
-}
-
-Result<> check_tensor(const Expected& want, const TensorMap& tensors) {
-  const auto it = tensors.find(want.name);
-  if (it == tensors.end()) return fail(Errc::data_corrupt, "the model has no tensor '{}'", want.name);
-  const TensorView& t = it->second;
-  if (t.shape != want.shape)
-    return fail(Errc::data_corrupt, "tensor '{}' has shape [{}] where config.json needs [{}]", want.name,
-                fmt::join(t.shape, ", "), fmt::join(want.shape, ", "));
-  if (!weight_dtype(t.dtype))
-    return fail(Errc::unsupported, "tensor '{}' has type {}; supported: BF16, F16, F32", want.name, t.dtype);
-  return {};
-}
 
 // Hands out tensors known to be good, digesting each once on the way.
 class TensorSource {
@@ -148,25 +88,31 @@ class TensorSource {
 LayerWeights load_layer(const ModelConfig& c, std::uint32_t i, TensorSource& source, Ops& ops) {
   const auto pack = [&](std::initializer_list<const char*> names) {
     std::vector<WeightView> parts;
-    for (const char* n : names) parts.push_back(source.matrix(layer_name(i, n)));
+    for (const char* n : names) parts.push_back(source.matrix(layer_tensor(i, n)));
     auto packed = ops.pack(parts);
     source.release();
     return packed;
   };
   LayerWeights w;
-  w.input_norm = source.vector(layer_name(i, "input_layernorm.weight"));
+  w.input_norm = source.vector(layer_tensor(i, "input_layernorm.weight"));
   w.qkv = pack({"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"});
   if (c.qkv_bias)
     for (const char* part : {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"})
-      source.append(layer_name(i, part), w.qkv_bias);
+      source.append(layer_tensor(i, part), w.qkv_bias);
   if (c.qk_norm) {
-    w.q_norm = source.vector(layer_name(i, "self_attn.q_norm.weight"));
-    w.k_norm = source.vector(layer_name(i, "self_attn.k_norm.weight"));
+    w.q_norm = source.vector(layer_tensor(i, "self_attn.q_norm.weight"));
+    w.k_norm = source.vector(layer_tensor(i, "self_attn.k_norm.weight"));
   }
   w.out = pack({"self_attn.o_proj.weight"});
-  w.post_norm = source.vector(layer_name(i, "post_attention_layernorm.weight"));
+  if (c.out_bias) w.out_bias = source.vector(layer_tensor(i, "self_attn.o_proj.bias"));
+  w.post_norm = source.vector(layer_tensor(i, "post_attention_layernorm.weight"));
   w.gate_up = pack({"mlp.gate_proj.weight", "mlp.up_proj.weight"});
   w.down = pack({"mlp.down_proj.weight"});
+  if (c.mlp_bias) {
+    for (const char* part : {"mlp.gate_proj.bias", "mlp.up_proj.bias"})
+      source.append(layer_tensor(i, part), w.gate_up_bias);
+    w.down_bias = source.vector(layer_tensor(i, "mlp.down_proj.bias"));
+  }
   source.release();
   return w;
 }
@@ -185,21 +131,15 @@ void EmbeddingTable::row(TokenId token, float* out) const noexcept {
   TensorSource::widen(data_.get() + begin, dtype_, width_, out);
 }
 
-Result<Weights> load_weights(const ModelConfig& config, const Checkpoint& checkpoint, Ops& ops,
-                             const LoadProgress& progress) {
-  const TensorMap& tensors = checkpoint.tensors();
+Weights load_weights(const ModelConfig& config, const TensorMap& tensors, Ops& ops, const LoadProgress& progress) {
   std::uint64_t total = 0;
-  for (const Expected& want : expected_tensors(config)) {
-    SLUICE_TRY(check_tensor(want, tensors));
-    total += tensors.find(want.name)->second.data.size();
-  }
-
+  for (const auto& [name, t] : tensors) total += t.data.size();
   TensorSource source(tensors, total, progress);
   Weights w;
-  w.embedding = EmbeddingTable(source.matrix(kEmbedding));
+  w.embedding = EmbeddingTable(source.matrix(kEmbeddingTensor));
   for (std::uint32_t i = 0; i < config.layers; ++i) w.layers.push_back(load_layer(config, i, source, ops));
-  w.final_norm = source.vector(kFinalNorm);
-  w.head = ops.pack(std::array{source.matrix(head_name(config))});
+  w.final_norm = source.vector(kNormTensor);
+  w.head = ops.pack(std::array{source.matrix(config.tie_embeddings ? kEmbeddingTensor : kHeadTensor)});
   w.hash = source.digest(config.canonical());
   return w;
 }

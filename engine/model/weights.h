@@ -1,8 +1,8 @@
 #pragma once
 // A model's weights in the form the forward pass wants them: matrices packed by the backend, vectors as f32.
 //
-// Failure: every tensor the configuration implies must exist with exactly the shape and a type we read, checked for
-// all of them before the first byte is copied; errors name the tensor. Nothing refers to the checkpoint afterwards.
+// Failure: none of its own; select_tensors() has refused what cannot be loaded. Nothing refers to the checkpoint
+// afterwards.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/result.h"
 #include "engine/model/model_config.h"
 #include "engine/model/safetensors.h"
 #include "engine/ops.h"
@@ -27,9 +26,12 @@ struct LayerWeights {
   std::vector<float> qkv_bias;            // [q_size + 2 * kv_size]; empty: none
   std::vector<float> q_norm, k_norm;      // [head_dim]; empty: none
   std::unique_ptr<PackedMatrix> out;      // [hidden, q_size]
+  std::vector<float> out_bias;            // [hidden]; empty: none
   std::vector<float> post_norm;           // [hidden], before the MLP
   std::unique_ptr<PackedMatrix> gate_up;  // [2 * ffn, hidden]
+  std::vector<float> gate_up_bias;        // [2 * ffn]; empty: none
   std::unique_ptr<PackedMatrix> down;     // [hidden, ffn]
+  std::vector<float> down_bias;           // [hidden]; empty: none
 };
 
 /// Token embeddings in the file's own type: [vocab, hidden].
@@ -54,7 +56,8 @@ struct Weights {
   std::string hash;                    // xxh3-128 over ModelConfig::canonical() and every tensor, hex
 };
 
-[[nodiscard]] Result<Weights> load_weights(const ModelConfig& config, const Checkpoint& checkpoint, Ops& ops,
-                                           const LoadProgress& progress);
+/// `tensors`: of select_tensors().
+[[nodiscard]] Weights load_weights(const ModelConfig& config, const TensorMap& tensors, Ops& ops,
+                                   const LoadProgress& progress);
 
 }  // namespace sluice::engine

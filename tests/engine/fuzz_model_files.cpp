@@ -1,5 +1,7 @@
 // libFuzzer: what a model directory may hold. First byte: which parser; the rest: its input. Run with
 //   build-fuzz/bin/fuzz_engine_files -max_len=4096 CORPUS_DIR
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,7 +31,9 @@ void fuzz_config(const std::string& text) {
   if (!config) return;
   const bool sound = config->head_dim % 2 == 0 && config->heads % config->kv_heads == 0 &&
                      config->window.size() == config->layers && config->inv_freq.size() == config->head_dim / 2 &&
-                     config->parameters() > 0 && !config->canonical().empty();
+                     config->parameters() > 0 && !config->canonical().empty() &&
+                     std::isfinite(config->rope.attention_factor) && config->rope.attention_factor > 0 &&
+                     std::ranges::all_of(config->inv_freq, [](float f) { return std::isfinite(f); });
   if (!sound) __builtin_trap();
 }
 

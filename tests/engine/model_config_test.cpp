@@ -83,14 +83,46 @@ TEST_CASE("a missing file is not found") {
   CHECK(c.error().code == Errc::not_found);
 }
 
+TEST_CASE("swish is silu") { CHECK(parse(with(llama(), "hidden_act", "swish"))); }
+
 TEST_CASE("families differ in bias, norms and defaults") {
   CHECK(parse(qwen("Qwen2ForCausalLM"))->qkv_bias);
   CHECK(parse(qwen("Qwen3ForCausalLM"))->qk_norm);
   CHECK(parse(qwen("Qwen3ForCausalLM"))->head_dim == 128);  // transformers' default, not hidden / heads
   CHECK(parse(with(qwen("Qwen3ForCausalLM"), "head_dim", 32))->head_dim == 32);
   CHECK(parse(without(llama(), "num_key_value_heads"))->kv_heads == 4);
+  json many = with(without(qwen("MistralForCausalLM"), "num_key_value_heads"), "num_attention_heads", 32);
+  CHECK(parse(many)->kv_heads == 8);  // transformers' default
+  many["architectures"] = {"Qwen2ForCausalLM"};
+  CHECK(parse(many)->kv_heads == 32);
   CHECK(parse(with(llama(), "num_key_value_heads", nullptr))->kv_heads == 4);
   refused(without(qwen("Qwen2ForCausalLM"), "num_key_value_heads"), Errc::invalid_argument, "num_key_value_heads");
+}
+
+TEST_CASE("biases are where the file says, in the families that have them") {
+  CHECK_FALSE(parse(llama())->out_bias);
+  const auto attention = parse(with(llama(), "attention_bias", true));
+  CHECK((attention->qkv_bias && attention->out_bias && !attention->mlp_bias));
+  CHECK(parse(with(llama(), "mlp_bias", true))->mlp_bias);
+  CHECK(parse(with(qwen("Qwen3ForCausalLM"), "attention_bias", true))->out_bias);
+  CHECK_FALSE(parse(with(qwen("Qwen2ForCausalLM"), "attention_bias", true))->out_bias);
+  CHECK(parse(with(llama(), "mlp_bias", true))->parameters() > parse(llama())->parameters());
+}
+
+TEST_CASE("the family comes from either name, and from both only where they agree") {
+  json j = without(llama(), "architectures");
+  refused(j, Errc::invalid_argument, "model_type");
+  j["model_type"] = "qwen3";
+  CHECK(parse(j)->architecture == "Qwen3ForCausalLM");
+  j["model_type"] = "gpt2";
+  refused(j, Errc::unsupported, "model_type 'gpt2'");
+  j["model_type"] = "llama";
+  j["architectures"] = {"LlamaModel"};
+  CHECK(parse(j)->architecture == "LlamaForCausalLM");
+  j["architectures"] = {"MistralForCausalLM"};
+  refused(j, Errc::unsupported, "correct one of them");
+  j["architectures"] = {"LlamaForCausalLM", "LlamaModel"};
+  refused(j, Errc::invalid_argument, "architectures");
 }
 
 TEST_CASE("sliding windows: Mistral wherever set, Qwen only when asked, Llama never") {
@@ -100,6 +132,11 @@ TEST_CASE("sliding windows: Mistral wherever set, Qwen only when asked, Llama ne
   CHECK(parse(with(mistral, "sliding_window", nullptr))->window == Windows{0, 0, 0});
   CHECK(parse(mistral)->window == Windows{4096, 4096, 4096});
   CHECK(parse(with(llama(), "sliding_window", 32))->window == Windows{0, 0, 0});
+  // A list of types is for families that tell layers apart; a list that says the same is no contradiction.
+  const json all_slide{"sliding_attention", "sliding_attention", "sliding_attention"};
+  CHECK(parse(with(with(mistral, "sliding_window", 32), "layer_types", all_slide))->window == Windows{32, 32, 32});
+  refused(with(with(mistral, "sliding_window", nullptr), "layer_types", all_slide), Errc::unsupported, "layer_types");
+  refused(with(llama(), "layer_types", all_slide), Errc::unsupported, "layer_types");
 
   json q = with(with(qwen("Qwen2ForCausalLM"), "sliding_window", 32), "max_window_layers", 1);
   CHECK(parse(q)->window == Windows{0, 0, 0});
@@ -107,6 +144,9 @@ TEST_CASE("sliding windows: Mistral wherever set, Qwen only when asked, Llama ne
   CHECK(parse(q)->window == Windows{0, 32, 32});
   q["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention"};
   CHECK(parse(q)->window == Windows{32, 0, 32});
+  q["use_sliding_window"] = false;
+  refused(q, Errc::unsupported, "use_sliding_window");
+  q["use_sliding_window"] = true;
   q["layer_types"] = {"sliding_attention"};
   refused(q, Errc::invalid_argument, "layer_types");
   q["layer_types"] = {"sliding_attention", "chunked_attention", "full_attention"};
@@ -121,23 +161,44 @@ TEST_CASE("generation_config.json overrides the special tokens it names") {
   CHECK(c->bos == 1);
   CHECK(c->eos == std::vector<TokenId>{5, 6});
   CHECK_FALSE(parse(j, "[]"));
-  CHECK_FALSE(parse(j, R"({"eos_token_id": [5, 100]})"));
+  CHECK_FALSE(parse(j, R"({"eos_token_id": [5, "6"]})"));
+  CHECK(parse(j, R"({"eos_token_id": null, "temperature": 0.5, "cache": {"deep": [[1]]}})")->eos ==
+        std::vector<TokenId>{2});
+}
+
+TEST_CASE("special tokens past the vocabulary are never met: noted and ignored, as -1") {
+  const auto c =
+      parse(with(with(llama(), "bos_token_id", -1), "eos_token_id", {7, 100}), R"({"eos_token_id": [5, 4000]})");
+  REQUIRE(c);
+  CHECK_FALSE(c->bos);
+  CHECK(c->eos == std::vector<TokenId>{5});
+  REQUIRE(c->notes.size() == 3);
+  CHECK_THAT(c->notes[0], Catch::StartsWith("config.json") && Catch::Contains("bos_token_id"));
+  CHECK_THAT(c->notes[2], Catch::StartsWith("generation_config.json") && Catch::Contains("4000"));
+  CHECK(parse(with(llama(), "eos_token_id", 100))->eos.empty());
+  for (const json& bad : {json("2"), json(2.0), json(-2), json({{"id", 2}}), json::parse("[[2]]")})
+    refused(with(llama(), "eos_token_id", bad), Errc::invalid_argument, "eos_token_id");
 }
 
 TEST_CASE("weight types") {
   CHECK(parse(with(llama(), "torch_dtype", "float16"))->dtype == DType::f16);
   CHECK(parse(with(llama(), "dtype", "float32"))->dtype == DType::f32);
+  for (const char* name : {"bfloat16", "torch.bfloat16", "auto"})
+    CHECK(parse(with(llama(), "torch_dtype", name))->dtype == DType::bf16);
+  CHECK(parse(with(llama(), "torch_dtype", "torch.float16"))->dtype == DType::f16);
+  CHECK(parse(with(llama(), "torch_dtype", nullptr))->dtype == DType::bf16);
+  CHECK(parse(with(with(llama(), "torch_dtype", "float16"), "dtype", "float32"))->dtype == DType::f32);
   refused(with(llama(), "torch_dtype", "float8_e4m3fn"), Errc::unsupported, "float8");
+  refused(with(llama(), "dtype", "torch."), Errc::unsupported, "dtype");
 }
 
 TEST_CASE("what the engine cannot compute is refused by name") {
   refused(with(llama(), "architectures", {"MixtralForCausalLM"}), Errc::unsupported, "MixtralForCausalLM");
   refused(with(llama(), "quantization_config", {{"quant_method", "gptq"}}), Errc::unsupported, "quantization_config");
   refused(with(llama(), "hidden_act", "gelu"), Errc::unsupported, "gelu");
-  refused(with(llama(), "mlp_bias", true), Errc::unsupported, "mlp_bias");
-  refused(with(llama(), "attention_bias", true), Errc::unsupported, "attention_bias");
-  refused(with(qwen("Qwen3ForCausalLM"), "attention_bias", true), Errc::unsupported, "attention_bias");
-  for (const char* type : {"yarn", "dynamic", "longrope", "mrope", ""})
+  refused(with(qwen("Qwen3ForCausalLM"), "mlp_bias", true), Errc::unsupported, "mlp_bias");
+  refused(with(qwen("MistralForCausalLM"), "attention_bias", true), Errc::unsupported, "attention_bias");
+  for (const char* type : {"longrope", "mrope", "su", ""})
     refused(with(llama(), "rope_scaling", {{"rope_type", type}, {"factor", 2.0}}), Errc::unsupported, type);
   refused(with(llama(), "partial_rotary_factor", 0.5), Errc::unsupported, "partial_rotary_factor");
   refused(with(llama(), "rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}), Errc::unsupported,
@@ -159,7 +220,7 @@ TEST_CASE("numbers that make no model are refused") {
   refused(with(llama(), "rms_norm_eps", -1e-5), Errc::invalid_argument, "rms_norm_eps");
   refused(with(llama(), "rope_theta", 0), Errc::invalid_argument, "rope_theta");
   refused(with(llama(), "tie_word_embeddings", "yes"), Errc::invalid_argument, "tie_word_embeddings");
-  refused(with(llama(), "bos_token_id", 100), Errc::invalid_argument, "bos_token_id");
+  refused(with(llama(), "bos_token_id", "1"), Errc::invalid_argument, "bos_token_id");
   refused(with(llama(), "eos_token_id", {1, -2}), Errc::invalid_argument, "eos_token_id");
   refused(with(llama(), "architectures", "LlamaForCausalLM"), Errc::invalid_argument, "architectures");
 }
