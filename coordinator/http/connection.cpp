@@ -253,12 +253,30 @@ void HttpConnection::end_exchange() {
   if (core_->observer) core_->observer(record_);
 }
 
+namespace {
+
+/// A list of header names and nothing else.
+bool are_header_names(std::string_view list) {
+  constexpr std::size_t kMost = 2048;
+  return !list.empty() && list.size() <= kMost && std::ranges::all_of(list, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == ',' || c == ' ';
+  });
+}
+
+}  // namespace
+
 HttpResponse HttpConnection::options_response(const HttpRoutes::Match& match) const {
   HttpResponse r{204, {{"allow", match.allow.empty() ? "GET, HEAD, POST, OPTIONS" : match.allow}}, {}};
   if (origin_) {
     r.headers.add("access-control-allow-methods", match.allow);
+    // What it asks for: keys and objectives are checked with the request itself, and clients bring headers of their
+    // own.
+    const auto asked = request_.headers.find("access-control-request-headers");
     r.headers.add("access-control-allow-headers",
-                  "authorization, content-type, x-request-id, x-slo-class, x-slo-ttft-ms, x-slo-tpot-ms");
+                  asked && are_header_names(*asked)
+                      ? std::string(*asked)
+                      : "authorization, content-type, x-request-id, x-slo-class, x-slo-ttft-ms, x-slo-tpot-ms");
     r.headers.add("access-control-max-age", "600");
   }
   return r;

@@ -89,6 +89,11 @@ std::optional<ApiError> RequestReader::take_head(HttpRequest& request, RequestTr
     return refusal(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.", "bad_version");
   if (!traits.http10 && m.count(http::field::host) != 1)
     return refusal(400, "An HTTP/1.1 request needs exactly one Host header.", "malformed_http");
+  // Of any other coding this server cannot tell where the body ends: what is left of it would be read as the next
+  // request (RFC 9112, section 6.3).
+  if (const auto codings = m.count(http::field::transfer_encoding); codings > 0)
+    if (codings > 1 || !equals_ignore_case(std::string_view(m[http::field::transfer_encoding]), "chunked"))
+      return refusal(501, "The only Transfer-Encoding supported is chunked.", "unsupported_transfer_encoding");
   std::string_view target(m.target().data(), m.target().size());
   if (target.starts_with("http://")) {  // absolute-form, as sent to proxies
     auto slash = target.find('/', 7);

@@ -129,6 +129,30 @@ TEST_CASE("bytes that are not HTTP get 400 and a close") {
   CHECK_THAT(c.read_response(), StartsWith("HTTP/1.1 200 "));
 }
 
+// A body whose end nobody could tell was left in the stream and answered as the client's next request.
+TEST_CASE("a body in another transfer coding is refused, and what follows it is never a request") {
+  ServerFixture s(echo_routes(), tight());
+  for (const char* coding :
+       {"xchunked", "gzip", "chunked, gzip", "gzip, chunked", "identity", "chunked, chunked", ""}) {
+    CAPTURE(coding);
+    RawClient c(s.port());
+    c.send(
+        fmt::format("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {}\r\n\r\n"
+                    "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
+                    coding));
+    const auto r = c.read_all();
+    CHECK_THAT(r, StartsWith("HTTP/1.1 501 ") || StartsWith("HTTP/1.1 400 "));
+    CHECK_THAT(r, Contains("connection: close"));
+    CHECK(r.find("HTTP/1.1 ", 1) == std::string::npos);
+  }
+  RawClient two(s.port());
+  two.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  CHECK_THAT(two.read_all(), StartsWith("HTTP/1.1 501 ") || StartsWith("HTTP/1.1 400 "));
+  RawClient good(s.port());
+  good.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+  CHECK_THAT(good.read_response(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_CASE("a client that leaves while an answer streams is noticed without a write") {
   OpenStream stream;
   ServerFixture s(stream.routes());

@@ -168,6 +168,14 @@ TEST_CASE("CORS headers are sent only where configured") {
   c.send(
       "OPTIONS /echo HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n");
   CHECK_THAT(c.read_until("\r\n\r\n"), Contains("access-control-allow-methods: POST, OPTIONS\r\n"));
+  // The OpenAI client in a browser asks for headers of its own; a fixed list kept it out.
+  const std::string preflight =
+      "OPTIONS /echo HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n"
+      "Access-Control-Request-Headers: ";
+  c.send(preflight + "authorization,x-stainless-os\r\n\r\n");
+  CHECK_THAT(c.read_until("\r\n\r\n"), Contains("access-control-allow-headers: authorization,x-stainless-os\r\n"));
+  c.send(preflight + "a;b\r\n\r\n");
+  CHECK_THAT(c.read_until("\r\n\r\n"), Contains("access-control-allow-headers: authorization, content-type"));
   c.send("GET /hello HTTP/1.1\r\nHost: x\r\nOrigin: https://b.example\r\n\r\n");
   CHECK_THAT(c.read_response(), !Contains("access-control"));
 }
