@@ -14,7 +14,7 @@ namespace sluice::coordinator {
 
 class NodeSight {
  public:
-  static constexpr double kSeconds = 20;
+  static constexpr double kSeconds = 5;
   static constexpr std::uint64_t kDecisions = 20;  // for each node of its side
 
   /// A node is first looked for when it was first listed, not before.
