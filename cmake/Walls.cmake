@@ -3,6 +3,7 @@
 # tools/check_walls.py holds every #include to this same table (it parses these lines) and refuses circles in it.
 set(SLUICE_WALLS
   "common:"
+  "common/flags: common"
   "common/transfer: common"
   "common/net: common"
   "common/control: common common/transfer"
@@ -37,17 +38,17 @@ set(SLUICE_WALLS
   "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
-  "coordinator/ctl: common common/http coordinator/sim"
-  "coordinator: common coordinator/*"
+  "coordinator/ctl: common common/flags common/http coordinator/sim"
+  "coordinator: common common/flags coordinator/*"
 
   "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"
   "node/export: common common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/ingest: common common/control common/transfer engine engine/policy kvtransfer/* node/kv"
   "node/loop: common engine/*"
   "node/quality: common kvtransfer/wire"
-  "node: common common/control common/http common/net common/transfer engine/* kvtransfer/* node/kv"
-  "prefill_node: common common/control common/transfer engine/* kvtransfer/* node/*"
-  "decode_node: common common/control common/transfer engine/* kvtransfer/* node/*"
+  "node: common common/control common/flags common/http common/net common/transfer engine/* kvtransfer/* node/kv"
+  "prefill_node: common common/control common/flags common/transfer engine/* kvtransfer/* node/*"
+  "decode_node: common common/control common/flags common/transfer engine/* kvtransfer/* node/*"
 
   "tools: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node"
   "tests: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node tools"

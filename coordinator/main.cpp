@@ -1,6 +1,6 @@
 #include <stdexcept>
 
-#include "common/config.h"
+#include "common/flags/program.h"
 #include "common/log.h"
 #include "coordinator/app.h"
 
@@ -8,10 +8,10 @@ int main(int argc, char** argv) {
   using namespace sluice;
   coordinator::AppOptions o;
   LogOptions log_options;
-  CLI::App app("Sluice coordinator: OpenAI-compatible HTTP front, placement, and KV profile control",
-               "sluice-coordinator");
+  flags::App app("Sluice coordinator: OpenAI-compatible HTTP front, placement, and KV profile control",
+                 "sluice-coordinator");
   add_common_options(app, log_options);
-  const CLI::Range seconds(0.001, 1e6);  // as milliseconds they fit a message's 32 bits
+  const flags::Check seconds = flags::range(0.001, 1e6);  // as milliseconds they fit a message's 32 bits
   auto& s = o.serving;
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::non_negative());
   app.add_option("--host", o.http.host, "HTTP address to listen on")->capture_default_str();
   app.add_option("--port", o.http.port, "HTTP port; 0 takes a free one")->capture_default_str();
   app.add_option("--api-key", o.http.api_keys, "Accepted bearer keys; none means no authentication")
@@ -33,26 +33,26 @@ int main(int argc, char** argv) {
       ->envname("SLUICE_CLUSTER_TOKEN");
   app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")
       ->capture_default_str()
-      ->check(CLI::Range(10, 3'600'000));
+      ->check(flags::range(10, 3'600'000));
   app.add_option("--lease-ms", s.registry.lease_ms, "A node silent for this long is lost")
       ->capture_default_str()
-      ->check(CLI::Range(20, 3'600'000));
+      ->check(flags::range(20, 3'600'000));
   app.add_option("--slo-ttft-ms", slo_ttft_ms, "Default TTFT objective")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   app.add_option("--slo-tpot-ms", slo_tpot_ms, "Default TPOT objective")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   app.add_option("--quality-kl", s.slo.quality_kl, "Default quality budget: mean KL to bf16 KV, nats per token")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::non_negative());
   app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")
       ->capture_default_str()
       ->check(seconds);
   app.add_option("--max-tpot-ms", max_tpot_ms,
                  "Refuse (429) what is expected to be decoded slower than this once its prompt is computed; 0: nothing")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::non_negative());
   app.add_option("--max-waiting", s.max_waiting, "Requests that may wait for room")->capture_default_str();
   app.add_option("--request-timeout-s", s.request_timeout_s, "Longest life of a request")
       ->capture_default_str()
@@ -60,29 +60,29 @@ int main(int argc, char** argv) {
   app.add_option("--link-probe-s", s.link_probe_s,
                  "Measure a link anew that nothing went over for this long, with a few ms of its speed; 0: never")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(flags::range(0.0, 1e6));
   app.add_option("--explore-share,--probe-share", s.controller.explore_share,
                  "Share of decisions that may try another safe candidate")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(flags::range(0.0, 1.0));
   app.add_option("--quality-probe-share", s.quality.share,
                  "Share of requests under a lossy profile whose first token is compared with exact KV (0: none, 1: "
                  "every request)")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(flags::range(0.0, 1.0));
   app.add_option("--tie-share", s.controller.tie_share,
                  "Candidates whose predicted cost differs by less than this share are equal: the better quality wins")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(flags::range(0.0, 1.0));
   app.add_flag("--no-profile-changes", no_profile_changes,
                "Keep a request's KV profile even when its link gives way while KV is sent");
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(flags::range(0.0, 1e6));
   app.add_option("--seed", s.controller.seed, "Seed of exploration")->capture_default_str();
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(flags::range(0.0, 1e6));
   app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
   return run_main(app, argc, argv, [&] {

@@ -1,12 +1,13 @@
-#include "common/config.h"
+#include "common/flags/program.h"
 #include "common/log.h"
+#include "common/random_id.h"
 #include "decode_node/app.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
   decode::AppOptions o;
   LogOptions log_options;
-  CLI::App app("Sluice decode node: receives KV, verifies it, generates tokens", "sluice-decode");
+  flags::App app("Sluice decode node: receives KV, verifies it, generates tokens", "sluice-decode");
   add_common_options(app, log_options);
   node::add_node_options(app, o.node);
   std::size_t staging_mib = o.receiver.staging_bytes >> 20U;
@@ -15,20 +16,20 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--max-seqs", o.decode.max_seqs, "Sequences held at once")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   app.add_option("--ingest-workers", o.decode.ingest_workers, "Threads that check and decode KV")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   std::string seal = "encrypt";
   app.add_option("--seal", seal, "encrypt: AES-256-GCM; digest: authenticated, not encrypted")
       ->capture_default_str()
-      ->check(CLI::IsMember({"encrypt", "digest"}));
+      ->check(flags::one_of({"encrypt", "digest"}));
   app.add_option("--staging-mib", staging_mib, "Memory for KV that arrived and is not decoded yet")
       ->capture_default_str()
-      ->check(CLI::Range(16, 1 << 20));
+      ->check(flags::range(16, 1 << 20));
   app.add_option("--window-mib", window_mib, "Credit of one prefill node")
       ->capture_default_str()
-      ->check(CLI::Range(16, 1 << 20));
+      ->check(flags::range(16, 1 << 20));
   return run_main(app, argc, argv, [&] {
     o.decode.seal = seal == "digest" ? kv::SealMode::digest : kv::SealMode::encrypt;
     o.receiver.staging_bytes = staging_mib << 20U;

@@ -3,8 +3,8 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 
-#include "common/config.h"
 #include "common/log.h"
+#include "common/random_id.h"
 
 namespace sluice::node {
 

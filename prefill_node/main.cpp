@@ -1,13 +1,14 @@
-#include "common/config.h"
+#include "common/flags/program.h"
 #include "common/log.h"
+#include "common/random_id.h"
 #include "prefill_node/app.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
   prefill::AppOptions o;
   LogOptions log_options;
-  CLI::App app("Sluice prefill node: computes prompts and streams their KV, compressed, to decode nodes",
-               "sluice-prefill");
+  flags::App app("Sluice prefill node: computes prompts and streams their KV, compressed, to decode nodes",
+                 "sluice-prefill");
   add_common_options(app, log_options);
   node::add_node_options(app, o.node);
   std::size_t frame_kib = o.prefill.exporting.target_frame_bytes >> 10U;
@@ -15,10 +16,10 @@ int main(int argc, char** argv) {
   app.add_option("--max-waiting", o.prefill.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
   app.add_option("--encode-workers", o.prefill.exporting.workers, "Threads that encode KV")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   app.add_option("--frame-kib", frame_kib, "Uncompressed KV per frame")
       ->capture_default_str()
-      ->check(CLI::Range(16, 8192));
+      ->check(flags::range(16, 8192));
   app.add_flag("--no-overlap", no_overlap, "Send KV only after the whole prompt is computed (for measurements)");
   return run_main(app, argc, argv, [&] {
     o.prefill.exporting.target_frame_bytes = frame_kib << 10U;

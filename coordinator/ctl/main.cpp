@@ -4,7 +4,7 @@
 #include <iterator>
 #include <thread>
 
-#include "common/config.h"
+#include "common/flags/program.h"
 #include "coordinator/ctl/bench.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/down.h"
@@ -46,15 +46,15 @@ using Body = std::function<Result<int>()>;
 void print(const json& j) { fmt::print("{}\n", j.dump(2, ' ', false, json::error_handler_t::replace)); }
 
 /// A command: `body` runs when it was given.
-CLI::App* command(CLI::App& app, Body& chosen, const std::string& name, const std::string& help, Body body) {
-  CLI::App* c = app.add_subcommand(name, help);
+flags::App* command(flags::App& app, Body& chosen, const std::string& name, const std::string& help, Body body) {
+  flags::App* c = app.add_subcommand(name, help);
   c->fallthrough();  // the common options may follow the command
   c->callback([&chosen, body = std::move(body)] { chosen = body; });
   return c;
 }
 
 /// A command that shows one document of the operator's API.
-void add_view(CLI::App& app, const Common& c, Body& chosen, const std::string& name, const std::string& help,
+void add_view(flags::App& app, const Common& c, Body& chosen, const std::string& name, const std::string& help,
               std::string (*view)(const json&)) {
   command(app, chosen, name, help, [&c, name, view]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
@@ -67,7 +67,7 @@ void add_view(CLI::App& app, const Common& c, Body& chosen, const std::string& n
   });
 }
 
-void add_status(CLI::App& app, const Common& c, Body& chosen) {
+void add_status(flags::App& app, const Common& c, Body& chosen) {
   command(app, chosen, "status", "Readiness, model, load and SLO", [&c]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
     SLUICE_ASSIGN(const auto j, get(e, "/sluice/v1/status"));
@@ -80,33 +80,34 @@ void add_status(CLI::App& app, const Common& c, Body& chosen) {
 }
 
 /// A pass-through option: it reaches the daemons as it was given, and is checked by them.
-void pass_on(CLI::App& c, std::vector<std::string>& args, const std::string& flag, const std::string& help) {
-  c.add_option_function<std::string>(
-      flag, [&args, flag](const std::string& v) { args.insert(args.end(), {flag, v}); }, help);
+void pass_on(flags::App& c, std::vector<std::string>& args, const std::string& flag, const std::string& help) {
+  c.add_option_function(flag, [&args, flag](const std::string& v) { args.insert(args.end(), {flag, v}); }, help);
 }
 
-void add_up(CLI::App& app, const Common& c, Body& chosen, UpOptions& o) {
-  CLI::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
+void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
+  flags::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
     o.api_key = c.api_key;
     o.json = c.json;
     return up(o, c.dir());
   });
   s->add_option("--model", o.model, "Hugging Face model directory")->required();
-  s->add_option("--prefill", o.prefill, "Prefill nodes")->capture_default_str()->check(CLI::Range(1, 64));
-  s->add_option("--decode", o.decode, "Decode nodes")->capture_default_str()->check(CLI::Range(1, 64));
+  s->add_option("--prefill", o.prefill, "Prefill nodes")->capture_default_str()->check(flags::range(1, 64));
+  s->add_option("--decode", o.decode, "Decode nodes")->capture_default_str()->check(flags::range(1, 64));
   s->add_option("--host", o.host, "HTTP address")->capture_default_str();
-  s->add_option("--port", o.port, "HTTP port; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
+  s->add_option("--port", o.port, "HTTP port; 0 takes a free one")
+      ->capture_default_str()
+      ->check(flags::range(0, 65535));
   s->add_flag("--detach", o.detach, "Return once ready; `sluicectl down` ends it");
   s->add_option("--transport", o.transport, "What carries KV")
       ->capture_default_str()
-      ->check(CLI::IsMember({"tcp", "shm"}));
+      ->check(flags::one_of({"tcp", "shm"}));
   s->add_option("--threads", o.threads, "Compute threads of one node; 0 shares the cores out")
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::non_negative());
   s->add_option("--kv-memory-mib", o.kv_memory_mib, "KV memory of one node; default: the node's own")
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   s->add_option("--ready-timeout-s", o.ready_timeout_s, "Give up after this long")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   pass_on(*s, o.every_flag, "--model-name", "Name clients ask for");
   pass_on(*s, o.every_flag, "--log-format", "text or json");
   pass_on(*s, o.every_flag, "--log-level", "debug, info, warn or error");
@@ -121,12 +122,12 @@ void add_up(CLI::App& app, const Common& c, Body& chosen, UpOptions& o) {
   s->add_option("--decode-arg", o.decode_arg, "Further argument for every decode node");
 }
 
-void add_down(CLI::App& app, const Common& c, Body& chosen, int& drain_s) {
-  CLI::App* s = command(app, chosen, "down", "Drain and stop the cluster that `up` started",
-                        [&] { return down(c.dir(), drain_s, c.json); });
+void add_down(flags::App& app, const Common& c, Body& chosen, int& drain_s) {
+  flags::App* s = command(app, chosen, "down", "Drain and stop the cluster that `up` started",
+                          [&] { return down(c.dir(), drain_s, c.json); });
   s->add_option("--timeout-s", drain_s, "Time for running requests")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::non_negative());
 }
 
 struct SloChange {
@@ -158,11 +159,11 @@ Result<int> show_slo(const Common& c, const char* method, const std::string& pat
   return 0;
 }
 
-void add_slo(CLI::App& app, const Common& c, Body& chosen, SloChange& change) {
-  CLI::App* s = app.add_subcommand("slo", "The service's objectives, by class");
+void add_slo(flags::App& app, const Common& c, Body& chosen, SloChange& change) {
+  flags::App* s = app.add_subcommand("slo", "The service's objectives, by class");
   s->require_subcommand(1)->fallthrough();
   command(*s, chosen, "get", "Show them", [&] { return show_slo(c, "GET", "", {}, slo_classes_text); });
-  CLI::App* set = command(*s, chosen, "set", "Change a class, or make one", [&]() -> Result<int> {
+  flags::App* set = command(*s, chosen, "set", "Change a class, or make one", [&]() -> Result<int> {
     json body = change.body();
     if (body.empty()) return fail(Errc::invalid_argument, "say what to set");
     body["class"] = change.name;
@@ -173,9 +174,9 @@ void add_slo(CLI::App& app, const Common& c, Body& chosen, SloChange& change) {
   set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
   set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
   set->add_option("--priority", change.priority, "Smaller is served sooner");
-  CLI::App* remove = command(*s, chosen, "remove", "Remove a class",
-                             [&] { return show_slo(c, "DELETE", "/" + change.name, {}, slo_classes_text); });
-  CLI::App* explain =
+  flags::App* remove = command(*s, chosen, "remove", "Remove a class",
+                               [&] { return show_slo(c, "DELETE", "/" + change.name, {}, slo_classes_text); });
+  flags::App* explain =
       command(*s, chosen, "explain", "Which objectives the nodes and links can reach, what binds, what to change",
               [&] { return show_slo(c, "GET", "/explain/" + change.name, {}, slo_explain_text); });
   set->add_option("class", change.name, "Its name")->capture_default_str();
@@ -208,9 +209,9 @@ Result<int> decisions(const Common& c, const DecisionOptions& o) {
   }
 }
 
-void add_decisions(CLI::App& app, const Common& c, Body& chosen, DecisionOptions& o) {
-  CLI::App* s = command(app, chosen, "decisions", "What was decided, predicted and measured, request by request",
-                        [&] { return decisions(c, o); });
+void add_decisions(flags::App& app, const Common& c, Body& chosen, DecisionOptions& o) {
+  flags::App* s = command(app, chosen, "decisions", "What was decided, predicted and measured, request by request",
+                          [&] { return decisions(c, o); });
   s->add_flag("--follow", o.follow, "Go on showing new ones");
   s->add_option("--limit", o.limit, "The newest so many")->capture_default_str();
 }
@@ -220,9 +221,9 @@ struct DrainOptions {
   bool force = false;
 };
 
-void add_drain(CLI::App& app, const Common& c, Body& chosen, DrainOptions& o) {
+void add_drain(flags::App& app, const Common& c, Body& chosen, DrainOptions& o) {
   const char* what = "Give a node no more requests; it ends when it has finished those it has";
-  CLI::App* s = command(app, chosen, "drain", what, [&]() -> Result<int> {
+  flags::App* s = command(app, chosen, "drain", what, [&]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
     SLUICE_ASSIGN(const auto j,
                   send(e, "POST", "/sluice/v1/drain/" + o.node + (o.force ? "?force=1" : ""), json::object()));
@@ -236,8 +237,8 @@ void add_drain(CLI::App& app, const Common& c, Body& chosen, DrainOptions& o) {
   s->add_flag("--force", o.force, "Also the last node of its role, without which every request is refused");
 }
 
-void add_chat(CLI::App& app, const Common& c, Body& chosen, ChatOptions& o) {
-  CLI::App* s = command(app, chosen, "chat", "Ask one question and stream the answer", [&]() -> Result<int> {
+void add_chat(flags::App& app, const Common& c, Body& chosen, ChatOptions& o) {
+  flags::App* s = command(app, chosen, "chat", "Ask one question and stream the answer", [&]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
     if (o.text == "-") o.text.assign(std::istreambuf_iterator<char>(std::cin), {});
     o.json = c.json;
@@ -252,60 +253,61 @@ void add_chat(CLI::App& app, const Common& c, Body& chosen, ChatOptions& o) {
   s->add_flag("--explain", o.explain, "Show the pair, the profile and the stage times");
 }
 
-void add_bench(CLI::App& app, const Common& c, Body& chosen, BenchOptions& o) {
-  CLI::App* s = command(app, chosen, "bench", "Put load on /v1/completions and measure it", [&]() -> Result<int> {
+void add_bench(flags::App& app, const Common& c, Body& chosen, BenchOptions& o) {
+  flags::App* s = command(app, chosen, "bench", "Put load on /v1/completions and measure it", [&]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
     o.json = c.json;
     return bench(e, o);
   });
-  s->add_option("--requests", o.requests, "How many")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+  s->add_option("--requests", o.requests, "How many")->capture_default_str()->check(flags::range(1, 10'000'000));
   s->add_option("--concurrency", o.concurrency, "At once at most; default: 8, with timed arrivals 256")
-      ->check(CLI::Range(1, 4096));
+      ->check(flags::range(1, 4096));
   s->add_option("--rate", o.rate, "Arrivals per second, Poisson; default: as fast as --concurrency allows")
-      ->check(CLI::NonNegativeNumber);
-  s->add_option("--input-len", o.input_len, "Prompt tokens")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+      ->check(flags::non_negative());
+  s->add_option("--input-len", o.input_len, "Prompt tokens")->capture_default_str()->check(flags::range(1, 10'000'000));
   s->add_option("--output-len", o.output_len, "Tokens to generate")
       ->capture_default_str()
-      ->check(CLI::Range(1, 10'000'000));
+      ->check(flags::range(1, 10'000'000));
   s->add_option("--trace", o.trace, "Azure CSV or Mooncake JSONL instead of --rate and lengths")
-      ->check(CLI::ExistingFile);
+      ->check(flags::existing_file());
   s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   s->add_option("--seed", o.seed, "Of prompts and arrivals")->capture_default_str();
   s->add_option("--goodput", o.goodput, "Objectives, e.g. ttft:500 tpot:50 (ms)");
   s->add_option("--profile", o.profile, "KV profile; default: the controller's choice");
   s->add_option("--mode", o.mode, "auto, colocated or split");
   s->add_option("--timeout-s", o.timeout_s, "Give a request up after so long without progress")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   s->add_flag("--progress", o.progress, "Count along on standard error");
 }
 
-void add_profile(CLI::App& app, const Common& c, Body& chosen) {
-  CLI::App* s = app.add_subcommand("profile", "Find the KV profiles worth offering (sluice-profiler search)");
+void add_profile(flags::App& app, const Common& c, Body& chosen) {
+  flags::App* s = app.add_subcommand("profile", "Find the KV profiles worth offering (sluice-profiler search)");
   // What it takes is sluice-profiler's to say, --help included.
-  s->set_help_flag();
+  s->no_help_flag();
   s->prefix_command();
   s->callback([&c, &chosen, s] { chosen = [&c, args = s->remaining()] { return profile(args, c.json); }; });
 }
 
-void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions& o) {
-  CLI::App* s = command(app, chosen, "simulate", "Run the policies over a simulated cluster", [&] {
+void add_simulate(flags::App& app, const Common& c, Body& chosen, SimulateOptions& o) {
+  flags::App* s = command(app, chosen, "simulate", "Run the policies over a simulated cluster", [&] {
     o.json = c.json;
     return simulate(o);
   });
   s->add_option("--experiment", o.experiment, "Registered scenarios with comparators and seeds (JSON)")
-      ->check(CLI::ExistingFile);
-  s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")->check(CLI::ExistingFile);
+      ->check(flags::existing_file());
+  s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")
+      ->check(flags::existing_file());
   s->add_option("--policy", o.policy,
                 "sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, kvserve-alone or ucb1; a "
                 "search takes several")
       ->capture_default_str();
-  s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(CLI::ExistingFile);
+  s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(flags::existing_file());
   s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   s->add_option("--model", o.model, "llama-3.1-8b, or a JSON file");
   s->add_option("--prefill-hardware", o.prefill_hardware, "a100, h100, h200, rtx5090, cpu, or a JSON file");
   s->add_option("--decode-hardware", o.decode_hardware, "As --prefill-hardware");
@@ -316,30 +318,31 @@ void add_simulate(CLI::App& app, const Common& c, Body& chosen, SimulateOptions&
       ->delimiter(',');
   s->add_flag("--search", o.search, "Rank splits of --nodes, or of --budget, by goodput within the objectives");
   s->add_option("--nodes", o.nodes, "Of a search: nodes at most; default: 8, or as many as --budget buys, up to 64")
-      ->check(CLI::Range(2, 10000));
-  s->add_option("--budget", o.budget, "Of a search: price per hour at most")->check(CLI::PositiveNumber);
+      ->check(flags::range(2, 10000));
+  s->add_option("--budget", o.budget, "Of a search: price per hour at most")->check(flags::positive());
   s->add_option("--attainment", o.attainment, "Of a search: share of requests that must meet both objectives")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
-  s->add_option("--prefill", o.prefill, "Prefill nodes")->check(CLI::Range(1, 10000));
-  s->add_option("--decode", o.decode, "Decode nodes")->check(CLI::Range(1, 10000));
-  s->add_option("--link-gbps", o.link_gbps, "Each link's rate, Gb/s")->check(CLI::PositiveNumber);
-  s->add_option("--requests", o.requests, "How many; a trace is repeated as needed")->check(CLI::Range(1, 100'000'000));
-  s->add_option("--rate", o.rate, "Arrivals per second")->check(CLI::PositiveNumber);
+      ->check(flags::range(0.0, 1.0));
+  s->add_option("--prefill", o.prefill, "Prefill nodes")->check(flags::range(1, 10000));
+  s->add_option("--decode", o.decode, "Decode nodes")->check(flags::range(1, 10000));
+  s->add_option("--link-gbps", o.link_gbps, "Each link's rate, Gb/s")->check(flags::positive());
+  s->add_option("--requests", o.requests, "How many; a trace is repeated as needed")
+      ->check(flags::range(1, 100'000'000));
+  s->add_option("--rate", o.rate, "Arrivals per second")->check(flags::positive());
   s->add_option("--burstiness", o.burstiness, "Variation of the gaps; 1 is Poisson, above it a gamma process")
-      ->check(CLI::PositiveNumber);
-  s->add_option("--input-len", o.input_len, "Mean prompt tokens")->check(CLI::PositiveNumber);
-  s->add_option("--output-len", o.output_len, "Mean output tokens")->check(CLI::PositiveNumber);
+      ->check(flags::positive());
+  s->add_option("--input-len", o.input_len, "Mean prompt tokens")->check(flags::positive());
+  s->add_option("--output-len", o.output_len, "Mean output tokens")->check(flags::positive());
   for (auto& [flag, values] : {std::pair{"--slo-ttft-ms", &o.slo_ttft_ms}, {"--slo-tpot-ms", &o.slo_tpot_ms}})
     s->add_option(flag, *values, "Objective; a search takes several, with commas, and ranks for each")
         ->delimiter(',')
-        ->check(CLI::PositiveNumber);
+        ->check(flags::positive());
   s->add_option("--max-tpot-ms", o.max_tpot_ms, "Refuse what is expected to be decoded slower, as the coordinator's")
-      ->check(CLI::PositiveNumber);
+      ->check(flags::positive());
   s->add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
   s->add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
-  s->add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(CLI::PositiveNumber);
-  s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(CLI::NonNegativeNumber);
+  s->add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(flags::positive());
+  s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(flags::non_negative());
   s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
   s->add_option("--out", o.out, "Directory for result.json and plots");
 }
@@ -357,8 +360,9 @@ int main(int argc, char** argv) {
   BenchOptions bench_options;
   SimulateOptions simulate_options;
   Body chosen;
-  CLI::App app("Runs and inspects Sluice clusters", "sluicectl");
-  app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
+  flags::App app("Runs and inspects Sluice clusters", "sluicectl");
+  add_config_option(app);
+  app.version(std::string("sluice ") + SLUICE_VERSION);
   app.require_subcommand(1);
   app.add_option("--url", common.url, "Coordinator, http://host:port; default: the local cluster, else 127.0.0.1:8000");
   app.add_option("--api-key", common.api_key, "Bearer key")->envname("SLUICE_API_KEY");

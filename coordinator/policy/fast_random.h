@@ -2,9 +2,8 @@
 // Random numbers for the way of a decision: xoshiro256++ (Blackman and Vigna, public domain) and normal deviates from a
 // table, since a decision may draw a thousand of them. The same seed gives the same sequence on every machine.
 #include <array>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <numbers>
 
 namespace sluice::coordinator {
 
@@ -34,30 +33,16 @@ class FastRandom {
   /// In [0, 1).
   double uniform() noexcept { return static_cast<double>(next() >> 11U) * 0x1p-53; }
   /// Standard normal, one of kTable equally likely quantiles.
-  float normal() noexcept { return table()[next() % kTable]; }
+  float normal() noexcept { return table_[next() % kTable]; }
 
  private:
   static constexpr std::size_t kTable = 4096;
   static std::uint64_t rotate(std::uint64_t x, unsigned k) noexcept { return (x << k) | (x >> (64U - k)); }
-  /// Quantiles by bisection of erfc: made once, exact to a float.
-  static const std::array<float, kTable>& table() {
-    static const auto made = [] {
-      std::array<float, kTable> t{};
-      for (std::size_t i = 0; i < kTable; ++i) {
-        const double p = (static_cast<double>(i) + 0.5) / kTable;
-        double low = -8;
-        double high = 8;
-        for (int step = 0; step < 60; ++step) {
-          const double mid = 0.5 * (low + high);
-          (0.5 * std::erfc(-mid / std::numbers::sqrt2) < p ? low : high) = mid;
-        }
-        t[i] = static_cast<float>(low);
-      }
-      return t;
-    }();
-    return made;
-  }
+  /// The quantiles, kTable of them. In a file of its own: a compiler that sees how they are made spends seconds on
+  /// them.
+  static const float* quantiles();
 
+  const float* table_ = quantiles();
   std::array<std::uint64_t, 4> state_{};
 };
 

@@ -1,7 +1,7 @@
 // sluice-bench SUITE [--json] [--quick] [--threads N] [-- suite's own arguments]
 #include <iostream>
 
-#include "common/config.h"
+#include "common/flags/program.h"
 #include "tools/bench/bench_util.h"
 
 namespace {
@@ -33,7 +33,7 @@ std::string footer() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Measures Sluice's parts, each figure beside a reference from the same run"};
+  flags::App app("Measures Sluice's parts, each figure beside a reference from the same run");
   sluice::LogOptions log;
   std::string suite;
   sluice::bench::BenchOptions options;

@@ -1,18 +1,18 @@
 // A configuration file that does not say what its writer meant must not start a program: a misspelt api-key once left
 // the API open to everybody.
-#include "common/config_file.h"
+#include "common/flags/config_file.h"
 
 #include <catch2/catch.hpp>
 #include <sstream>
 
-#include "common/config.h"
+#include "common/flags/program.h"
 
 using namespace sluice;
 
 namespace {
 
 struct Program {
-  CLI::App app{"test", "test"};
+  flags::App app{"test", "test"};
   LogOptions log;
   std::vector<std::string> keys;
   std::string model;
@@ -21,27 +21,26 @@ struct Program {
   bool quiet = false;
   Program() {
     add_common_options(app, log);
-    app.add_option("--api-key", keys);
-    app.add_option("--model", model);
-    app.add_option("--port", port);
-    app.add_option("--max-wait-s", wait);
-    app.add_flag("--quiet", quiet);
+    app.add_option("--api-key", keys, "");
+    app.add_option("--model", model, "");
+    app.add_option("--port", port, "");
+    app.add_option("--max-wait-s", wait, "");
+    app.add_flag("--quiet", quiet, "");
   }
   /// As a program that was started with this file.
   void read(const std::string& text) {
-    const ConfigFile file(app);
+    const ConfigFile file(app.cli());
     std::istringstream in(text);
     const auto items = file.from_config(in);
-    std::vector<std::string> flags;  // CLI11 takes them from the last
+    std::vector<std::string> arguments;
     for (const auto& i : items)
-      for (const auto& v : i.inputs) flags.push_back(fmt::format("--{}={}", i.name, v));
-    std::ranges::reverse(flags);
-    app.parse(flags);
+      for (const auto& v : i.inputs) arguments.push_back(fmt::format("--{}={}", i.name, v));
+    app.parse(arguments);
   }
   std::string refusal(const std::string& text) {
     try {
       read(text);
-    } catch (const CLI::ConfigError& e) {
+    } catch (const std::exception& e) {
       return e.what();
     }
     return "accepted";

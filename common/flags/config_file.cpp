@@ -1,4 +1,4 @@
-#include "common/config_file.h"
+#include "common/flags/config_file.h"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>

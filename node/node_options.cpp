@@ -1,0 +1,45 @@
+#include "node/node_options.h"
+
+namespace sluice::node {
+
+void add_node_options(flags::App& app, NodeOptions& o) {
+  app.add_option("--name", o.name, "Node name, unique in the cluster; default: random");
+  app.add_option("--coordinator", o.coordinator, "Coordinator's control address, host:port")->required();
+  app.add_option("--cluster-token", o.cluster_token, "Secret the coordinator demands")->envname("SLUICE_CLUSTER_TOKEN");
+  app.add_option("--model", o.model_dir, "Hugging Face model directory")->required();
+  app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
+  app.add_option("--admin-listen", o.admin_listen, "Address of /metrics and /health")->capture_default_str();
+  app.add_option("--block-size", o.block_size, "Tokens per KV block")
+      ->capture_default_str()
+      ->check(flags::range(1, 1024));
+  app.add_option("--kv-memory-mib", o.kv_memory_mib, "Memory for KV blocks")
+      ->capture_default_str()
+      ->check(flags::positive());
+  app.add_option("--kv-dtype", o.kv_dtype, "Element type of KV")
+      ->capture_default_str()
+      ->check(flags::one_of({"bf16", "f32"}));
+  app.add_option("--precision", o.precision, "Precision of matrix products")
+      ->capture_default_str()
+      ->check(flags::one_of({"bf16", "f32"}));
+  app.add_option("--isa", o.isa, "Instruction set: auto, scalar, avx2, avx512, avx512_nobf16")->capture_default_str();
+  app.add_option("--kv-profiles", o.kv_profiles,
+                 "KV profiles, a JSON file, the same on every node; default: those of this build")
+      ->check(flags::existing_file());
+  app.add_option("--threads", o.threads, "Compute threads; 0 takes all cores")->capture_default_str();
+  app.add_option("--max-batch-tokens", o.max_batch_tokens, "Rows in one forward pass")
+      ->capture_default_str()
+      ->check(flags::positive());
+  app.add_option("--prefill-chunk", o.prefill_chunk, "Rows of one prompt in one pass")
+      ->capture_default_str()
+      ->check(flags::positive());
+  app.add_option("--ucx-tls", o.ucx_tls, "UCX transports, an explicit list")->capture_default_str();
+  app.add_option("--ucx-net-devices", o.ucx_net_devices, "UCX network devices; empty: all");
+  app.add_option("--keepalive-ms", o.keepalive_ms, "UCX keepalive interval")
+      ->capture_default_str()
+      ->check(flags::range(10, 1000));
+  app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
+      ->capture_default_str()
+      ->check(flags::range(0.0, 1e6));
+}
+
+}  // namespace sluice::node
