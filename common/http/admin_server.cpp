@@ -1,13 +1,13 @@
 #include "common/http/admin_server.h"
 
+#include <fmt/format.h>
+
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <chrono>
 
 #include "common/net/listener.h"
@@ -16,13 +16,28 @@ namespace sluice::http {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace bhttp = boost::beast::http;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 constexpr std::size_t kMaxConnections = 64;
 constexpr std::uint32_t kMaxHeader = 8192;
 constexpr std::chrono::seconds kTimeout{5};
+
+std::string_view reason(int status) {
+  const auto known = bhttp::int_to_status(static_cast<unsigned>(status));
+  const auto text = bhttp::obsolete_reason(known);
+  return {text.data(), text.size()};
+}
+
+/// A whole answer; the connection ends after it.
+std::string answer_text(const AdminReply& reply, std::string_view more_headers, bool head_only) {
+  std::string text =
+      fmt::format("HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n",
+                  reply.status, reason(reply.status), reply.content_type, reply.body.size(), more_headers);
+  if (!head_only) text += reply.body;
+  return text;
+}
 
 }  // namespace
 
@@ -31,57 +46,77 @@ struct AdminServer::Impl {
       : routes(std::move(r)), listener(io, address, [this](tcp::socket s) { serve(std::move(s)); }) {}
 
   struct Client {
-    explicit Client(tcp::socket s) : stream(std::move(s)) {}
-    beast::tcp_stream stream;
-    beast::flat_buffer buffer{kMaxHeader};
+    explicit Client(tcp::socket s) : socket(std::move(s)), timer(socket.get_executor()) {}
+    tcp::socket socket;
+    asio::steady_timer timer;
     bhttp::request_parser<bhttp::empty_body> parser;
-    bhttp::response<bhttp::string_body> response;
+    std::array<char, kMaxHeader> input;  // owned by the outstanding read
+    std::size_t filled = 0;
+    std::string answer;  // owned by the outstanding write
   };
+  using ClientPtr = std::shared_ptr<Client>;
 
   void serve(tcp::socket s) {
     if (open >= kMaxConnections) return;  // closes as it goes out of scope
     ++open;
-    auto c = std::shared_ptr<Client>(new Client(std::move(s)), [this, alive = std::weak_ptr<int>(life)](Client* p) {
+    ClientPtr c(new Client(std::move(s)), [this, alive = std::weak_ptr<int>(life)](Client* p) {
       delete p;
       if (!alive.expired()) --open;
     });
     c->parser.header_limit(kMaxHeader);
     c->parser.body_limit(0);
-    c->stream.expires_after(kTimeout);
-    bhttp::async_read(c->stream, c->buffer, c->parser,
-                      [this, c, alive = std::weak_ptr<int>(life)](beast::error_code ec, std::size_t) {
-                        if (ec || alive.expired()) return;
-                        answer(*c);
-                        c->stream.expires_after(kTimeout);
-                        bhttp::async_write(c->stream, c->response, [c](beast::error_code, std::size_t) {
-                          beast::error_code ignored;
-                          c->stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
-                        });
-                      });
+    limit(c);
+    read(c);
   }
 
-  void answer(Client& c) {
-    const auto& q = c.parser.get();
-    auto& r = c.response;
-    r.version(11);
-    r.keep_alive(false);
+  /// Ends the connection when the step about to begin takes too long.
+  static void limit(const ClientPtr& c) {
+    c->timer.expires_after(kTimeout);
+    c->timer.async_wait([weak = std::weak_ptr<Client>(c)](error_code ec) {
+      const ClientPtr late = weak.lock();
+      error_code ignored;
+      if (!ec && late) late->socket.close(ignored);
+    });
+  }
+
+  void read(const ClientPtr& c) {
+    c->socket.async_read_some(asio::buffer(c->input.data() + c->filled, c->input.size() - c->filled),
+                              [this, c, alive = std::weak_ptr<int>(life)](error_code ec, std::size_t n) {
+                                if (ec || alive.expired()) return;
+                                c->filled += n;
+                                take(c);
+                              });
+  }
+
+  void take(const ClientPtr& c) {
+    error_code ec;
+    const std::size_t taken = c->parser.put(asio::buffer(c->input.data(), c->filled), ec);
+    std::copy(c->input.begin() + static_cast<std::ptrdiff_t>(taken),
+              c->input.begin() + static_cast<std::ptrdiff_t>(c->filled), c->input.begin());
+    c->filled -= taken;
+    if (c->parser.is_done()) return write(c);
+    const bool goes_on = !ec || ec == bhttp::error::need_more;
+    if (goes_on && c->filled < c->input.size()) read(c);  // else it is no HTTP, and the connection ends
+  }
+
+  void write(const ClientPtr& c) {
+    c->answer = answer(c->parser.get());
+    limit(c);
+    asio::async_write(c->socket, asio::buffer(c->answer), [c](error_code, std::size_t) {
+      error_code ignored;
+      c->timer.cancel();
+      c->socket.shutdown(tcp::socket::shutdown_both, ignored);
+    });
+  }
+
+  [[nodiscard]] std::string answer(const bhttp::request<bhttp::empty_body>& q) const {
+    const bool head_only = q.method() == bhttp::verb::head;
     const std::string target(q.target().substr(0, q.target().find('?')));
     const auto it = routes.find(target);
-    if (q.method() != bhttp::verb::get && q.method() != bhttp::verb::head) {
-      r.result(405);
-      r.set(bhttp::field::allow, "GET, HEAD");
-      r.body() = "only GET and HEAD\n";
-    } else if (it == routes.end()) {
-      r.result(404);
-      r.body() = "no such page\n";
-    } else {
-      AdminReply reply = it->second();
-      r.result(static_cast<unsigned>(reply.status));
-      r.set(bhttp::field::content_type, reply.content_type);
-      r.body() = std::move(reply.body);
-    }
-    r.prepare_payload();
-    if (q.method() == bhttp::verb::head) r.body().clear();
+    if (q.method() != bhttp::verb::get && !head_only)
+      return answer_text({405, "text/plain", "only GET and HEAD\n"}, "Allow: GET, HEAD\r\n", false);
+    if (it == routes.end()) return answer_text({404, "text/plain", "no such page\n"}, {}, head_only);
+    return answer_text(it->second(), {}, head_only);
   }
 
   AdminRoutes routes;

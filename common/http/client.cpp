@@ -1,16 +1,11 @@
 #include "common/http/client.h"
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/buffer_body.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 
 #include "common/net/address.h"
 
@@ -18,32 +13,52 @@ namespace sluice::http {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace bhttp = boost::beast::http;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 constexpr std::uint64_t kMaxBody = 256U << 20;
 
-/// One exchange: blocking steps, each an asynchronous operation with a timeout run to its end.
+/// The request as it goes out. invalid_argument: a field would end its line.
+Result<std::string> head_of(const ClientRequest& q) {
+  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", q.method, q.target, q.address);
+  for (const auto& [name, value] : q.headers) {
+    if ((name + value).find_first_of("\r\n") != std::string::npos)
+      return fail(Errc::invalid_argument, "header '{}' holds a line break", name.substr(0, name.find_first_of("\r\n")));
+    head += fmt::format("{}: {}\r\n", name, value);
+  }
+  if (!q.body.empty() || q.method == "POST" || q.method == "PUT")
+    head += fmt::format("Content-Length: {}\r\n", q.body.size());
+  return head + "\r\n";
+}
+
+/// One exchange: blocking steps, each an asynchronous operation that is given a time to end in. Of Beast only the
+/// parser: its own reading and writing cost ten seconds of compile time.
 class Exchange {
  public:
-  explicit Exchange(const ClientRequest& q) : q_(q), stream_(io_) {}
+  explicit Exchange(const ClientRequest& q) : q_(q), socket_(io_) {}
 
   Result<ClientResponse> run(const OnBody* on_body) {
+    SLUICE_ASSIGN(const std::string head, head_of(q_));
     SLUICE_TRY(connect());
-    SLUICE_TRY(send());
+    SLUICE_TRY(send(head));
+    SLUICE_TRY(send(q_.body));
     return receive(on_body);
   }
 
  private:
-  /// Runs one started operation; `ec` is its result.
+  /// Runs the operation that was started and sets ec_; closes the socket when it takes too long.
   Result<> finish(const char* what) {
     io_.restart();
-    io_.run();
-    if (!ec_) return {};
-    if (ec_ == beast::error::timeout)
+    io_.run_for(q_.timeout);
+    if (!io_.stopped()) {
+      error_code ignored;
+      socket_.close(ignored);
+      io_.run();
       return fail(Errc::deadline_exceeded, "{} {}: no progress within {} ms", what, q_.address, q_.timeout.count());
-    return fail(Errc::unavailable, "{} {}: {}", what, q_.address, ec_.message());
+    }
+    if (ec_) return fail(Errc::unavailable, "{} {}: {}", what, q_.address, ec_.message());
+    return {};
   }
 
   Result<> connect() {
@@ -51,64 +66,109 @@ class Exchange {
     tcp::resolver resolver(io_);
     const auto found = resolver.resolve(at.host.empty() ? "127.0.0.1" : at.host, std::to_string(at.port), ec_);
     if (ec_) return fail(Errc::unavailable, "cannot resolve {}: {}", q_.address, ec_.message());
-    stream_.expires_after(q_.timeout);
-    stream_.async_connect(found, [this](beast::error_code ec, const tcp::endpoint&) { ec_ = ec; });
-    return finish("cannot connect to");
+    Result<> connected = fail(Errc::unavailable, "{} has no address", q_.address);
+    for (const auto& entry : found) {
+      error_code ignored;
+      socket_.close(ignored);  // of the try before
+      socket_.async_connect(entry.endpoint(), [this](error_code ec) { ec_ = ec; });
+      connected = finish("cannot connect to");
+      if (connected) break;
+    }
+    return connected;
   }
 
-  Result<> send() {
-    request_.version(11);
-    request_.method_string(q_.method);
-    request_.target(q_.target);
-    request_.set(bhttp::field::host, q_.address);
-    request_.set(bhttp::field::connection, "close");
-    for (const auto& [k, v] : q_.headers) request_.set(k, v);
-    request_.body() = q_.body;
-    request_.prepare_payload();
-    stream_.expires_after(q_.timeout);
-    bhttp::async_write(stream_, request_, [this](beast::error_code ec, std::size_t) { ec_ = ec; });
-    return finish("cannot send to");
+  /// The whole of it; each part that leaves is progress.
+  Result<> send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      std::size_t sent = 0;
+      socket_.async_write_some(asio::buffer(bytes), [this, &sent](error_code ec, std::size_t n) {
+        ec_ = ec;
+        sent = n;
+      });
+      SLUICE_TRY(finish("cannot send to"));
+      bytes.remove_prefix(sent);
+    }
+    return {};
+  }
+
+  /// What came, or nothing at the end of the stream.
+  Result<std::string_view> more(const char* what) {
+    std::size_t got = 0;
+    socket_.async_read_some(asio::buffer(input_.data() + left_, input_.size() - left_),
+                            [this, &got](error_code ec, std::size_t n) {
+                              ec_ = ec == asio::error::eof ? error_code() : ec;
+                              got = n;
+                            });
+    SLUICE_TRY(finish(what));
+    const std::size_t before = std::exchange(left_, 0);
+    return std::string_view(input_).substr(0, got == 0 ? 0 : before + got);
   }
 
   Result<ClientResponse> receive(const OnBody* on_body) {
-    bhttp::response_parser<bhttp::buffer_body> parser;
+    bhttp::response_parser<bhttp::string_body> parser;
     parser.body_limit(kMaxBody);
     parser.skip(q_.method == "HEAD");  // its Content-Length announces a body that does not follow
-    stream_.expires_after(q_.timeout);
-    bhttp::async_read_header(stream_, buffer_, parser, [this](beast::error_code ec, std::size_t) { ec_ = ec; });
-    SLUICE_TRY(finish("no answer from"));
     ClientResponse r;
-    r.status = static_cast<int>(parser.get().result_int());
-    for (const auto& f : parser.get().base()) {
+    bool streamed = false;
+    while (!parser.is_done()) {
+      const bool begun = parser.is_header_done();
+      SLUICE_ASSIGN(std::string_view bytes, more(begun ? "answer cut short by" : "no answer from"));
+      if (bytes.empty()) {
+        error_code ec;
+        if (parser.got_some()) parser.put_eof(ec);
+        if (ec || !parser.is_done())
+          return fail(Errc::unavailable, "{} {}: end of stream", begun ? "answer cut short by" : "no answer from",
+                      q_.address);
+        break;
+      }
+      SLUICE_TRY(parse(parser, bytes));
+      if (!begun && parser.is_header_done()) {
+        take_head(parser.get(), r);
+        streamed = on_body != nullptr && r.status / 100 == 2;
+      }
+      if (!parser.is_header_done()) continue;
+      std::string& body = parser.get().body();
+      if (streamed && !body.empty() && !(*on_body)(body)) return fail(Errc::cancelled, "hung up");
+      if (streamed) body.clear();
+    }
+    r.body = std::move(parser.get().body());
+    return r;
+  }
+
+  /// Gives the parser what came; what it does not take yet is kept for the next time.
+  template <class Parser>
+  Result<> parse(Parser& parser, std::string_view bytes) {
+    while (!bytes.empty() && !parser.is_done()) {
+      error_code ec;
+      const std::size_t taken = parser.put(asio::buffer(bytes), ec);
+      bytes.remove_prefix(taken);
+      if (ec == bhttp::error::need_more) break;
+      if (ec) return fail(Errc::unavailable, "no HTTP answer from {}: {}", q_.address, ec.message());
+    }
+    if (parser.is_done()) return {};
+    if (bytes.size() == input_.size())
+      return fail(Errc::unavailable, "no HTTP answer from {}: its header is too large", q_.address);
+    std::ranges::copy(bytes, input_.begin());
+    left_ = bytes.size();
+    return {};
+  }
+
+  template <class Message>
+  static void take_head(const Message& m, ClientResponse& r) {
+    r.status = static_cast<int>(m.result_int());
+    for (const auto& f : m.base()) {
       std::string key(f.name_string());
       std::ranges::transform(key, key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       r.headers[key] = std::string(f.value());
     }
-    const bool streamed = on_body != nullptr && r.status / 100 == 2;
-    std::string piece(64U << 10, '\0');
-    while (!parser.is_done()) {
-      parser.get().body() = {.data = piece.data(), .size = piece.size(), .more = true};
-      stream_.expires_after(q_.timeout);
-      bhttp::async_read_some(stream_, buffer_, parser, [this](beast::error_code ec, std::size_t) {
-        ec_ = ec == bhttp::error::need_buffer ? beast::error_code() : ec;
-      });
-      SLUICE_TRY(finish("answer cut short by"));
-      const std::string_view got(piece.data(), piece.size() - parser.get().body().size);
-      if (!streamed) {
-        r.body += got;
-      } else if (!got.empty() && !(*on_body)(got)) {
-        return fail(Errc::cancelled, "hung up");
-      }
-    }
-    return r;
   }
 
   const ClientRequest& q_;
   asio::io_context io_;
-  beast::tcp_stream stream_;
-  beast::flat_buffer buffer_;
-  bhttp::request<bhttp::string_body> request_;
-  beast::error_code ec_;
+  tcp::socket socket_;
+  error_code ec_;
+  std::string input_ = std::string(64U << 10U, '\0');
+  std::size_t left_ = 0;  // bytes at its begin that the parser has not taken
 };
 
 }  // namespace

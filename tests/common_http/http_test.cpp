@@ -136,6 +136,17 @@ TEST_CASE("silent connections up to the bound do not lock others out for long") 
   CHECK(p.serves_again());
 }
 
+TEST_CASE("a header with a line break in it is not sent") {
+  Pages p;
+  http::ClientRequest q;
+  q.address = p.address();
+  q.target = "/health";
+  q.headers["x-request-id"] = "a\r\nx-other: b";
+  const auto r = http::request(q);
+  REQUIRE_FALSE(r);
+  CHECK(r.error().code == Errc::invalid_argument);
+}
+
 TEST_CASE("the client tells apart who did not answer, who was slow and what was not HTTP") {
   http::ClientRequest q;
   q.address = "127.0.0.1:1";
