@@ -1,17 +1,24 @@
 #include "kvtransfer/codec/library.h"
 
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include "common/files.h"
+#include "common/json/parse.h"
+#include "common/json/reader.h"
 
 namespace sluice::kv {
 namespace {
 
+constexpr std::size_t kMaxLibrary = 16U << 20;
+
 /// Empty when the file does not say, or cannot be read; reading it is load_registry's to fail.
 std::string measured_on(const std::string& profiles_file) {
-  std::ifstream in(profiles_file, std::ios::binary);
-  const auto j = nlohmann::json::parse(in, nullptr, false);
-  if (!j.is_object() || !j.contains("model_hash") || !j["model_hash"].is_string()) return {};
-  return j["model_hash"].get<std::string>();
+  const auto text = read_file(profiles_file, kMaxLibrary);
+  if (!text) return {};
+  const auto j = parse_json(*text, {.max_bytes = kMaxLibrary, .comments = true});
+  if (!j) return {};
+  JsonReader in(*j, {});
+  std::string hash;
+  in.object().want("model_hash").into(hash);
+  return hash;
 }
 
 }  // namespace

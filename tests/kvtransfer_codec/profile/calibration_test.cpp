@@ -135,6 +135,6 @@ TEST_CASE("a mistake in a calibration is named") {
   CHECK_THAT(refusal(j), Contains("value.shift"));
   j = calibration_json();
   j.erase("value");
-  CHECK_THAT(refusal(j), Contains("value.shift"));
+  CHECK_THAT(refusal(j), Contains("'value' is missing"));
   REQUIRE_FALSE(parse_calibration("["));
 }

@@ -40,7 +40,9 @@ TEST_CASE("a mistake in a profile is named") {
   CHECK_THAT(refusal(profile(R"(, "sinks": 1.5)")), Contains("whole number"));
   CHECK_THAT(refusal(profile(R"(, "rules": [{"class": "q"}])")), Contains("names a class 'q'"));
   CHECK_THAT(refusal(profile(R"(, "rules": [{"class": "m", "kinds": "x"}])")), Contains("'kinds'"));
-  CHECK_THAT(refusal(profile(R"(, "rules": [{"class": "m", "layers": [99999]}])")), Contains("'layers'"));
+  CHECK_THAT(refusal(profile(R"(, "rules": [{"class": "m", "layers": [99999]}])")), Contains("'layers[0]'"));
+  CHECK_THAT(refusal(profile(R"(, "rules": [{"class": "m", "layer": [1]}])")), Contains("did you mean 'layers'?"));
+  CHECK_THAT(refusal(profile(R"(, "sinks": 4, "sinks": 5)")), Contains("'sinks' is given twice"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "int8")")), Contains("must be one of"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "lloyd", "levels": 5)")), Contains("4, 8 or 16"));
   CHECK_THAT(refusal(profile("", R"("quantizer": "uniform", "levels": 8, "step": 1)")), Contains("odd"));
