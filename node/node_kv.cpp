@@ -16,7 +16,7 @@ Result<NodeKv> NodeKv::load(const NodeOptions& o, const NodeModel& m) {
   k.model_ = m.identity;
   k.model_.codec_hash = k.codecs_->format_hash();
   k.model_hash_ = m.hash_prefix;
-  k.speeds_ = kv::calibrate(*k.codecs_, k.layout_);
+  k.speeds_ = kv::measure_speeds(*k.codecs_, k.layout_);
   return k;
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "common/control/messages.h"
-#include "kvtransfer/codec/calibrate.h"
 #include "kvtransfer/codec/codec.h"
+#include "kvtransfer/codec/profile_speed.h"
 #include "node/kv/kv_identity.h"
 #include "node/node_model.h"
 

@@ -159,8 +159,7 @@ SLUICE_DEVICE void store_u32_bytes(std::uint8_t* p, std::uint32_t v) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<std::uint8_t>(v >> 8 * i);
 }
 
-// ---- bf16 as in kvtransfer/codec/bf16.h, which device code cannot include
-// ----------------------------------------------
+// ---- bf16 as in kvtransfer/codec/kernels/bf16.h, which device code cannot include ----------------------------------
 
 SLUICE_DEVICE float from_bf16(std::uint32_t bits) { return as_float(bits << 16); }
 SLUICE_DEVICE std::uint32_t to_bf16(float f) {

@@ -1,5 +1,5 @@
 #pragma once
-// The plane of bf16 scales that q8 and h4 put in front of their codes.
+// The plane of bf16 scales that quantizers put in front of their codes.
 #include <algorithm>
 #include <cstdint>
 #include <span>

@@ -18,6 +18,6 @@ struct ProfileSpeedFigure {
 
 /// Profiles that can carry `layout` and are no comparators, in registry order, each measured on one synthetic segment
 /// of K and of V.
-[[nodiscard]] std::vector<ProfileSpeedFigure> calibrate(const CodecRegistry& codecs, const KvLayout& layout);
+[[nodiscard]] std::vector<ProfileSpeedFigure> measure_speeds(const CodecRegistry& codecs, const KvLayout& layout);
 
 }  // namespace sluice::kv

@@ -1,4 +1,4 @@
-#include "kvtransfer/codec/calibrate.h"
+#include "kvtransfer/codec/profile_speed.h"
 
 #include <algorithm>
 #include <bit>
@@ -66,7 +66,7 @@ Result<Measured> measure(const Codec& c, const SegmentShape& s) {
 
 }  // namespace
 
-std::vector<ProfileSpeedFigure> calibrate(const CodecRegistry& codecs, const KvLayout& layout) {
+std::vector<ProfileSpeedFigure> measure_speeds(const CodecRegistry& codecs, const KvLayout& layout) {
   std::vector<ProfileSpeedFigure> out;
   for (const Profile& p : codecs.profiles()) {
     SegmentShape k{.tokens = kTokens,
