@@ -1,0 +1,16 @@
+# Fails when an object of OBJECTS (colon-separated) whose path matches WHICH defines a symbol that the linker may share
+# with other files. KINDS: nm's letters for those; W are functions, V and u are data.
+string(REPLACE ":" ";" OBJECTS "${OBJECTS}")
+foreach(object IN LISTS OBJECTS)
+  if(object MATCHES "${WHICH}")
+    list(APPEND checked ${object})
+    execute_process(COMMAND ${NM} -C --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "[^\n]* [${KINDS}] [^\n]*" shared "${symbols}")
+    if(shared)
+      message(FATAL_ERROR "${object} defines symbols the linker may share with other files:\n${shared}")
+    endif()
+  endif()
+endforeach()
+if(NOT checked)
+  message(FATAL_ERROR "no kernel object was checked")
+endif()
