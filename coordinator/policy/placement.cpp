@@ -242,6 +242,7 @@ std::size_t Placement::less_used(std::size_t best, float most_cost) const {
   float least = CandidateTable::kNever;
   std::size_t index = best;
   for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
+    if (costs_.least[pair] > most_cost) continue;  // lies close together; the costs themselves do not
     const std::size_t i = pair * t.stride + best % t.stride;
     const float use = t.prefill_rate[pair / t.decodes.size()] + t.decode_rate[pair % t.decodes.size()];
     if (costs_.cost[i] > most_cost || use >= least) continue;
