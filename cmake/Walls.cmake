@@ -6,7 +6,7 @@ set(SLUICE_WALLS
   "common/flags: common"
   "common/transfer: common"
   "common/net: common"
-  "common/control: common common/transfer"
+  "common/control: common common/net common/transfer"
   "common/http: common common/net"
   "common/svg: common"
 
@@ -31,7 +31,7 @@ set(SLUICE_WALLS
   "kvtransfer/transport: common common/net"
   "kvtransfer/flow: common common/transfer kvtransfer/transport"
 
-  "coordinator/http: common"
+  "coordinator/http: common common/net"
   "coordinator/policy: common"
   "coordinator/api: common common/control text/* coordinator/http"
   "coordinator/cluster: common common/control common/net coordinator/policy"

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/control/messages.h"
+#include "common/net/address.h"
 
 namespace sluice::control {
 namespace {
@@ -86,7 +87,7 @@ Connection::Connection(tcp::socket socket, Handlers handlers)
 std::string Connection::peer() const {
   boost::system::error_code ec;
   const auto ep = socket_.remote_endpoint(ec);
-  return ec ? std::string("?") : fmt::format("{}:{}", ep.address().to_string(), ep.port());
+  return ec ? std::string("?") : net::host_port(ep.address().to_string(), ep.port());
 }
 
 void Connection::start() { read_length(); }

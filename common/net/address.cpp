@@ -12,9 +12,11 @@ bool parse_port(std::string_view text, std::uint16_t& out) {
 
 }  // namespace
 
-std::string Address::str() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+std::string host_port(std::string_view host, std::uint16_t port) {
+  constexpr std::string_view kMapped = "::ffff:";
+  if (host.starts_with(kMapped) && host.find('.') != std::string_view::npos) host.remove_prefix(kMapped.size());
+  const bool bare_v6 = host.find(':') != std::string_view::npos && !host.starts_with('[');
+  return bare_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
 Result<Address> parse_listen_address(std::string_view text) {

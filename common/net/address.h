@@ -9,10 +9,14 @@
 
 namespace sluice::net {
 
+/// As in a URL: an IPv6 host in brackets, one that stands for an IPv4 host ("::ffff:10.0.0.1") as that. A host that has
+/// brackets keeps them.
+[[nodiscard]] std::string host_port(std::string_view host, std::uint16_t port);
+
 struct Address {
   std::string host;
   std::uint16_t port = 0;
-  [[nodiscard]] std::string str() const;
+  [[nodiscard]] std::string str() const { return host_port(host, port); }
 };
 
 /// Of somebody to talk to.

@@ -146,6 +146,7 @@ class Launch {
       if (word(j, "http") != "-" && word(j, "control") != "-") {
         std::string address = word(j, "http");
         if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
+        if (address.starts_with("[::]:")) address.replace(0, 4, "[::1]");
         state_.url = "http://" + address;
         SLUICE_TRY(dir_.save(state_));
         return word(j, "control");

@@ -13,6 +13,17 @@ TEST_CASE("addresses are read as users write them") {
     CHECK_FALSE(parse_address(bad));
 }
 
+TEST_CASE("a host and its port are joined as in a URL") {
+  CHECK(host_port("10.0.0.1", 80) == "10.0.0.1:80");
+  CHECK(host_port("example.org", 80) == "example.org:80");
+  CHECK(host_port("::1", 80) == "[::1]:80");
+  CHECK(host_port("::", 80) == "[::]:80");
+  CHECK(host_port("[::1]", 80) == "[::1]:80");
+  CHECK(host_port("fe80::1%eth0", 80) == "[fe80::1%eth0]:80");
+  CHECK(host_port("::ffff:10.0.0.1", 80) == "10.0.0.1:80");
+  CHECK(host_port("::ffff:a00:1", 80) == "[::ffff:a00:1]:80");
+}
+
 TEST_CASE("a place to listen at may leave the host out") {
   CHECK(parse_listen_address("127.0.0.1:80")->host == "127.0.0.1");
   CHECK(parse_listen_address("[::1]:80")->host == "::1");
