@@ -29,6 +29,10 @@ HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method,
 
 HttpRoutes::Match HttpRoutes::find(std::string_view method, std::string_view path) const {
   if (auto it = exact_.find(path); it != exact_.end()) return match(it->second, method, it->first);
+  if (path.size() > 1 && path.ends_with('/')) {
+    path.remove_suffix(1);
+    if (auto it = exact_.find(path); it != exact_.end()) return match(it->second, method, it->first);
+  }
   // The longest prefix is the last one that sorts at or before the path and is a prefix of it.
   for (auto it = prefixes_.upper_bound(path); it != prefixes_.begin();) {
     --it;

@@ -27,6 +27,8 @@ class HttpRoutes {
     std::string rest;
     std::string allow;  // "GET, HEAD, OPTIONS" for a known path
   };
+  /// A path that ends in '/' is the one without it, unless it has a route of its own: clients join paths as they will,
+  /// and a redirect would lose a POST's body.
   [[nodiscard]] Match find(std::string_view method, std::string_view path) const;
 
  private:
