@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build make pkg-config git ca-certificates
   libucx-dev ucx-utils libboost1.81-dev nlohmann-json3-dev prometheus-cpp-dev catch2 libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
-  libssl-dev libutf8proc-dev libzstd-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
+  libssl-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
   python3 python3-venv procps iproute2
 )
 if [ "${1:-}" = ci ]; then
