@@ -31,6 +31,7 @@ void AnswerWriter::head(int status, const HttpHeaders& headers, std::optional<st
   auto reason = known == http::status::unknown ? boost::beast::string_view("Other") : http::obsolete_reason(known);
   queued_ += fmt::format("HTTP/1.1 {} {}\r\n", status, std::string_view(reason.data(), reason.size()));
   for (const auto& [n, v] : headers) field(n, v);
+  field("date", traits.date);
   field("x-request-id", traits.request_id);
   if (traits.origin) {
     field("access-control-allow-origin", *traits.origin);

@@ -22,6 +22,7 @@ struct AnswerTraits {
   RequestTraits request;
   std::string_view request_id;
   const std::optional<std::string>& origin;  // CORS: the origin to allow
+  std::string_view date;
 };
 
 class AnswerWriter {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/net/address.h"
 #include "coordinator/http/request_reader.h"
 
 namespace sluice::coordinator {
@@ -24,13 +25,18 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<Htt
       wake_(socket_.get_executor()) {
   error_code ec;
   auto remote = socket_.remote_endpoint(ec);
-  if (!ec) peer_ = fmt::format("{}:{}", remote.address().to_string(), remote.port());
+  if (!ec) peer_ = net::host_port(remote.address().to_string(), remote.port());
+  seat_.owner = this;
+  seat_.peer = EvictionQueue::peer_of(remote.address());
+  seat_.received = &in_.received();
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
   core_->connections.insert(this);
   core_->stats.open = core_->connections.size();
+  ++core_->seats;
 }
 
 HttpConnection::~HttpConnection() {
+  give_up_seat();
   core_->connections.erase(this);
   core_->stats.open = core_->connections.size();
   if (held_ && --core_->held == 0 && core_->on_released) std::exchange(core_->on_released, nullptr)();
@@ -40,15 +46,22 @@ HttpConnection::~HttpConnection() {
 void HttpConnection::start() {
   auto self = shared_from_this();
   out_.belong_to(self);
+  core_->evictable.wait(seat_);
   asio::co_spawn(socket_.get_executor(), [self] { return self->read_side(); }, asio::detached);
   asio::co_spawn(socket_.get_executor(), [self] { return self->serve(); }, asio::detached);
 }
 
 void HttpConnection::post(std::function<void()> f) { asio::post(socket_.get_executor(), std::move(f)); }
 
+void HttpConnection::give_up_seat() {
+  core_->evictable.leave(seat_);
+  if (std::exchange(seated_, false)) --core_->seats;
+}
+
 void HttpConnection::close() {
   error_code ec;
   socket_.close(ec);
+  give_up_seat();
   out_.cancel_timer();
   in_.closed();
   wake_.notify();
@@ -81,6 +94,11 @@ void HttpConnection::cut(Disconnect why) {
   close();
 }
 
+void HttpConnection::evict() {
+  ++core_->stats.evicted;
+  close();
+}
+
 void HttpConnection::lost(Disconnect why) {
   exchange_open_ = true;  // also when only the tail was left to send: the client did not get all of its answer
   cut(why);
@@ -88,7 +106,9 @@ void HttpConnection::lost(Disconnect why) {
 
 asio::awaitable<void> HttpConnection::read_side() {
   co_await in_.run();
-  if (exchange_open_ && dispatched_) cut(Disconnect::client_closed);
+  wake_.notify();
+  co_await in_.until_gone();
+  if (in_.gone() && exchange_open_ && dispatched_) cut(Disconnect::client_closed);
   wake_.notify();
 }
 
@@ -101,7 +121,10 @@ asio::awaitable<void> HttpConnection::serve() {
     first_request_ = false;
   }
   idle_ = true;
-  if (socket_.is_open() && !in_.ended()) co_await linger();
+  if (socket_.is_open() && !in_.ended()) {
+    core_->evictable.wait(seat_);
+    co_await linger();
+  }
   close();
 }
 
@@ -121,7 +144,7 @@ asio::awaitable<bool> HttpConnection::await_first_byte() {
   }
 }
 
-std::optional<ApiError> HttpConnection::check_request(const RequestReader& reader, const HttpRoutes::Match& match) {
+std::optional<ApiError> HttpConnection::check_request(RequestReader& reader, const HttpRoutes::Match& match) {
   if (!match.open && !core_->authorized(request_.headers)) {
     auto e = refusal(401, "Give a valid API key in the Authorization header: Bearer KEY.", "invalid_api_key");
     e.type = "authentication_error";
@@ -148,13 +171,16 @@ void HttpConnection::begin_request() {
 
 asio::awaitable<bool> HttpConnection::serve_one() {
   idle_ = true;
+  core_->evictable.wait(seat_);
   if (!co_await await_first_byte()) co_return false;
   begin_request();
 
   RequestReader reader(in_, core_->options, core_->stats);
-  if (auto e = co_await reader.head(request_.received)) {
+  auto unread = co_await reader.head(request_.received);
+  core_->evictable.leave(seat_);
+  if (unread) {
     if (reader.given_up()) close();
-    co_return co_await refuse(*e, {});
+    co_return co_await refuse(*unread, {});
   }
   auto malformed = reader.take_head(request_, traits_);
   record_.method = request_.method;
@@ -178,21 +204,30 @@ asio::awaitable<bool> HttpConnection::serve_one() {
     if (!reader.complete()) traits_.keep_alive = false;  // its body stays unread
     HttpHeaders extra;
     if (e->status == 405) extra.add("allow", match.allow);
+    if (e->status == 415) extra.add("accept-encoding", std::string(kContentCodings));
     co_return co_await refuse(*e, std::move(extra));
   }
-  if (!reader.complete() && in_.bytes().empty() && !traits_.http10 && request_.headers.find("expect")) {
-    out_.interim_continue();
-    co_await flush();
-  }
-  if (auto e = co_await reader.body(request_)) {
+  if (auto e = co_await read_body(reader)) {
     if (reader.given_up()) close();
     traits_.keep_alive = false;
     co_return co_await refuse(*e, {});
   }
+  if (!socket_.is_open()) co_return false;  // the server stopped while the body was decoded
   request_.rest = std::move(match.rest);
   if (traits_.head_only) request_.method = "GET";
   co_await answer(*match.handler);
   co_return traits_.keep_alive && !core_->draining;
+}
+
+asio::awaitable<std::optional<ApiError>> HttpConnection::read_body(RequestReader& reader) {
+  if (!reader.complete()) core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
+  if (!reader.complete() && in_.bytes().empty() && !traits_.http10 && request_.headers.find("expect")) {
+    out_.interim_continue();
+    co_await flush();
+  }
+  auto error = co_await reader.body(request_);
+  core_->evictable.leave(seat_);
+  co_return error;
 }
 
 asio::awaitable<bool> HttpConnection::refuse(ApiError error, HttpHeaders extra) {
@@ -211,43 +246,92 @@ asio::awaitable<bool> HttpConnection::refuse(ApiError error, HttpHeaders extra) 
 asio::awaitable<void> HttpConnection::answer(const HttpHandler& handler) {
   begin_exchange();
   dispatched_ = true;
-  {
-    auto ex = std::make_shared<Exchange>(weak_from_this());
-    exchange_ = ex;
-    try {
-      handler(std::move(request_), ex);
-    } catch (const std::exception& e) {
-      log::error("http handler threw",
-                 {{"route", record_.route}, {"request_id", record_.request_id}, {"what", e.what()}});
-      // A stream that had begun is cut when the handler's last reference goes.
-      ex->respond(
-          error_response({500, "The server failed to handle the request.", "server_error", {}, "internal", {}}));
-    }
-  }
+  watch_.emplace(std::chrono::steady_clock::now(), core_->options.half_close_grace);
+  handle(handler);
   while (socket_.is_open()) {
     if (!out_.empty()) {
       co_await flush();
+      watch_->sent(std::chrono::steady_clock::now());
       continue;
     }
     if (!exchange_open_) break;
-    if (in_.ended()) {
-      cut(Disconnect::client_closed);
-      break;
-    }
-    co_await wake_.wait();
+    const TimePoint next = tend();
+    if (out_.empty() && exchange_open_) co_await wake_.wait(next);
   }
   dispatched_ = false;
   end_exchange();
 }
 
+void HttpConnection::handle(const HttpHandler& handler) {
+  auto ex = std::make_shared<Exchange>(weak_from_this());
+  exchange_ = ex;
+  try {
+    handler(std::move(request_), ex);
+  } catch (const std::exception& e) {
+    log::error("http handler threw",
+               {{"route", record_.route}, {"request_id", record_.request_id}, {"what", e.what()}});
+    // A stream that had begun is cut when the handler's last reference goes.
+    ex->respond(error_response({500, "The server failed to handle the request.", "server_error", {}, "internal", {}}));
+  }
+}
+
+// ---- A silent answer ----
+
+void HttpConnection::keep_alive(std::string comment, std::function<void()> begin) {
+  comment_ = std::move(comment);
+  begin_stream_ = std::move(begin);
+  watch_->keep_alive_every(core_->options.stream_keepalive);
+  wake_.notify();
+}
+
+bool HttpConnection::can_probe() const {
+  if (streaming_) return !comment_.empty() && !traits_.head_only;
+  return !traits_.http10;  // which has no interim responses
+}
+
+TimePoint HttpConnection::tend() {
+  const auto now = std::chrono::steady_clock::now();
+  if (in_.ended()) watch_->ended(now);
+  if (in_.gone()) {
+    cut(Disconnect::client_closed);
+    return now;
+  }
+  switch (watch_->due(now, can_probe())) {
+    case AnswerWatch::Act::none:
+      break;
+    case AnswerWatch::Act::probe:
+      streaming_ ? send_chunk(comment_) : out_.interim_continue();
+      break;
+    case AnswerWatch::Act::keep_alive:
+      watch_->sent(now);
+      break_silence();
+      break;
+    case AnswerWatch::Act::give_up:
+      cut(Disconnect::client_closed);
+      break;
+  }
+  return watch_->next(can_probe());
+}
+
+void HttpConnection::break_silence() {
+  if (const auto begin = std::exchange(begin_stream_, nullptr); begin && !streaming_) begin();
+  if (streaming_)
+    send_chunk(comment_);
+  else
+    watch_->keep_alive_every(Duration::zero());  // its handler has nothing to stream
+}
+
 void HttpConnection::begin_exchange() {
   exchange_open_ = true;
+  streaming_ = false;
+  comment_.clear();
   ++core_->stats.active;
 }
 
 void HttpConnection::end_exchange() {
   exchange_open_ = false;
   exchange_.reset();
+  begin_stream_ = nullptr;
   --core_->stats.active;
   record_.duration = std::chrono::steady_clock::now() - started_;
   if (core_->observer) core_->observer(record_);
@@ -292,17 +376,20 @@ asio::awaitable<void> HttpConnection::linger() {
 // ---- The answer ----
 
 void HttpConnection::send_response(const HttpResponse& response) {
-  if (core_->draining) traits_.keep_alive = false;
+  if (core_->draining || nothing_follows()) traits_.keep_alive = false;
   out_.response(response, answer_traits());
   record_.status = response.status;
+  record_.code = response.code;
   exchange_open_ = false;
   wake_.notify();
 }
 
 void HttpConnection::send_stream_head(int status, const HttpHeaders& headers) {
-  if (core_->draining || traits_.http10) traits_.keep_alive = false;  // in HTTP/1.0 the close ends the body
+  if (core_->draining || nothing_follows() || traits_.http10)
+    traits_.keep_alive = false;  // in HTTP/1.0 the close ends the body
   out_.stream_head(status, headers, answer_traits());
   record_.status = status;
+  streaming_ = true;
   wake_.notify();
 }
 

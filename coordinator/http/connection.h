@@ -1,9 +1,10 @@
 #pragma once
 // Internal to the HTTP server: one client connection, from its first byte to its close.
 //
-// Two coroutines share it. One keeps the inbox reading, so that a client that goes away is noticed at once; the other,
-// serve(), takes one request after another: RequestReader reads it, the routes find its handler, the handler answers
-// through an Exchange, now or later, and AnswerWriter sends that.
+// Two coroutines share it. One keeps the inbox reading, so that a client's end is noticed at once; the other, serve(),
+// takes one request after another: RequestReader reads it, the routes find its handler, the handler answers through an
+// Exchange, now or later, and AnswerWriter sends that, while AnswerWatch says what to do about silence. Whenever it
+// does not answer, its seat is at the EvictionQueue's disposal.
 // Ownership: each coroutine holds a shared_ptr to the connection; handlers hold the Exchange, which holds the
 // connection weakly; the connection holds the Exchange weakly. Inbox and writer are members: they outlive what they
 // started on the socket.
@@ -15,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "coordinator/http/answer_watch.h"
 #include "coordinator/http/answer_writer.h"
 #include "coordinator/http/exchange.h"
 #include "coordinator/http/inbox.h"
@@ -36,6 +38,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   /// The drain is over: close unless an answer is on its way.
   void end_soon();
   void cut(Disconnect why);
+  /// Closes it to make room: no request of it is being answered.
+  void evict();
   void post(std::function<void()> f);
 
   // For Exchange: queue bytes of the answer.
@@ -43,6 +47,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void send_stream_head(int status, const HttpHeaders& headers);
   void send_chunk(std::string_view bytes);
   void send_stream_end();
+  void keep_alive(std::string comment, std::function<void()> begin);
   void abandoned(bool streaming);
 
  private:
@@ -50,15 +55,25 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<bool> await_first_byte();
+  boost::asio::awaitable<std::optional<ApiError>> read_body(RequestReader& reader);
   boost::asio::awaitable<bool> refuse(ApiError error, HttpHeaders extra);
   boost::asio::awaitable<void> answer(const HttpHandler& handler);
   boost::asio::awaitable<void> flush();
   boost::asio::awaitable<void> linger();
 
+  void give_up_seat();
   void begin_request();
-  [[nodiscard]] std::optional<ApiError> check_request(const RequestReader& reader, const HttpRoutes::Match& match);
+  void handle(const HttpHandler& handler);
+  [[nodiscard]] std::optional<ApiError> check_request(RequestReader& reader, const HttpRoutes::Match& match);
   [[nodiscard]] HttpResponse options_response(const HttpRoutes::Match& match) const;
-  [[nodiscard]] AnswerTraits answer_traits() const { return {traits_, record_.request_id, origin_}; }
+  [[nodiscard]] AnswerTraits answer_traits() const { return {traits_, record_.request_id, origin_, core_->date.now()}; }
+  /// The client has sent its last request.
+  [[nodiscard]] bool nothing_follows() const { return in_.ended() && in_.bytes().empty(); }
+  /// Whether something can be said that is no part of the answer.
+  [[nodiscard]] bool can_probe() const;
+  /// Does what a silent answer has to do now; says when to ask again.
+  [[nodiscard]] TimePoint tend();
+  void break_silence();
   void begin_exchange();
   void end_exchange();
   void lost(Disconnect why);
@@ -67,6 +82,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::shared_ptr<HttpServerCore> core_;
   boost::asio::ip::tcp::socket socket_;
   std::string peer_;
+  EvictionQueue::Seat seat_;
+  bool seated_ = true;  // counted in core_->seats
   Inbox in_;
   AnswerWriter out_;
   Signal wake_;  // bytes were queued, the exchange ended, or the client went
@@ -78,6 +95,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::optional<std::string> origin_;  // CORS: the origin to allow
   std::weak_ptr<Exchange> exchange_;
   HttpExchange record_;
+  std::optional<AnswerWatch> watch_;
+  std::string comment_;                 // that a stream's readers skip; empty: there is none
+  std::function<void()> begin_stream_;  // for a comment that comes before the handler's first event
+  bool streaming_ = false;              // the answer is a stream and has begun
 
   bool idle_ = true;  // between requests
   bool first_request_ = true;

@@ -49,6 +49,11 @@ void Exchange::on_disconnect(std::function<void(Disconnect)> gone) {
     gone_ = std::move(gone);
 }
 
+void Exchange::keep_alive(std::string comment, std::function<void()> begin) {
+  if (state_ == State::done || cut_) return;
+  if (auto c = connection_.lock()) c->keep_alive(std::move(comment), std::move(begin));
+}
+
 void Exchange::cut(Disconnect why) {
   if (state_ == State::done || cut_) return;
   cut_ = why;

@@ -21,6 +21,7 @@ class Exchange final : public Responder, public StreamWriter, public std::enable
   void respond(HttpResponse response) override;
   std::shared_ptr<StreamWriter> begin_stream(int status, HttpHeaders headers) override;
   void on_disconnect(std::function<void(Disconnect)> gone) override;
+  void keep_alive(std::string comment, std::function<void()> begin) override;
   void write(std::string_view bytes) override;
   void finish() override;
   [[nodiscard]] bool closed() const override { return state_ == State::done || cut_.has_value(); }

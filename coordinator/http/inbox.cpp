@@ -1,5 +1,7 @@
 #include "coordinator/http/inbox.h"
 
+#include <poll.h>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -24,14 +26,27 @@ asio::awaitable<void> Inbox::run() {
     error_code ec;
     std::size_t n =
         co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(asio::use_awaitable, ec));
-    if (ec) break;
+    if (ec) {
+      gone_ = ec != asio::error::eof;
+      break;
+    }
     stats_.bytes_in += n;
+    received_ += n;
     if (discarding_) continue;
     bytes_.append(chunk_.data(), n);
     data_.notify();
   }
   ended_ = true;
   data_.notify();
+}
+
+asio::awaitable<void> Inbox::until_gone() {
+  if (gone_ || !socket_.is_open()) co_return;
+  error_code ec;
+  co_await socket_.async_wait(asio::ip::tcp::socket::wait_error, asio::redirect_error(asio::use_awaitable, ec));
+  if (ec || !socket_.is_open()) co_return;
+  pollfd p{socket_.native_handle(), 0, 0};  // urgent data ends that wait, too
+  gone_ = ::poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 asio::awaitable<Inbox::More> Inbox::more(TimePoint deadline) {

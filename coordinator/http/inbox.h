@@ -1,13 +1,14 @@
 #pragma once
 // Internal to the HTTP server: what a client has sent and nobody has parsed yet.
 //
-// run() always has a read outstanding, so a client that goes away is noticed at once, also while an answer streams; it
-// stops reading while the box is full. Threading: two coroutines of one connection, on the server's thread. The socket
+// run() always has a read outstanding, so a client's end is noticed at once, also while an answer streams; it stops
+// reading while the box is full. Threading: two coroutines of one connection, on the server's thread. The socket
 // is the connection's, which outlives both coroutines, and so does the chunk that the outstanding read fills.
 #include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ class Inbox {
 
   /// Reads until the client ends or the socket closes.
   boost::asio::awaitable<void> run();
+  /// After run(): returns once the client is known to be gone, not only to have ended its sending, or the socket
+  /// closes.
+  boost::asio::awaitable<void> until_gone();
   /// Waits for bytes beyond those that are there; callers have parsed all of these.
   boost::asio::awaitable<More> more(TimePoint deadline);
 
@@ -31,6 +35,10 @@ class Inbox {
   void consume(std::size_t n);
   /// The client has sent its last byte.
   [[nodiscard]] bool ended() const noexcept { return ended_; }
+  /// It reads no more either: it reset the connection.
+  [[nodiscard]] bool gone() const noexcept { return gone_; }
+  /// Bytes that came, ever.
+  [[nodiscard]] const std::uint64_t& received() const noexcept { return received_; }
   /// From now on what comes is thrown away; returns at the client's end or the deadline.
   boost::asio::awaitable<void> discard(TimePoint deadline);
   [[nodiscard]] bool discarding() const noexcept { return discarding_; }
@@ -43,7 +51,9 @@ class Inbox {
   std::array<char, 16 * 1024> chunk_;  // owned by the outstanding read
   std::string bytes_;
   std::size_t capacity_;
+  std::uint64_t received_ = 0;
   bool ended_ = false;
+  bool gone_ = false;
   bool discarding_ = false;
   Signal data_;   // bytes_ grew, or the end
   Signal space_;  // bytes_ shrank

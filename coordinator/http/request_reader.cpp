@@ -1,6 +1,10 @@
 #include "coordinator/http/request_reader.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
+#include <memory>
 
 namespace sluice::coordinator {
 
@@ -71,8 +75,23 @@ asio::awaitable<std::optional<ApiError>> RequestReader::body(HttpRequest& reques
   parser_.body_limit(options_.max_body_bytes);
   auto deadline = std::chrono::steady_clock::now() + options_.body_timeout;
   auto error = co_await feed(Part::body, deadline);
-  if (!error) request.body = std::move(parser_.get().body());
-  co_return error;
+  if (error) co_return error;
+  request.body = std::move(parser_.get().body());
+  if (coding_ == ContentCoding::identity) co_return std::nullopt;
+  co_return co_await decode(request.body);
+}
+
+asio::awaitable<std::optional<ApiError>> RequestReader::decode(std::string& body) const {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto inflater = std::make_unique<BodyInflater>(coding_, body, options_.max_body_bytes);
+  for (;;) {
+    const auto over = inflater->step();
+    if (!over) co_return over.error();
+    if (*over) break;
+    co_await asio::post(executor, asio::use_awaitable);  // it is everybody's thread
+  }
+  body = inflater->take();
+  co_return std::nullopt;
 }
 
 std::optional<ApiError> RequestReader::take_head(HttpRequest& request, RequestTraits& traits) const {
@@ -107,11 +126,20 @@ std::optional<ApiError> RequestReader::take_head(HttpRequest& request, RequestTr
   return std::nullopt;
 }
 
-std::optional<ApiError> RequestReader::check_framing(const HttpRequest& request) const {
+std::optional<ApiError> RequestReader::check_framing(const HttpRequest& request) {
   if (auto length = parser_.content_length(); length && *length > options_.max_body_bytes)
     return parse_refusal(http::make_error_code(http::error::body_limit), options_);
   if (auto expect = request.headers.find("expect"); expect && !equals_ignore_case(*expect, "100-continue"))
     return refusal(417, "The only expectation supported is 100-continue.", "expectation_failed");
+  if (complete()) return std::nullopt;  // no body, or an empty one, has no coding
+  std::string codings;
+  for (const auto& [name, value] : request.headers)
+    if (equals_ignore_case(name, "content-encoding")) codings += value + ",";
+  const auto coding = content_coding(codings);
+  if (!coding)
+    return refusal(415, fmt::format("The body's Content-Encoding is not one of {}.", kContentCodings),
+                   "unsupported_content_encoding");
+  coding_ = *coding;
   return std::nullopt;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "coordinator/http/body_inflater.h"
 #include "coordinator/http/inbox.h"
 #include "coordinator/http/request_traits.h"
 
@@ -25,10 +26,11 @@ class RequestReader {
   boost::asio::awaitable<std::optional<ApiError>> head(TimePoint received);
   /// What the head says, as far as it can be trusted: fills the request also where it is refused.
   [[nodiscard]] std::optional<ApiError> take_head(HttpRequest& request, RequestTraits& traits) const;
-  /// Refuses, before it is read, a body that is too large or comes with a demand that is not known.
-  [[nodiscard]] std::optional<ApiError> check_framing(const HttpRequest& request) const;
+  /// Refuses, before it is read, a body that is too large, in a coding or with a demand that is not known.
+  [[nodiscard]] std::optional<ApiError> check_framing(const HttpRequest& request);
   /// Nothing of the request is left to read.
   [[nodiscard]] bool complete() const { return parser_.is_done(); }
+  /// Decoded, if it came in a coding.
   boost::asio::awaitable<std::optional<ApiError>> body(HttpRequest& request);
   /// The client ended inside its request: there is nobody to answer.
   [[nodiscard]] bool given_up() const noexcept { return given_up_; }
@@ -38,11 +40,13 @@ class RequestReader {
   [[nodiscard]] bool has(Part part) const;
   /// Feeds the parser until it has the part, an error, or the deadline.
   boost::asio::awaitable<std::optional<ApiError>> feed(Part part, TimePoint deadline);
+  boost::asio::awaitable<std::optional<ApiError>> decode(std::string& body) const;
 
   Inbox& in_;
   const HttpServerOptions& options_;
   HttpServerStats& stats_;
   boost::beast::http::request_parser<boost::beast::http::string_body> parser_;
+  ContentCoding coding_ = ContentCoding::identity;
   bool given_up_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/log.h"
+#include "common/net/address.h"
 #include "coordinator/http/connection.h"
 
 namespace sluice::coordinator {
@@ -29,39 +30,69 @@ std::array<unsigned char, SHA256_DIGEST_LENGTH> sha256(std::string_view s) {
 }
 
 /// Best effort, never waits: under a flood a refused client matters less than the ones being served.
-void turn_away(tcp::socket socket) {
-  ApiError e{503,
-             "The server has as many connections as it takes; try again shortly.",
-             "service_unavailable_error",
-             {},
-             "too_many_connections",
-             std::chrono::seconds(1)};
-  HttpResponse r = error_response(e);
-  std::string text = fmt::format(
-      "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: {}\r\n"
-      "connection: close\r\n\r\n{}",
-      r.body.size(), r.body);
+void turn_away(tcp::socket socket, HttpServerCore& core) {
+  ++core.stats.refused;
+  const ApiError e{503,
+                   "The server has as many connections as it takes; try again shortly.",
+                   "service_unavailable_error",
+                   {},
+                   "too_many_connections",
+                   std::chrono::seconds(1)};
+  const HttpResponse r = error_response(e);
+  const std::string text = fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ndate: {}\r\n"
+      "content-length: {}\r\nconnection: close\r\n\r\n{}",
+      core.date.now(), r.body.size(), r.body);
   error_code ec;
+  const auto remote = socket.remote_endpoint(ec);
+  if (core.observer)
+    core.observer({.route = "-",
+                   .status = r.status,
+                   .code = r.code,
+                   .peer = net::host_port(remote.address().to_string(), remote.port())});
   socket.non_blocking(true, ec);
   socket.write_some(asio::buffer(text), ec);
   socket.shutdown(tcp::socket::shutdown_send, ec);
 }
 
+/// Says now and then, not once per connection, that the server is short of room.
+class Shortage {
+ public:
+  void note(std::string_view what, const HttpServerCore& core) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::seconds(10);
+    log::warn("http connections have to make room", {{"why", what},
+                                                     {"open", core.seats},
+                                                     {"max_connections", core.options.max_connections},
+                                                     {"evicted", core.stats.evicted},
+                                                     {"refused", core.stats.refused}});
+  }
+
+ private:
+  TimePoint next_{};
+};
+
 asio::awaitable<void> accept_loop(std::shared_ptr<HttpServerCore> core) {
+  Shortage shortage;
   while (core->acceptor.is_open()) {
     error_code ec;
     tcp::socket socket = co_await core->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, ec));
     if (!core->acceptor.is_open()) break;
-    if (ec) {  // out of file descriptors, or the client was gone already: don't spin
-      log::warn("http accept failed", {{"what", ec.message()}});
+    if (ec) {
+      shortage.note(ec.message(), *core);
+      // The descriptor of one that can be spared; with none the next try would fail at once: don't spin.
+      if (ec == asio::error::no_descriptors && core->make_room()) continue;
       asio::steady_timer pause(core->acceptor.get_executor(), std::chrono::milliseconds(50));
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
       continue;
     }
-    if (core->connections.size() >= core->options.max_connections) {
-      ++core->stats.refused;
-      turn_away(std::move(socket));
-      continue;
+    if (core->seats >= core->options.max_connections) {
+      shortage.note("all are taken", *core);
+      if (!core->make_room()) {
+        turn_away(std::move(socket), *core);
+        continue;
+      }
     }
     ++core->stats.accepted;
     std::make_shared<HttpConnection>(std::move(socket), core)->start();
@@ -112,7 +143,9 @@ HttpServer::~HttpServer() {
 Result<> HttpServer::listen() {
   const auto& o = core_->options;
   error_code ec;
-  auto address = asio::ip::make_address(o.host == "localhost" ? "127.0.0.1" : o.host, ec);
+  std::string host = o.host == "localhost" ? "127.0.0.1" : o.host;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  auto address = asio::ip::make_address(host, ec);
   if (ec) return fail_param("http.host", "'{}' is not an IP address to listen on", o.host);
   tcp::endpoint endpoint(address, o.port);
   auto& a = core_->acceptor;
@@ -123,7 +156,7 @@ Result<> HttpServer::listen() {
   if (ec) {
     error_code ignored;
     a.close(ignored);
-    return fail(Errc::unavailable, "cannot listen on {}:{}: {}", o.host, o.port, ec.message());
+    return fail(Errc::unavailable, "cannot listen on {}: {}", net::host_port(o.host, o.port), ec.message());
   }
   core_->port = a.local_endpoint().port();
   asio::co_spawn(a.get_executor(), [core = core_] { return accept_loop(core); }, asio::detached);
@@ -131,7 +164,15 @@ Result<> HttpServer::listen() {
 }
 
 std::uint16_t HttpServer::port() const noexcept { return core_->port; }
+std::string HttpServer::address() const { return net::host_port(core_->options.host, core_->port); }
 const HttpServerStats& HttpServer::stats() const noexcept { return core_->stats; }
+
+bool HttpServerCore::make_room() {
+  const auto* seat = evictable.pick(std::chrono::steady_clock::now());
+  if (seat == nullptr) return false;
+  seat->owner->evict();
+  return true;
+}
 
 void HttpServerCore::stop_accepting() {
   error_code ec;

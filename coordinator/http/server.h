@@ -24,7 +24,8 @@ struct HttpServerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8000;  // 0 = any free port
 
-  std::size_t max_connections = 1024;                // further ones get 503 and are closed
+  // Beyond, one that waits or sends its body slowly is closed for a new one; where none can go, the new one gets 503.
+  std::size_t max_connections = 4096;
   std::size_t max_header_bytes = 32 * 1024;          // 431 beyond
   std::size_t max_body_bytes = 16 << 20;             // 413 beyond
   std::size_t max_buffered_bytes = 1 << 20;          // unsent bytes of one stream; the reader is cut off beyond
@@ -34,6 +35,10 @@ struct HttpServerOptions {
   Duration body_timeout = std::chrono::seconds(60);   // from the header's end to the body's end
   Duration write_timeout = std::chrono::seconds(30);  // without any progress
   Duration linger_timeout = std::chrono::seconds(2);  // after an early refusal, so that the client can read it
+  // Of an answer to a client that has ended its sending and can't be asked whether it listens (AnswerWatch).
+  Duration half_close_grace = std::chrono::seconds(1);
+  // Silence that a stream of events may keep (Responder::keep_alive); 0 = any.
+  Duration stream_keepalive = std::chrono::seconds(15);
 
   std::vector<std::string> api_keys = {};      // any of them, as "Authorization: Bearer KEY"; empty = no authentication
   std::vector<std::string> cors_origins = {};  // allowed browser origins, "*" = any; empty = CORS off
@@ -41,7 +46,8 @@ struct HttpServerOptions {
 
 struct HttpServerStats {
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;  // over max_connections
+  std::uint64_t evicted = 0;  // closed to make room for others
+  std::uint64_t refused = 0;  // over max_connections, with nobody to evict
   std::size_t open = 0;       // connections now
   std::size_t active = 0;     // requests being answered now
   std::uint64_t requests = 0;
@@ -53,11 +59,13 @@ struct HttpServerStats {
   std::uint64_t bytes_out = 0;
 };
 
-/// One answered (or cut) request, for access logs and metrics.
+/// One answered (or cut) request, for access logs and metrics; also one that was refused before it had a method or a
+/// route.
 struct HttpExchange {
   std::string method;
   std::string route;  // the pattern; "-" where none matched
   int status = 0;     // 0: cut before any answer
+  std::string code;   // of an error: one of our own list; empty for others
   Duration duration{};
   std::string request_id;
   std::string peer;
@@ -76,6 +84,8 @@ class HttpServer {
   /// Binds and starts accepting. unavailable with the address in words if the port is taken.
   [[nodiscard]] Result<> listen();
   [[nodiscard]] std::uint16_t port() const noexcept;
+  /// The host it was told and the port it has, as in a URL.
+  [[nodiscard]] std::string address() const;
   [[nodiscard]] const HttpServerStats& stats() const noexcept;
 
   /// Closes kept-alive connections without a request and lets the others finish theirs, while new connections are still

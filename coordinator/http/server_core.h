@@ -5,6 +5,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <unordered_set>
 
+#include "coordinator/http/eviction_queue.h"
+#include "coordinator/http/http_date.h"
 #include "coordinator/http/server.h"
 
 namespace sluice::coordinator {
@@ -20,14 +22,19 @@ struct HttpServerCore {
   HttpRoutes routes;
   HttpServer::Observer observer;
   HttpServerStats stats;
+  HttpDate date;
   std::uint16_t port = 0;
   bool draining = false;
   bool drain_expired = false;
   std::unordered_set<HttpConnection*> connections;  // each removes itself when its coroutine ends
-  std::size_t held = 0;                             // connections that a drain waits for
-  std::function<void()> on_released;                // set while draining: held became 0
-  std::function<void()> on_empty;                   // set at a drain's end
+  std::size_t seats = 0;                            // those whose socket is open: what max_connections counts
+  EvictionQueue evictable;
+  std::size_t held = 0;               // connections that a drain waits for
+  std::function<void()> on_released;  // set while draining: held became 0
+  std::function<void()> on_empty;     // set at a drain's end
 
+  /// Closes the connection that can best be spared. False: all are needed.
+  [[nodiscard]] bool make_room();
   void stop_accepting();
   void cut_all();
   [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> alive() const;

@@ -50,11 +50,12 @@ struct HttpResponse {
   int status = 200;
   HttpHeaders headers;
   std::string body;
+  std::string code;  // of an error, for logs and metrics: one of our own list
 };
 
 /// Why a response can no longer be delivered.
 enum class Disconnect {
-  client_closed,   // FIN or reset while we were answering
+  client_closed,   // it closed or reset the connection while we were answering
   slow_reader,     // it read slower than we generated, past the buffer bound or the write timeout
   server_stopping  // the drain deadline passed
 };
@@ -81,6 +82,12 @@ class Responder {
   /// `gone` runs at most once, as soon as the client is known to be gone before the answer was complete; at once
   /// if it already is. It is released when the answer is complete.
   virtual void on_disconnect(std::function<void(Disconnect)> gone) = 0;
+  /// For an answer that is going to be a stream of events. Whenever nothing of it was sent for the server's interval,
+  /// `comment`, which its readers skip, goes out; before the first one `begin` is called unless the stream has begun,
+  /// and should begin it. The comment also serves to ask a client that has ended its sending whether it still listens.
+  virtual void keep_alive(std::string comment, std::function<void()> begin) {
+    static_cast<void>(comment), static_cast<void>(begin);  // a responder without a connection keeps nothing alive
+  }
   [[nodiscard]] virtual bool closed() const = 0;
 };
 

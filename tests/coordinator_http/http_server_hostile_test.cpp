@@ -232,23 +232,6 @@ TEST_CASE("a reader that stops reading altogether is cut off by the write timeou
   CHECK(s.exchanges().back().cut == Disconnect::slow_reader);
 }
 
-TEST_CASE("connections over the bound are turned away with 503 and a hint") {
-  auto o = tight();
-  o.max_connections = 3;
-  o.idle_timeout = o.header_timeout = 5s;
-  ServerFixture s(echo_routes(), o);
-  RawClient a(s.port()), b(s.port()), c(s.port());
-  REQUIRE(s.eventually([](const HttpServerStats& st) { return st.open == 3; }));
-  RawClient d(s.port());
-  CHECK_THAT(d.read_all(), StartsWith("HTTP/1.1 503 ") && Contains("retry-after: 1"));
-  CHECK(s.stats().refused == 1);
-  a.close();
-  REQUIRE(s.eventually([](const HttpServerStats& st) { return st.open == 2; }));
-  RawClient e(s.port());
-  e.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-  CHECK_THAT(e.read_response(), StartsWith("HTTP/1.1 200 "));
-}
-
 TEST_CASE("destroying the server under load cuts everyone and leaks no one") {
   OpenStream stream;
   std::vector<std::unique_ptr<RawClient>> clients;

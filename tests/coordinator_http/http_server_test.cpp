@@ -1,5 +1,8 @@
 // The front door against clients that behave: routes, keep-alive, pipelining, bodies, keys, CORS, drain.
+#include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <tuple>
 
 #include "tests/support/server_fixture.h"
 
@@ -60,6 +63,41 @@ TEST_CASE("HEAD has GET's headers and no body; OPTIONS, 405 and 404 are told apa
   CHECK(body["error"]["type"] == "invalid_request_error");
   CHECK(body["error"]["param"].is_null());
   CHECK(body["error"]["message"].is_string());
+}
+
+TEST_CASE("a trailing slash is no other path, and what follows a prefix loses it too") {
+  HttpRoutes routes = echo_routes();
+  routes.add("GET", "/items", [](HttpRequest, std::shared_ptr<Responder> out) { out->respond({200, {}, "all"}); });
+  ServerFixture s(std::move(routes));
+  RawClient c(s.port());
+  const auto get = [&](const std::string& path) {
+    c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return c.read_response();
+  };
+  CHECK_THAT(get("/hello/"), StartsWith("HTTP/1.1 200 ") && EndsWith("hello"));
+  CHECK_THAT(get("/items/"), EndsWith("\r\n\r\nall"));
+  CHECK_THAT(get("/items/a/?k=v"), EndsWith("\r\n\r\na?k=v"));
+  CHECK_THAT(get("/items/a%2F"), EndsWith("\r\n\r\na/?"));
+  CHECK_THAT(get("/hello//"), StartsWith("HTTP/1.1 404 "));
+  CHECK_THAT(get("/items//"), StartsWith("HTTP/1.1 404 "));
+  CHECK_THAT(get("//"), StartsWith("HTTP/1.1 404 "));
+  CHECK_THAT(get("/"), StartsWith("HTTP/1.1 404 "));
+  c.send("POST /echo/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+  CHECK_THAT(c.read_response(), StartsWith("HTTP/1.1 200 ") && EndsWith("body"));
+  c.send("DELETE /echo/ HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK_THAT(c.read_response(), StartsWith("HTTP/1.1 405 ") && Contains("allow: POST, OPTIONS\r\n"));
+  CHECK(s.exchanges().front().route == "/hello");
+}
+
+TEST_CASE("every answer has a date") {
+  ServerFixture s(echo_routes());
+  RawClient c(s.port());
+  for (const char* request : {"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+                              "OPTIONS /hello HTTP/1.1\r\nHost: x\r\n\r\n"}) {
+    c.send(request);
+    CHECK_THAT(c.read_response(), Catch::Matches("[^]*\r\ndate: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 20[0-9]{2} "
+                                                 "[0-9]{2}:[0-9]{2}:[0-9]{2} GMT\r\n[^]*"));
+  }
 }
 
 TEST_CASE("pipelined requests are answered in order, also when handlers answer later") {
@@ -298,6 +336,23 @@ TEST_CASE("a drain waits for the requests of before it, not for silent or new cl
     running.reset();
     later.reset();
   });
+}
+
+TEST_CASE("IPv6 peers are written with brackets, IPv4 ones on a socket for both without") {
+  namespace ip = boost::asio::ip;
+  for (const auto& [host, from, shown] : {std::tuple{"::1", "::1", "[::1]:"}, std::tuple{"[::1]", "::1", "[::1]:"},
+                                          std::tuple{"::", "127.0.0.1", "127.0.0.1:"}}) {
+    CAPTURE(host);
+    ServerFixture s(echo_routes(), {.host = host});
+    boost::asio::io_context io;
+    ip::tcp::socket client(io);
+    client.connect({ip::make_address(from), s.port()});
+    boost::asio::write(client, boost::asio::buffer(std::string_view("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")));
+    char first = 0;
+    boost::asio::read(client, boost::asio::buffer(&first, 1));
+    CHECK_THAT(s.exchanges().at(0).peer, StartsWith(shown));
+    CHECK(s.server().address() == fmt::format("{}:{}", host == std::string_view("::") ? "[::]" : "[::1]", s.port()));
+  }
 }
 
 TEST_CASE("a taken port is an error in words") {
