@@ -5,25 +5,30 @@
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "common/log.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/router.h"
 #include "coordinator/api/text_adapter.h"
+#include "coordinator/http/descriptors.h"
+#include "coordinator/http/observer.h"
 #include "coordinator/operator_views.h"
 #include "coordinator/serving/state_file.h"
 
 namespace sluice::coordinator {
 namespace {
 
-void write_ready_file(const std::string& file, std::uint16_t port, const std::string& host,
-                      const std::string& control) {
+/// Besides the HTTP connections: those of nodes, and files.
+constexpr std::uint64_t kOtherDescriptors = 512;
+
+void write_ready_file(const std::string& file, const std::string& http, const std::string& control) {
   if (file.empty()) return;
   const std::string partial = file + ".partial";
   {
     std::ofstream out(partial);
-    out << nlohmann::json{{"http", fmt::format("{}:{}", host, port)}, {"control", control}}.dump() << '\n';
+    out << nlohmann::json{{"http", http}, {"control", control}}.dump() << '\n';
     if (!out) throw std::runtime_error("cannot write " + partial);
   }
   std::filesystem::rename(partial, file);  // a reader sees all of it or nothing
@@ -61,17 +66,6 @@ class StateKeeper {
   boost::asio::steady_timer timer_;
 };
 
-void log_exchange(const HttpExchange& x) {
-  if (x.route == "/health" || x.route == "/metrics") return;
-  log::debug("http", {{"request_id", x.request_id},
-                      {"method", x.method},
-                      {"route", x.route},
-                      {"status", x.status},
-                      {"ms", millis(x.duration)},
-                      {"peer", x.peer},
-                      {"cut", x.cut ? name(*x.cut) : std::string_view("no")}});
-}
-
 }  // namespace
 
 int run_app(const AppOptions& o) {
@@ -89,12 +83,14 @@ int run_app(const AppOptions& o) {
   router.add_routes(routes);
   OperatorViews operator_views(serving);
   add_admin_routes(routes, operator_views.views());
-  HttpServer server(io, o.http, std::move(routes), log_exchange);
+  HttpObserver observer(io, metrics);
+  HttpServer server(io, o.http, std::move(routes), std::ref(observer));
+  raise_descriptor_limit(o.http.max_connections + kOtherDescriptors);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
-  write_ready_file(o.ready_file, server.port(), o.http.host, serving.control_address());
-  log::info("coordinator ready", {{"http", fmt::format("{}:{}", o.http.host, server.port())},
-                                  {"control", serving.control_address()},
-                                  {"model", serving.model().id}});
+  write_ready_file(o.ready_file, server.address(), serving.control_address());
+  log::info(
+      "coordinator ready",
+      {{"http", "http://" + server.address()}, {"control", serving.control_address()}, {"model", serving.model().id}});
 
   // A hang-up of the terminal, too: it would end everything undrained.
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
   double max_tpot_ms = 0;
+  double sse_keepalive_s = sluice::seconds(o.http.stream_keepalive);
   bool no_profile_changes = false;
   app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
@@ -27,7 +28,14 @@ int main(int argc, char** argv) {
       ->envname("SLUICE_API_KEY");
   app.add_option("--cors-origin", o.http.cors_origins, "Browser origins allowed to call");
   app.add_option("--max-body-bytes", o.http.max_body_bytes, "Largest request body")->capture_default_str();
-  app.add_option("--max-connections", o.http.max_connections, "Open HTTP connections at most")->capture_default_str();
+  app.add_option("--max-connections", o.http.max_connections,
+                 "Open HTTP connections at most; beyond, those that wait or trickle make room")
+      ->capture_default_str()
+      ->check(flags::range(1, 1'000'000));
+  app.add_option("--sse-keepalive-s", sse_keepalive_s,
+                 "A stream silent for this long gets a comment, against proxies that give up on it; 0: never")
+      ->capture_default_str()
+      ->check(flags::range(0.0, 1e6));
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
   app.add_option("--cluster-token", s.registry.cluster_token, "Secret that nodes must present")
       ->envname("SLUICE_CLUSTER_TOKEN");
@@ -89,6 +97,7 @@ int main(int argc, char** argv) {
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
       throw std::runtime_error("--lease-ms must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);
+    o.http.stream_keepalive = from_seconds(sse_keepalive_s);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
     s.max_tpot_s = max_tpot_ms * 1e-3;
