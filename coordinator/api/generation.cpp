@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <random>
+#include <utility>
 
 namespace sluice::coordinator {
 
@@ -23,6 +24,8 @@ class Generation::Sink final : public LegSink {
 };
 
 namespace {
+
+constexpr std::string_view kSseKeepAlive = ": keep-alive\n\n";  // a comment: readers of events skip it
 
 std::uint64_t random_seed() {
   thread_local std::mt19937_64 rng{std::random_device{}()};
@@ -52,6 +55,10 @@ void Generation::begin() {
     self->over_ = true;
     self->cancel_all(CancelReason::client_gone);
   });
+  if (spec_.request.stream)
+    out_->keep_alive(std::string(kSseKeepAlive), [weak = weak_from_this()] {
+      if (auto self = weak.lock(); self && !self->over_) self->open_stream();
+    });
   for (std::size_t i = 0; i < choices_.size(); ++i) start_leg(i);
 }
 
@@ -178,6 +185,11 @@ void Generation::open_stream() {
   writer_ = out_->begin_stream(200, {{"content-type", "text/event-stream; charset=utf-8"},
                                      {"cache-control", "no-cache"},
                                      {"x-accel-buffering", "no"}});
+}
+
+void Generation::greet() {
+  open_stream();
+  if (std::exchange(greeted_, true)) return;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (head_.chat)
       send_chunk(role_choice_json(i), false);
@@ -196,7 +208,7 @@ void Generation::send_chunk(json choice, bool last) {
 }
 
 void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
-  open_stream();
+  greet();
   auto& c = choices_[index];
   if (delta.text.empty() && !(c.logprobs && !delta.tokens.empty())) return;
   json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
@@ -204,7 +216,7 @@ void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
 }
 
 void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
-  open_stream();
+  greet();
   const auto& q = spec_.request;
   auto& c = choices_[index];
   bool last = running_ == 0;

@@ -4,7 +4,9 @@
 //
 // Lifecycle: begin() starts one leg per choice; each leg's sink keeps the Generation alive; it answers when the last
 // leg ends, or at the first error (the other legs are cancelled). Threading: the io_context thread.
-// A stream's status line waits for the first token or the first end, so that a refusal (429, 503) is a real status.
+// A stream's status line waits for the first token or the first end, so that a refusal (429, 503) is a real status;
+// but no longer than the server lets a stream be silent (Responder::keep_alive): then it is 200, and a refusal an
+// event.
 #include <memory>
 #include <vector>
 
@@ -52,6 +54,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void cancel_all(CancelReason why);
 
   void open_stream();
+  /// The choices' first chunks, before anything else of them.
+  void greet();
   void send_delta(std::size_t index, TokenStream::Delta delta);
   void send_last(std::size_t index, TokenStream::Delta delta);
   void send_chunk(nlohmann::json choice, bool last);
@@ -70,6 +74,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::shared_ptr<StreamWriter> writer_;
   std::vector<Choice> choices_;
   bool seeded_ = false;  // by the client
+  bool greeted_ = false;
   std::size_t running_ = 0;
   bool over_ = false;  // answered or given up
 };
