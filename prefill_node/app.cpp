@@ -119,7 +119,7 @@ void App::set_gauges(Metrics& metrics) const {
   const PrefillFigures f = service_.figures();
   auto set = [&](const char* n, const char* help, double v) { node::set_gauge(metrics, n, help, v); };
   node::tell_blocks(f.counters, metrics);
-  set("sluice_prefill_waiting", "Prompts not admitted yet: they wait for blocks, or for a pass to end.", f.waiting);
+  set("sluice_prefill_waiting", "Prompts whose computation has not begun.", f.waiting + f.counters.waiting);
   set("sluice_prefill_queued_tokens", "Prompt tokens not computed yet.", static_cast<double>(f.queued_tokens));
   set("sluice_prefill_tokens_per_second", "EWMA of prefill speed.", f.tokens_per_s);
   set("sluice_prefill_tokens", "Prompt tokens computed since start.", static_cast<double>(f.tokens));

@@ -1,6 +1,7 @@
 #include "coordinator/serving/leg_table.h"
 
 #include <algorithm>
+#include <map>
 
 namespace sluice::coordinator {
 
@@ -16,6 +17,26 @@ SessionPtr LegTable::add(Asked asked, std::shared_ptr<LegSink> sink) {
 SessionPtr LegTable::find(RequestId id) const {
   const auto it = legs_.find(id);
   return it == legs_.end() ? nullptr : it->second;
+}
+
+LegCounts LegTable::counts(const ClusterView& view) const {
+  LegCounts out;
+  std::map<NodeId, std::size_t> prefilling;
+  for (const auto& [id, s] : legs_) {
+    if (s->state == SessionState::prefilling)
+      ++prefilling[s->run.prefill];
+    else if (s->state == SessionState::waiting || s->state == SessionState::reserving)
+      ++out.waiting;
+    else if (s->state != SessionState::ended)
+      ++out.running;
+  }
+  for (const auto& [node, legs] : prefilling) {
+    const NodeRecord* n = view.find(node);
+    const std::size_t queued = n == nullptr ? 0 : std::min<std::size_t>(legs, n->last.waiting);
+    out.waiting += queued;
+    out.running += legs - queued;
+  }
+  return out;
 }
 
 std::vector<SessionPtr> LegTable::on_node(const NodeId& node) const {

@@ -8,6 +8,12 @@
 
 namespace sluice::coordinator {
 
+/// Legs that have not ended. A leg waits until its computation begins, wherever it does: for a place, for room, or in
+/// the queue of its prefill node, as that node's last heartbeat tells.
+struct LegCounts {
+  std::size_t waiting = 0, running = 0;
+};
+
 class LegTable {
  public:
   /// Gives the leg its id; ids are given in order.
@@ -17,6 +23,8 @@ class LegTable {
   [[nodiscard]] SessionPtr find(RequestId id) const;
   [[nodiscard]] std::size_t size() const noexcept { return legs_.size(); }
   [[nodiscard]] const std::unordered_map<RequestId, SessionPtr>& all() const noexcept { return legs_; }
+
+  [[nodiscard]] LegCounts counts(const ClusterView& view) const;
 
   /// Legs that need this node for what is under way, in order of arrival.
   [[nodiscard]] std::vector<SessionPtr> on_node(const NodeId& node) const;

@@ -43,7 +43,7 @@ class Legs {
   /// New legs are refused; running ones go on.
   void begin_drain() noexcept { draining_ = true; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
-  [[nodiscard]] std::size_t waiting() const noexcept { return intake_.waiting(); }
+  [[nodiscard]] LegCounts counts() const { return table_.counts(use_.view); }
   [[nodiscard]] std::size_t active() const noexcept { return table_.size(); }
   [[nodiscard]] OutputLengths& lengths() noexcept { return intake_.lengths(); }
 

@@ -94,10 +94,10 @@ Result<> Serving::drain_node(const NodeId& node, bool force) {
   return {};
 }
 
-Health Serving::health() const { return health_of(view_, {legs_.waiting(), legs_.active(), legs_.draining()}); }
+Health Serving::health() const { return health_of(view_, {waiting(), active(), legs_.draining()}); }
 
 std::string Serving::metrics_text() const {
-  figures_.refresh(view_, legs_.waiting(), legs_.active() - legs_.waiting());
+  figures_.refresh(view_, legs_.counts());
   return metrics_.text();
 }
 

@@ -49,7 +49,7 @@ class Serving final : public Backend {
   [[nodiscard]] SloDesk& slos() noexcept { return slos_; }
   [[nodiscard]] const SloDesk& slos() const noexcept { return slos_; }
   [[nodiscard]] LastingState& state() noexcept { return state_; }
-  [[nodiscard]] std::size_t waiting() const noexcept { return legs_.waiting(); }
+  [[nodiscard]] std::size_t waiting() const { return legs_.counts().waiting; }
   [[nodiscard]] std::size_t active() const noexcept { return legs_.active(); }
   [[nodiscard]] std::string control_address() const { return registry_.address(); }
   /// Stops placing on a node and tells it to finish what it has. invalid_argument: it is the last of its role that

@@ -27,8 +27,9 @@ ServingMetrics::ServingMetrics(Metrics& m, std::string model)
                          kErrorBuckets)),
       tpot_error_(m.histogram("sluice_tpot_prediction_error_ratio", "abs(actual - predicted) / actual of TPOT.",
                               kErrorBuckets)),
-      waiting_(m.gauge("sluice_requests_waiting", "Legs that wait for a place.")),
-      running_(m.gauge("sluice_requests_running", "Legs placed and not ended.")),
+      waiting_(m.gauge("sluice_requests_waiting",
+                       "Legs whose computation has not begun: they wait for a place, or on a prefill node.")),
+      running_(m.gauge("sluice_requests_running", "Legs whose computation has begun and that have not ended.")),
       v_waiting_(m.gauge("vllm:num_requests_waiting", "Alias of sluice_requests_waiting.", alias_)),
       v_running_(m.gauge("vllm:num_requests_running", "Alias of sluice_requests_running.", alias_)),
       v_cache_(m.gauge("vllm:kv_cache_usage_perc", "Share of the decode nodes' KV blocks in use, 0 to 1.", alias_)),
@@ -130,9 +131,9 @@ void ServingMetrics::on_refused(Refused why, std::string_view code) {
       .Increment();
 }
 
-void ServingMetrics::refresh(const ClusterView& view, std::size_t waiting, std::size_t running) const {
-  for (auto* g : {&waiting_, &v_waiting_}) g->Set(static_cast<double>(waiting));
-  for (auto* g : {&running_, &v_running_}) g->Set(static_cast<double>(running));
+void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs) const {
+  for (auto* g : {&waiting_, &v_waiting_}) g->Set(static_cast<double>(legs.waiting));
+  for (auto* g : {&running_, &v_running_}) g->Set(static_cast<double>(legs.running));
   double total = 0;
   double used = 0;
   double up[2] = {0, 0};

@@ -3,7 +3,7 @@
 // Threading: as Metrics.
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
-#include "coordinator/serving/session.h"
+#include "coordinator/serving/leg_table.h"
 
 namespace sluice::coordinator {
 
@@ -17,7 +17,7 @@ class ServingMetrics {
   void on_profile_change(const Session& s);
   void on_refused(Refused why, std::string_view code);
   /// Gauges; called before each exposition.
-  void refresh(const ClusterView& view, std::size_t waiting, std::size_t running) const;
+  void refresh(const ClusterView& view, const LegCounts& legs) const;
 
  private:
   Metrics& metrics_;

@@ -92,3 +92,29 @@ TEST_CASE("what decode nodes hold is told by node: what has come, and when the r
   CHECK(b.starts_in_s == 0);
   CHECK(b.tpot_s == Approx(0.05));
 }
+
+// A queue on a prefill node once showed as running: autoscalers that look at what waits saw nothing.
+TEST_CASE("a leg waits until its computation begins, in the queue of its prefill node too") {
+  LegTable t;
+  ClusterView view = two_decode_nodes();
+  control::RegisterRequest p;
+  p.node = NodeId("p0");
+  p.incarnation = Incarnation(1);
+  p.profiles = {{"raw", 0.0, 1.0, 1e9, 1e9}};
+  REQUIRE(view.add(p, kNow));
+  leg_on(t, "", "", SessionState::waiting);
+  leg_on(t, "p0", "d0", SessionState::reserving);
+  for (int i = 0; i < 3; ++i) leg_on(t, "p0", "d0", SessionState::prefilling);
+  leg_on(t, "gone", "d0", SessionState::prefilling);
+  leg_on(t, "p0", "d0", SessionState::decoding);
+  leg_on(t, "p0", "d0", SessionState::reporting);
+  leg_on(t, "p0", "d0", SessionState::ended);
+  CHECK(t.counts(view).waiting == 2);
+  CHECK(t.counts(view).running == 6);
+  view.heartbeat(p.node, {.waiting = 2, .running = 1}, kNow);
+  CHECK(t.counts(view).waiting == 4);
+  CHECK(t.counts(view).running == 4);
+  view.heartbeat(p.node, {.waiting = 50}, kNow);  // of others, or of legs that were cancelled since
+  CHECK(t.counts(view).waiting == 5);
+  CHECK(t.counts(view).running == 3);
+}
