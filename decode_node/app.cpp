@@ -36,8 +36,14 @@ class App {
   std::string data_address_;
 };
 
+/// Said at once, not after the model is loaded.
+const AppOptions& checked(const AppOptions& o) {
+  (void)node::advertised(o.node, "--data-listen", o.data_listen);
+  return o;
+}
+
 App::App(const AppOptions& o)
-    : o_(o),
+    : o_(checked(o)),
       node_(o.node, ctl::Role::decode),
       m_(or_throw(node::load_node_model(o.node))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
@@ -51,7 +57,7 @@ App::App(const AppOptions& o)
     if (const auto r = receiver_.send_note(conn, note); !r)
       log::warn("note not sent", {{"conn", conn}, {"code", name(r.error().code)}, {"why", r.error().message}});
   });
-  data_address_ = or_throw(transport_->listen(o.data_listen));
+  data_address_ = node::advertised(o.node, "--data-listen", or_throw(transport_->listen(o.data_listen)));
 }
 
 ctl::RegisterRequest App::introduction() const {

@@ -19,7 +19,9 @@ constexpr unsigned kTicksPerRelease = 25;
 }  // namespace
 
 NodeApp::NodeApp(const NodeOptions& o, Role role)
-    : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {}
+    : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {
+  (void)advertised(o_, "--admin-listen", o_.admin_listen);  // said at once, not after the model is loaded
+}
 
 int NodeApp::run(RegisterRequest me, Handlers handlers) {
   handlers_ = std::move(handlers);
@@ -28,7 +30,7 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
   me.node = name_;
   me.incarnation = incarnation_;
   me.cluster_token = o_.cluster_token;
-  me.admin_address = pages_->address();
+  me.admin_address = advertised(o_, "--admin-listen", pages_->address());
   open_link(me);
   signals_.add(SIGTERM);
   signals_.add(SIGINT);

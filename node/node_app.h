@@ -6,8 +6,8 @@
 // run() until the process should end -> stop the parts. A drain (asked by the coordinator or by the first SIGTERM,
 // SIGINT or SIGHUP) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a
 // second signal ends at once. Threading: run() is the control thread and calls every handler. notify() and post() may
-// come from any thread; the rest belongs to the control thread. Failure: run() throws std::runtime_error when the admin
-// address cannot be bound.
+// come from any thread; the rest belongs to the control thread. Failure: the constructor throws UsageError
+// for an admin address that others could not use, run() std::runtime_error when it cannot be bound.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>

@@ -1,5 +1,8 @@
 #include "node/node_options.h"
 
+#include "common/flags/program.h"
+#include "common/net/address.h"
+
 namespace sluice::node {
 
 void add_node_options(flags::App& app, NodeOptions& o) {
@@ -9,6 +12,9 @@ void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--model", o.model_dir, "Hugging Face model directory")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--admin-listen", o.admin_listen, "Address of /metrics and /health")->capture_default_str();
+  app.add_option("--advertise", o.advertise,
+                 "Name or IP by which other machines reach this node, of all its addresses; needed where it listens at "
+                 "every address (0.0.0.0), or behind address translation");
   app.add_option("--block-size", o.block_size, "Tokens per KV block")
       ->capture_default_str()
       ->check(flags::range(1, 1024));
@@ -40,6 +46,12 @@ void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
+}
+
+std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen) {
+  auto address = net::advertised_address(listen, o.advertise);
+  if (!address) throw UsageError(flag, address.error().message);
+  return *address;
 }
 
 }  // namespace sluice::node

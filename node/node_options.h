@@ -15,6 +15,7 @@ struct NodeOptions {
   std::string model_dir;
   std::string model_name;                    // empty: the directory's name
   std::string admin_listen = "127.0.0.1:0";  // /metrics and /health
+  std::string advertise;                     // host by which others reach this node; empty: as it listens
   std::uint32_t block_size = 16;             // tokens per KV block
   std::uint32_t kv_memory_mib = 512;
   std::string kv_dtype = "bf16";
@@ -31,5 +32,8 @@ struct NodeOptions {
 };
 
 void add_node_options(flags::App& app, NodeOptions& o);
+
+/// What others are told of a place that this node listens at. Throws UsageError, in words that name the flag.
+[[nodiscard]] std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen);
 
 }  // namespace sluice::node

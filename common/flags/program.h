@@ -2,6 +2,7 @@
 // What every Sluice program shares: --config FILE (TOML), --version, logging, and how a program ends on bad ones.
 // Only main.cpp files and this room read flags and files. Threading: start-up only.
 #include <functional>
+#include <stdexcept>
 #include <string>
 
 #include "common/flags/flags.h"
@@ -11,6 +12,12 @@ namespace sluice {
 struct LogOptions {
   std::string level = "info";
   std::string format = "text";
+};
+
+/// What parsing cannot see of a flag's value, and makes no sense all the same.
+class UsageError : public std::runtime_error {
+ public:
+  UsageError(const std::string& flag, const std::string& why) : std::runtime_error(flag + ": " + why) {}
 };
 
 /// Adds --config, --version, --log-level and --log-format.

@@ -1,5 +1,8 @@
 #include "common/net/address.h"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <charconv>
 
 namespace sluice::net {
@@ -8,6 +11,27 @@ namespace {
 bool parse_port(std::string_view text, std::uint16_t& out) {
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
   return ec == std::errc{} && end == text.data() + text.size();
+}
+
+/// In any of its spellings.
+bool is_every_address(const std::string& host) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (host.empty() || host == "*") return true;
+  if (inet_aton(host.c_str(), &v4) == 1) return v4.s_addr == 0;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && std::ranges::all_of(v6.s6_addr, [](auto b) { return b == 0; });
+}
+
+/// A name or an address, without a port; an IPv6 one in brackets or not.
+Result<std::string> parse_host(std::string_view text) {
+  std::string host(text);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  in6_addr v6{};
+  const bool port_given = host.find(':') != std::string::npos && inet_pton(AF_INET6, host.c_str(), &v6) != 1;
+  if (port_given || host.find_first_of(" /") != std::string::npos || is_every_address(host))
+    return fail(Errc::invalid_argument, "'{}' is no host that others reach; write a name or an IP, without a port",
+                text);
+  return host;
 }
 
 }  // namespace
@@ -33,6 +57,20 @@ Result<Address> parse_address(std::string_view text) {
   SLUICE_ASSIGN(Address a, parse_listen_address(text));
   if (a.host.empty()) return fail(Errc::invalid_argument, "'{}' names no host; write host:port", text);
   return a;
+}
+
+Result<std::string> advertised_address(std::string_view listen, std::string_view advertise) {
+  SLUICE_ASSIGN(Address a, parse_listen_address(listen));
+  if (!advertise.empty()) {
+    SLUICE_ASSIGN(a.host, parse_host(advertise));
+  } else if (is_every_address(a.host)) {
+    return fail(
+        Errc::invalid_argument,
+        "'{}' is every address of this machine, and none that others could reach: add --advertise HOST, the name "
+        "or IP by which they reach it, or listen at one address",
+        listen);
+  }
+  return a.str();
 }
 
 Result<PortRange> parse_port_range(const std::string& text) {

@@ -24,6 +24,12 @@ struct Address {
 /// Of a place to listen at: ":port" means all interfaces, and has an empty host.
 [[nodiscard]] Result<Address> parse_listen_address(std::string_view text);
 
+/// The address that others are told, of a place that is listened at: with the host `advertise`, or as it is where that
+/// is empty. invalid_argument: it is no host, or nobody said one and the place is every address of the machine
+/// (0.0.0.0,
+/// [::], no host), which for whoever is told it would be himself.
+[[nodiscard]] Result<std::string> advertised_address(std::string_view listen, std::string_view advertise);
+
 struct PortRange {
   std::uint16_t first = 0, last = 0;  // both 0: any port
 };

@@ -39,3 +39,24 @@ TEST_CASE("port ranges are read as UCX writes them") {
   CHECK(parse_port_range("7300")->first == 7300);
   for (const char* bad : {"7310-7300", "a-b", "7300-", "-7", "0-5"}) CHECK_FALSE(parse_port_range(bad));
 }
+
+// A decode node that listened at 0.0.0.0 was once handed to prefill nodes as just that: they connected to themselves.
+TEST_CASE("a place that is every address is told to nobody") {
+  for (const char* every : {"0.0.0.0:80", "[::]:80", ":80", "0:80", "[0:0::0]:80", "*:80"}) {
+    CAPTURE(every);
+    const auto told = advertised_address(every, "");
+    REQUIRE_FALSE(told);
+    CHECK_THAT(told.error().message, Catch::Contains(every) && Catch::Contains("--advertise"));
+    CHECK(*advertised_address(every, "10.0.0.2") == "10.0.0.2:80");
+  }
+  CHECK(*advertised_address("10.0.0.1:80", "") == "10.0.0.1:80");
+  CHECK(*advertised_address("[::1]:80", "") == "[::1]:80");
+  CHECK(*advertised_address("10.0.0.1:80", "node7.example.org") == "node7.example.org:80");  // behind NAT
+  CHECK(*advertised_address("0.0.0.0:80", "fd00::7") == "[fd00::7]:80");
+  CHECK(*advertised_address("0.0.0.0:80", "[fd00::7]") == "[fd00::7]:80");
+  CHECK_FALSE(advertised_address("nonsense", ""));
+  for (const char* bad : {"10.0.0.2:9100", "0.0.0.0", "::", "http://host", "a host"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(advertised_address("0.0.0.0:80", bad));
+  }
+}

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "common/flags/program.h"
 #include "common/http/client.h"
 #include "tests/support/fake_coordinator.h"
 
@@ -23,8 +24,17 @@ struct Rig {
   test::FakeCoordinator coordinator{io, "127.0.0.1:0"};
   std::atomic<std::size_t> open = 0;
   std::atomic<int> lost = 0, exit_code = -1;
-  NodeApp node{options(coordinator.address()), Role::decode};
+  NodeApp node;
   std::thread thread;
+
+  explicit Rig(const std::string& advertise = "")
+      : node(
+            [&] {
+              NodeOptions o = options(coordinator.address());
+              o.advertise = advertise;
+              return o;
+            }(),
+            Role::decode) {}
 
   static NodeOptions options(const std::string& coordinator) {
     NodeOptions o;
@@ -133,6 +143,21 @@ TEST_CASE("a refused node ends with status 1") {
   r.start();
   REQUIRE(r.gone());
   CHECK(r.exit_code == 1);
+}
+
+TEST_CASE("a node tells the address that others reach, or does not start") {
+  NodeOptions o = Rig::options("127.0.0.1:9");
+  o.admin_listen = "0.0.0.0:0";
+  CHECK_THROWS_AS(NodeApp(o, Role::prefill), UsageError);
+  o.advertise = "10.0.0.2:9100";
+  CHECK_THROWS_AS(NodeApp(o, Role::prefill), UsageError);
+  Rig r("localhost");
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  const std::string told = r.coordinator.introduced.value().admin_address;
+  CHECK_THAT(told, Catch::StartsWith("localhost:"));
+  CHECK_THAT(told, !Catch::EndsWith(":0"));
+  CHECK(r.page("/health").status == 200);
 }
 
 TEST_CASE("a coordinator that goes away is reported, and found again") {
