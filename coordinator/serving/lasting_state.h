@@ -1,6 +1,11 @@
 #pragma once
 // What should outlive this process: what the policies learned, and what a person set. Gathers it from its owners and
-// gives it back; where it is kept is another's job (StateFile). Holds no state but whom to call after a change.
+// gives it back; where it is kept is another's job (StateFile). Holds no state but whom to call after a change, and the
+// objectives that this process was started with.
+//
+// Flags against state: the objectives of the default class may come from both. Whoever spoke last is heard. The state
+// holds the flags' values of its time, too: one that differs from this process's has been changed since, and wins; else
+// what the state says (a person set it) wins. Either is logged where the two differ.
 // Threading: the coordinator's io_context thread.
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -21,7 +26,9 @@ class LastingState {
     SloBook& slos;
     QualityWatch& quality;
   };
-  LastingState(const Parts& p, const Clock& clock) : parts_(p), clock_(clock) {}
+  /// While `p.slos` still has the objectives of the flags.
+  LastingState(const Parts& p, const Clock& clock)
+      : parts_(p), clock_(clock), configured_(slo_json(p.slos.defaults())) {}
 
   [[nodiscard]] nlohmann::json save() const;
   /// What an earlier process left. A part that cannot be used is logged and left out.
@@ -33,8 +40,11 @@ class LastingState {
   }
 
  private:
+  void load_objectives(const nlohmann::json& state);
+
   Parts parts_;
   const Clock& clock_;
+  const nlohmann::json configured_;
   std::function<void()> on_change_;
 };
 
