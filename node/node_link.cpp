@@ -103,8 +103,7 @@ void NodeLink::registered(Result<nlohmann::json> reply) {
       handlers_.on_refused(parsed.error());
       return;
     }
-    log::warn("registration failed; will retry", {{"coordinator", coordinator_}, {"why", parsed.error().message}});
-    conn_->close(parsed.error());
+    conn_->close(Error{parsed.error().code, "registration failed: " + parsed.error().message, {}});  // retry() says it
     return;
   }
   up_ = true;
@@ -126,9 +125,10 @@ void NodeLink::retry(const Error& why) {
     up_ = false;
     said_ = now;
     handlers_.on_lost();
-  } else if (!said_ || now - *said_ >= kSayAgain) {
-    log::warn("cannot reach the coordinator; will retry", {{"coordinator", coordinator_}, {"why", why.message}});
+  } else if (!said_ || now - *said_ >= kSayAgain || why.message != said_why_) {
+    log::warn("cannot join the coordinator; will retry", {{"coordinator", coordinator_}, {"why", why.message}});
     said_ = now;
+    said_why_ = why.message;
   }
   timer_.expires_after(backoff_);
   backoff_ = std::min(backoff_ * 2, kMaxBackoff);

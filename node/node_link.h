@@ -55,7 +55,8 @@ class NodeLink {
   std::chrono::milliseconds heartbeat_{250};
   std::optional<std::chrono::milliseconds> silence_;  // that ends the connection; nothing: an older coordinator
   std::chrono::steady_clock::time_point heard_{};
-  std::optional<std::chrono::steady_clock::time_point> said_;  // that the coordinator cannot be reached
+  std::optional<std::chrono::steady_clock::time_point> said_;  // that the coordinator cannot be joined
+  std::string said_why_;
   bool up_ = false, stopped_ = false;
 };
 
