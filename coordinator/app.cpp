@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "common/log.h"
+#include "common/process_metrics.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/router.h"
@@ -71,6 +72,7 @@ class StateKeeper {
 int run_app(const AppOptions& o) {
   SteadyClock clock;
   Metrics metrics;
+  export_process(metrics, "coordinator");
   boost::asio::io_context io(1);
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));

@@ -1,6 +1,8 @@
 #include "decode_node/app.h"
 
 #include "common/log.h"
+#include "common/log_gate.h"
+#include "decode_node/decode_gauges.h"
 #include "node/node_app.h"
 #include "node/node_figures.h"
 #include "node/node_kv.h"
@@ -24,12 +26,13 @@ class App {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void reserve(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
-  void set_gauges(Metrics& metrics) const;
 
   const AppOptions o_;
   node::NodeApp node_;
   node::NodeModel m_;
   node::NodeKv kv_;
+  DecodeGauges gauges_;
+  LogGate unsent_notes_;
   DecodeService service_;
   kv::KvReceiver receiver_;
   std::unique_ptr<kv::Transport> transport_;
@@ -47,6 +50,7 @@ App::App(const AppOptions& o)
       node_(o.node, ctl::Role::decode),
       m_(or_throw(node::load_node_model(o.node))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
+      gauges_(node_.metrics()),
       service_(kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
                {*m_.model, *m_.pool, m_.limits, m_.step_s}, o.decode, node_.clock(), node_.metrics(),
                [this](const char* type, json body) { node_.notify(type, std::move(body)); }),
@@ -54,8 +58,12 @@ App::App(const AppOptions& o)
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))) {
   receiver_.attach(*transport_);
   service_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
-    if (const auto r = receiver_.send_note(conn, note); !r)
-      log::warn("note not sent", {{"conn", conn}, {"code", name(r.error().code)}, {"why", r.error().message}});
+    const auto r = receiver_.send_note(conn, note);
+    if (r) return;
+    // One for each transfer of a connection that broke.
+    if (const auto held = unsent_notes_.pass(0, node_.clock().now()))
+      log::warn("note not sent",
+                {{"conn", conn}, {"code", name(r.error().code)}, {"why", r.error().message}, {"held_back", *held}});
   });
   data_address_ = node::advertised(o.node, "--data-listen", or_throw(transport_->listen(o.data_listen)));
 }
@@ -103,29 +111,12 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   reply(to_json(ctl::CancelReply{freed.has_value(), freed.value_or(0)}));
 }
 
-void App::set_gauges(Metrics& metrics) const {
-  const DecodeFigures f = service_.figures();
-  const kv::KvReceiver::Figures k = receiver_.figures();
-  auto set = [&](const char* n, const char* help, double v) { node::set_gauge(metrics, n, help, v); };
-  node::tell_blocks(f.counters, metrics);
-  set("sluice_legs", "Legs admitted and not ended.", f.legs);
-  set("sluice_legs_awaiting_kv", "Legs whose KV is on its way.", f.counters.awaiting_kv);
-  set("sluice_decode_step_seconds", "EWMA of one decode step.", f.step_s);
-  set("sluice_decode_step_batch", "EWMA of a decode step's batch.", f.step_batch);
-  set("sluice_decode_steps", "Engine steps run.", static_cast<double>(f.steps));
-  set("sluice_kv_staged_bytes", "Received payload bytes not decoded yet.", static_cast<double>(k.staged_bytes));
-  set("sluice_kv_staging_mapped_bytes", "Memory of the staging pool, in use or kept for the next frames.",
-      static_cast<double>(k.mapped_bytes));
-  set("sluice_kv_connections", "Open KV connections.", static_cast<double>(k.connections));
-  set("sluice_kv_violations", "Peers cut off for breaking the flow protocol.", static_cast<double>(k.violations));
-}
-
 int App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] { service_.cancel_all(); };  // the coordinator places its legs again when it is back
-  h.set_gauges = [this](Metrics& m) { set_gauges(m); };
+  h.set_gauges = [this] { gauges_.set(service_.figures(), receiver_.figures()); };
   h.open_work = [this] { return service_.figures().legs; };
   h.housekeeping = [this] { service_.expire(); };
   h.release_unused = [this] { receiver_.release_unused(); };

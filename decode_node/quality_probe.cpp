@@ -8,14 +8,11 @@
 namespace sluice::decode {
 
 QualityProbe::QualityProbe(const Clock& clock, Metrics& metrics, OnResult on_result)
-    : clock_(clock), metrics_(metrics), on_result_(std::move(on_result)) {}
+    : clock_(clock),
+      ended_(metrics.counters("sluice_quality_probes_total", "Quality probes of this node by outcome.")),
+      on_result_(std::move(on_result)) {}
 
-void QualityProbe::count(std::string_view outcome) {
-  metrics_
-      .counter("sluice_quality_probes_total", "Quality probes of this node by outcome.",
-               {{"outcome", std::string(outcome)}})
-      .Increment();
-}
+void QualityProbe::count(std::string_view outcome) { ended_.with({{"outcome", std::string(outcome)}}).add(); }
 
 bool QualityProbe::expect(const kv::Ticket& ticket) {
   {

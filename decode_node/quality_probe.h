@@ -57,7 +57,7 @@ class QualityProbe {
   void count(std::string_view outcome);
 
   const Clock& clock_;
-  Metrics& metrics_;
+  Counters ended_;
   OnResult on_result_;
   mutable std::mutex mutex_;
   OpenMap open_;

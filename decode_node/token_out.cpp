@@ -3,20 +3,20 @@
 namespace sluice::decode {
 
 TokenOut::TokenOut(Metrics& metrics, Send send)
-    : metrics_(metrics),
-      tokens_total_(metrics.counter("sluice_decode_tokens_total", "Tokens sampled on this node.")),
+    : sampled_(metrics.counter("sluice_decode_tokens_total", "Tokens sampled on this node.")),
+      ended_(metrics.counters("sluice_decode_legs_total", "Legs ended on this node.")),
       send_(std::move(send)) {}
 
 void TokenOut::on_token(RequestId id, std::uint32_t index, const engine::Sampled& s, bool stop) {
   control::SampledToken e{.id = s.token, .stop = stop, .logprob = s.logprob.value_or(0.0F), .top = {}};
   for (const auto& t : s.top_logprobs) e.top.push_back({t.token, t.logprob});
-  tokens_total_.Increment();
+  sampled_.add();
   const std::lock_guard lock(mutex_);
   tokens_.items.push_back({id, index, std::move(e)});
 }
 
 void TokenOut::on_finished(const control::Finished& f) {
-  metrics_.counter("sluice_decode_legs_total", "Legs ended on this node.", {{"reason", f.reason}}).Increment();
+  ended_.with({{"reason", f.reason}}).add();
   const std::lock_guard lock(mutex_);
   finished_.push_back(f);
 }

@@ -20,8 +20,8 @@ class TokenOut final : public DecodeSink {
   void flush() override;
 
  private:
-  Metrics& metrics_;
-  prometheus::Counter& tokens_total_;
+  Counter sampled_;
+  Counters ended_;
   Send send_;
   std::mutex mutex_;
   control::Tokens tokens_;

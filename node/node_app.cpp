@@ -4,6 +4,8 @@
 #include <csignal>
 
 #include "common/log.h"
+#include "common/log.h"
+#include "common/process_metrics.h"
 #include "common/random_id.h"
 
 namespace sluice::node {
@@ -20,6 +22,7 @@ constexpr unsigned kTicksPerRelease = 25;
 
 NodeApp::NodeApp(const NodeOptions& o, Role role)
     : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {
+  export_process(metrics_, std::string(control::name(role_)));
   (void)advertised(o_, "--admin-listen", o_.admin_listen);  // said at once, not after the model is loaded
 }
 
@@ -50,7 +53,7 @@ void NodeApp::open_pages() {
   using http::AdminReply;
   http::AdminRoutes pages;
   pages["/metrics"] = [this] {
-    handlers_.set_gauges(metrics_);
+    handlers_.set_gauges();
     return AdminReply{200, "text/plain; version=0.0.4", metrics_.text()};
   };
   pages["/health"] = [this] {

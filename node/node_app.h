@@ -32,7 +32,7 @@ class NodeApp {
         on_call;
     std::function<control::Heartbeat()> heartbeat;  // `draining` is filled in here
     std::function<void()> on_lost;                  // the coordinator went away: nobody reads the open requests
-    std::function<void(Metrics&)> set_gauges;       // before a scrape
+    std::function<void()> set_gauges;               // before a scrape
     std::function<std::size_t()> open_work;         // what a drain waits for
     std::function<void()> housekeeping = [] {};     // every 200 ms
     std::function<void()> release_unused = [] {};   // every 5 s: gives back memory that a burst left

@@ -6,18 +6,23 @@
 
 namespace sluice::node {
 
-inline void set_gauge(Metrics& metrics, const char* name, const char* help, double v) {
-  metrics.gauge(name, help).Set(v);
-}
-
 inline void tell_blocks(const engine::SchedulerCounters& c, control::Heartbeat& h) {
   h.free_blocks = c.free_blocks;
   h.total_blocks = c.total_blocks;
 }
 
-inline void tell_blocks(const engine::SchedulerCounters& c, Metrics& metrics) {
-  set_gauge(metrics, "sluice_kv_blocks_total", "KV blocks of this node's pool.", c.total_blocks);
-  set_gauge(metrics, "sluice_kv_blocks_free", "KV blocks not in use.", c.free_blocks);
-}
+class BlockGauges {
+ public:
+  explicit BlockGauges(Metrics& m)
+      : capacity_(m.gauge("sluice_kv_blocks_capacity", "KV blocks of this node's pool.")),
+        free_(m.gauge("sluice_kv_blocks_free", "KV blocks not in use.")) {}
+  void set(const engine::SchedulerCounters& c) const {
+    capacity_.set(c.total_blocks);
+    free_.set(c.free_blocks);
+  }
+
+ private:
+  Gauge capacity_, free_;
+};
 
 }  // namespace sluice::node

@@ -7,21 +7,21 @@
 
 namespace sluice::node {
 
-/// A connection that fell back to TCP although --ucx-tls names something faster is warned of and counted in
-/// sluice_transport_slow_path_total. handler and metrics must outlive the transport.
+/// A connection that fell back to TCP although --ucx-tls names something faster is warned of, with its peer, and
+/// counted in sluice_transport_slow_path_total: when that is known, the peer has not said its name yet. handler must
+/// outlive the transport.
 [[nodiscard]] inline Result<std::unique_ptr<kv::Transport>> make_node_transport(const NodeOptions& o, Metrics& metrics,
                                                                                 kv::TransportHandler& handler) {
   kv::UcxOptions u;
   u.tls = o.ucx_tls;
   u.net_devices = o.ucx_net_devices;
   u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
-  u.on_slow_path = [&metrics, tls = o.ucx_tls](const kv::SlowPath& p) {
+  u.on_slow_path = [counted = metrics.counter("sluice_transport_slow_path_total",
+                                              "Connections over TCP although --ucx-tls names something faster."),
+                    tls = o.ucx_tls](const kv::SlowPath& p) {
     log::warn("KV goes over a slow path: none of the faster transports of --ucx-tls reaches this peer",
               {{"peer", p.peer}, {"lane", p.lane}, {"ucx_tls", tls}, {"conn", p.conn}});
-    metrics
-        .counter("sluice_transport_slow_path_total", "Connections over TCP although --ucx-tls names something faster.",
-                 {{"peer", p.peer}})
-        .Increment();
+    counted.add();
   };
   return kv::make_ucx_transport(u, handler);
 }

@@ -8,6 +8,8 @@
 #include "node/node_kv.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
+#include "prefill_node/peer_names.h"
+#include "prefill_node/prefill_gauges.h"
 
 namespace sluice::prefill {
 namespace {
@@ -27,12 +29,14 @@ class App {
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
   void probe_path(const json& body, const ctl::Connection::Reply& reply);
-  void set_gauges(Metrics& metrics) const;
+  void set_gauges() const;
 
   const AppOptions o_;
   node::NodeApp node_;
   node::NodeModel m_;
   node::NodeKv kv_;
+  PrefillGauges gauges_;
+  PeerNames peers_;
   kv::KvSender sender_;
   node::SenderOut frames_;
   PrefillService service_;
@@ -44,9 +48,14 @@ App::App(const AppOptions& o)
       node_(o.node, ctl::Role::prefill),
       m_(or_throw(node::load_node_model(o.node))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
+      gauges_(node_.metrics()),
       sender_(kv_.hello(node_.name(), node_.incarnation()), {}, node_.clock(),
               {.on_note = [this](const std::string&, std::span<const std::byte> n) { service_.on_note(n); },
-               .on_peer_down = [this](const std::string& a, const Error& why) { service_.on_peer_down(a, why); }}),
+               .on_peer_down =
+                   [this](const std::string& a, const Error& why) {
+                     service_.on_peer_down(a, why);
+                     peers_.forget(a);
+                   }}),
       frames_(sender_),
       service_(kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
                {*m_.model, *m_.pool, m_.limits, m_.prefill_tokens_per_s}, o.prefill, node_.clock(), node_.metrics(),
@@ -94,6 +103,7 @@ void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
   auto checked = service_.check(body);
   if (!checked) return reply(std::unexpected(checked.error()));
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
+  peers_.learn(checked->call.data_address, checked->ticket.decode_node);
   if (auto started = service_.start(std::move(*checked)); !started) return reply(std::unexpected(started.error()));
   reply(json::object());
 }
@@ -107,6 +117,7 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
 void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::ProbePathRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
+  peers_.learn(r->data_address, r->decode_node);
   sender_.probe(r->data_address, r->block_bytes, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
     node_.post([reply, address, s] {
       if (!s) return reply(std::unexpected(s.error()));
@@ -115,26 +126,11 @@ void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   });
 }
 
-void App::set_gauges(Metrics& metrics) const {
-  const PrefillFigures f = service_.figures();
-  auto set = [&](const char* n, const char* help, double v) { node::set_gauge(metrics, n, help, v); };
-  node::tell_blocks(f.counters, metrics);
-  set("sluice_prefill_waiting", "Prompts whose computation has not begun.", f.waiting + f.counters.waiting);
-  set("sluice_prefill_queued_tokens", "Prompt tokens not computed yet.", static_cast<double>(f.queued_tokens));
-  set("sluice_prefill_tokens_per_second", "EWMA of prefill speed.", f.tokens_per_s);
-  set("sluice_prefill_tokens", "Prompt tokens computed since start.", static_cast<double>(f.tokens));
-  set("sluice_prefill_requests_open", "Requests accepted and not reported.",
-      static_cast<double>(service_.open_requests()));
-  for (const auto& [address, s] : sender_.stats()) {
-    const Labels peer{{"peer", address}};
-    metrics.gauge("sluice_link_bandwidth_bytes_per_second", "Measured bandwidth to a decode node.", peer)
-        .Set(s.bandwidth_bytes_per_s);
-    metrics.gauge("sluice_link_rtt_seconds", "Measured round trip to a decode node.", peer).Set(s.rtt_s);
-    metrics.gauge("sluice_link_in_flight_bytes", "Sent and not given back by the decode node.", peer)
-        .Set(static_cast<double>(s.bytes_in_flight));
-    metrics.gauge("sluice_link_queue_bytes", "Waiting for the decode node's credit.", peer)
-        .Set(static_cast<double>(s.queue_bytes));
-  }
+void App::set_gauges() const {
+  gauges_.set(service_.figures(), service_.open_requests());
+  auto links = sender_.stats();
+  for (auto& [peer, stats] : links) peer = peers_.at(peer);
+  gauges_.set_links(links);
 }
 
 int App::run() {
@@ -142,7 +138,7 @@ int App::run() {
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] { service_.cancel_all(); };
-  h.set_gauges = [this](Metrics& m) { set_gauges(m); };
+  h.set_gauges = [this] { set_gauges(); };
   h.open_work = [this] { return service_.open_requests(); };
   h.release_unused = [this] { service_.release_unused(); };
   const int code = node_.run(introduction(), std::move(h));

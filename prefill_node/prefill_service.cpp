@@ -9,8 +9,8 @@ PrefillService::PrefillService(const node::KvIdentity& me, const kv::CodecRegist
                                const PrefillOptions& o, const Clock& clock, Metrics& metrics, PrefillOutside outside)
     : layout_(me.layout),
       clock_(clock),
-      metrics_(metrics),
       outside_(std::move(outside)),
+      ended_(metrics.counters("sluice_prefill_requests_total", "Prompts by outcome.")),
       check_(me, codecs),
       references_(metrics, outside_.send_note),
       loop_(engine.model, engine.pool, engine.limits, o.max_waiting, engine.tokens_per_s, *this),
@@ -53,7 +53,11 @@ void PrefillService::cancel_all() {
 
 void PrefillService::on_note(std::span<const std::byte> bytes) {
   const auto note = kv::parse_note(bytes);
-  if (!note) return log::warn("bad note", {{"why", note.error().message}});
+  if (!note) {
+    if (const auto held = bad_notes_.pass(0, clock_.now()))
+      log::warn("bad note", {{"why", note.error().message}, {"held_back", *held}});
+    return;
+  }
   export_.on_note(*note);
 }
 
@@ -92,10 +96,7 @@ void PrefillService::on_export_end(const node::ExportEnd& e) {
   auto r = requests_.take(e.request, e.ticket);
   if (!r) return;  // cancelled
   const control::PrefillDone done = report_of(*r, e, outside_.link(r->prompt.call.data_address), clock_.now());
-  metrics_
-      .counter("sluice_prefill_requests_total", "Prompts by outcome.",
-               {{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}})
-      .Increment();
+  ended_.with({{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}}).add();
   if (e.outcome && e.changed_to == nullptr) {
     if (r->prompt.call.probe_token >= 0)
       references_.keep(e.request, std::move(r->prompt.ticket), std::move(r->prompt.call.data_address));

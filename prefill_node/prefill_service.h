@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 
+#include "common/log_gate.h"
 #include "common/metrics.h"
 #include "node/export/kv_export.h"
 #include "prefill_node/prefill_loop.h"
@@ -80,13 +81,14 @@ class PrefillService final : public PrefillSink {
 
   const kv::KvLayout layout_;
   const Clock& clock_;
-  Metrics& metrics_;
   PrefillOutside outside_;
+  Counters ended_;
   TicketCheck check_;
   RequestTable requests_;
   ReferenceOut references_;
   PrefillLoop loop_;  // before the export, which gives blocks back to it to the end
   node::KvExport export_;
+  LogGate bad_notes_;
 };
 
 }  // namespace sluice::prefill

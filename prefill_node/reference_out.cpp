@@ -6,6 +6,10 @@
 
 namespace sluice::prefill {
 
+ReferenceOut::ReferenceOut(Metrics& metrics, Send send)
+    : ended_(metrics.counters("sluice_quality_references_total", "References of quality probes by outcome.")),
+      send_(std::move(send)) {}
+
 void ReferenceOut::keep(RequestId id, kv::Ticket ticket, std::string address) {
   const std::lock_guard lock(mutex_);
   kept_[id] = {std::move(ticket), std::move(address)};
@@ -36,10 +40,7 @@ void ReferenceOut::on_probed(RequestId id, const Result<std::span<const float>>&
     kept_.erase(it);
   }
   const Result<> sent = send(to, logits);
-  metrics_
-      .counter("sluice_quality_references_total", "References of quality probes by outcome.",
-               {{"outcome", sent ? "sent" : std::string(name(sent.error().code))}})
-      .Increment();
+  ended_.with({{"outcome", sent ? "sent" : std::string(name(sent.error().code))}}).add();
   if (!sent) log::warn("no reference sent", {{"leg", id}, {"why", sent.error().message}});
 }
 

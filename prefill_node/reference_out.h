@@ -19,7 +19,7 @@ namespace sluice::prefill {
 class ReferenceOut {
  public:
   using Send = std::function<Result<>(const std::string& address, std::span<const std::byte> note)>;
-  ReferenceOut(Metrics& metrics, Send send) : metrics_(metrics), send_(std::move(send)) {}
+  ReferenceOut(Metrics& metrics, Send send);
 
   /// Where the request's reference will go, and under which ticket.
   void keep(RequestId id, kv::Ticket ticket, std::string address);
@@ -36,7 +36,7 @@ class ReferenceOut {
   };
   [[nodiscard]] Result<> send(const Target& to, const Result<std::span<const float>>& logits) const;
 
-  Metrics& metrics_;
+  Counters ended_;
   Send send_;
   mutable std::mutex mutex_;
   std::map<RequestId, Target> kept_;

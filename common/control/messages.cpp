@@ -286,6 +286,7 @@ template <class V>
 void fields(V& v, Of<V, ProbePathRequest> m) {
   v.need("data_address", m.data_address);
   v.want("block_bytes", m.block_bytes);
+  v.want("decode_node", m.decode_node);
 }
 
 template <class V>

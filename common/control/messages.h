@@ -235,6 +235,7 @@ struct ProbeResult {
 struct ProbePathRequest {
   std::string data_address;
   std::uint32_t block_bytes = 0;  // of each of the few blocks sent; 0: the largest
+  NodeId decode_node;             // who is there, for metrics; empty: a coordinator that does not say
 };
 
 nlohmann::json to_json(const RegisterRequest&);

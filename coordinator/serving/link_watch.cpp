@@ -13,9 +13,10 @@ void LinkWatch::probe(const LinkProbes::Link& l, const std::string& data_address
   const bool first = block_bytes == 0;
   use_.calls.probe_path(l, data_address, block_bytes, [this, l, first](const Result<control::LinkReport>& m) {
     probes_.ended(l, use_.clock.now());
-    use_.metrics
-        .counter("sluice_link_probes_total", "Measurements of links by outcome.", {{"outcome", m ? "ok" : "failed"}})
-        .Increment();
+    measured_
+        .with(
+            {{"prefill_node", l.prefill.value()}, {"decode_node", l.decode.value()}, {"outcome", m ? "ok" : "failed"}})
+        .add();
     if (!m)
       return log::warn("path probe failed", {{"prefill", l.prefill}, {"decode", l.decode}, {"why", m.error().message}});
     log::write(first ? log::Level::info : log::Level::debug, "path probed",

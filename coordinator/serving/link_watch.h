@@ -17,7 +17,10 @@ class LinkWatch {
     const Clock& clock;
   };
   /// every_s: a link that nothing went over for so long is measured anew; 0: never.
-  LinkWatch(const Uses& u, double every_s) : use_(u), probes_(every_s) {}
+  LinkWatch(const Uses& u, double every_s)
+      : use_(u),
+        probes_(every_s),
+        measured_(u.metrics.counters("sluice_link_probes_total", "Measurements of links by outcome.")) {}
 
   /// Asks each prefill node to measure its path to each decode node that is new to it.
   void on_node_up(const NodeId& node);
@@ -33,6 +36,7 @@ class LinkWatch {
 
   Uses use_;
   LinkProbes probes_;
+  Counters measured_;
 };
 
 }  // namespace sluice::coordinator

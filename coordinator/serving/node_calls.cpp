@@ -88,7 +88,7 @@ void NodeCalls::drain(const NodeId& node) {
 
 void NodeCalls::probe_path(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes,
                            Done<ctl::LinkReport> done) {
-  registry_.call(l.prefill, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{data_address, block_bytes}),
+  registry_.call(l.prefill, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{data_address, block_bytes, l.decode}),
                  kProbeTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::LinkReport>(reply)); });
 }

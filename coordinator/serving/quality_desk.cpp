@@ -6,9 +6,18 @@ namespace sluice::coordinator {
 namespace {
 
 /// Nats. The stated values of profiles lie between 1e-4 and 0.2.
-const std::vector<double> kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .03, .1, .3, 1, 3, 10};
+const Buckets kKlBuckets{1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .03, .1, .3, 1, 3, 10};
 
 }  // namespace
+
+QualityDesk::QualityDesk(Uses u, const QualityWatchOptions& o)
+    : use_(std::move(u)),
+      watch_(o),
+      drift_(use_.metrics.gauges("sluice_quality_drift", "1 while probes say that a profile exceeds its stated KL.")),
+      kl_(use_.metrics.histograms("sluice_quality_probe_kl",
+                                  "KL of exact to received KV, first token of probed requests, nats.", kKlBuckets)),
+      top1_(use_.metrics.counters("sluice_quality_probe_top1_total",
+                                  "Probed requests by whether both KVs have one most likely token.")) {}
 
 void QualityDesk::try_left_profile(const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d,
                                    TimePoint now) {
@@ -33,10 +42,7 @@ void QualityDesk::on_node_up() {
 void QualityDesk::show() {
   for (const QualityWatch::Profile& p : watch_.profiles()) {
     use_.view.set_kl(p.name, watch_.effective(p));
-    use_.metrics
-        .gauge("sluice_quality_drift", "1 while probes say that a profile exceeds its stated KL.",
-               {{"profile", p.name}})
-        .Set(p.left ? 1 : 0);
+    drift_.with({{"profile", p.name}}).set(p.left ? 1 : 0);
   }
 }
 
@@ -44,14 +50,8 @@ void QualityDesk::on_probe_result(const NodeId& node, const nlohmann::json& body
   const auto m = control::parse<control::ProbeResult>(body);
   if (!m) return log::warn("bad message", {{"node", node}, {"why", m.error().message}});
   if (watch_.find(m->profile) == nullptr) return;
-  use_.metrics
-      .histogram("sluice_quality_probe_kl", "KL of exact to received KV, first token of probed requests, nats.",
-                 kKlBuckets, {{"profile", m->profile}})
-      .Observe(m->kl);
-  use_.metrics
-      .counter("sluice_quality_probe_top1_total", "Probed requests by whether both KVs have one most likely token.",
-               {{"profile", m->profile}, {"same", m->top1 ? "true" : "false"}})
-      .Increment();
+  kl_.with({{"profile", m->profile}}).observe(m->kl);
+  top1_.with({{"profile", m->profile}, {"same", m->top1 ? "true" : "false"}}).add();
   const auto change = watch_.observe(m->profile, m->kl, m->top1, use_.clock.now());
   show();
   if (!change) return;

@@ -22,7 +22,7 @@ class QualityDesk {
     const Clock& clock;
     std::function<void()> changed;  // a profile was left or taken back
   };
-  QualityDesk(Uses u, const QualityWatchOptions& o) : use_(std::move(u)), watch_(o) {}
+  QualityDesk(Uses u, const QualityWatchOptions& o);
 
   /// Follows the profiles of the nodes that are here; what was learned of other ones, or of another model, is dropped.
   void on_node_up();
@@ -41,6 +41,9 @@ class QualityDesk {
 
   Uses use_;
   QualityWatch watch_;
+  Gauges drift_;
+  Histograms kl_;
+  Counters top1_;
 };
 
 }  // namespace sluice::coordinator

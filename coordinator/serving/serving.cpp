@@ -24,7 +24,8 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
     : model_(std::move(model)),
       text_(std::move(text)),
       metrics_(metrics),
-      figures_(metrics, model_.id),
+      clock_(clock),
+      figures_(metrics, model_.id, model_.max_model_len),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
       calls_(registry_, view_, o.request_timeout_s),
@@ -43,6 +44,7 @@ NodeRegistry::Events Serving::events() {
   return {.on_up = [this](const NodeId& n) { on_node_up(n); },
           .on_lost =
               [this](const NodeId& n) {
+                departed_.lost(n, clock_.now());
                 links_.on_node_lost(n);
                 legs_.on_node_lost(n);
               },
@@ -57,6 +59,7 @@ void Serving::stop() {
 void Serving::on_node_up(const NodeId& node) {
   const NodeRecord* n = view_.find(node);
   if (n == nullptr) return;
+  departed_.back(node);
   if (const NodeRecord* other = view_.unlike(*n))
     log::warn(
         "nodes compute with other bits: neither continues the other's answers after a failure",
@@ -75,6 +78,8 @@ void Serving::on_event(const NodeId& node, const std::string& type, const nlohma
 void Serving::sweep() {
   legs_.sweep();
   links_.measure_idle();
+  for (const NodeId& node : departed_.take_due(clock_.now()))
+    for (const char* label : {"prefill_node", "decode_node"}) metrics_.forget(label, node.value());
   sweep_timer_.expires_after(kSweep);
   sweep_timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) sweep();

@@ -9,6 +9,7 @@
 
 #include "coordinator/api/backend.h"
 #include "coordinator/cluster/node_registry.h"
+#include "coordinator/serving/departed_nodes.h"
 #include "coordinator/serving/lasting_state.h"
 #include "coordinator/serving/legs.h"
 #include "coordinator/serving/slo_desk.h"
@@ -68,7 +69,9 @@ class Serving final : public Backend {
   ModelInfo model_;
   std::unique_ptr<ModelText> text_;
   Metrics& metrics_;
+  const Clock& clock_;
   ServingMetrics figures_;
+  DepartedNodes departed_;
   DecisionLog log_{1000};
   ClusterView view_;
   Placement placement_;

@@ -5,135 +5,114 @@
 namespace sluice::coordinator {
 namespace {
 
-const std::vector<double> kErrorBuckets{.01, .02, .05, .1, .2, .3, .5, 1, 2, 5};
+const Buckets kErrorBuckets{.01, .02, .05, .1, .2, .3, .5, 1, 2, 5};
 
 }  // namespace
 
-ServingMetrics::ServingMetrics(Metrics& m, std::string model)
-    : metrics_(m),
-      model_(std::move(model)),
-      alias_{{"model_name", model_}},
-      ttft_(m.histogram("sluice_ttft_seconds", "Time from a request's arrival to its first token.", ttft_buckets())),
+ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_model_len)
+    : ttft_(m.histogram("sluice_ttft_seconds", "Time from a request's arrival to its first token.", ttft_buckets())),
       tpot_(m.histogram("sluice_tpot_seconds", "Mean time per output token after the first, per request.",
                         tpot_buckets())),
       itl_(m.histogram("sluice_itl_seconds", "Time between two consecutive output tokens.", tpot_buckets())),
-      e2e_(m.histogram("sluice_e2e_seconds", "Time from a request's arrival to its end.", ttft_buckets())),
-      v_ttft_(m.histogram("vllm:time_to_first_token_seconds", "Alias of sluice_ttft_seconds.", ttft_buckets(), alias_)),
-      v_tpot_(
-          m.histogram("vllm:time_per_output_token_seconds", "Alias of sluice_tpot_seconds.", tpot_buckets(), alias_)),
-      v_itl_(m.histogram("vllm:inter_token_latency_seconds", "Alias of sluice_itl_seconds.", tpot_buckets(), alias_)),
-      v_e2e_(m.histogram("vllm:e2e_request_latency_seconds", "Alias of sluice_e2e_seconds.", ttft_buckets(), alias_)),
-      error_(m.histogram("sluice_ttft_prediction_error_ratio", "abs(actual - predicted) / actual of TTFT.",
-                         kErrorBuckets)),
+      e2e_(m.histogram("sluice_e2e_seconds", "Time from a request's arrival to its end.", request_buckets())),
+      ttft_error_(m.histogram("sluice_ttft_prediction_error_ratio", "abs(actual - predicted) / actual of TTFT.",
+                              kErrorBuckets)),
       tpot_error_(m.histogram("sluice_tpot_prediction_error_ratio", "abs(actual - predicted) / actual of TPOT.",
                               kErrorBuckets)),
+      stages_(
+          m.histograms("sluice_stage_seconds", "Time of each stage of a request; stages overlap.", stage_buckets())),
       waiting_(m.gauge("sluice_requests_waiting",
                        "Legs whose computation has not begun: they wait for a place, or on a prefill node.")),
       running_(m.gauge("sluice_requests_running", "Legs whose computation has begun and that have not ended.")),
-      v_waiting_(m.gauge("vllm:num_requests_waiting", "Alias of sluice_requests_waiting.", alias_)),
-      v_running_(m.gauge("vllm:num_requests_running", "Alias of sluice_requests_running.", alias_)),
-      v_cache_(m.gauge("vllm:kv_cache_usage_perc", "Share of the decode nodes' KV blocks in use, 0 to 1.", alias_)),
+      prefill_nodes_(m.gauge("sluice_nodes", "Registered nodes.", {{"role", "prefill"}})),
+      decode_nodes_(m.gauge("sluice_nodes", "Registered nodes.", {{"role", "decode"}})),
       prompt_(m.counter("sluice_prompt_tokens_total", "Prompt tokens of placed requests.")),
       output_(m.counter("sluice_output_tokens_total", "Tokens generated.")),
-      v_prompt_(m.counter("vllm:prompt_tokens_total", "Alias of sluice_prompt_tokens_total.", alias_)),
-      v_output_(m.counter("vllm:generation_tokens_total", "Alias of sluice_output_tokens_total.", alias_)),
-      resumes_(m.counter("sluice_resumes_total", "Times a request was placed again after a node failed.")) {}
+      resumes_(m.counter("sluice_resumes_total", "Times a request was placed again after a node failed.")),
+      decisions_(m.counters("sluice_decisions_total", "Placement decisions.")),
+      ended_(m.counters("sluice_requests_total", "Ended legs by outcome.")),
+      raw_bytes_(m.counters("sluice_kv_raw_bytes_total", "KV bytes before compression.")),
+      wire_bytes_(m.counters("sluice_kv_wire_bytes_total", "KV bytes on the wire.")),
+      slo_(m.counters("sluice_slo_requests_total",
+                      "Ended requests by class and by whether both latency SLOs were met.")),
+      changes_(m.counters("sluice_kv_profile_changes_total", "Transfers that went on under another profile, by both.")),
+      early_(m.counters("sluice_early_rejections_total",
+                        "Requests refused for what decode nodes are expected to hold, before anything was computed.")),
+      refused_(m.counters("sluice_requests_refused_total", "Legs refused before they were placed.")),
+      vllm_(m, model, max_model_len) {}
 
 void ServingMetrics::on_decision(const Session& s) {
-  metrics_
-      .counter("sluice_decisions_total", "Placement decisions.",
-               {{"prefill_node", s.run.prefill.value()},
-                {"decode_node", s.run.decode.value()},
-                {"profile", s.asked.colocated ? "none" : s.run.profile},
-                {"reason", std::string(name(s.run.reason))}})
-      .Increment();
-  if (s.answer.resumes > 0) return resumes_.Increment();
-  prompt_.Increment(s.asked.features.prompt_tokens);
-  v_prompt_.Increment(s.asked.features.prompt_tokens);
+  decisions_
+      .with({{"prefill_node", s.run.prefill.value()},
+             {"decode_node", s.run.decode.value()},
+             {"profile", s.asked.colocated ? "none" : s.run.profile},
+             {"reason", std::string(name(s.run.reason))}})
+      .add();
+  if (s.answer.resumes > 0) return resumes_.add();
+  prompt_.add(s.asked.features.prompt_tokens);
+  vllm_.on_prompt(s.asked.features.prompt_tokens);
 }
 
 void ServingMetrics::on_first_token(const Session& s) {
   const double t = s.ttft_s().value_or(0);
-  ttft_.Observe(t);
-  v_ttft_.Observe(t);
+  output_.add();
+  ttft_.observe(t);
+  vllm_.on_first_token(t);
   const double predicted = s.run.predicted_ttft_s + s.asked.features.waited_s;
-  if (t > 0 && s.run.predicted_ttft_s > 0 && s.answer.resumes == 0) error_.Observe(std::abs(t - predicted) / t);
+  if (t > 0 && s.run.predicted_ttft_s > 0 && s.answer.resumes == 0) ttft_error_.observe(std::abs(t - predicted) / t);
 }
 
 void ServingMetrics::on_token_gap(double seconds) {
-  itl_.Observe(seconds);
-  v_itl_.Observe(seconds);
+  output_.add();
+  itl_.observe(seconds);
+  vllm_.on_token_gap(seconds);
 }
 
 void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e2e_s) {
-  metrics_.counter("sluice_requests_total", "Ended legs by outcome.", {{"outcome", std::string(outcome)}}).Increment();
-  const bool finished = outcome == "stop" || outcome == "length";
-  if (finished)
-    metrics_
-        .counter("vllm:request_success_total", "Legs that ended well.",
-                 {{"model_name", model_}, {"finished_reason", std::string(outcome)}})
-        .Increment();
-  output_.Increment(static_cast<double>(s.answer.emitted.size()));
-  v_output_.Increment(static_cast<double>(s.answer.emitted.size()));
-  const std::string profile = s.asked.colocated ? "none" : s.seen.mixed ? "mixed" : s.run.profile;
+  ended_.with({{"outcome", std::string(outcome)}}).add();
+  vllm_.on_end(s, outcome, e2e_s);
   if (s.seen.wire_bytes > 0) {
-    metrics_.counter("sluice_kv_raw_bytes_total", "KV bytes before compression.", {{"profile", profile}})
-        .Increment(static_cast<double>(s.seen.raw_bytes));
-    metrics_.counter("sluice_kv_wire_bytes_total", "KV bytes on the wire.", {{"profile", profile}})
-        .Increment(static_cast<double>(s.seen.wire_bytes));
+    const Labels profile{{"profile", s.asked.colocated ? "none" : s.seen.mixed ? "mixed" : s.run.profile}};
+    raw_bytes_.with(profile).add(static_cast<double>(s.seen.raw_bytes));
+    wire_bytes_.with(profile).add(static_cast<double>(s.seen.wire_bytes));
   }
-  if (!finished) return;
-  e2e_.Observe(e2e_s);
-  v_e2e_.Observe(e2e_s);
+  if (outcome == "stop" || outcome == "length") on_finished(s, e2e_s);
+}
+
+void ServingMetrics::on_finished(const Session& s, double e2e_s) {
+  e2e_.observe(e2e_s);
   const auto tpot = s.tpot_s();
   if (tpot) {
-    tpot_.Observe(*tpot);
-    v_tpot_.Observe(*tpot);
+    tpot_.observe(*tpot);
     if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0)
-      tpot_error_.Observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
+      tpot_error_.observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
   }
   const bool met =
       s.ttft_s().value_or(1e9) <= s.asked.features.ttft_slo_s && tpot.value_or(0) <= s.asked.features.tpot_slo_s;
-  metrics_
-      .counter("sluice_slo_requests_total", "Ended requests by class and by whether both latency SLOs were met.",
-               {{"class", s.asked.slo_class}, {"met", met ? "true" : "false"}})
-      .Increment();
+  slo_.with({{"class", s.asked.slo_class}, {"met", met ? "true" : "false"}}).add();
   const std::pair<const char*, double> stages[] = {{"queue", s.asked.features.waited_s + s.seen.node_queue_s},
                                                    {"prefill", s.seen.prefill_s},
                                                    {"encode", s.seen.encode_s},
                                                    {"wire", s.seen.wire_s},
                                                    {"decode", s.seen.decode_s},
                                                    {"exposed", s.seen.exposed_s}};
-  for (const auto& [stage, t] : stages)
-    metrics_
-        .histogram("sluice_stage_seconds", "Time of each stage of a request; stages overlap.", stage_buckets(),
-                   {{"stage", stage}})
-        .Observe(t);
+  for (const auto& [stage, t] : stages) stages_.with({{"stage", stage}}).observe(t);
 }
 
 void ServingMetrics::on_profile_change(const Session& s) {
-  metrics_
-      .counter("sluice_kv_profile_changes_total", "Transfers that went on under another profile, by both.",
-               {{"from", s.run.profile}, {"to", s.answer.change->to}})
-      .Increment();
+  changes_.with({{"from", s.run.profile}, {"to", s.answer.change->to}}).add();
 }
 
 void ServingMetrics::on_refused(Refused why, std::string_view code) {
   if (why == Refused::no_room_soon || why == Refused::too_slow)
-    metrics_
-        .counter("sluice_early_rejections_total",
-                 "Requests refused for what decode nodes are expected to hold, before anything was computed.",
-                 {{"why", why == Refused::too_slow ? "speed" : "room"}})
-        .Increment();
+    early_.with({{"why", why == Refused::too_slow ? "speed" : "room"}}).add();
   if (why == Refused::waited_in_vain) return;
-  metrics_
-      .counter("sluice_requests_refused_total", "Legs refused before they were placed.", {{"code", std::string(code)}})
-      .Increment();
+  refused_.with({{"code", std::string(code)}}).add();
 }
 
 void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs) const {
-  for (auto* g : {&waiting_, &v_waiting_}) g->Set(static_cast<double>(legs.waiting));
-  for (auto* g : {&running_, &v_running_}) g->Set(static_cast<double>(legs.running));
+  waiting_.set(static_cast<double>(legs.waiting));
+  running_.set(static_cast<double>(legs.running));
   double total = 0;
   double used = 0;
   double up[2] = {0, 0};
@@ -143,9 +122,9 @@ void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs) con
     total += n.info.total_blocks;
     used += n.reserved_blocks;
   }
-  v_cache_.Set(total > 0 ? used / total : 0);
-  metrics_.gauge("sluice_nodes", "Registered nodes.", {{"role", "prefill"}}).Set(up[0]);
-  metrics_.gauge("sluice_nodes", "Registered nodes.", {{"role", "decode"}}).Set(up[1]);
+  prefill_nodes_.set(up[0]);
+  decode_nodes_.set(up[1]);
+  vllm_.refresh(legs, total > 0 ? used / total : 0);
 }
 
 }  // namespace sluice::coordinator

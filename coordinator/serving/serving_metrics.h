@@ -1,15 +1,17 @@
 #pragma once
-// The coordinator's metrics, under Sluice's names and the vLLM names that existing dashboards and schedulers read.
+// The coordinator's metrics under Sluice's names; VllmMetrics tells the same events under vLLM's.
 // Threading: as Metrics.
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
 #include "coordinator/serving/leg_table.h"
+#include "coordinator/serving/vllm_metrics.h"
 
 namespace sluice::coordinator {
 
 class ServingMetrics {
  public:
-  ServingMetrics(Metrics& m, std::string model);
+  /// max_model_len: the most tokens that a request can come to.
+  ServingMetrics(Metrics& m, const std::string& model, double max_model_len);
   void on_decision(const Session& s);
   void on_first_token(const Session& s);
   void on_token_gap(double seconds);
@@ -20,12 +22,14 @@ class ServingMetrics {
   void refresh(const ClusterView& view, const LegCounts& legs) const;
 
  private:
-  Metrics& metrics_;
-  std::string model_;
-  Labels alias_;  // model_name label of the vLLM aliases
-  prometheus::Histogram &ttft_, &tpot_, &itl_, &e2e_, &v_ttft_, &v_tpot_, &v_itl_, &v_e2e_, &error_, &tpot_error_;
-  prometheus::Gauge &waiting_, &running_, &v_waiting_, &v_running_, &v_cache_;
-  prometheus::Counter &prompt_, &output_, &v_prompt_, &v_output_, &resumes_;
+  void on_finished(const Session& s, double e2e_s);
+
+  Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_;
+  Histograms stages_;
+  Gauge waiting_, running_, prefill_nodes_, decode_nodes_;
+  Counter prompt_, output_, resumes_;
+  Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, changes_, early_, refused_;
+  VllmMetrics vllm_;
 };
 
 }  // namespace sluice::coordinator

@@ -7,9 +7,10 @@ KvExport::KvExport(const kv::KvLayout& layout, engine::KvPool& pool, const Clock
     : layout_(layout),
       clock_(clock),
       options_(o),
-      metrics_(metrics),
       out_(out),
       events_(std::move(events)),
+      sent_raw_(metrics.counters("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.")),
+      sent_wire_(metrics.counters("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.")),
       encode_seconds_(
           metrics.histogram("sluice_kv_encode_seconds", "Codec and seal time per request.", stage_buckets())),
       queue_(o.max_inflight_bytes,
@@ -80,7 +81,7 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
   exports_.erase(e);
   const kv::Profile* other = closed->end.changed_to;
   if (closed->end.outcome) {
-    encode_seconds_.Observe(closed->end.encode_s);
+    encode_seconds_.observe(closed->end.encode_s);
     count(*closed->profile, closed->kept);
     if (other != nullptr) count(*other, closed->changed);
   } else {
@@ -94,10 +95,8 @@ void KvExport::end(const ExportPtr& e, Result<> outcome) {
 void KvExport::count(const kv::Profile& profile, const Export::Sums& s) {
   rates_.add(profile.name, s.raw_bytes, s.wire_bytes, s.encode_s);
   const Labels labels{{"profile", profile.name}};
-  metrics_.counter("sluice_kv_sent_raw_bytes_total", "KV bytes before compression.", labels)
-      .Increment(static_cast<double>(s.raw_bytes));
-  metrics_.counter("sluice_kv_sent_wire_bytes_total", "KV payload bytes sent.", labels)
-      .Increment(static_cast<double>(s.wire_bytes));
+  sent_raw_.with(labels).add(static_cast<double>(s.raw_bytes));
+  sent_wire_.with(labels).add(static_cast<double>(s.wire_bytes));
 }
 
 }  // namespace sluice::node

@@ -63,10 +63,10 @@ class KvExport {
   const kv::KvLayout layout_;
   const Clock& clock_;
   const ExportOptions options_;
-  Metrics& metrics_;
   FrameOut& out_;
   ExportEvents events_;
-  prometheus::Histogram& encode_seconds_;
+  Counters sent_raw_, sent_wire_;
+  Histogram encode_seconds_;
   OpenTable<Export> exports_;
   ProfileRates rates_;
   FrameQueue queue_;

@@ -11,10 +11,10 @@ KvIngest::KvIngest(KvIdentity me, const kv::CodecRegistry& codecs, engine::KvPoo
     : admission_(std::move(me), codecs, pool.shape().block_size),
       clock_(clock),
       events_(std::move(events)),
-      metrics_(metrics),
       wire_bytes_(metrics.counter("sluice_kv_received_wire_bytes_total", "Payload bytes of verified KV frames.")),
       raw_bytes_(metrics.counter("sluice_kv_received_raw_bytes_total", "Decoded KV bytes committed to the pool.")),
-      frames_(metrics.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", "committed"}})),
+      frames_(metrics.counters("sluice_kv_frames_total", "KV frames by outcome.")),
+      good_frames_(frames_.with({{"outcome", "committed"}})),
       decode_seconds_(
           metrics.histogram("sluice_kv_decode_seconds", "Seal check and codec time per request.", stage_buckets())),
       book_(admission_.me().incarnation, clock),
@@ -79,23 +79,24 @@ void KvIngest::handle(ArrivedFrame& f, DecodeScratch& scratch) {
   if (!outcome) reject(f, outcome.error());
   f.payload = {};  // before a note says that all is here, so that the sender counts these bytes as arrived
   if (!outcome) return settle(t, outcome.error());
-  frames_.Increment();
+  good_frames_.add();
   if (const auto finished = t->finish(clock_.now())) committed(t, *finished);
 }
 
 void KvIngest::reject(const ArrivedFrame& f, const Error& why) {
-  metrics_.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", std::string(name(why.code))}})
-      .Increment();
-  log::warn("KV frame refused", {{"conn", f.conn}, {"code", name(why.code)}, {"why", why.message}});
+  frames_.with({{"outcome", std::string(name(why.code))}}).add();
+  if (const auto held = refusals_.pass(static_cast<int>(why.code), clock_.now()))
+    log::warn("KV frame refused",
+              {{"conn", f.conn}, {"code", name(why.code)}, {"why", why.message}, {"held_back", *held}});
 }
 
 void KvIngest::committed(const TransferPtr& t, const Transfer::Finished& f) {
   transfers_.erase(t);
   (void)book_.finish(t->ticket().id);
   const IngestResult& r = f.result;
-  wire_bytes_.Increment(static_cast<double>(r.wire_bytes));
-  raw_bytes_.Increment(static_cast<double>(r.raw_bytes));
-  decode_seconds_.Observe(r.decode_s);
+  wire_bytes_.add(static_cast<double>(r.wire_bytes));
+  raw_bytes_.add(static_cast<double>(r.raw_bytes));
+  decode_seconds_.observe(r.decode_s);
   if (!r.change) rates_.add(t->ticket().profile, r.raw_bytes, r.wire_bytes, r.decode_s);
   // Readable first, then announced: the first step must not wait for a note's round trip.
   events_.on_committed(r);

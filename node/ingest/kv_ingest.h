@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/log_gate.h"
 #include "common/metrics.h"
 #include "kvtransfer/flow/kv_receiver.h"
 #include "kvtransfer/wire/ticket_book.h"
@@ -76,9 +77,11 @@ class KvIngest final : public kv::FrameSink {
   const Clock& clock_;
   IngestEvents events_;
   SendNote send_note_;
-  Metrics& metrics_;
-  prometheus::Counter &wire_bytes_, &raw_bytes_, &frames_;
-  prometheus::Histogram& decode_seconds_;
+  Counter wire_bytes_, raw_bytes_;
+  Counters frames_;
+  Counter good_frames_;
+  Histogram decode_seconds_;
+  LogGate refusals_;  // what is left of a cancelled transfer comes frame by frame
   kv::TicketBook book_;
   OpenTable<Transfer> transfers_;
   ProfileRates rates_;

@@ -147,7 +147,7 @@ TEST_CASE("prefills and transfers") {
   holds(p, {"request", "tokens", "ticket", "data_address", "profile"}, {"ticket"});
   holds(PrefillDone{RequestId(1), 2, kError, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "q4"}, {"request"});
   holds(KvReady{RequestId(1), 2, 3, 4, kChange}, {"request"});
-  holds(ProbePathRequest{"h:1", 5}, {"data_address"});
+  holds(ProbePathRequest{"h:1", 5, NodeId("d0")}, {"data_address"});
   holds(ProbeResult{RequestId(1), "q8", 0.5, true}, {"request", "profile", "kl", "top1"});
   holds(kError, {"code", "message"});
 

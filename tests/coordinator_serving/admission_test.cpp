@@ -38,7 +38,7 @@ struct Full {
         .counter("sluice_early_rejections_total",
                  "Requests refused for what decode nodes are expected to hold, before anything was computed.",
                  {{"why", why}})
-        .Value();
+        .value();
   }
 };
 

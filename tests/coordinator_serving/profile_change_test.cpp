@@ -38,7 +38,7 @@ struct Pair {
     REQUIRE(b.until([&] { return heard->over(); }));
   }
   [[nodiscard]] double changes() {
-    return b.metrics.counter("sluice_kv_profile_changes_total", "", {{"from", "raw"}, {"to", "q4"}}).Value();
+    return b.metrics.counter("sluice_kv_profile_changes_total", "", {{"from", "raw"}, {"to", "q4"}}).value();
   }
 };
 

@@ -43,7 +43,10 @@ class FakeNode {
       : link_(io, coordinator, std::move(me),
               {.on_call = [this](const std::string& t, const nlohmann::json& b,
                                  const ctl::Connection::Reply& r) { answer(t, b, r); },
-               .heartbeat = [this] { return ctl::Heartbeat{.free_blocks = 100, .total_blocks = 100, .links = links}; },
+               .heartbeat =
+                   [this] {
+                     return ctl::Heartbeat{.waiting = waiting, .free_blocks = 100, .total_blocks = 100, .links = links};
+                   },
                .on_lost = [] {},
                .on_refused = [this](const Error& e) { refused = e; }}) {
     link_.start();
@@ -64,8 +67,9 @@ class FakeNode {
     ctl::PrefillDone d;
     d.request = id;
     d.compute_s = 0.012;
-    link_.notify(ctl::type::kPrefillDone, to_json(d));
+    report(d);
   }
+  void report(const ctl::PrefillDone& d) { link_.notify(ctl::type::kPrefillDone, to_json(d)); }
   void kv_ready(RequestId id, std::optional<ctl::ProfileChange> change) {
     ctl::KvReady k;
     k.request = id;
@@ -93,6 +97,7 @@ class FakeNode {
     held.clear();
   }
 
+  std::uint32_t waiting = 0;  // prompts in its queue, as heartbeats say
   int refusals = 0;           // reserves that it has no room for, from now on
   bool hold_cancels = false;  // until let_go()
   std::vector<ctl::Connection::Reply> held;

@@ -30,7 +30,7 @@ struct Rig {
   }
   double outcome(const std::string& o) {
     return metrics.counter("sluice_quality_probes_total", "Quality probes of this node by outcome.", {{"outcome", o}})
-        .Value();
+        .value();
   }
 };
 

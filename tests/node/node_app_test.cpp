@@ -52,7 +52,7 @@ struct Rig {
       };
       h.heartbeat = [] { return Heartbeat{.running = 3}; };
       h.on_lost = [this] { ++lost; };
-      h.set_gauges = [](Metrics& m) { m.gauge("sluice_test", "Of this test.").Set(42); };
+      h.set_gauges = [this] { node.metrics().gauge("sluice_test", "Of this test.").set(42); };
       h.open_work = [this] { return open.load(); };
       RegisterRequest me;
       me.data_address = "127.0.0.1:9";

@@ -77,6 +77,7 @@ TEST_CASE("blocks are told alike in heartbeats and pages") {
   CHECK(h.free_blocks == 3);
   CHECK(h.total_blocks == 9);
   Metrics metrics;
-  tell_blocks(c, metrics);
-  CHECK_THAT(metrics.text(), Catch::Contains("sluice_kv_blocks_free 3") && Catch::Contains("sluice_kv_blocks_total 9"));
+  BlockGauges(metrics).set(c);
+  CHECK_THAT(metrics.text(),
+             Catch::Contains("sluice_kv_blocks_free 3") && Catch::Contains("sluice_kv_blocks_capacity 9"));
 }

@@ -153,7 +153,7 @@ TEST_CASE("an export that went on under another profile says so, and each profil
   CHECK(ended[0].changed_to->name == "ll");
   CHECK(ended[0].raw_bytes == kLayout.token_bytes() * kTokens);
   const auto sent = [&](const char* profile) {
-    return metrics.counter("sluice_kv_sent_raw_bytes_total", "", {{"profile", profile}}).Value();
+    return metrics.counter("sluice_kv_sent_raw_bytes_total", "", {{"profile", profile}}).value();
   };
   CHECK(sent("ll") == kLayout.token_bytes() * kTokens);
   CHECK(sent("raw") == 0);

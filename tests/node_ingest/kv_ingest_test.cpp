@@ -156,7 +156,7 @@ struct Rig {
     ingest.on_frame(conn, f.header, std::move(b));
   }
   double refused(const std::string& code) {
-    return metrics.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", code}}).Value();
+    return metrics.counter("sluice_kv_frames_total", "KV frames by outcome.", {{"outcome", code}}).value();
   }
   bool exact(const kv::Ticket& t) {
     const auto prompt = tokens();

@@ -27,7 +27,7 @@ struct Rig {
   double outcome(const std::string& o) {
     return metrics
         .counter("sluice_quality_references_total", "References of quality probes by outcome.", {{"outcome", o}})
-        .Value();
+        .value();
   }
 };
 

@@ -230,7 +230,7 @@ bool Cluster::idle() const {
   const json all = get("/sluice/v1/nodes");
   for (const json& n : all.at("nodes")) {
     const std::string who = n.at("node");
-    if (metric(who, "sluice_kv_blocks_free") != metric(who, "sluice_kv_blocks_total")) return false;
+    if (metric(who, "sluice_kv_blocks_free") != metric(who, "sluice_kv_blocks_capacity")) return false;
     if (metric(who, "sluice_legs") != 0 || metric(who, "sluice_prefill_requests_open") != 0) return false;
   }
   return get("/health").at("active") == 0;

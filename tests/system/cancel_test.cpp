@@ -32,7 +32,7 @@ TEST_CASE("a client's disconnect frees blocks on both sides", "[system]") {
   double used = 0;
   const Streamed s = stream_completion(c, request, [&](std::size_t chunks) {
     if (chunks < 3) return true;
-    used = c.metric("d0", "sluice_kv_blocks_total") - c.metric("d0", "sluice_kv_blocks_free");
+    used = c.metric("d0", "sluice_kv_blocks_capacity") - c.metric("d0", "sluice_kv_blocks_free");
     return false;
   });
   check_freed(c, "hung up in the stream");

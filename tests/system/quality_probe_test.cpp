@@ -141,8 +141,8 @@ TEST_CASE("clients and nodes that go away in the middle of probes leave no block
   for (const json& a : got) CHECK(a["usage"]["completion_tokens"] == 40);
   CHECK(poll_until(
       [&] {
-        return c.metric("p0", "sluice_kv_blocks_free") == c.metric("p0", "sluice_kv_blocks_total") &&
-               c.metric(left, "sluice_kv_blocks_free") == c.metric(left, "sluice_kv_blocks_total");
+        return c.metric("p0", "sluice_kv_blocks_free") == c.metric("p0", "sluice_kv_blocks_capacity") &&
+               c.metric(left, "sluice_kv_blocks_free") == c.metric(left, "sluice_kv_blocks_capacity");
       },
       10s));
 }

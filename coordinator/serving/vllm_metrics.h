@@ -1,0 +1,35 @@
+#pragma once
+// The coordinator's metrics under the names, types, labels and buckets of vLLM, old and new, so that dashboards and
+// schedulers made for it work. Only what Sluice measures: nothing is there to fill a name.
+// Threading: as Metrics.
+#include <string>
+
+#include "common/metrics.h"
+#include "coordinator/serving/leg_table.h"
+
+namespace sluice::coordinator {
+
+class VllmMetrics {
+ public:
+  VllmMetrics(Metrics& m, const std::string& model, double max_model_len);
+  void on_prompt(double tokens) const { prompt_.add(tokens); }
+  void on_first_token(double ttft_s) const;
+  void on_token_gap(double seconds) const;
+  /// outcome: as LegEndings has it.
+  void on_end(const Session& s, std::string_view outcome, double e2e_s) const;
+  /// Gauges. kv_usage: share of the decode nodes' KV blocks in use.
+  void refresh(const LegCounts& legs, double kv_usage) const;
+
+ private:
+  void on_phases(const Session& s) const;
+
+  Labels model_;
+  Gauge waiting_, running_, kv_usage_, kv_usage_old_;
+  Counter prompt_, generation_;
+  Counters success_;
+  Histogram ttft_, itl_, itl_old_, tpot_, e2e_;
+  Histogram queue_, prefill_, decode_, inference_;
+  Histogram prompt_tokens_, generation_tokens_;
+};
+
+}  // namespace sluice::coordinator
