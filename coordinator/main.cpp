@@ -1,5 +1,3 @@
-#include <stdexcept>
-
 #include "common/flags/program.h"
 #include "common/log.h"
 #include "coordinator/app.h"
@@ -95,7 +93,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
   return run_main(app, argc, argv, [&] {
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
-      throw std::runtime_error("--lease-ms must be more than --heartbeat-ms, or every node is lost at once");
+      throw UsageError("--lease-ms", "must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);
     o.http.stream_keepalive = from_seconds(sse_keepalive_s);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;

@@ -4,7 +4,6 @@
 #include <csignal>
 
 #include "common/log.h"
-#include "common/log.h"
 #include "common/process_metrics.h"
 #include "common/random_id.h"
 

@@ -18,11 +18,33 @@ constexpr std::size_t kMostBytes = 1U << 20U;
 
 std::string at(const toml::node& n) { return fmt::format("--config: line {}: ", n.source().begin.line); }
 
+/// An option, and the commands that lead to it.
+struct Found {
+  const CLI::Option* option = nullptr;
+  std::vector<std::string> commands;
+};
+
+Found find(const CLI::App& app, const std::string& key) {
+  if (const auto* o = app.get_option_no_throw("--" + key)) return {o, {}};
+  for (const CLI::App* given : app.get_subcommands()) {
+    Found f = find(*given, key);
+    if (f.option == nullptr) continue;
+    f.commands.insert(f.commands.begin(), given->get_name());
+    return f;
+  }
+  return {};
+}
+
+void names_of(const CLI::App& app, std::vector<std::string>& names) {
+  for (const CLI::Option* o : app.get_options())
+    for (const std::string& name : o->get_lnames()) names.push_back(name);
+  for (const CLI::App* given : app.get_subcommands()) names_of(*given, names);
+}
+
 /// What `key` should have been, as a sentence, or how to find out.
 std::string advice(std::string_view key, const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::Option* o : app.get_options())
-    for (const std::string& name : o->get_lnames()) names.push_back(name);
+  names_of(app, names);
   const std::vector<std::string_view> known(names.begin(), names.end());
   const std::string_view near = nearest_name(key, known);
   return near.empty() ? std::string("--help lists the options") : fmt::format("did you mean '{}'?", near);
@@ -41,11 +63,11 @@ CLI::ConfigItem item_of(const std::string& key, const toml::node& n, const CLI::
   if (n.is_table())
     refuse(fmt::format("{}there are no sections: options stand at the top of the file, and '{}' is none; {}", at(n),
                        key, advice(key, app)));
-  const CLI::Option* option = app.get_option_no_throw("--" + key);
+  const auto [option, commands] = find(app, key);
   if (option == nullptr) refuse(fmt::format("{}unknown option '{}'; {}", at(n), key, advice(key, app)));
   if (!option->get_configurable() || key == "config")
     refuse(fmt::format("{}'{}' is for the command line only", at(n), key));
-  CLI::ConfigItem item{.parents = {}, .name = key, .inputs = {}};
+  CLI::ConfigItem item{.parents = commands, .name = key, .inputs = {}};
   const auto* list = n.as_array();
   if (list == nullptr) {
     item.inputs.push_back(text_of(key, n));

@@ -1,8 +1,8 @@
 #pragma once
-// Reads --config files strictly: TOML, and nothing else. Every key is an option of the program, by its long name
-// without dashes. A line that is no TOML, a section, an unknown key (the error names the nearest known one) or a value
-// of a kind that no option takes ends the program at its start. Values are never printed: they may be secrets.
-// Threading: start-up only. Failure: CLI::ConfigError, which run_main() prints.
+// Reads --config files strictly: TOML, and nothing else. Every key is an option of the program, or of the command
+// it was given, by its long name without dashes. A line that is no TOML, a section, an unknown key (the error names the
+// nearest known one) or a value of a kind that no option takes ends the program at its start. Values are never printed:
+// they may be secrets. Threading: start-up only. Failure: CLI::ConfigError, which run_main() prints.
 #include <CLI/CLI.hpp>
 #include <string>
 #include <vector>

@@ -29,13 +29,18 @@ int run_main(flags::App& app, int argc, char** argv, const std::function<int()>&
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.cli().exit(e);
+    return app.cli().exit(e) == 0 ? kExitOk : kExitUsage;
   }
+  const auto said = [&app](const std::exception& e, int code) {
+    std::cerr << app.name() << ": " << e.what() << '\n';
+    return code;
+  };
   try {
     return body();
+  } catch (const UsageError& e) {
+    return said(e, kExitUsage);
   } catch (const std::exception& e) {
-    std::cerr << app.name() << ": " << e.what() << '\n';
-    return 1;
+    return said(e, kExitFailure);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "common/flags/program.h"
+#include "tests/support/temp_dir.h"
 
 using namespace sluice;
 
@@ -85,4 +86,37 @@ TEST_CASE("hostile config files end quickly") {
   CHECK_THAT(Program().refusal(std::string(2U << 20U, '#')), Catch::Contains("1 MiB"));
   CHECK_THAT(Program().refusal("model = " + std::string(100'000, '[')), Catch::Contains("not TOML"));
   CHECK_THAT(Program().refusal(std::string("model = \"\xff\"")), Catch::Contains("not TOML"));
+}
+
+TEST_CASE("a file gives options of the command that is run, and of no other") {
+  struct Tool {
+    flags::App app{"tool", "tool"};
+    std::string url, name;
+    int prefill = 1;
+    Tool() {
+      add_config_option(app);
+      app.require_subcommand(1);
+      app.add_option("--url", url, "");
+      app.add_subcommand("status", "")->fallthrough();
+      app.add_subcommand("up", "")->fallthrough()->add_option("--prefill", prefill, "")->required();
+      app.add_subcommand("slo", "")->fallthrough()->add_subcommand("set", "")->add_option("--name", name, "");
+    }
+  };
+  test::TempDir dir;
+  dir.write("up.toml", "url = \"u\"\nprefill = 3\n");
+  dir.write("slo.toml", "name = \"gold\"\n");
+  const std::string up = (dir.path() / "up.toml").string();
+  const std::string slo = (dir.path() / "slo.toml").string();
+  Tool a;
+  a.app.parse({"up", "--config", up});
+  CHECK(a.url == "u");
+  CHECK(a.prefill == 3);
+  Tool b;
+  b.app.parse({"--config", up, "up", "--prefill", "5"});
+  CHECK(b.prefill == 5);
+  Tool c;
+  c.app.parse({"slo", "--config", slo, "set"});
+  CHECK(c.name == "gold");
+  Tool d;
+  CHECK_THROWS_WITH(d.app.parse({"status", "--config", up}), Catch::Contains("unknown option 'prefill'"));
 }

@@ -13,7 +13,7 @@ int run_suite(const std::string& name, const sluice::bench::BenchOptions& option
     const auto figures = suite.run(options);
     if (!figures) {
       std::cerr << "sluice-bench " << name << ": " << figures.error().message << '\n';
-      return 1;
+      return sluice::kExitFailure;
     }
     std::cout << (json ? to_json(name, *figures).dump(2) + "\n" : to_table(name, *figures));
     return 0;
@@ -21,7 +21,7 @@ int run_suite(const std::string& name, const sluice::bench::BenchOptions& option
   std::cerr << "sluice-bench: no suite '" << name << "' in this build; there are:";
   for (const Suite& suite : suites()) std::cerr << ' ' << suite.name;
   std::cerr << '\n';
-  return 2;
+  return sluice::kExitUsage;
 }
 
 std::string footer() {

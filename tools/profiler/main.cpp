@@ -95,7 +95,7 @@ int run(int argc, char** argv) {
                                                    : search_evidence(evidence);
     if (r) return *r;
     std::fprintf(stderr, "sluice-profiler: %s\n", r.error().message.c_str());
-    return r.error().code == Errc::cancelled ? 130 : 1;
+    return r.error().code == Errc::cancelled ? 130 : kExitFailure;
   });
 }
 
