@@ -19,22 +19,38 @@ SessionPtr LegTable::find(RequestId id) const {
   return it == legs_.end() ? nullptr : it->second;
 }
 
+namespace {
+
+/// Legs that are with a prefill node.
+struct AtNode {
+  std::size_t known = 0;  // since before its last heartbeat
+  std::size_t fresh = 0;  // it has not told of them yet
+};
+
+/// A node computes prompts one after another: a fresh one stands behind the others, or is computed if there are none.
+std::size_t queued(const AtNode& at, const control::Heartbeat& told) {
+  const bool idle = told.waiting == 0 && told.running == 0;
+  return std::min<std::size_t>(at.known, told.waiting) + (idle && at.fresh > 0 ? at.fresh - 1 : at.fresh);
+}
+
+}  // namespace
+
 LegCounts LegTable::counts(const ClusterView& view) const {
   LegCounts out;
-  std::map<NodeId, std::size_t> prefilling;
+  std::map<NodeId, AtNode> prefilling;
   for (const auto& [id, s] : legs_) {
-    if (s->state == SessionState::prefilling)
-      ++prefilling[s->run.prefill];
+    const NodeRecord* n = s->state == SessionState::prefilling ? view.find(s->run.prefill) : nullptr;
+    if (n != nullptr)
+      ++(s->run.decided > n->seen ? prefilling[s->run.prefill].fresh : prefilling[s->run.prefill].known);
     else if (s->state == SessionState::waiting || s->state == SessionState::reserving)
       ++out.waiting;
     else if (s->state != SessionState::ended)
       ++out.running;
   }
-  for (const auto& [node, legs] : prefilling) {
-    const NodeRecord* n = view.find(node);
-    const std::size_t queued = n == nullptr ? 0 : std::min<std::size_t>(legs, n->last.waiting);
-    out.waiting += queued;
-    out.running += legs - queued;
+  for (const auto& [node, at] : prefilling) {
+    const std::size_t waiting = queued(at, view.find(node)->last);
+    out.waiting += waiting;
+    out.running += at.known + at.fresh - waiting;
   }
   return out;
 }

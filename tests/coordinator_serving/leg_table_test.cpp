@@ -117,4 +117,9 @@ TEST_CASE("a leg waits until its computation begins, in the queue of its prefill
   view.heartbeat(p.node, {.waiting = 50}, kNow);  // of others, or of legs that were cancelled since
   CHECK(t.counts(view).waiting == 5);
   CHECK(t.counts(view).running == 3);
+  // What was sent to it since stands behind that, though it has not told of it yet.
+  for (int i = 0; i < 2; ++i) leg_on(t, "p0", "d0", SessionState::prefilling)->run.decided = kNow + Duration(1);
+  CHECK(t.counts(view).waiting == 7);
+  view.heartbeat(p.node, {}, kNow);
+  CHECK(t.counts(view).waiting == 3);  // an idle node has begun one of them
 }

@@ -5,6 +5,7 @@
 #include <condition_variable>
 
 #include "tests/support/fake_model.h"
+#include "tests/support/metrics_lint.h"
 #include "tests/support/manual_clock.h"
 
 using namespace sluice;
@@ -84,6 +85,11 @@ TEST_CASE("a leg that computes all by itself needs no ticket") {
   REQUIRE(r.ends(1));
   CHECK(r.finished[0].reason == "length");
   CHECK(r.free() == 32);
+}
+
+TEST_CASE("what the service counts keeps the rules of names") {
+  Rig r;
+  CHECK(sluice::test::metrics_faults(r.metrics.text()) == std::vector<std::string>{});
 }
 
 TEST_CASE("a reservation that fails holds nothing") {

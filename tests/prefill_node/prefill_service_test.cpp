@@ -10,6 +10,7 @@
 #include "kvtransfer/wire/reference.h"
 #include "tests/prefill_node/prompt.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/metrics_lint.h"
 
 using namespace sluice;
 using namespace sluice::prefill;
@@ -182,6 +183,11 @@ TEST_CASE("a probed request's reference follows its confirmation") {
   CHECK(r.changed.wait_for(lock, std::chrono::seconds(30), [&] { return r.references == 1; }));
   lock.unlock();
   CHECK(r.comes([&] { return r.free() == 32; }));
+}
+
+TEST_CASE("what the service counts keeps the rules of names") {
+  Rig r;
+  CHECK(sluice::test::metrics_faults(r.metrics.text()) == std::vector<std::string>{});
 }
 
 TEST_CASE("noise for a note harms nobody") {
