@@ -33,7 +33,7 @@ std::string footer() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  flags::App app("Measures Sluice's parts, each figure beside a reference from the same run");
+  sluice::flags::App app("Measures Sluice's parts, each figure beside a reference from the same run");
   sluice::LogOptions log;
   std::string suite;
   sluice::bench::BenchOptions options;
