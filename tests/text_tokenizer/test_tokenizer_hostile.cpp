@@ -165,6 +165,22 @@ TEST_CASE("the configurations beside it are checked too") {
   CHECK(t->eos_ids() == std::vector<TokenId>{1, 4, 5});
 }
 
+// Nodes started on such a directory, the coordinator did not: "must be an integer from 0".
+TEST_CASE("a special token of -1 means that there is none") {
+  const ModelDir dir;
+  dir.write("tokenizer.json", good().dump());
+  dir.write("config.json", R"({"bos_token_id": -1, "eos_token_id": -1})");
+  auto t = dir.load();
+  REQUIRE(t);
+  CHECK_FALSE(t->bos_id());
+  CHECK(t->eos_ids().empty());
+  dir.write("generation_config.json", R"({"bos_token_id": 5, "eos_token_id": [-1, 4]})");
+  t = dir.load();
+  REQUIRE(t);
+  CHECK(t->bos_id() == 5);
+  CHECK(t->eos_ids() == std::vector<TokenId>{4});
+}
+
 TEST_CASE("any one change of a byte loads or is refused, and what loads encodes") {
   const ModelDir dir;
   const auto base = good().dump();

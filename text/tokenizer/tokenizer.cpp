@@ -88,11 +88,19 @@ struct Tokenizer::Impl {
     table = std::move(t);
   }
 
+  /// A token id of a model's configuration. None for -1, which some write for "none"; the engine reads it so as well.
+  static std::optional<TokenId> special_id(const JsonItem& item) {
+    const auto id = item.integer(-1, kMaxTokenId);
+    return id < 0 ? std::nullopt : std::optional(static_cast<TokenId>(id));
+  }
+
   /// An id, or a list of ids, from a generation config.
   void read_eos(const JsonItem& item) {
-    if (!item.json().is_array()) return eos.push_back(static_cast<TokenId>(item.integer(0, kMaxTokenId)));
-    for (std::size_t i = 0; i < item.array_size(); ++i)
-      eos.push_back(static_cast<TokenId>(item.at(i).integer(0, kMaxTokenId)));
+    const auto add = [this](const JsonItem& i) {
+      if (const auto id = special_id(i)) eos.push_back(*id);
+    };
+    if (!item.json().is_array()) return add(item);
+    for (std::size_t i = 0; i < item.array_size(); ++i) add(item.at(i));
   }
 
   /// A token of tokenizer_config.json: a string, or an object with its "content".
@@ -110,8 +118,7 @@ struct Tokenizer::Impl {
       const auto doc = read_json_file(dir / name);
       if (!doc) continue;
       const JsonItem config(*doc, (dir / name).string());
-      if (const auto item = config.find("bos_token_id"); item && !bos)
-        bos = static_cast<TokenId>(item->integer(0, kMaxTokenId));
+      if (const auto item = config.find("bos_token_id"); item && !bos) bos = special_id(*item);
       if (const auto item = config.find("eos_token_id"); item && eos.empty()) read_eos(*item);
     }
     if (const auto doc = read_json_file(dir / "tokenizer_config.json")) {
