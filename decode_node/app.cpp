@@ -48,7 +48,7 @@ const AppOptions& checked(const AppOptions& o) {
 App::App(const AppOptions& o)
     : o_(checked(o)),
       node_(o.node, ctl::Role::decode),
-      m_(or_throw(node::load_node_model(o.node))),
+      m_(or_throw(node::load_node_model(o.node, o.decode.max_seqs))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
       service_(kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),

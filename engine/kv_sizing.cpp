@@ -28,14 +28,15 @@ std::uint64_t automatic(const KvDemand& d) noexcept {
   const std::uint64_t one = context_bytes(d);
   std::uint64_t bytes = d.available / 2;
   if (bytes < one) bytes = std::min(one, d.available / 5 * 4);
-  return std::min(bytes, std::max(kAlwaysAllowed, product(kMostContexts, one)));
+  bytes = std::min(bytes, std::max(kAlwaysAllowed, product(kMostContexts, one)));
+  return d.max_seqs == 0 ? bytes : std::min(bytes, product(d.max_seqs, one));
 }
 
 std::string too_small_note(const KvDemand& d, const KvSizing& s) {
   if (s.longest < d.context)
     return fmt::format(
-        "KV memory of {} MiB holds {} tokens, fewer than the model's context of {}; longer requests are refused. One "
-        "context needs {} MiB (--kv-memory-mib)",
+        "KV memory of {} MiB holds {} tokens, fewer than the model's context of {}: this node takes no longer request. "
+        "One context needs {} MiB (--kv-memory-mib)",
         s.bytes / kMiB, s.longest, d.context, (context_bytes(d) + kMiB - 1) / kMiB);
   if (d.requested && *d.requested > d.available)
     return fmt::format("KV memory of {} MiB is more than the {} MiB that are available", s.bytes / kMiB,
@@ -49,6 +50,16 @@ std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t n = 0;
   const auto r = std::from_chars(text.data() + begin, text.data() + text.size(), n);
   return r.ec == std::errc() ? std::optional(n) : std::nullopt;
+}
+
+// The number behind a key that begins a line.
+std::optional<std::uint64_t> value_of(std::string_view text, std::string_view key) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::string_view line = text.substr(at, text.find('\n', at) - at);
+    if (line.starts_with(key)) return number(line.substr(key.size()));
+    at += line.size() + 1;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -74,15 +85,19 @@ Result<KvSizing> size_kv_pool(const KvDemand& d) {
   return s;
 }
 
-std::uint64_t available_memory(std::string_view meminfo, std::string_view limit, std::string_view usage) {
-  constexpr std::string_view kKey = "MemAvailable:";
-  const std::size_t at = meminfo.find(kKey);
-  const auto kib = at == meminfo.npos ? std::nullopt : number(meminfo.substr(at + kKey.size()));
-  const auto most = number(limit), used = number(usage);  // "max" is no number: no limit
-  std::uint64_t out = kib ? product(*kib, 1024) : 0;
-  if (!most || !used) return out;
-  const std::uint64_t left = *most > *used ? *most - *used : 0;
-  return kib ? std::min(out, left) : left;
+std::optional<std::uint64_t> free_in_machine(std::string_view meminfo) {
+  const auto kib = value_of(meminfo, "MemAvailable:");
+  return kib ? std::optional(product(*kib, 1024)) : std::nullopt;
+}
+
+std::optional<std::uint64_t> free_in_group(const GroupMemory& group) {
+  const auto most = number(group.limit), used = number(group.usage);  // "max" is no number: no limit
+  if (!most || !used) return std::nullopt;
+  // Version 1 counts the groups below only in total_.
+  const auto total = value_of(group.stat, "total_inactive_file ");
+  const std::uint64_t idle = total ? *total : value_of(group.stat, "inactive_file ").value_or(0);
+  const std::uint64_t held = *used - std::min(*used, idle);
+  return *most - std::min(*most, held);
 }
 
 }  // namespace sluice::engine

@@ -4,7 +4,7 @@
 //
 // Without a request: half of the available memory, since the same machine may hold another node and the buffers of
 // both; more, up to four fifths, where one whole context needs it; never more than 16 contexts or 512 MiB, whichever is
-// more, so that a small model does not take a large machine.
+// more, so that a small model does not take a large machine; never more than all sequences at once can fill.
 //
 // Failure: invalid_argument for a request that holds no block; resource_exhausted when, unasked, not even a short chat
 // would fit. A pool smaller than one context is no failure: `longest` says what fits, `note` says it in words.
@@ -22,6 +22,7 @@ struct KvDemand {
   std::uint64_t token_bytes = 0;           // K and V of one token in all layers
   std::uint32_t block_size = 16;           // tokens in a block
   std::uint32_t context = 0;               // tokens of the longest sequence that the model allows
+  std::uint32_t max_seqs = 0;              // sequences held at once; 0: no bound is known
   std::optional<std::uint64_t> requested;  // bytes that the user asked for
 };
 
@@ -35,9 +36,16 @@ struct KvSizing {
 /// token_bytes, block_size and context must be above 0.
 [[nodiscard]] Result<KvSizing> size_kv_pool(const KvDemand& d);
 
-/// Bytes that programs can still take: /proc/meminfo's MemAvailable, less where the control group's limit is nearer.
-/// `limit` and `usage`: texts of the group's memory.max and memory.current; empty: there is no group. Nothing readable:
-/// 0.
-[[nodiscard]] std::uint64_t available_memory(std::string_view meminfo, std::string_view limit, std::string_view usage);
+/// What a control group says of its memory: the texts of memory.max, memory.current and memory.stat (or what version 1
+/// calls them). Empty: it does not say.
+struct GroupMemory {
+  std::string_view limit, usage, stat;
+};
+
+/// Bytes that programs can still take of the machine: /proc/meminfo's MemAvailable. None when it is not there.
+[[nodiscard]] std::optional<std::uint64_t> free_in_machine(std::string_view meminfo);
+/// Bytes that the group may still take. Files that it has read and does not use now are no usage: they make room. None
+/// without a limit.
+[[nodiscard]] std::optional<std::uint64_t> free_in_group(const GroupMemory& group);
 
 }  // namespace sluice::engine

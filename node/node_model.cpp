@@ -5,6 +5,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "engine/kv_sizing.h"
+#include "node/machine_memory.h"
 
 namespace sluice::node {
 namespace {
@@ -27,10 +29,25 @@ control::ModelIdentity identity_of(const engine::Model& m, const NodeOptions& o)
   id.head_dim = c.head_dim;
   id.kv_dtype = o.kv_dtype;
   id.vocab_size = c.vocab_size;
-  id.max_context = c.max_position;
   id.backend = m.backend();
   id.precision = o.precision;
+  id.version = SLUICE_VERSION;
   return id;
+}
+
+/// How many blocks of `one`'s kind the node has; `one` is a pool of one block.
+Result<engine::KvSizing> size_pool(const NodeOptions& o, const engine::KvPoolShape& one, std::uint32_t context,
+                                   std::uint32_t max_seqs) {
+  engine::KvDemand d;
+  d.available = static_cast<std::uint64_t>(static_cast<double>(free_memory()) * o.memory_share);
+  d.token_bytes = 2ULL * one.layers * one.row_bytes();
+  d.block_size = one.block_size;
+  d.context = context;
+  d.max_seqs = max_seqs;
+  if (o.kv_memory_mib > 0) d.requested = std::uint64_t{o.kv_memory_mib} << 20U;
+  SLUICE_ASSIGN(engine::KvSizing s, engine::size_kv_pool(d));
+  if (!s.note.empty()) log::warn("KV memory", {{"note", s.note}});
+  return s;
 }
 
 /// Times a chunk of a made-up prompt and a step after it, in blocks that nobody owns yet.
@@ -65,7 +82,7 @@ Result<> time_passes(NodeModel& n) {
 
 }  // namespace
 
-Result<NodeModel> load_node_model(const NodeOptions& o) {
+Result<NodeModel> load_node_model(const NodeOptions& o, std::uint32_t max_seqs) {
   engine::ModelOptions mo;
   mo.precision = o.precision == "f32" ? engine::Precision::f32 : engine::Precision::bf16;
   mo.isa = o.isa;
@@ -74,20 +91,18 @@ Result<NodeModel> load_node_model(const NodeOptions& o) {
   SLUICE_ASSIGN(n.model, engine::Model::load(o.model_dir, mo));
   const engine::DType dtype = o.kv_dtype == "f32" ? engine::DType::f32 : engine::DType::bf16;
   engine::KvPoolShape shape = n.model->kv_shape(o.block_size, 1, dtype);
-  const std::uint64_t per_block = 2ULL * shape.layers * shape.block_bytes();
-  const std::uint64_t blocks = (std::uint64_t{o.kv_memory_mib} << 20U) / per_block;
-  if (blocks == 0)
-    return fail(Errc::invalid_argument, "--kv-memory-mib {} holds no block of {} bytes; raise it or lower --block-size",
-                o.kv_memory_mib, per_block);
-  shape.num_blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, UINT32_MAX));
+  SLUICE_ASSIGN(const engine::KvSizing size, size_pool(o, shape, n.model->config().max_position, max_seqs));
+  shape.num_blocks = size.blocks;
   SLUICE_ASSIGN(n.pool, engine::KvPool::create(shape));
   n.identity = identity_of(*n.model, o);
+  n.identity.max_context = size.longest;
   n.hash_prefix = prefix_of(n.model->hash());
   n.limits = {.max_batch_tokens = o.max_batch_tokens, .prefill_chunk = o.prefill_chunk};
   SLUICE_TRY(time_passes(n));
   log::info("model loaded", {{"model", n.identity.name},
                              {"hash", n.identity.hash},
                              {"backend", n.identity.backend},
+                             {"kv_mib", size.bytes >> 20U},
                              {"kv_blocks", shape.num_blocks},
                              {"kv_tokens", std::uint64_t{shape.num_blocks} * shape.block_size}});
   return n;

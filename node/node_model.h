@@ -22,8 +22,10 @@ struct NodeModel {
   double step_s = 0;                // one decode step at batch 1, short context
 };
 
-/// Loads the model, maps --kv-memory-mib of blocks and times one chunk and one step, so that the first placement does
-/// not guess. Logs progress. invalid_argument when the memory holds no block.
-[[nodiscard]] Result<NodeModel> load_node_model(const NodeOptions& o);
+/// Loads the model, maps KV blocks (engine/kv_sizing.h says how many; they take memory as they are used) and times one
+/// chunk and one step, so that the first placement does not guess. Logs progress, and a warning when a whole context
+/// does not fit: then the node states the shorter one. max_seqs: sequences that the node holds at once; 0: not bounded.
+/// invalid_argument when --kv-memory-mib holds no block, resource_exhausted when too little memory is there.
+[[nodiscard]] Result<NodeModel> load_node_model(const NodeOptions& o, std::uint32_t max_seqs = 0);
 
 }  // namespace sluice::node

@@ -18,9 +18,14 @@ void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--block-size", o.block_size, "Tokens per KV block")
       ->capture_default_str()
       ->check(flags::range(1, 1024));
-  app.add_option("--kv-memory-mib", o.kv_memory_mib, "Memory for KV blocks")
+  app.add_option("--kv-memory-mib", o.kv_memory_mib,
+                 "Memory for KV blocks; 0: from the memory that is there and what the model can use")
       ->capture_default_str()
-      ->check(flags::positive());
+      ->check(flags::non_negative());
+  app.add_option("--memory-share", o.memory_share,
+                 "Share of the machine's memory that is this node's, when several nodes share a machine")
+      ->capture_default_str()
+      ->check(flags::range(0.001, 1));
   app.add_option("--kv-dtype", o.kv_dtype, "Element type of KV")
       ->capture_default_str()
       ->check(flags::one_of({"bf16", "f32"}));

@@ -17,7 +17,8 @@ struct NodeOptions {
   std::string admin_listen = "127.0.0.1:0";  // /metrics and /health
   std::string advertise;                     // host by which others reach this node; empty: as it listens
   std::uint32_t block_size = 16;             // tokens per KV block
-  std::uint32_t kv_memory_mib = 512;
+  std::uint32_t kv_memory_mib = 0;           // 0: from the memory that is there
+  double memory_share = 1;                   // of the machine's memory that is this node's
   std::string kv_dtype = "bf16";
   std::string precision = "bf16";
   std::string isa = "auto";

@@ -242,6 +242,8 @@ std::vector<std::string> node_args(const UpOptions& o, const std::string& model,
   if (std::ranges::none_of(o.node_flag, names_device) && std::ranges::none_of(extra, names_device))
     a.insert(a.end(), {"--ucx-net-devices", "lo"});
   if (o.kv_memory_mib > 0) a.insert(a.end(), {"--kv-memory-mib", std::to_string(o.kv_memory_mib)});
+  // All of them live on this machine.
+  a.insert(a.end(), {"--memory-share", fmt::format("{:.4g}", 1.0 / (o.prefill + o.decode))});
   for (const auto* more : {&o.every_flag, &o.node_flag, &extra}) a.insert(a.end(), more->begin(), more->end());
   return a;
 }

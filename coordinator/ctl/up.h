@@ -18,7 +18,7 @@ struct UpOptions {
   int port = 8000;
   std::string transport = "tcp";
   int threads = 0;        // per node; 0 shares the cores out
-  int kv_memory_mib = 0;  // 0 leaves the nodes' default
+  int kv_memory_mib = 0;  // 0: each takes its share of what is there
   bool detach = false;
   bool json = false;  // the state to stdout once ready; progress goes to stderr
   int ready_timeout_s = 60;

@@ -37,6 +37,14 @@ TEST_CASE("flags that are passed on reach their daemons beside further arguments
   CHECK_FALSE(has(n, {"--quality-kl"}));
 }
 
+TEST_CASE("nodes of one machine share its memory") {
+  UpOptions o;
+  CHECK(has(node_args(o, "DIR", "127.0.0.1:9", 1, {}), {"--memory-share", "0.5"}));
+  o.prefill = 3;
+  CHECK(has(node_args(o, "DIR", "127.0.0.1:9", 1, {}), {"--memory-share", "0.25"}));
+  CHECK_FALSE(has(node_args(o, "DIR", "127.0.0.1:9", 1, {}), {"--kv-memory-mib"}));
+}
+
 // UCX opened listeners on the machine's outside interfaces for a cluster that was asked for on the loopback.
 TEST_CASE("a local cluster's KV stays on the loopback unless a device is named") {
   UpOptions o;

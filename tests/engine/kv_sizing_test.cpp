@@ -93,14 +93,41 @@ TEST_CASE("sizes past every machine do not overflow") {
   CHECK(sized(d).blocks == UINT32_MAX);
 }
 
-TEST_CASE("available memory: the machine's, or what the control group still allows") {
-  const char* meminfo =
-      "MemTotal:       24000000 kB\nMemFree:         1000000 kB\nMemAvailable:   20000000 kB\nBuffers: 1 kB\n";
-  CHECK(available_memory(meminfo, "", "") == 20000000ULL * 1024);
-  CHECK(available_memory(meminfo, "max\n", "5\n") == 20000000ULL * 1024);
-  CHECK(available_memory(meminfo, "8000000000\n", "3000000000\n") == 5000000000ULL);
-  CHECK(available_memory(meminfo, "1000\n", "3000\n") == 0);
-  CHECK(available_memory("", "8000\n", "3000\n") == 5000);
-  CHECK(available_memory("", "", "") == 0);
-  CHECK(available_memory("MemAvailable:", "", "") == 0);
+TEST_CASE("no more than all sequences at once can fill") {
+  KvDemand d = llama8b(1000 * kGiB);
+  d.max_seqs = 2;
+  CHECK(sized(d).bytes == 32 * kGiB);
+  d.max_seqs = 256;
+  CHECK(sized(d).bytes == 256 * kGiB);  // 16 contexts
+  d.token_bytes = 1024;
+  d.context = 4096;
+  d.max_seqs = 8;
+  CHECK(sized(d).bytes == 32 * kMiB);
+  d.requested = 64 * kMiB;
+  CHECK(sized(d).bytes == 64 * kMiB);
+}
+
+TEST_CASE("what is free in the machine") {
+  CHECK(free_in_machine("MemTotal:       24000000 kB\nMemFree:         1000000 kB\nMemAvailable:   20000000 kB\n") ==
+        20000000ULL * 1024);
+  CHECK_FALSE(free_in_machine(""));
+  CHECK_FALSE(free_in_machine("MemAvailable:"));
+  CHECK_FALSE(free_in_machine("HugeMemAvailable: 3 kB\n"));
+}
+
+TEST_CASE("what a control group still allows") {
+  CHECK(free_in_group({"8000000000\n", "3000000000\n", ""}) == 5000000000ULL);
+  CHECK(free_in_group({"1000\n", "3000\n", ""}) == 0U);
+  CHECK_FALSE(free_in_group({"max\n", "5\n", ""}));
+  CHECK_FALSE(free_in_group({}));
+}
+
+// A checkpoint that was read lies in the page cache of the group, and counts as its memory until others need it.
+TEST_CASE("files that a control group has read and does not use are room") {
+  const auto left = [](std::string_view stat) { return free_in_group({"8000", "7000", stat}); };
+  CHECK(left("anon 1000\nfile 6000\nactive_file 2000\ninactive_file 4000\n") == 5000U);
+  CHECK(left("inactive_file 1\ntotal_inactive_file 4000\n") == 5000U);
+  CHECK(left("inactive_file 9000\n") == 8000U);
+  CHECK(left("workingset_inactive_file 4000\n") == 1000U);
+  CHECK(left("inactive_file x\n") == 1000U);
 }
