@@ -80,6 +80,7 @@ template Option* App::add_option(const std::string&, std::uint16_t&, const std::
 template Option* App::add_option(const std::string&, std::uint32_t&, const std::string&);
 template Option* App::add_option(const std::string&, std::uint64_t&, const std::string&);
 template Option* App::add_option(const std::string&, double&, const std::string&);
+template Option* App::add_option(const std::string&, std::optional<bool>&, const std::string&);
 template Option* App::add_option(const std::string&, std::optional<int>&, const std::string&);
 template Option* App::add_option(const std::string&, std::optional<double>&, const std::string&);
 template Option* App::add_option(const std::string&, std::vector<double>&, const std::string&);

@@ -7,7 +7,9 @@
 namespace sluice::coordinator {
 
 /// GET  /sluice/v1/status | nodes | profiles | slo | decisions?after=SEQ&limit=N
-/// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority"}, any subset
+/// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority",
+/// "seeded_lossy"},
+///                              any subset
 /// GET  /sluice/v1/slo/explain/CLASS, DELETE /sluice/v1/slo/CLASS
 /// POST /sluice/v1/drain/NODE
 void add_admin_routes(HttpRoutes& routes, const AdminViews& views);

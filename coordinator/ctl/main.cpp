@@ -103,8 +103,8 @@ void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
       ->check(flags::one_of({"tcp", "shm"}));
   s->add_option("--threads", o.threads, "Compute threads of one node; 0 shares the cores out")
       ->check(flags::non_negative());
-  s->add_option("--kv-memory-mib", o.kv_memory_mib, "KV memory of one node; default: the node's own")
-      ->check(flags::positive());
+  s->add_option("--kv-memory-mib", o.kv_memory_mib, "KV memory of one node; 0 shares the machine's memory out")
+      ->check(flags::non_negative());
   s->add_option("--ready-timeout-s", o.ready_timeout_s, "Give up after this long")
       ->capture_default_str()
       ->check(flags::positive());
@@ -134,6 +134,7 @@ struct SloChange {
   std::string name = "default";
   std::optional<double> ttft_ms, tpot_ms, attainment, quality_kl;
   std::optional<int> priority;
+  std::optional<bool> seeded_lossy;
 
   [[nodiscard]] json body() const {
     json j = json::object();
@@ -142,6 +143,7 @@ struct SloChange {
     if (attainment) j["attainment"] = *attainment;
     if (quality_kl) j["quality_kl"] = *quality_kl;
     if (priority) j["priority"] = *priority;
+    if (seeded_lossy) j["seeded_lossy"] = *seeded_lossy;
     return j;
   }
 };
@@ -174,6 +176,8 @@ void add_slo(flags::App& app, const Common& c, Body& chosen, SloChange& change) 
   set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
   set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
   set->add_option("--priority", change.priority, "Smaller is served sooner");
+  set->add_option("--seeded-lossy", change.seeded_lossy,
+                  "true: requests with a seed may use lossy profiles; the same seed may then give another answer");
   flags::App* remove = command(*s, chosen, "remove", "Remove a class",
                                [&] { return show_slo(c, "DELETE", "/" + change.name, {}, slo_classes_text); });
   flags::App* explain =

@@ -116,11 +116,11 @@ std::string nodes_text(const json& answer) {
 std::string slo_text(const json& s) { return slo_line(s) + "\n"; }
 
 std::string slo_classes_text(const json& answer) {
-  Table t({"CLASS", ">TTFT", ">TPOT", ">ATTAINMENT", ">QUALITY KL", ">PRIORITY"});
+  Table t({"CLASS", ">TTFT", ">TPOT", ">ATTAINMENT", ">QUALITY KL", ">PRIORITY", "SEEDED LOSSY"});
   const json classes = object_at(answer, "classes");
   for (const auto& [name, s] : classes.items())
     t.row({printable(name), millis_at(s, "ttft_ms"), millis_at(s, "tpot_ms"), word(s, "attainment"),
-           word(s, "quality_kl"), word(s, "priority")});
+           word(s, "quality_kl"), word(s, "priority"), word(s, "seeded_lossy")});
   return t.empty() ? slo_text(answer) : t.text();
 }
 

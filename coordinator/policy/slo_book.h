@@ -12,7 +12,7 @@ namespace sluice::coordinator {
 
 inline constexpr const char* kDefaultClass = "default";
 
-/// {"ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority"}
+/// {"ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority", "seeded_lossy"}
 [[nodiscard]] nlohmann::json slo_json(const Slo& s);
 /// `s` with any subset of those changed; invalid_argument names the setting at fault.
 [[nodiscard]] Result<Slo> changed_slo(Slo s, const nlohmann::json& change);

@@ -15,9 +15,10 @@ namespace sluice::coordinator {
 struct Slo {
   double ttft_s = 1.0;
   double tpot_s = 0.1;
-  double attainment = 0.99;  // target share of requests that meet both
-  double quality_kl = 0.05;  // bound on a profile's mean KL to bf16, nats per token
-  int priority = 0;          // smaller is sooner
+  double attainment = 0.99;   // target share of requests that meet both
+  double quality_kl = 0.05;   // bound on a profile's mean KL to bf16, nats per token
+  int priority = 0;           // smaller is sooner
+  bool seeded_lossy = false;  // requests with a seed may travel under lossy profiles, too
 };
 
 /// A profile's measured behaviour at one end.

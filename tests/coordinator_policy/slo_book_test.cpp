@@ -19,6 +19,19 @@ TEST_CASE("a class starts as the default and takes what is set") {
   CHECK(batch->priority == 10);
 }
 
+TEST_CASE("a class may relax the rule for seeds, and keeps that") {
+  SloBook book(Slo{});
+  REQUIRE(book.change("draft", {{"seeded_lossy", true}}));
+  CHECK(book.find("draft")->seeded_lossy);
+  CHECK_FALSE(book.defaults().seeded_lossy);
+  SloBook again(Slo{});
+  REQUIRE(again.restore(json::parse(book.to_json().dump())));
+  CHECK(again.find("draft")->seeded_lossy);
+  const auto wrong = book.change("draft", {{"seeded_lossy", "yes"}});
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().param == "seeded_lossy");
+}
+
 TEST_CASE("an unknown class is named together with those there are") {
   SloBook book(Slo{});
   REQUIRE(book.change("gold", {{"ttft_ms", 100}}));

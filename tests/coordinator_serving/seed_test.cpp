@@ -37,3 +37,11 @@ TEST_CASE("a request with a seed travels losslessly unless it says otherwise its
   CHECK(s.profile_of({.seeded = true, .quality_budget = 0.05}) == "q8");
   CHECK(s.profile_of({.profile = "q8", .seeded = true}) == "q8");
 }
+
+TEST_CASE("a class may let requests with a seed travel lossily") {
+  Slow s;
+  REQUIRE(s.b.serving.slos().change("draft", {{"seeded_lossy", true}}, "me"));
+  CHECK(s.profile_of({.seeded = true, .slo_class = "draft"}) == "q8");
+  CHECK(s.profile_of({.seeded = true, .quality_budget = 0, .slo_class = "draft"}) == "raw");
+  CHECK(s.profile_of({.seeded = true}) == "raw");
+}
