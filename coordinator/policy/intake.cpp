@@ -11,7 +11,10 @@ void add(Ahead& a, std::uint32_t prompt_tokens, std::uint32_t max_new_tokens, st
   a.seqs += times;
 }
 
-Refusal lateness(bool awaits_node) {
+Refusal lateness(bool awaits_node, bool begun) {
+  if (awaits_node && !begun)
+    return {{Errc::unavailable, "the node that had this request was lost, and no other came in time; retry later", {}},
+            kRetryS};
   if (awaits_node)
     return {{Errc::unavailable, "no node came back that continues this answer as it was begun; start it again", {}},
             kRetryS};
@@ -157,7 +160,7 @@ void Intake::pump(TimePoint now) {
     Waiter w = it->second;  // a copy: its entry goes before the host hears of it
     const Turn turn = w.asks.turn;
     if (late(w.asks, host_.features(turn.id, now).waited_s)) {
-      refuse(w, {Refused::waited_in_vain, lateness(w.awaits_node)});
+      refuse(w, {Refused::waited_in_vain, lateness(w.awaits_node, w.asks.begun)});
     } else if (!attempt(w, now)) {
       if (const auto no = why_not_wait(w, false, now)) {
         refuse(w, *no);
@@ -174,7 +177,7 @@ void Intake::expire(TimePoint now) {
   for (auto it = queue_.begin(); it != queue_.end();) {
     const Waiter w = it->second;
     if (late(w.asks, host_.features(w.asks.turn.id, now).waited_s))
-      refuse(w, {Refused::waited_in_vain, lateness(w.awaits_node)});
+      refuse(w, {Refused::waited_in_vain, lateness(w.awaits_node, w.asks.begun)});
     it = queue_.upper_bound(w.asks.turn);
   }
 }

@@ -79,5 +79,6 @@ TEST_CASE("a leg without a token whose only prefill node died is told so within 
   REQUIRE(k.b.until([&] { return heard->over(); }));
   REQUIRE(heard->error);
   CHECK(heard->error->code == Errc::unavailable);
+  CHECK_THAT(heard->error->message, Catch::Contains("was lost"));
   CHECK(heard->retry_after);
 }
