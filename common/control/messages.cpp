@@ -54,6 +54,7 @@ void fields(V& v, Of<V, ModelIdentity> m) {
   v.need("codec_hash", m.codec_hash);
   v.want("backend", m.backend);
   v.want("precision", m.precision);
+  v.want("version", m.version);
 }
 
 template <class V>

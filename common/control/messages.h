@@ -50,6 +50,7 @@ struct ModelIdentity {
   std::uint64_t codec_hash = 0;   // CodecRegistry::format_hash
   std::string backend;            // arithmetic backend; differs -> tokens may differ
   std::string precision;          // of matrix products; empty: a node that does not say yet
+  std::string version;            // of the program, which another one may compute otherwise; empty: likewise
 };
 
 /// A profile as one node offers it. Speeds are measured by the node at start and updated by heartbeats.

@@ -9,8 +9,8 @@ using control::Role;
 
 NodeBits bits_of(const RegisterRequest& info) {
   // A chunk longer than the pass is cut where the pass ends.
-  return {info.model.backend, info.model.precision, std::min(info.prefill_chunk, info.max_batch_tokens),
-          info.frame_kib};
+  return {info.model.backend, info.model.precision, std::min(info.prefill_chunk, info.max_batch_tokens), info.frame_kib,
+          info.model.version};
 }
 
 std::string difference(const NodeBits& a, const NodeBits& b) {
@@ -24,6 +24,7 @@ std::string difference(const NodeBits& a, const NodeBits& b) {
   add("--precision", a.precision, b.precision);
   add("--prefill-chunk or --max-batch-tokens", a.chunk_tokens, b.chunk_tokens);
   add("--frame-kib", a.frame_kib, b.frame_kib);
+  add("Sluice version", a.version, b.version);
   return out;
 }
 
@@ -240,7 +241,10 @@ const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const
   like_ = snapshot();  // a copy: the snapshot itself is kept up to date, not built for every asker
   for (PrefillView& p : like_.prefills) {
     NodeBits b = bits_of(nodes_.at(p.id).info);
-    if (lossless) b = {b.backend, b.precision, prefill.chunk_tokens, prefill.frame_kib};
+    if (lossless) {
+      b.chunk_tokens = prefill.chunk_tokens;
+      b.frame_kib = prefill.frame_kib;
+    }
     p.usable &= b == prefill;
   }
   for (DecodeView& d : like_.decodes) d.usable &= bits_of(nodes_.at(d.id).info) == decode;

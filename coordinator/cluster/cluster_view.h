@@ -19,6 +19,7 @@ struct NodeBits {
   std::string backend, precision;
   std::uint32_t chunk_tokens = 0;  // prefill: the longest run of a prompt computed, and so encoded, at once
   std::uint32_t frame_kib = 0;     // prefill: what is encoded at once, at most
+  std::string version;             // of the program
   friend bool operator==(const NodeBits&, const NodeBits&) = default;
 };
 [[nodiscard]] NodeBits bits_of(const control::RegisterRequest& info);

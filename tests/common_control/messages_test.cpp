@@ -126,11 +126,13 @@ TEST_CASE("a registration carries what decides a node's bits, and one without is
   RegisterRequest m;
   m.node = NodeId("p0");
   m.model.precision = "f32";
+  m.model.version = "1.2";
   m.prefill_chunk = 256;
   m.max_batch_tokens = 1024;
   m.frame_kib = 64;
   const auto r = round_trip(m);
   CHECK(r.model.precision == "f32");
+  CHECK(r.model.version == "1.2");
   CHECK(r.prefill_chunk == 256);
   CHECK(r.max_batch_tokens == 1024);
   CHECK(r.frame_kib == 64);
@@ -138,10 +140,12 @@ TEST_CASE("a registration carries what decides a node's bits, and one without is
   json older = to_json(m);
   for (const char* key : {"prefill_chunk", "max_batch_tokens", "frame_kib"}) older.erase(key);
   older["model"].erase("precision");
+  older["model"].erase("version");
   const auto o = parse<RegisterRequest>(older);
   REQUIRE(o);
   CHECK(o->prefill_chunk == 0);
   CHECK(o->model.precision.empty());
+  CHECK(o->model.version.empty());
 }
 
 TEST_CASE("quality probes are asked for and answered, and older peers are read without") {

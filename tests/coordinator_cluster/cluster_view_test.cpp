@@ -66,6 +66,9 @@ TEST_CASE("nodes with other bits serve together, and the difference is named by 
   other.frame_kib = 64;
   CHECK(difference(bits_of(prefill("a", 512)), bits_of(other)) ==
         "--isa (backend) scalar against avx2, --precision bf16 against f32, --frame-kib 1024 against 64");
+  auto newer = prefill("p3", 512);
+  newer.model.version = "2";
+  CHECK_THAT(difference(bits_of(prefill("a", 512)), bits_of(newer)), Catch::StartsWith("Sluice version"));
   CHECK_THAT(difference(bits_of(prefill("a", 512)), bits_of(prefill("b", 256))), Catch::StartsWith("--prefill-chunk"));
   // What counts is where a prompt is cut, not how the flags say it.
   CHECK(difference(bits_of(prefill("a", 512, 256)), bits_of(prefill("b", 256, 512))).empty());
