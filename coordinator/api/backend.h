@@ -29,7 +29,7 @@ struct ModelInfo {
   std::vector<std::string> aliases;  // further accepted names
   std::string root;                  // where it came from (a directory), shown in /v1/models
   std::int64_t created = 0;          // Unix seconds
-  int max_model_len = 0;             // prompt + output tokens
+  int max_model_len = 0;             // prompt + output tokens; the nodes' KV memory may hold fewer
   int vocab_size = 0;
   control::SamplingSpec defaults;  // what a request that says nothing gets (generation_config.json)
 };
@@ -45,6 +45,7 @@ struct LegSpec {
   int choice = 0;                                      // index among the request's choices
   std::shared_ptr<const std::vector<TokenId>> prompt;  // shared by the choices of one prompt; never empty
   control::SamplingSpec sampling;                      // checked; fits the context after the prompt
+  bool open_ended = false;  // the client set no max_tokens: fewer will do where KV memory holds no more
 
   std::optional<std::string> profile;    // pinned KV profile; nullopt = the controller chooses
   bool seeded = false;                   // the client gave a seed: it wants the same answer again
@@ -92,6 +93,7 @@ struct LegStats {
     Duration queue{}, prefill{}, encode{}, wire{}, decode{};
   } stages;
   std::optional<double> kl;                         // measured or predicted quality loss, nats per token
+  std::string fingerprint;                          // see on_begin(); empty: no token came
   nlohmann::json extra = nlohmann::json::object();  // further explain fields, merged in as they are
 };
 
@@ -99,6 +101,9 @@ struct LegStats {
 class LegSink {
  public:
   virtual ~LegSink() = default;
+  /// Once, before the first tokens. The fingerprint names what decides the answer's bits (api/fingerprint.h), and holds
+  /// to its end: only what computes the same continues an answer.
+  virtual void on_begin(const std::string& fingerprint) = 0;
   virtual void on_tokens(std::span<const TokenEvent> tokens) = 0;
   virtual void on_finish(LegEnd end, const LegStats& stats) = 0;
   /// retry_after: when trying again can help (429 and 503 carry it as Retry-After).
@@ -122,6 +127,8 @@ class Backend {
   virtual ~Backend() = default;
   [[nodiscard]] virtual const ModelInfo& model() const = 0;
   [[nodiscard]] virtual const ModelText& text() const = 0;
+  /// Tokens of prompt and output that the KV memory of the nodes here can hold now; 0: there are none.
+  [[nodiscard]] virtual std::size_t largest_context() = 0;
 
   /// Refusals (no capacity: resource_exhausted; unknown profile: not_found with param "sluice.profile") arrive as
   /// on_error. The id is valid at once for cancel().

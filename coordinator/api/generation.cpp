@@ -4,6 +4,8 @@
 #include <random>
 #include <utility>
 
+#include "coordinator/api/fingerprint.h"
+
 namespace sluice::coordinator {
 
 using nlohmann::json;
@@ -12,6 +14,7 @@ using nlohmann::json;
 class Generation::Sink final : public LegSink {
  public:
   Sink(std::shared_ptr<Generation> g, std::size_t choice) : generation_(std::move(g)), choice_(choice) {}
+  void on_begin(const std::string& fingerprint) override { generation_->on_begin(choice_, fingerprint); }
   void on_tokens(std::span<const TokenEvent> tokens) override { generation_->on_tokens(choice_, tokens); }
   void on_finish(LegEnd end, const LegStats& stats) override { generation_->on_finish(choice_, end, stats); }
   void on_error(const Error& error, std::optional<Duration> retry_after) override {
@@ -75,6 +78,7 @@ void Generation::start_leg(std::size_t index) {
   leg.prompt = prompt_of(index).ids;
   leg.sampling = q.sampling;
   leg.sampling.max_tokens = prompt_of(index).max_tokens;
+  leg.open_ended = !q.max_tokens;
   leg.sampling.seed = *q.seed + index % static_cast<std::size_t>(q.n);
   leg.seeded = seeded_;
   leg.profile = q.profile;
@@ -94,6 +98,10 @@ void Generation::cancel_all(CancelReason why) {
 }
 
 // ---- Events ----
+
+void Generation::on_begin(std::size_t index, const std::string& fingerprint) {
+  choices_[index].fingerprint = fingerprint;
+}
 
 void Generation::on_tokens(std::size_t index, std::span<const TokenEvent> tokens) {
   if (over_) return;
@@ -142,6 +150,18 @@ void Generation::on_error(const Error& error, std::optional<Duration> retry_afte
 
 // ---- Whole answer ----
 
+AnswerHead Generation::head(std::string fingerprint) const {
+  AnswerHead h = head_;
+  h.fingerprint = std::move(fingerprint);
+  return h;
+}
+
+std::string Generation::fingerprint_of_all() const {
+  std::vector<std::string> each;
+  for (const auto& c : choices_) each.push_back(c.fingerprint);
+  return fingerprint_of(each);
+}
+
 Usage Generation::usage() const {
   Usage u;
   for (std::size_t p = 0; p < spec_.prompts.size(); ++p) u.prompt_tokens += spec_.prompts[p].ids->size();
@@ -165,7 +185,7 @@ json Generation::explain() const {
 
 void Generation::answer_whole() {
   over_ = true;
-  json body = answer_object(head_);
+  json body = answer_object(head(fingerprint_of_all()));
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     auto& c = choices_[i];
     json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
@@ -192,15 +212,15 @@ void Generation::greet() {
   if (std::exchange(greeted_, true)) return;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (head_.chat)
-      send_chunk(role_choice_json(i), false);
+      send_chunk(i, role_choice_json(i), false);
     else if (!prompt_of(i).echo.empty())
-      send_chunk(chunk_choice_json(false, i, prompt_of(i).echo, nullptr, {}, nullptr), false);
+      send_chunk(i, chunk_choice_json(false, i, prompt_of(i).echo, nullptr, {}, nullptr), false);
   }
 }
 
-void Generation::send_chunk(json choice, bool last) {
+void Generation::send_chunk(std::size_t index, json choice, bool last) {
   const auto& q = spec_.request;
-  json chunk = chunk_object(head_);
+  json chunk = chunk_object(head(choices_[index].fingerprint));
   chunk["choices"].push_back(std::move(choice));
   if (q.include_usage) chunk["usage"] = q.continuous_usage ? usage_json(usage()) : json(nullptr);
   if (last && q.explain) chunk["sluice"] = explain();
@@ -212,7 +232,8 @@ void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
   auto& c = choices_[index];
   if (delta.text.empty() && !(c.logprobs && !delta.tokens.empty())) return;
   json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
-  send_chunk(chunk_choice_json(head_.chat, index, std::move(delta.text), std::move(logprobs), {}, nullptr), false);
+  send_chunk(index, chunk_choice_json(head_.chat, index, std::move(delta.text), std::move(logprobs), {}, nullptr),
+             false);
 }
 
 void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
@@ -221,13 +242,14 @@ void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
   auto& c = choices_[index];
   bool last = running_ == 0;
   send_chunk(
+      index,
       chunk_choice_json(head_.chat, index, std::move(delta.text), nullptr,
                         name(c.stream->finish_reason().value_or(FinishReason::aborted)), c.stream->stop_reason()),
       last && !q.include_usage);
   if (!last) return;
   over_ = true;
   if (q.include_usage) {
-    json chunk = chunk_object(head_);
+    json chunk = chunk_object(head(fingerprint_of_all()));
     chunk["usage"] = usage_json(usage());
     if (q.explain) chunk["sluice"] = explain();
     writer_->write(sse(chunk));

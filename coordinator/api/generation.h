@@ -42,11 +42,13 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::unique_ptr<TokenStream> stream;
     std::unique_ptr<LogprobsWriter> logprobs;  // null if none were asked for
     std::string text;                          // of the whole answer; a stream keeps none
+    std::string fingerprint;                   // from its first token on
     LegStats stats;
     bool ended = false;
   };
 
   void start_leg(std::size_t index);
+  void on_begin(std::size_t index, const std::string& fingerprint);
   void on_tokens(std::size_t index, std::span<const TokenEvent> tokens);
   void on_finish(std::size_t index, LegEnd end, const LegStats& stats);
   void on_error(const Error& error, std::optional<Duration> retry_after);
@@ -58,12 +60,15 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void greet();
   void send_delta(std::size_t index, TokenStream::Delta delta);
   void send_last(std::size_t index, TokenStream::Delta delta);
-  void send_chunk(nlohmann::json choice, bool last);
+  void send_chunk(std::size_t index, nlohmann::json choice, bool last);
   void answer_whole();
 
   [[nodiscard]] const Prompt& prompt_of(std::size_t choice) const {
     return spec_.prompts[choice / static_cast<std::size_t>(spec_.request.n)];
   }
+  /// The answer's head under this fingerprint.
+  [[nodiscard]] AnswerHead head(std::string fingerprint) const;
+  [[nodiscard]] std::string fingerprint_of_all() const;
   [[nodiscard]] Usage usage() const;
   [[nodiscard]] nlohmann::json explain() const;
 

@@ -39,11 +39,13 @@ json usage_json(const Usage& u) {
 }
 
 json answer_object(const AnswerHead& h) {
-  return {{"id", h.id},
-          {"object", h.chat ? "chat.completion" : "text_completion"},
-          {"created", h.created},
-          {"model", h.model},
-          {"choices", json::array()}};
+  json j = {{"id", h.id},
+            {"object", h.chat ? "chat.completion" : "text_completion"},
+            {"created", h.created},
+            {"model", h.model},
+            {"choices", json::array()}};
+  if (!h.fingerprint.empty()) j["system_fingerprint"] = h.fingerprint;
+  return j;
 }
 
 json chunk_object(const AnswerHead& h) {
@@ -140,23 +142,29 @@ json explain_json(const LegStats& s) {
               {"decode", millis(s.stages.decode)}}},
             {"predicted_ttft_ms", millis_or_null(s.predicted_ttft)},
             {"quality", {{"kl", s.kl ? json(*s.kl) : json(nullptr)}}}};
+  if (!s.fingerprint.empty()) j["fingerprint"] = s.fingerprint;
   if (s.extra.is_object()) j.update(s.extra);
   return j;
 }
 
-json model_json(const ModelInfo& m, std::string_view name) {
+std::size_t max_model_len(const ModelInfo& m, std::size_t largest_context) {
+  const auto context = static_cast<std::size_t>(m.max_model_len);
+  return largest_context == 0 ? context : std::min(context, largest_context);
+}
+
+json model_json(const ModelInfo& m, std::string_view name, std::size_t largest_context) {
   return {{"id", name},
           {"object", "model"},
           {"created", m.created},
           {"owned_by", "sluice"},
           {"root", m.root},
           {"parent", name == m.id ? json(nullptr) : json(m.id)},
-          {"max_model_len", m.max_model_len}};
+          {"max_model_len", max_model_len(m, largest_context)}};
 }
 
-json models_json(const ModelInfo& m) {
-  json data = json::array({model_json(m, m.id)});
-  for (const auto& alias : m.aliases) data.push_back(model_json(m, alias));
+json models_json(const ModelInfo& m, std::size_t largest_context) {
+  json data = json::array({model_json(m, m.id, largest_context)});
+  for (const auto& alias : m.aliases) data.push_back(model_json(m, alias, largest_context));
   return {{"object", "list"}, {"data", std::move(data)}};
 }
 

@@ -24,9 +24,10 @@ struct AnswerHead {
   std::int64_t created = 0;
   std::string model;
   bool chat = false;
+  std::string fingerprint{};  // empty: not known yet
 };
 
-/// {"id", "object", "created", "model", "choices": []}
+/// {"id", "object", "created", "model", "system_fingerprint" once it is known, "choices": []}
 [[nodiscard]] nlohmann::json answer_object(const AnswerHead& head);
 [[nodiscard]] nlohmann::json chunk_object(const AnswerHead& head);
 
@@ -58,9 +59,11 @@ class LogprobsWriter {
 /// {prefill_node, decode_node, profile, kv_raw_bytes, ..., quality: {kl}}
 [[nodiscard]] nlohmann::json explain_json(const LegStats& stats);
 
-[[nodiscard]] nlohmann::json models_json(const ModelInfo& model);
+/// Tokens of prompt and output that are served now. largest_context: as Backend says.
+[[nodiscard]] std::size_t max_model_len(const ModelInfo& model, std::size_t largest_context);
+[[nodiscard]] nlohmann::json models_json(const ModelInfo& model, std::size_t largest_context);
 /// One entry of the list, under the name asked for.
-[[nodiscard]] nlohmann::json model_json(const ModelInfo& model, std::string_view name);
+[[nodiscard]] nlohmann::json model_json(const ModelInfo& model, std::string_view name, std::size_t largest_context);
 
 /// "data: ...\n\n"
 [[nodiscard]] std::string sse(const nlohmann::json& event);

@@ -100,22 +100,40 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
   return request->done(std::move(q));
 }
 
-ApiResult<int> fit(const GenerateRequest& q, std::size_t prompt_tokens, const ModelInfo& model) {
+namespace {
+
+/// How long a sequence may be, and whose bound that is.
+struct Context {
+  std::size_t tokens;
+  std::string words;
+};
+
+Context context_of(const ModelInfo& model, std::size_t largest) {
+  const auto context = static_cast<std::size_t>(model.max_model_len);
+  if (largest == 0 || largest >= context) return {context, fmt::format("the model's context of {} tokens", context)};
+  return {largest,
+          fmt::format("the {} tokens that the nodes' KV memory holds (the model's context is {})", largest, context)};
+}
+
+}  // namespace
+
+ApiResult<int> fit(const GenerateRequest& q, std::size_t prompt_tokens, const ModelInfo& model,
+                   std::size_t largest_context) {
   const char* param = q.kind == GenerateRequest::Kind::chat ? "messages" : "prompt";
   if (prompt_tokens == 0)
     return std::unexpected(ApiError::invalid("The prompt holds no tokens.", param, "invalid_value"));
-  auto context = static_cast<std::size_t>(model.max_model_len);
-  if (prompt_tokens >= context)
-    return std::unexpected(ApiError::invalid(
-        fmt::format("The prompt is {} tokens long; the model's context of {} leaves no room for an answer.",
-                    prompt_tokens, context),
-        param, "context_length_exceeded"));
-  int left = static_cast<int>(context - prompt_tokens);
+  const Context context = context_of(model, largest_context);
+  if (prompt_tokens >= context.tokens)
+    return std::unexpected(
+        ApiError::invalid(fmt::format("The prompt is {} tokens long and leaves no room for an answer in {}.",
+                                      prompt_tokens, context.words),
+                          param, "context_length_exceeded"));
+  int left = static_cast<int>(context.tokens - prompt_tokens);
   if (q.max_tokens && *q.max_tokens > left)
     return std::unexpected(ApiError::invalid(
-        fmt::format(
-            "The prompt is {} tokens long and max_tokens is {}; together they exceed the model's context of {} tokens.",
-            prompt_tokens, *q.max_tokens, context),
+        fmt::format("The prompt is {} tokens long and max_tokens is {}; together they exceed {}. At most {} fit, and "
+                    "without max_tokens the answer takes what fits.",
+                    prompt_tokens, *q.max_tokens, context.words, left),
         "max_tokens", "context_length_exceeded"));
   int room =
       q.max_tokens.value_or(q.kind == GenerateRequest::Kind::chat ? left : std::min(left, kDefaultCompletionTokens));

@@ -73,8 +73,10 @@ struct GenerateRequest {
 [[nodiscard]] ApiResult<GenerateRequest> parse_chat(std::string_view body, const HttpHeaders& headers,
                                                     const ModelInfo& model);
 
-/// The leg's max_tokens for a prompt of that length, or 400 context_length_exceeded.
-[[nodiscard]] ApiResult<int> fit(const GenerateRequest& request, std::size_t prompt_tokens, const ModelInfo& model);
+/// The leg's max_tokens for a prompt of that length, or 400 context_length_exceeded. largest_context: what the nodes'
+/// KV memory holds (Backend::largest_context); 0: not known. Who set no max_tokens gets what is left.
+[[nodiscard]] ApiResult<int> fit(const GenerateRequest& request, std::size_t prompt_tokens, const ModelInfo& model,
+                                 std::size_t largest_context = 0);
 
 struct TokenizeRequest {
   std::optional<std::string> text;  // else the chat is rendered

@@ -39,10 +39,10 @@ std::string echo_text(const ModelText& text, const PromptInput& prompt) {
   return text.decode(std::get<std::vector<TokenId>>(prompt), false);
 }
 
-ApiResult<std::vector<Generation::Prompt>> prepare(const Backend& backend, const GenerateRequest& q) {
+ApiResult<std::vector<Generation::Prompt>> prepare(Backend& backend, const GenerateRequest& q) {
   std::vector<Generation::Prompt> prompts;
   auto add = [&](std::vector<TokenId> ids, std::string echo) -> ApiResult<> {
-    SLUICE_ASSIGN(int max_tokens, fit(q, ids.size(), backend.model()));
+    SLUICE_ASSIGN(int max_tokens, fit(q, ids.size(), backend.model(), backend.largest_context()));
     prompts.push_back({std::make_shared<const std::vector<TokenId>>(std::move(ids)), std::move(echo), max_tokens});
     return {};
   };
@@ -75,7 +75,7 @@ void ApiRouter::add_routes(HttpRoutes& routes) {
   routes.add("POST", "/v1/chat/completions",
              [this](HttpRequest q, Out out) { chat_completions(std::move(q), std::move(out)); });
   routes.add("GET", "/v1/models", [this](const HttpRequest&, const Out& out) {
-    out->respond(json_response(models_json(backend_.model())));
+    out->respond(json_response(models_json(backend_.model(), backend_.largest_context())));
   });
   routes.add_prefix("GET", "/v1/models/", [this](const HttpRequest& q, const Out& out) { models(q, *out); });
   routes.add("POST", "/tokenize", [this](const HttpRequest& q, const Out& out) { tokenize(q, *out); });
@@ -102,7 +102,7 @@ void ApiRouter::chat_completions(HttpRequest request, std::shared_ptr<Responder>
 
 void ApiRouter::models(const HttpRequest& request, Responder& out) const {
   if (!serves(backend_.model(), request.rest)) return out.respond(error_response(model_not_found(request.rest)));
-  out.respond(json_response(model_json(backend_.model(), request.rest)));
+  out.respond(json_response(model_json(backend_.model(), request.rest, backend_.largest_context())));
 }
 
 void ApiRouter::tokenize(const HttpRequest& request, Responder& out) const {
@@ -112,7 +112,9 @@ void ApiRouter::tokenize(const HttpRequest& request, Responder& out) const {
   auto ids = q->text ? encode(text, {*q->text}, q->add_special_tokens, "prompt")
                      : chat_ids(text, q->chat, q->add_special_tokens);
   if (!ids) return out.respond(error_response(ids.error()));
-  json body = {{"count", ids->size()}, {"max_model_len", backend_.model().max_model_len}, {"tokens", *ids}};
+  json body = {{"count", ids->size()},
+               {"max_model_len", max_model_len(backend_.model(), backend_.largest_context())},
+               {"tokens", *ids}};
   if (q->return_token_strs) {
     auto& strings = body["token_strs"] = json::array();
     for (TokenId id : *ids) strings.push_back(text.token_bytes(id));

@@ -11,65 +11,6 @@ namespace {
 /// little would get everything, and the other be known ever less.
 constexpr float kAlikeShare = 0.05F;
 
-/// Whether a decode node could hold the request ever, and now.
-enum class Room { never, later, now };
-
-Room room_on(const DecodeView& d, const RequestFeatures& r) {
-  if (!d.usable) return Room::never;
-  const std::uint32_t need = blocks_needed(r, d.block_size);
-  if (need > d.total_blocks) return Room::never;
-  return need <= d.free_blocks && d.seqs < d.max_seqs ? Room::now : Room::later;
-}
-
-/// Whether a prefill node could compute the prompt at all. Its last token is the decode node's.
-bool holds(const PrefillView& p, const RequestFeatures& r) {
-  return p.usable && (p.total_tokens == 0 || r.prompt_tokens <= p.total_tokens + 1);
-}
-
-Refusal no_nodes(std::string_view role) {
-  return {Error{Errc::unavailable, fmt::format("no {} node is ready", role), {}}, 1.0};
-}
-
-/// Why no decode node has room: an answer that differs by whether waiting helps.
-std::optional<std::variant<Wait, Refusal>> check_room(const ClusterSnapshot& c, const RequestFeatures& r) {
-  bool usable = false;
-  bool later = false;
-  std::uint32_t largest = 0;
-  for (const DecodeView& d : c.decodes) {
-    usable |= d.usable;
-    const Room room = room_on(d, r);
-    if (room == Room::now) return std::nullopt;
-    later |= room == Room::later;
-    if (d.usable) largest = std::max(largest, d.total_blocks * d.block_size);
-  }
-  if (later) return Wait{};
-  if (!usable) return no_nodes("decode");
-  return Refusal{
-      Error{
-          Errc::invalid_argument,
-          fmt::format("prompt of {} tokens plus {} output tokens does not fit any decode node's KV memory ({} tokens); "
-                      "lower max_tokens or shorten the prompt",
-                      r.prompt_tokens, r.max_new_tokens, largest),
-          "max_tokens"},
-      0};
-}
-
-/// Why no prefill node can take the request.
-std::optional<Refusal> check_prefill(const ClusterSnapshot& c, const RequestFeatures& r) {
-  std::uint64_t largest = 0;
-  for (const PrefillView& p : c.prefills) {
-    if (holds(p, r)) return std::nullopt;
-    if (p.usable) largest = std::max(largest, p.total_tokens);
-  }
-  if (largest == 0) return no_nodes("prefill");
-  return Refusal{
-      Error{Errc::invalid_argument,
-            fmt::format("prompt of {} tokens does not fit any prefill node's KV memory ({} tokens); shorten the prompt",
-                        r.prompt_tokens, largest),
-            "prompt"},
-      0};
-}
-
 /// What a decode node's speed costs, in units of a TTFT as long as its objective. Near and past the TPOT objective it
 /// outweighs any faster start.
 float tpot_cost(float tpot_s, double slo_s) {
@@ -87,11 +28,6 @@ Refusal too_late(double soonest_s, double deadline_s) {
 }
 
 }  // namespace
-
-std::uint32_t blocks_needed(const RequestFeatures& r, std::uint32_t block_size) {
-  const std::uint64_t tokens = std::uint64_t{r.prompt_tokens} + r.max_new_tokens;
-  return static_cast<std::uint32_t>((tokens + block_size - 1) / std::max(block_size, 1U));
-}
 
 Result<> Placement::allow_profiles(const ClusterSnapshot& c, const RequestFeatures& r) {
   table_.profiles.clear();

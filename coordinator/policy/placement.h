@@ -20,6 +20,7 @@
 #include "coordinator/policy/latency_model.h"
 #include "coordinator/policy/node_sight.h"
 #include "coordinator/policy/profile_controller.h"
+#include "coordinator/policy/room.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
@@ -29,13 +30,6 @@ struct Decision {
   ChoiceReason reason = ChoiceReason::best;
   std::size_t considered = 0;  // candidates that could start in time
   bool trial = false;          // under a profile that was left, to see whether it keeps its quality again
-};
-
-struct Wait {};
-
-struct Refusal {
-  Error error;
-  double retry_after_s = 0;  // 0 = retrying does not help
 };
 
 using Placed = std::variant<Decision, Wait, Refusal>;
@@ -111,8 +105,5 @@ class Placement {
   CandidateCosts costs_;
   std::vector<float> price_, drawn_ttft_;
 };
-
-/// KV blocks a request needs on a decode node, its whole output included.
-[[nodiscard]] std::uint32_t blocks_needed(const RequestFeatures& r, std::uint32_t block_size);
 
 }  // namespace sluice::coordinator

@@ -1,6 +1,7 @@
 #include "coordinator/serving/leg_events.h"
 
 #include "common/log.h"
+#include "coordinator/serving/answer_bits.h"
 
 namespace sluice::coordinator {
 
@@ -43,6 +44,7 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
   if (!a.first_token) {
     a.first_token = now;
     use_.figures.on_first_token(*s);
+    s->sink->on_begin(answer_fingerprint(*s));
   } else {
     use_.figures.on_token_gap(seconds(now - a.last_token));
   }

@@ -1,5 +1,6 @@
 #include "coordinator/serving/leg_placer.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -39,8 +40,20 @@ void LegPlacer::place(const SessionPtr& s) {
   use_.intake.arrive(applicant(*s), use_.clock.now());
 }
 
+/// Who set no max_tokens is not refused for what no node can hold: the answer takes what the largest one can. Nodes
+/// come and go while it waits. What its client has read stays.
+void LegPlacer::shorten(Session& s, std::uint64_t largest) {
+  RequestFeatures& f = s.asked.features;
+  const std::uint64_t least = std::max<std::uint64_t>(s.answer.emitted.size() + 1,
+                                                      static_cast<std::uint64_t>(s.asked.spec.sampling.min_tokens));
+  if (largest < f.prompt_tokens + least) return;
+  f.max_new_tokens = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(s.asked.spec.sampling.max_tokens), largest - f.prompt_tokens));
+}
+
 RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
   const SessionPtr s = use_.legs.find(id);
+  if (s->asked.spec.open_ended) shorten(*s, largest_context(cluster_for(id)));
   RequestFeatures f = s->asked.features;
   f.waited_s = seconds(now - s->asked.spec.received);
   // Tokens already sent bind it to the profile of those that computed them.
@@ -116,6 +129,7 @@ void LegPlacer::remember_bits(Session& s) const {
   if (!s.answer.emitted.empty()) return;  // the same as those that began it
   if (const NodeRecord* p = use_.view.find(s.run.prefill)) s.answer.prefill_bits = bits_of(p->info);
   if (const NodeRecord* d = use_.view.find(s.run.decode)) s.answer.decode_bits = bits_of(d->info);
+  if (const control::ModelIdentity* m = use_.view.model()) s.answer.model = {m->hash, m->kv_dtype, m->codec_hash};
 }
 
 void LegPlacer::reserve(const SessionPtr& s) {

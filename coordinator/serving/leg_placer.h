@@ -45,6 +45,7 @@ class LegPlacer final : public IntakeHost {
   [[nodiscard]] Applicant applicant(const Session& s) const;
   /// A node had no room: back to the intake in a moment. It costs no try, but not more time than the leg may wait.
   void place_later(const SessionPtr& s, const Error& why);
+  static void shorten(Session& s, std::uint64_t largest);
   // What the intake asks, and what it decides.
   RequestFeatures features(RequestId id, TimePoint now) override;
   const ClusterSnapshot& cluster() override { return use_.view.snapshot(); }

@@ -33,6 +33,7 @@ void NodeCalls::reserve(const Session& s, Done<ctl::ReserveReply> done) {
   r.kv_tokens = s.asked.colocated ? 0 : s.asked.features.prompt_tokens - 1;
   r.max_new_tokens = s.asked.features.max_new_tokens;
   r.sampling = s.asked.spec.sampling;
+  r.sampling.max_tokens = static_cast<int>(r.max_new_tokens);
   r.profile = s.run.profile;
   for (std::size_t i = 1; i < s.run.ways.size(); ++i) r.fallbacks.push_back(s.run.ways[i].profile);
   if (s.answer.change) r.fallbacks = {s.answer.change->to};

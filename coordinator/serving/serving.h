@@ -36,6 +36,7 @@ class Serving final : public Backend {
 
   [[nodiscard]] const ModelInfo& model() const override { return model_; }
   [[nodiscard]] const ModelText& text() const override { return *text_; }
+  [[nodiscard]] std::size_t largest_context() override { return coordinator::largest_context(view_.snapshot()); }
   RequestId start(LegSpec spec, std::shared_ptr<LegSink> sink) override {
     return legs_.start(std::move(spec), std::move(sink));
   }

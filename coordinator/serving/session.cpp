@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/serving/answer_bits.h"
+
 namespace sluice::coordinator {
 
 std::string_view name(SessionState s) noexcept {
@@ -76,6 +78,8 @@ LegStats Session::stats() const {
   out.extra["mode"] = asked.colocated ? "colocated" : "split";
   out.extra["exposed_ms"] = seen.exposed_s * 1e3;
   if (answer.change) out.extra["changed_to"] = answer.change->to;
+  if (answer.first_token) out.extra["bits"] = answer_bits(*this);
+  out.fingerprint = answer_fingerprint(*this);
   if (answer.resumes > 0) out.extra["resumes"] = answer.resumes;
   return out;
 }

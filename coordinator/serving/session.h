@@ -50,12 +50,19 @@ struct Attempt {
   bool prefill_reported = false;     // nothing is held there any more
 };
 
+/// What of the model decides an answer's bits.
+struct ModelBits {
+  std::string hash, kv_dtype;
+  std::uint64_t codecs = 0;  // what the profiles are made of
+};
+
 /// What the client has been given, and what binds a further attempt to the ones before.
 struct Answer {
   std::vector<TokenId> emitted;  // in order
   std::optional<TimePoint> first_token;
   TimePoint last_token{};
-  NodeBits prefill_bits, decode_bits;            // of the nodes that began it
+  NodeBits prefill_bits, decode_bits;  // of the nodes that began it
+  ModelBits model;
   std::optional<control::ProfileChange> change;  // that its sender made, in the KV that tokens were made from
   int resumes = 0;
 };

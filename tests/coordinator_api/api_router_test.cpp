@@ -125,6 +125,39 @@ TEST_CASE("a completion: text, usage, finish reason, id") {
   CHECK_FALSE(spec.profile);
 }
 
+TEST_CASE("every answer says what decides its bits") {
+  Api api;
+  const json ask{{"prompt", "hi"}, {"seed", 1}};
+  const std::string one = "fp_0123456789abcdef";
+  CHECK(api.post("/v1/completions", ask).body["system_fingerprint"] == one);
+  const json chat{{"messages", {{{"role", "user"}, {"content", "a"}}}},
+                  {"stream", true},
+                  {"stream_options", {{"include_usage", true}}}};
+  const auto streamed = api.post("/v1/chat/completions", chat);
+  REQUIRE(streamed.events.size() > 3);
+  for (const auto& e : streamed.events) CHECK(e["system_fingerprint"] == one);
+}
+
+TEST_CASE("choices with different bits: each chunk has its choice's fingerprint, the whole answer one over all") {
+  Api api;
+  api.on_io([&] {
+    api.backend().fingerprint = [](int choice) { return fmt::format("fp_{}", choice); };
+    return 0;
+  });
+  json ask{{"prompt", "hi"}, {"n", 2}};
+  const auto whole = api.post("/v1/completions", ask).body["system_fingerprint"].get<std::string>();
+  CHECK_THAT(whole, Catch::Matches("fp_[0-9a-f]{16}"));
+  ask["stream"] = true;
+  ask["stream_options"] = {{"include_usage", true}};
+  const auto streamed = api.post("/v1/completions", ask);
+  for (const auto& e : streamed.events) {
+    if (e["choices"].empty())
+      CHECK(e["system_fingerprint"] == whole);
+    else
+      CHECK(e["system_fingerprint"] == fmt::format("fp_{}", e["choices"][0]["index"].get<int>()));
+  }
+}
+
 TEST_CASE("a chat answer renders the template and explains itself when asked") {
   Api api;
   auto a = api.post("/v1/chat/completions",
@@ -352,6 +385,11 @@ TEST_CASE("tokenize, detokenize, models, health, version, metrics") {
   CHECK(api.get("/v1/models").body["data"][0]["id"] == "fake");
   CHECK(api.get("/v1/models/other%2Fname").body["id"] == "other/name");
   CHECK(api.get("/v1/models/nope").status == 404);
+  CHECK(api.get("/v1/models").body["data"][0]["max_model_len"] == 256);
+  api.on_io([&] { return api.backend().largest = 100; });
+  CHECK(api.get("/v1/models").body["data"][0]["max_model_len"] == 100);
+  CHECK(api.get("/v1/models/fake").body["max_model_len"] == 100);
+  CHECK(api.post("/tokenize", {{"prompt", "ab"}}).body["max_model_len"] == 100);
   CHECK(api.get("/health").body["status"] == "ok");
   api.on_io([&] { api.backend().health_now = {false, "no decode node", {{"nodes", 1}}}; });
   a = api.get("/health");

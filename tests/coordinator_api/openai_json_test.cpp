@@ -28,6 +28,10 @@ TEST_CASE("usage and objects") {
   CHECK(answer_object(head) ==
         json::parse(R"({"id":"cmpl-1","object":"text_completion","created":99,"model":"m","choices":[]})"));
   CHECK(chunk_object(head)["object"] == "text_completion");
+  CHECK_FALSE(answer_object(head).contains("system_fingerprint"));
+  head.fingerprint = "fp_1";
+  CHECK(answer_object(head)["system_fingerprint"] == "fp_1");
+  CHECK(chunk_object(head)["system_fingerprint"] == "fp_1");
   head.chat = true;
   CHECK(answer_object(head)["object"] == "chat.completion");
   CHECK(chunk_object(head)["object"] == "chat.completion.chunk");
@@ -110,7 +114,7 @@ TEST_CASE("models and server-sent events") {
   m.id = "tiny";
   m.aliases = {"org/tiny"};
   m.max_model_len = 64;
-  auto list = models_json(m);
+  auto list = models_json(m, 0);
   CHECK(list["object"] == "list");
   REQUIRE(list["data"].size() == 2);
   CHECK(list["data"][0]["id"] == "tiny");

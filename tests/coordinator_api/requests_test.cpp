@@ -444,6 +444,24 @@ TEST_CASE("fit settles max_tokens within the context") {
   CHECK(refused(false, "", 0).second == "prompt");
 }
 
+// A chat without max_tokens was refused for a max_tokens that nobody sent where KV memory held less than the context.
+TEST_CASE("fit keeps to what the nodes' KV memory holds") {
+  auto ask = [](bool chat, const std::string& extra) { return *parse(chat, with(chat, extra)); };
+  CHECK(*fit(ask(true, ""), 10, tiny(), 64) == 54);
+  CHECK(*fit(ask(true, ""), 10, tiny(), 1000) == 90);
+  CHECK(*fit(ask(false, ""), 60, tiny(), 64) == 4);
+  CHECK(*fit(ask(true, R"("max_tokens":54)"), 10, tiny(), 64) == 54);
+  auto r = fit(ask(true, R"("max_tokens":55)"), 10, tiny(), 64);
+  REQUIRE_FALSE(r);
+  CHECK(r.error().code == "context_length_exceeded");
+  CHECK(r.error().param == "max_tokens");
+  CHECK_THAT(r.error().message, Catch::Contains("64 tokens that the nodes' KV memory holds") &&
+                                    Catch::Contains("context is 100") && Catch::Contains("At most 54"));
+  r = fit(ask(true, ""), 64, tiny(), 64);
+  REQUIRE_FALSE(r);
+  CHECK(r.error().param == "messages");
+}
+
 TEST_CASE("sampling parameters survive the way to the node and are checked there") {
   auto q = parse(false, with(false, R"("logit_bias":{"7":-100},"stop_token_ids":[5],"logprobs":3,"top_k":4)"));
   REQUIRE(q);

@@ -130,6 +130,11 @@ class FakeNode {
 
 /// What a leg gave its client.
 struct Heard final : LegSink {
+  void on_begin(const std::string& f) override {
+    CHECK(tokens.empty());
+    CHECK(fingerprint.empty());
+    fingerprint = f;
+  }
   void on_tokens(std::span<const TokenEvent> t) override {
     for (const auto& e : t) tokens.push_back(e.id);
   }
@@ -143,6 +148,7 @@ struct Heard final : LegSink {
   }
   [[nodiscard]] bool over() const { return end || error; }
 
+  std::string fingerprint;
   std::vector<TokenId> tokens;
   std::optional<LegEnd> end;
   LegStats stats;

@@ -2,7 +2,9 @@
 // A Backend whose legs do what the test says. Events are posted, as the interface asks.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <functional>
 #include <map>
+#include <utility>
 
 #include "coordinator/api/backend.h"
 #include "tests/support/fake_model_text.h"
@@ -15,6 +17,7 @@ class FakeBackend final : public coordinator::Backend {
     coordinator::LegSpec spec;
     std::shared_ptr<coordinator::LegSink> sink;
     std::optional<coordinator::CancelReason> cancelled;
+    bool begun = false;
   };
   /// Called (posted) for each leg; the default plays the echo script: the prompt's bytes come back, then EOS.
   std::function<void(FakeBackend&, RequestId)> script = [](FakeBackend& b, RequestId id) { b.play_echo(id); };
@@ -39,9 +42,10 @@ class FakeBackend final : public coordinator::Backend {
 
   const coordinator::ModelInfo& model() const override { return info; }
   const coordinator::ModelText& text() const override { return text_; }
+  std::size_t largest_context() override { return largest; }
   RequestId start(coordinator::LegSpec spec, std::shared_ptr<coordinator::LegSink> sink) override {
     RequestId id(++last_);
-    legs.emplace(id.value(), Leg{std::move(spec), std::move(sink), std::nullopt});
+    legs.emplace(id.value(), Leg{std::move(spec), std::move(sink), std::nullopt, false});
     boost::asio::post(io_, [this, id] {
       if (alive(id)) script(*this, id);
     });
@@ -62,7 +66,9 @@ class FakeBackend final : public coordinator::Backend {
   }
   void tokens(RequestId id, const std::vector<coordinator::TokenEvent>& t) {
     if (!alive(id)) return;
-    auto sink = legs.at(id.value()).sink;
+    Leg& leg = legs.at(id.value());
+    const auto sink = leg.sink;
+    if (!std::exchange(leg.begun, true)) sink->on_begin(fingerprint(leg.spec.choice));
     sink->on_tokens(t);
   }
   /// One event a byte, each with a log-probability and one alternative.
@@ -100,6 +106,8 @@ class FakeBackend final : public coordinator::Backend {
   }
 
   coordinator::ModelInfo info;
+  std::size_t largest = 0;
+  std::function<std::string(int)> fingerprint = [](int) { return "fp_0123456789abcdef"; };  // by choice
   coordinator::LegStats stats;
   coordinator::Health health_now{true, "", nlohmann::json::object()};
   std::map<std::uint64_t, Leg> legs;
