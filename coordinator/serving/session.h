@@ -20,7 +20,8 @@ namespace sluice::coordinator {
 enum class SessionState { waiting, reserving, prefilling, decoding, reporting, ended };
 [[nodiscard]] std::string_view name(SessionState s) noexcept;
 
-/// What the client asked. Set by Legs::start(), but for the time waited, which counts until it was placed last.
+/// What the client asked. Set by Legs::start(), but for the time waited, which counts until it was placed last, and the
+/// length of who set none (LegPlacer).
 struct Asked {
   LegSpec spec;
   RequestFeatures features;
