@@ -17,23 +17,58 @@ constexpr Named<Role> kRoles[] = {{"system", Role::system}, {"developer", Role::
                                   {"user", Role::user},     {"assistant", Role::assistant},
                                   {"tool", Role::tool},     {"function", Role::function}};
 
-/// An ordered object finds a key by looking at each, so many keys in one object cost their square.
-constexpr std::size_t kMaxOrderingCost = 1'000'000;
-
-bool cheap_to_order(const json& j, std::size_t& cost) {
-  if (!j.is_structured()) return true;
-  if (j.is_object()) cost += j.size() * j.size() / 2;
-  if (cost > kMaxOrderingCost) return false;
-  return std::ranges::all_of(j, [&](const json& child) { return cheap_to_order(child, cost); });
+/// Names of fields in a JSON text: the colons outside of its strings.
+std::size_t names_in(std::string_view text) {
+  std::size_t n = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\') ++i;
+    if (!in_string && text[i] == ':') ++n;
+  }
+  return n;
 }
 
-/// `source` in the order of its keys; where that would cost too much, in `sorted`'s. `sorted` was parsed from `source`.
-ordered_json in_order(std::string_view source, const json& sorted) {
-  std::size_t cost = 0;
-  if (!cheap_to_order(sorted, cost)) return ordered_json(sorted);
-  auto ordered = text::jinja::parse_exact(source);
-  return ordered ? *std::move(ordered) : ordered_json(sorted);
+/// What finding keys by looking at each costs, in comparisons of short ones.
+struct Names {
+  std::size_t all = 0;
+  std::size_t dearest = 0;  // to find one in the largest object
+  std::size_t cost = 0;     // to find each once while the objects grow
+};
+
+void count_names(const json& j, Names& names) {
+  if (!j.is_structured()) return;
+  if (j.is_object()) {
+    std::size_t bytes = 0;
+    for (auto it = j.begin(); it != j.end(); ++it) bytes += it.key().size();
+    const std::size_t one = j.size() + bytes / 32;
+    names.all += j.size();
+    names.dearest = std::max(names.dearest, one);
+    names.cost += j.size() * one / 2;
+  }
+  for (const json& child : j) count_names(child, names);
 }
+
+/// The documents of one request, their keys in the order in which they came. An ordered object finds a key by looking
+/// at each, so that many keys in one object cost their square: what would cost too much, all documents together, is in
+/// the order of the alphabet instead.
+class KeyOrder {
+ public:
+  /// `sorted` was parsed from `source`.
+  ordered_json of(std::string_view source, const json& sorted) {
+    Names names;
+    count_names(sorted, names);
+    // A name given again is looked for again, and stands in `sorted` once.
+    spent_ += names.cost + (names_in(source) - names.all) * names.dearest;
+    if (spent_ > kMost) return ordered_json(sorted);
+    auto ordered = text::jinja::parse_exact(source);
+    return ordered ? *std::move(ordered) : ordered_json(sorted);
+  }
+
+ private:
+  static constexpr std::size_t kMost = 4'000'000;  // comparisons: some tens of ms
+  std::size_t spent_ = 0;
+};
 
 struct Parts {
   std::string joined;  // a line each, as vLLM joins them
@@ -72,7 +107,7 @@ bool no_arguments(const ordered_json& arguments) {
 }
 
 /// Arguments travel as JSON text; templates expect the object, an empty one where there are none.
-void open_arguments(ordered_json& message) {
+void open_arguments(ordered_json& message, KeyOrder& order) {
   auto calls = message.find("tool_calls");
   if (calls == message.end() || !calls->is_array()) return;
   for (auto& call : *calls) {
@@ -81,12 +116,12 @@ void open_arguments(ordered_json& message) {
     if (!f.contains("arguments") || no_arguments(f["arguments"])) f["arguments"] = ordered_json::object();
     if (!f["arguments"].is_string()) continue;
     auto text = f["arguments"].get<std::string>();
-    if (auto body = parse_body(text)) f["arguments"] = in_order(text, *body);
+    if (auto body = parse_body(text)) f["arguments"] = order.of(text, *body);
   }
 }
 
 /// `raw` is checked; `message`, the same with its keys in order, goes on to the template.
-void read_message(const JsonValue& raw, ordered_json message, ChatPrompt& out) {
+void read_message(const JsonValue& raw, ordered_json message, KeyOrder& order, ChatPrompt& out) {
   JsonObject m = raw.object();
   Role role = Role::user;
   if (!m.need("role").into(role, kRoles)) return;
@@ -103,25 +138,38 @@ void read_message(const JsonValue& raw, ordered_json message, ChatPrompt& out) {
   } else if (!content.raw().is_string()) {
     return content.wrong_type("a string or a list of text parts");
   }
-  open_arguments(message);
+  open_arguments(message, order);
   out.messages.push_back(std::move(message));
 }
 
 /// Messages in the one shape chat templates know: role and a content string, tool call arguments as objects.
-void read_messages(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
+void read_messages(ordered_json& ordered, JsonObject& body, KeyOrder& order, ChatPrompt& out) {
   out.messages = ordered_json::array();
+  ordered_json& list = ordered["messages"];
   std::size_t i = 0;
   body.need("messages").each({1, kMaxMessages}, [&](const JsonValue& m) {
-    read_message(m, std::move(ordered["messages"][i++]), out);
+    read_message(m, std::move(list[i++]), order, out);
   });
+}
+
+/// Variables of the template, as many as some template may want.
+void read_variables(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
+  const JsonValue given = body.want("chat_template_kwargs");
+  if (!given.object().present()) return;
+  Names names;
+  count_names(given.raw(), names);
+  if (names.all > kMaxTemplateNames)
+    return given.wrong("holds {} names, those inside counted; at most {} are allowed", names.all, kMaxTemplateNames);
+  out.kwargs = std::move(ordered["chat_template_kwargs"]);
 }
 
 }  // namespace
 
 ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObject& body) {
-  ordered_json ordered = in_order(text, sorted);
+  KeyOrder order;
+  ordered_json ordered = order.of(text, sorted);
   ChatPrompt p;
-  read_messages(ordered, body, p);
+  read_messages(ordered, body, order, p);
   bool with_tools = true;
   if (const JsonValue choice = body.want("tool_choice"); choice.present()) {
     with_tools = choice.raw() != "none";
@@ -139,7 +187,7 @@ ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObjec
     });
     if (with_tools) p.tools = std::move(ordered["tools"]);
   }
-  if (body.want("chat_template_kwargs").object().present()) p.kwargs = std::move(ordered["chat_template_kwargs"]);
+  read_variables(ordered, body, p);
   body.want("add_generation_prompt").into(p.add_generation_prompt);
   return p;
 }

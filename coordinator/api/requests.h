@@ -22,6 +22,7 @@ inline constexpr int kMaxN = 8;
 inline constexpr std::size_t kMaxPrompts = 64;   // of one completions batch
 inline constexpr std::size_t kMaxChoices = 128;  // prompts x n
 inline constexpr std::size_t kMaxMessages = 4096;
+inline constexpr std::size_t kMaxTemplateNames = 256;  // of chat_template_kwargs, at all depths
 inline constexpr std::size_t kMaxStops = 16;
 inline constexpr std::size_t kMaxStopBytes = 1024;   // each
 inline constexpr std::size_t kMaxLabelBytes = 1024;  // user, cache_salt, profile

@@ -421,7 +421,54 @@ TEST_CASE("tools keep the order of their keys, unless an object is made to be ex
   CHECK(calls->chat.messages[0]["tool_calls"][0]["function"]["arguments"].dump() == R"({"b":1,"a":2})");
   std::string many;  // ordering these would cost their square: hours, past any test's timeout
   for (int i = 200'000; i > 0; --i) many += fmt::format(",\"{}\":0", i);
-  CHECK(parse(true, with(true, R"("chat_template_kwargs":{"z":0)" + many + "}")));
+  CHECK(parse(true, with(true, R"("metadata":{"z":0)" + many + "}")));
+  CHECK(parse(true, R"({"messages":[{"role":"user","content":"hi")" + many + "}]}"));
+  CHECK(parse(true,
+              with(true, R"("tools":[{"type":"function","function":{"name":"f","parameters":{"z":0)" + many + "}}}]")));
+}
+
+TEST_CASE("many keys are cheap however they come") {
+  // Once 1,300 keys, and then one of them a million times: each is looked for among the 1,300.
+  std::string again = R"("metadata":{"z":0)";
+  for (int i = 0; i < 1300; ++i) again += fmt::format(",\"{}\":0", i);
+  for (int i = 0; i < 1'000'000; ++i) again += ",\"1299\":0";
+  CHECK(parse(true, with(true, again + "}")));
+
+  // Calls whose arguments are dear to order, each less than the limit, and all together far more.
+  std::string arguments = "{\\\"z\\\":0";
+  for (int i = 0; i < 1300; ++i) arguments += fmt::format(",\\\"{}\\\":0", i);
+  std::string calls = R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}})";
+  for (int i = 0; i < 800; ++i) calls += R"(,{"function":{"arguments":")" + arguments + "}\"}}";
+  CHECK(parse(true, calls + "]}]}"));
+
+  // A long list beside many other fields: the list is not looked for anew for each of its items.
+  std::string chat = R"({"messages":[{"role":"user","content":"0"})";
+  for (int i = 1; i < 4096; ++i) chat += R"(,{"role":"user","content":"0"})";
+  chat += "]";
+  for (int i = 0; i < 200'000; ++i) chat += fmt::format(",\"{}\":0", i);
+  CHECK(parse(true, chat + "}"));
+}
+
+TEST_CASE("template variables are so many and no more, at whatever depth") {
+  const auto flat = [](int n) {
+    std::string s = R"("chat_template_kwargs":{"z":0)";
+    for (int i = 1; i < n; ++i) s += fmt::format(",\"k{}\":0", i);
+    return s + "}";
+  };
+  const auto lists = [](int n) {
+    std::string s = R"("chat_template_kwargs":{"z":[{"y":0})";
+    for (int i = 2; i < n; ++i) s += R"(,{"y":0})";
+    return s + "]}";
+  };
+  CHECK(parse(true, with(true, flat(256)))->chat.kwargs.size() == 256);
+  CHECK(parse(true, with(true, lists(256))));
+  for (const auto& many : {flat(257), lists(257), flat(60'000), lists(60'000)}) {
+    const auto r = parse(true, with(true, many));
+    REQUIRE_FALSE(r);
+    CHECK(r.error().status == 400);
+    CHECK(r.error().param == "chat_template_kwargs");
+    CHECK(r.error().message.find("at most 256") != std::string::npos);
+  }
 }
 
 TEST_CASE("fit settles max_tokens within the context") {
