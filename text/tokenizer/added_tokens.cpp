@@ -99,7 +99,7 @@ AddedTokens::AddedTokens(const JsonItem& list, const Bpe& vocabulary, const Norm
       if (!spelling) item.refuse(spelling.error().code, "{}", spelling.error().message);
       t.spelling = *std::move(spelling);
     }
-    longest_ = std::max(longest_, t.spelling.size());
+    longest_ = std::max({longest_, t.spelling.size(), t.content.size()});
     if (!t.spelling.empty()) (t.normalized ? normalized_ : raw_).add(t.spelling, index);
     tokens_.push_back(std::move(t));
   }
@@ -139,6 +139,10 @@ const AddedToken* AddedTokens::find(TokenId id) const {
 const AddedToken* AddedTokens::find(std::string_view content) const {
   const auto it = by_content_.find(std::string(content));
   return it == by_content_.end() ? nullptr : &tokens_[it->second];
+}
+
+bool AddedTokens::swallows_spaces() const noexcept {
+  return std::ranges::any_of(tokens_, [](const AddedToken& t) { return t.lstrip || t.rstrip; });
 }
 
 bool AddedTokens::special_at(const Trie& trie, std::string_view s) const {

@@ -43,6 +43,9 @@ class AddedTokens {
   [[nodiscard]] const AddedToken* find(TokenId id) const;
   [[nodiscard]] const AddedToken* find(std::string_view content) const;
   [[nodiscard]] TokenId max_id() const noexcept { return max_id_; }
+  /// The most bytes that one of them stands for, in the text or normalized, beside white space that it swallows.
+  [[nodiscard]] std::size_t longest() const noexcept { return longest_; }
+  [[nodiscard]] bool swallows_spaces() const noexcept;
 
   enum class Pass { raw, normalized };
   /// Cuts `s` at the tokens looked for in this pass; without `parse_special`, special tokens stay text, and with it
@@ -80,7 +83,7 @@ class AddedTokens {
   Trie raw_;
   Trie normalized_;
   TokenId max_id_ = -1;
-  std::size_t longest_ = 0;  // bytes of the longest token
+  std::size_t longest_ = 0;  // bytes of the longest token, as given or normalized
 };
 
 }  // namespace sluice::text

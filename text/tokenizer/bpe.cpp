@@ -120,6 +120,20 @@ std::string_view Bpe::piece(TokenId id) const noexcept {
                                                                   : std::string_view();
 }
 
+std::size_t Bpe::longest_piece(bool in_characters) const {
+  std::size_t longest = 0;
+  for (const auto piece : pieces_) {
+    const auto continues = [](char b) { return (static_cast<std::uint8_t>(b) & 0xC0U) == 0x80; };
+    const auto inside = in_characters ? std::ranges::count_if(piece, continues) : 0;
+    longest = std::max(longest, piece.size() - static_cast<std::size_t>(inside));
+  }
+  return longest;
+}
+
+bool Bpe::falls_back_to_bytes() const {
+  return !byte_ids_.empty() && std::ranges::all_of(byte_ids_, [](TokenId id) { return id >= 0; });
+}
+
 void Bpe::fill_symbols(std::string_view word, Scratch& scratch) const {
   auto& symbols = scratch.symbols;
   symbols.clear();

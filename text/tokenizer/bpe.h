@@ -72,6 +72,10 @@ class Bpe {
   /// Empty for an id the vocabulary lacks.
   [[nodiscard]] std::string_view piece(TokenId id) const noexcept;
   [[nodiscard]] TokenId max_id() const noexcept { return static_cast<TokenId>(pieces_.size()) - 1; }
+  /// Of the longest piece, in bytes or in characters.
+  [[nodiscard]] std::size_t longest_piece(bool in_characters) const;
+  /// A character that is no piece becomes a token for each of its bytes, whatever it is.
+  [[nodiscard]] bool falls_back_to_bytes() const;
 
  private:
   void read_vocab(const JsonItem& vocab);

@@ -1,5 +1,7 @@
 #include "text/tokenizer/normalizer.h"
 
+#include <algorithm>
+
 #include "common/utf8.h"
 #include "text/tokenizer/overload.h"
 
@@ -19,6 +21,17 @@ std::string strip(std::string_view s, bool left, bool right) {
   }
   return std::string(s);
 }
+
+std::size_t non_space_bytes(std::string_view s) {
+  std::size_t n = 0;
+  for (; !s.empty(); s.remove_prefix(utf8_step(s).length))
+    if (const auto step = utf8_step(s); !is_white_space(step.code_point)) n += step.length;
+  return n;
+}
+
+/// No character is longer than 4 bytes or becomes less than one; composing several into one gains up to 4.5 (U+03B0
+/// from mathematical letters in NFKC; 3.5 in NFC).
+std::size_t shrink_factor_of(NormalForm form) { return form == NormalForm::nfkc ? 5 : 4; }
 
 }  // namespace
 
@@ -59,7 +72,11 @@ Normalizer::Normalizer(const JsonItem& spec) {
     } else if (type == "Prepend") {
       steps_.emplace_back(Prepend{n.at("prepend").text()});
     } else if (type == "Replace") {
-      steps_.emplace_back(Replace{read_pattern(n.at("pattern")), n.at("content").text()});
+      const auto literal = n.at("pattern").find("String");
+      const auto& by = n.at("content").text();
+      const bool shrinks =
+          !literal || by.size() < literal->text().size() || non_space_bytes(by) < non_space_bytes(literal->text());
+      steps_.emplace_back(Replace{read_pattern(n.at("pattern")), by, shrinks});
     } else if (type == "Strip") {
       steps_.emplace_back(Strip{n.boolean("strip_left", false), n.boolean("strip_right", false)});
     } else if (type == "Lowercase") {
@@ -68,6 +85,30 @@ Normalizer::Normalizer(const JsonItem& spec) {
       n.refuse(Errc::unsupported, "normalizer \"{}\" is not supported", type);
     }
   });
+}
+
+std::size_t Normalizer::shrink_factor() const {
+  std::size_t factor = 1;
+  for (const auto& step : steps_)
+    factor *= std::visit(Overload{[](NormalForm form) { return shrink_factor_of(form); },
+                                  [](const Replace& r) { return std::size_t{r.shrinks ? 0U : 1U}; },
+                                  [](Lowercase) { return std::size_t{4}; },
+                                  [](const auto& /*prepends, strips*/) { return std::size_t{1}; }},
+                         step);
+  return factor;
+}
+
+bool Normalizer::keeps_latin() const {
+  return std::ranges::all_of(steps_, [](const auto& step) {
+    const auto* form = std::get_if<NormalForm>(&step);
+    const auto* replace = std::get_if<Replace>(&step);
+    return form != nullptr ? *form == NormalForm::nfc
+                           : !std::holds_alternative<Lowercase>(step) && !(replace != nullptr && replace->shrinks);
+  });
+}
+
+bool Normalizer::strips_spaces() const {
+  return std::ranges::any_of(steps_, [](const auto& step) { return std::holds_alternative<Strip>(step); });
 }
 
 Result<std::string> Normalizer::apply(std::string s, MatchBudget& budget) const {

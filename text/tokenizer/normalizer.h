@@ -20,6 +20,14 @@ class Normalizer {
   /// `s` is well-formed UTF-8, and so is the result.
   [[nodiscard]] Result<std::string> apply(std::string s, MatchBudget& budget) const;
 
+  /// How short a text may become: to no less than 1/factor of its bytes (all of them, or those that are not white
+  /// space). 0: a step may delete what it likes.
+  [[nodiscard]] std::size_t shrink_factor() const;
+  /// Of a text's characters below U+0300 no byte is lost: what they are composed with makes longer ones.
+  [[nodiscard]] bool keeps_latin() const;
+  /// White space may vanish altogether.
+  [[nodiscard]] bool strips_spaces() const;
+
  private:
   struct Prepend {
     std::string text;
@@ -27,6 +35,7 @@ class Normalizer {
   struct Replace {
     Regex pattern;
     std::string by;
+    bool shrinks;  // may leave less than it takes
   };
   struct Strip {
     bool left;

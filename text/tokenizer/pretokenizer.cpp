@@ -122,9 +122,9 @@ void PreTokenizer::add(const JsonItem& spec) {
     const auto behavior = spec.find("behavior");
     add_split(one_of(punctuation()), behavior ? read_behavior(*behavior) : Behavior::isolated);
   } else if (type == "WhitespaceSplit") {
-    add_split(fixed(R"(\s+)"), Behavior::removed);
+    add_word_split(R"(\s+)", false);
   } else if (type == "Whitespace") {  // words as Rust's regex crate has them, with the joiners
-    add_split(fixed(R"([[:word:]\x{200c}\x{200d}]+|[^[:word:]\x{200c}\x{200d}\s]+)"), Behavior::removed, true);
+    add_word_split(R"([[:word:]\x{200c}\x{200d}]+|[^[:word:]\x{200c}\x{200d}\s]+)", true);
   } else {
     spec.refuse(Errc::unsupported, "pre-tokenizer \"{}\" is not supported", type);
   }
@@ -160,7 +160,18 @@ void PreTokenizer::add_metaspace(const JsonItem& spec) {
 }
 
 void PreTokenizer::add_split(Regex pattern, Behavior behavior, bool invert) {
+  if (behavior == Behavior::removed) drops_ = Drops::anything;
   steps_.emplace_back(Split{std::move(pattern), behavior, invert});
+}
+
+/// A split that takes out white space and nothing else.
+void PreTokenizer::add_word_split(std::string_view pattern, bool invert) {
+  steps_.emplace_back(Split{fixed(pattern), Behavior::removed, invert});
+  if (drops_ == Drops::nothing) drops_ = Drops::spaces;
+}
+
+bool PreTokenizer::maps_bytes() const {
+  return std::ranges::any_of(steps_, [](const auto& step) { return std::holds_alternative<MapBytes>(step); });
 }
 
 PreTokenizer::Behavior PreTokenizer::read_behavior(const JsonItem& spec) {

@@ -45,6 +45,12 @@ class PreTokenizer {
   /// `text` is well-formed; `at_start`: nothing of the input precedes it.
   [[nodiscard]] Result<Words> apply(std::string text, bool at_start, MatchBudget& budget) const;
 
+  /// What of a text may be in no word.
+  enum class Drops { nothing, spaces, anything };
+  [[nodiscard]] Drops drops() const noexcept { return drops_; }
+  /// Words are in the byte alphabet: a character for each byte.
+  [[nodiscard]] bool maps_bytes() const;
+
  private:
   enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
   enum class Scheme { always, first, never };
@@ -70,9 +76,11 @@ class PreTokenizer {
   void add_byte_level(const JsonItem& spec);
   void add_metaspace(const JsonItem& spec);
   void add_split(Regex pattern, Behavior behavior, bool invert = false);
+  void add_word_split(std::string_view pattern, bool invert);
   [[nodiscard]] static Behavior read_behavior(const JsonItem& spec);
 
   std::vector<std::variant<Split, PrefixSpace, MapBytes, Metaspace>> steps_;
+  Drops drops_ = Drops::nothing;
 };
 
 }  // namespace sluice::text

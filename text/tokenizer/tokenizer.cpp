@@ -9,6 +9,7 @@
 #include "text/tokenizer/pretokenizer.h"
 #include "text/tokenizer/tokenizer_config.h"
 #include "text/tokenizer/tokenizer_json.h"
+#include "text/unicode/unicode.h"
 
 namespace sluice::text {
 namespace {
@@ -57,6 +58,49 @@ T read_component(const JsonItem& root, std::string_view key) {
   return spec ? T(*spec) : T();
 }
 
+/// How much text one id can stand for.
+struct LengthBound {
+  std::size_t longest = 0;   // bytes of normalized text that a token stands for; 0: any length
+  std::size_t shrink = 1;    // how many times as long the text may have been
+  bool latin_kept = false;   // but not what of it is below U+0300
+  bool spaces_count = true;  // else white space may vanish, and only other bytes count
+
+  [[nodiscard]] std::size_t least(std::string_view text) const noexcept {
+    if (longest == 0) return 0;
+    std::size_t all = 0;
+    std::size_t latin = 0;
+    while (!text.empty()) {
+      const auto step = utf8_step(text);
+      text.remove_prefix(step.length);
+      if (!spaces_count && is_white_space(step.code_point)) continue;
+      all += step.length;
+      if (step.code_point < 0x300) latin += step.length;
+    }
+    const auto bytes = std::max((all + shrink - 1) / shrink, latin_kept ? latin : 0);
+    return (bytes + longest - 1) / longest;
+  }
+};
+
+/// A text's bytes are split among its tokens: an added one stands for its own; those of normalized words, which are
+/// at most `shrink` times as short, for a piece each, if there is a piece for everything and nothing is dropped.
+LengthBound length_bound(const Bpe& bpe, const Normalizer& normalizer, const PreTokenizer& words,
+                         const AddedTokens& added) {
+  const bool mapped = words.maps_bytes();
+  const auto spelled = [&](char32_t c) {
+    std::string piece;
+    append_utf8(piece, c);
+    return bpe.find(piece).has_value();
+  };
+  bool all = bpe.falls_back_to_bytes() || mapped;
+  for (unsigned b = 0; b < 256 && mapped && !bpe.falls_back_to_bytes(); ++b)
+    all = all && spelled(ByteAlphabet::instance().char_of(static_cast<std::uint8_t>(b)));
+  const auto shrink = normalizer.shrink_factor();
+  if (!all || shrink == 0 || words.drops() == PreTokenizer::Drops::anything) return {};
+  const bool spaces_vanish =
+      normalizer.strips_spaces() || added.swallows_spaces() || words.drops() == PreTokenizer::Drops::spaces;
+  return {std::max(bpe.longest_piece(mapped), added.longest()), shrink, normalizer.keeps_latin(), !spaces_vanish};
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -66,6 +110,7 @@ struct Tokenizer::Impl {
         pretokenizer(read_component<PreTokenizer>(root, "pre_tokenizer")),
         surround(read_post_processor(root)) {
     if (const auto list = root.find("added_tokens")) added = AddedTokens(*list, bpe, normalizer);
+    bound = length_bound(bpe, normalizer, pretokenizer, added);
     const auto decoder = root.find("decoder");
     fill_table(decoder ? PieceDecoder(*decoder) : PieceDecoder());
     for (const auto* side : {&surround.before, &surround.after})
@@ -173,6 +218,7 @@ struct Tokenizer::Impl {
   PreTokenizer pretokenizer;
   Surround surround;
   AddedTokens added;
+  LengthBound bound;
   std::shared_ptr<const TokenTable> table;
   std::optional<TokenId> bos;
   std::vector<TokenId> eos;
@@ -220,6 +266,8 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_s
 std::vector<std::size_t> Tokenizer::special_starts(std::string_view text) const {
   return impl_->added.special_starts(text);
 }
+
+std::size_t Tokenizer::least_tokens(std::string_view text) const noexcept { return impl_->bound.least(text); }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
   auto s = stream(skip_special);

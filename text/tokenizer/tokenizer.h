@@ -43,6 +43,10 @@ class Tokenizer {
   /// the first byte. See text/jinja/typed_specials.h.
   [[nodiscard]] std::vector<std::size_t> special_starts(std::string_view text) const;
 
+  /// At least so many ids come of `text`, told from its length and the longest token: what cannot fit a model need
+  /// not be encoded. 0 where nothing can be said: a tokenizer may delete text, or have one token for any length of it.
+  [[nodiscard]] std::size_t least_tokens(std::string_view text) const noexcept;
+
   /// Equals what stream() would emit over all of `ids`. Ids without a token are passed over.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;
   /// `context`: what the tokens to come continue (a prompt). A text's first word has no space before it in some
