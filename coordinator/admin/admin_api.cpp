@@ -130,7 +130,8 @@ Result<std::string> take_class(json& body) {
 }
 
 void put_slo(SloView& v, const HttpRequest& q, Responder& r) {
-  auto body = parse_json(q.body, {.what = "the body"});
+  constexpr std::size_t kMaxBody = std::size_t{64} << 10;  // it is read on the thread that everything runs on
+  auto body = parse_json(q.body, {.what = "the body", .max_bytes = kMaxBody});
   if (!body) return r.respond(error_response(ApiError::from(body.error())));
   auto name = take_class(*body);
   if (!name) return r.respond(error_response(ApiError::from(name.error())));
