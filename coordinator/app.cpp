@@ -11,6 +11,7 @@
 #include "common/process_metrics.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
+#include "coordinator/api/prompt_pool.h"
 #include "coordinator/api/router.h"
 #include "coordinator/api/text_adapter.h"
 #include "coordinator/http/descriptors.h"
@@ -81,7 +82,8 @@ int run_app(const AppOptions& o) {
   StateKeeper state(io, o.state_file, serving.state());
 
   HttpRoutes routes;
-  ApiRouter router(serving);
+  PromptPool prompts(io, o.prompts);
+  ApiRouter router(serving, prompts, !o.http.api_keys.empty());
   router.add_routes(routes);
   OperatorViews operator_views(serving);
   add_admin_routes(routes, operator_views.views());
@@ -98,6 +100,7 @@ int run_app(const AppOptions& o) {
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   auto stop = [&] {
     serving.stop();
+    prompts.stop();
     io.stop();
   };
   signals.async_wait([&](boost::system::error_code ec, int signal) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/api/prompt_pool.h"
 #include "coordinator/http/server.h"
 #include "coordinator/serving/serving.h"
 
@@ -14,6 +15,7 @@ struct AppOptions {
   std::string model_name;  // empty: the directory's name
   int max_model_len = 0;   // 0: the model's
   HttpServerOptions http;
+  PromptPoolOptions prompts;
   ServingOptions serving;
   double drain_timeout_s = 30;
   std::string state_file;  // what was learned and set, over restarts; empty: nothing is kept

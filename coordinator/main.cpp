@@ -34,6 +34,11 @@ int main(int argc, char** argv) {
                  "A stream silent for this long gets a comment, against proxies that give up on it; 0: never")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
+  app.add_option(
+         "--prompt-threads", o.prompts.threads,
+         "Threads that read requests: parse, render, tokenize; half of them take short ones only. Default: half "
+         "the cores, 2 to 4")
+      ->check(flags::range(1, 64));
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
   app.add_option("--cluster-token", s.registry.cluster_token, "Secret that nodes must present")
       ->envname("SLUICE_CLUSTER_TOKEN");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "coordinator/api/fingerprint.h"
+#include "coordinator/api/whole_answer.h"
 
 namespace sluice::coordinator {
 
@@ -37,9 +38,9 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-Generation::Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> out)
-    : backend_(backend), spec_(std::move(spec)), out_(std::move(out)) {
-  auto& q = spec_.request;
+Generation::Generation(Backend& backend, PromptExecutor& executor, Spec spec, std::shared_ptr<Responder> out)
+    : backend_(backend), executor_(executor), spec_(std::move(spec)), out_(std::move(out)) {
+  auto& q = spec_.prepared.request;
   head_.chat = q.kind == GenerateRequest::Kind::chat;
   head_.id = (head_.chat ? "chatcmpl-" : "cmpl-") + (q.request_id.empty() ? spec_.request_id : q.request_id);
   head_.created =
@@ -47,7 +48,8 @@ Generation::Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> o
   head_.model = backend_.model().id;
   seeded_ = q.seed.has_value();
   if (!q.seed) q.seed = random_seed();
-  choices_.resize(spec_.prompts.size() * static_cast<std::size_t>(q.n));
+  choices_.resize(spec_.prepared.streams.size());
+  for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].stream = std::move(spec_.prepared.streams[i]);
   running_ = choices_.size();
 }
 
@@ -58,7 +60,8 @@ void Generation::begin() {
     self->over_ = true;
     self->cancel_all(CancelReason::client_gone);
   });
-  if (spec_.request.stream)
+  if (over_) return;  // it had gone while its prompt was read
+  if (request().stream)
     out_->keep_alive(std::string(kSseKeepAlive), [weak = weak_from_this()] {
       if (auto self = weak.lock(); self && !self->over_) self->open_stream();
     });
@@ -66,10 +69,8 @@ void Generation::begin() {
 }
 
 void Generation::start_leg(std::size_t index) {
-  const auto& q = spec_.request;
+  const auto& q = request();
   auto& c = choices_[index];
-  c.stream = std::make_unique<TokenStream>(backend_.text().detokenizer(q.skip_special_tokens, *prompt_of(index).ids),
-                                           TokenStreamOptions{q.stop, q.include_stop_str, q.sampling.min_tokens});
   if (q.sampling.logprobs)
     c.logprobs = std::make_unique<LogprobsWriter>(backend_.text(), head_.chat, *q.sampling.logprobs);
   LegSpec leg;
@@ -116,7 +117,7 @@ void Generation::take(std::size_t index, TokenStream::Delta delta) {
   auto& c = choices_[index];
   if (c.logprobs)
     for (const auto& t : delta.tokens) c.logprobs->add(t);
-  if (spec_.request.stream)
+  if (request().stream)
     send_delta(index, std::move(delta));
   else
     c.text += delta.text;
@@ -129,7 +130,7 @@ void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats)
   --running_;
   if (over_) return;
   auto delta = c.stream->finish(end);
-  if (spec_.request.stream) return send_last(index, std::move(delta));
+  if (request().stream) return send_last(index, std::move(delta));
   c.text += delta.text;
   if (running_ == 0) answer_whole();
 }
@@ -164,11 +165,11 @@ std::string Generation::fingerprint_of_all() const {
 
 Usage Generation::usage() const {
   Usage u;
-  for (std::size_t p = 0; p < spec_.prompts.size(); ++p) u.prompt_tokens += spec_.prompts[p].ids->size();
+  for (const auto& p : spec_.prepared.prompts) u.prompt_tokens += p.ids->size();
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     u.completion_tokens += static_cast<std::size_t>(choices_[i].stream->token_count());
     // A prompt counts once whatever n is, and so do its cached tokens.
-    if (i % static_cast<std::size_t>(spec_.request.n) == 0)
+    if (i % static_cast<std::size_t>(request().n) == 0)
       u.cached_tokens += static_cast<std::size_t>(choices_[i].stats.cached_tokens);
   }
   return u;
@@ -184,18 +185,23 @@ json Generation::explain() const {
 }
 
 void Generation::answer_whole() {
+  constexpr std::size_t kWrittenHere = std::size_t{16} << 10;
   over_ = true;
-  json body = answer_object(head(fingerprint_of_all()));
+  WholeAnswer answer{head(fingerprint_of_all()), {}, usage(), {}};
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     auto& c = choices_[i];
-    json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
-    body["choices"].push_back(choice_json(head_.chat, i, prompt_of(i).echo + c.text, std::move(logprobs),
-                                          name(c.stream->finish_reason().value_or(FinishReason::aborted)),
-                                          c.stream->stop_reason()));
+    answer.choices.push_back({prompt_of(i).echo, std::move(c.text), std::move(c.logprobs),
+                              name(c.stream->finish_reason().value_or(FinishReason::aborted)),
+                              c.stream->stop_reason()});
   }
-  body["usage"] = usage_json(usage());
-  if (spec_.request.explain) body["sluice"] = explain();
-  out_->respond(json_response(body));
+  if (request().explain) answer.explain = explain();
+  const std::size_t bytes = answer.bytes();
+  if (bytes <= kWrittenHere) return out_->respond(std::move(answer).write());
+  PromptJob job{.client = spec_.client, .bytes = bytes, .refusable = false, .work = {}};
+  job.work = [answer = std::move(answer)]() mutable -> PromptResult { return std::move(answer).write(); };
+  executor_.submit(std::move(job), out_, [](PromptResult&& result, const std::shared_ptr<Responder>& out) {
+    if (auto* written = std::get_if<HttpResponse>(&result)) out->respond(std::move(*written));
+  });
 }
 
 // ---- Stream ----
@@ -219,7 +225,7 @@ void Generation::greet() {
 }
 
 void Generation::send_chunk(std::size_t index, json choice, bool last) {
-  const auto& q = spec_.request;
+  const auto& q = request();
   json chunk = chunk_object(head(choices_[index].fingerprint));
   chunk["choices"].push_back(std::move(choice));
   if (q.include_usage) chunk["usage"] = q.continuous_usage ? usage_json(usage()) : json(nullptr);
@@ -238,7 +244,7 @@ void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
 
 void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
   greet();
-  const auto& q = spec_.request;
+  const auto& q = request();
   auto& c = choices_[index];
   bool last = running_ == 0;
   send_chunk(

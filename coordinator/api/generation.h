@@ -3,7 +3,8 @@
 // object or a stream of SSE chunks.
 //
 // Lifecycle: begin() starts one leg per choice; each leg's sink keeps the Generation alive; it answers when the last
-// leg ends, or at the first error (the other legs are cancelled). Threading: the io_context thread.
+// leg ends, or at the first error (the other legs are cancelled). Threading: the io_context thread; a large whole
+// answer is written by the executor.
 // A stream's status line waits for the first token or the first end, so that a refusal (429, 503) is a real status;
 // but no longer than the server lets a stream be silent (Responder::keep_alive): then it is 200, and a refusal an
 // event.
@@ -12,7 +13,8 @@
 
 #include "coordinator/api/backend.h"
 #include "coordinator/api/openai_json.h"
-#include "coordinator/api/requests.h"
+#include "coordinator/api/prepared.h"
+#include "coordinator/api/prompt_executor.h"
 #include "coordinator/api/token_stream.h"
 #include "coordinator/http/types.h"
 
@@ -20,19 +22,14 @@ namespace sluice::coordinator {
 
 class Generation : public std::enable_shared_from_this<Generation> {
  public:
-  struct Prompt {
-    std::shared_ptr<const std::vector<TokenId>> ids;
-    std::string echo;  // the prompt's text where the answer opens with it
-    int max_tokens = 0;
-  };
   struct Spec {
-    GenerateRequest request;
-    std::vector<Prompt> prompts;
+    PreparedGeneration prepared;
+    std::string client;  // as PromptJob has it
     std::string request_id;
     TimePoint received;
   };
 
-  Generation(Backend& backend, Spec spec, std::shared_ptr<Responder> out);
+  Generation(Backend& backend, PromptExecutor& executor, Spec spec, std::shared_ptr<Responder> out);
   void begin();
 
  private:
@@ -63,8 +60,9 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void send_chunk(std::size_t index, nlohmann::json choice, bool last);
   void answer_whole();
 
-  [[nodiscard]] const Prompt& prompt_of(std::size_t choice) const {
-    return spec_.prompts[choice / static_cast<std::size_t>(spec_.request.n)];
+  [[nodiscard]] const GenerateRequest& request() const { return spec_.prepared.request; }
+  [[nodiscard]] const PreparedGeneration::Prompt& prompt_of(std::size_t choice) const {
+    return spec_.prepared.prompts[choice / static_cast<std::size_t>(request().n)];
   }
   /// The answer's head under this fingerprint.
   [[nodiscard]] AnswerHead head(std::string fingerprint) const;
@@ -73,6 +71,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   [[nodiscard]] nlohmann::json explain() const;
 
   Backend& backend_;
+  PromptExecutor& executor_;
   Spec spec_;
   AnswerHead head_;
   std::shared_ptr<Responder> out_;

@@ -1,7 +1,9 @@
 #pragma once
 // What the API room needs of the served model's text side: the tokenizer, the chat template and incremental
 // detokenizing. Owned here (the caller); common/text is adapted to it in text_adapter.*, tests use a fake.
-// Threading: used from the coordinator's io_context thread only; const calls don't change observable state.
+// Threading: a ModelText is const once it is made, and every call may run on several threads at once: prompts are
+// rendered and tokenized on worker threads, tokens become text on the io_context's. A Detokenizer is one thread's at a
+// time.
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -49,6 +51,8 @@ class ModelText {
   virtual ~ModelText() = default;
   /// add_special: let the tokenizer add its own BOS and the like; off for text a chat template rendered.
   [[nodiscard]] virtual Result<std::vector<TokenId>> encode(const PromptText& prompt, bool add_special) const = 0;
+  /// encode() of it gives at least so many ids, known from its length; 0 where nothing is.
+  [[nodiscard]] virtual std::size_t least_tokens(std::string_view text) const = 0;
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   /// The raw bytes of one token (possibly part of a UTF-8 character), for log-probability reports.
   [[nodiscard]] virtual std::string token_bytes(TokenId id) const = 0;

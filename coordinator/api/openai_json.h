@@ -47,6 +47,8 @@ class LogprobsWriter {
   LogprobsWriter(const ModelText& text, bool chat, int top) : text_(text), chat_(chat), top_(top) {}
   void add(const TokenEvent& token);
   [[nodiscard]] nlohmann::json take();
+  /// Log-probabilities that take() would give: of tokens, and of their alternatives.
+  [[nodiscard]] std::size_t entries() const noexcept { return tokens_.size() * static_cast<std::size_t>(top_ + 1); }
 
  private:
   const ModelText& text_;

@@ -1,17 +1,25 @@
 #pragma once
-// The API room's one object: registers the public routes on an HttpRoutes table and answers them with a Backend.
+// The API room's one object: registers the public routes on an HttpRoutes table and answers them with a Backend. What a
+// client sent is read by a PromptExecutor, off this thread; legs are started when it is through.
 //
 // Threading: the coordinator's io_context thread. Lifetime: the router and its backend outlive the server that holds
-// the routes. Failure: every request is answered once, with an OpenAI-shaped error where it fails; a stream that has
-// begun ends with an error event and [DONE].
+// the routes, and what the executor delivers. Failure: every request is answered once, with an OpenAI-shaped error
+// where it fails; a stream that has begun ends with an error event and [DONE].
+#include <memory>
+#include <string>
+
 #include "coordinator/api/backend.h"
+#include "coordinator/api/prompt_executor.h"
+#include "coordinator/api/prompt_work.h"
 #include "coordinator/http/routes.h"
 
 namespace sluice::coordinator {
 
 class ApiRouter {
  public:
-  explicit ApiRouter(Backend& backend) : backend_(backend) {}
+  /// `keyed`: requests carry an API key that was checked; clients are told apart by it, else by their address.
+  ApiRouter(Backend& backend, PromptExecutor& executor, bool keyed = false)
+      : backend_(backend), executor_(executor), keyed_(keyed) {}
   ApiRouter(const ApiRouter&) = delete;
   ApiRouter& operator=(const ApiRouter&) = delete;
 
@@ -19,14 +27,15 @@ class ApiRouter {
   void add_routes(HttpRoutes& routes);
 
  private:
-  void completions(HttpRequest request, std::shared_ptr<Responder> out);
-  void chat_completions(HttpRequest request, std::shared_ptr<Responder> out);
+  using Work = PromptResult (*)(HttpRequest, const ServedNow&);
+  void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work);
+  [[nodiscard]] std::string client_of(const HttpRequest& request) const;
   void models(const HttpRequest& request, Responder& out) const;
-  void tokenize(const HttpRequest& request, Responder& out) const;
-  void detokenize(const HttpRequest& request, Responder& out) const;
   void health(Responder& out) const;
 
   Backend& backend_;
+  PromptExecutor& executor_;
+  bool keyed_;
 };
 
 }  // namespace sluice::coordinator

@@ -26,6 +26,7 @@ class TextAdapter final : public ModelText {
   Result<std::vector<TokenId>> encode(const PromptText& p, bool add_special) const override {
     return tokenizer_.encode(p.text, add_special, true, p.typed);
   }
+  std::size_t least_tokens(std::string_view s) const override { return tokenizer_.least_tokens(s); }
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
     return tokenizer_.decode(ids, skip_special);
   }

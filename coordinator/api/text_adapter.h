@@ -1,6 +1,6 @@
 #pragma once
 // common/text behind the API room's ModelText: tokenizer, streaming detokenizer, chat template of one model directory.
-// Threading: load at start; const afterwards.
+// Threading: load at start; const afterwards, and for any number of threads.
 #include <filesystem>
 #include <memory>
 

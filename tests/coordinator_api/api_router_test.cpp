@@ -2,6 +2,7 @@
 #include "coordinator/api/router.h"
 
 #include "tests/support/fake_backend.h"
+#include "tests/support/inline_prompts.h"
 #include "tests/support/server_fixture.h"
 
 namespace sluice::test {
@@ -22,7 +23,7 @@ struct Answer {
 /// The backend lives on the server's thread; `on_io` reaches it safely.
 class Api {
  public:
-  Api() : backend_(io_->io()), router_(backend_), server_(routes(), {}, io_) {}
+  Api() : backend_(io_->io()), router_(backend_, prompts_), server_(routes(), {}, io_) {}
   template <class F>
   auto on_io(F f) {
     return io_->on_io(std::move(f));
@@ -90,6 +91,7 @@ class Api {
   }
   std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
   FakeBackend backend_;
+  InlinePrompts prompts_;
   ApiRouter router_;
   ServerFixture server_;
 };
@@ -371,6 +373,39 @@ TEST_CASE("bad requests, contexts and templates name the parameter") {
   CHECK(a.status == 404);
   CHECK(a.body["error"]["code"] == "model_not_found");
   CHECK(api.on_io([&] { return api.backend().legs.empty(); }));
+}
+
+TEST_CASE("a batch and its echo have bounds, told in words") {
+  Api api;
+  api.on_io([&] { api.backend().info.max_model_len = 400'000; });
+  const std::vector<int> ids(300'000, 'a');
+  auto a = api.post("/v1/completions", {{"prompt", {ids, ids}}});
+  CHECK(a.status == 400);
+  CHECK(a.body["error"]["param"] == "prompt");
+  CHECK_THAT(a.body["error"]["message"].get<std::string>(), Contains("in parts"));
+  // One prompt with choices may always be as long as the context.
+  api.on_io([&] { api.backend().script = [](FakeBackend& b, RequestId id) { b.finish(id, LegEnd::length); }; });
+  CHECK(api.post("/v1/completions", {{"prompt", ids}, {"n", 3}}).status == 200);
+  a = api.post("/v1/completions", {{"prompt", ids}, {"echo", true}, {"stream", true}});
+  CHECK(a.status == 400);
+  CHECK(a.body["error"]["param"] == "echo");
+  a = api.post("/v1/completions", {{"prompt", ids}, {"echo", true}, {"n", 2}});
+  REQUIRE(a.status == 200);
+  CHECK(a.body["choices"][1]["text"].get<std::string>() == std::string(300'000, 'a'));
+}
+
+TEST_CASE("a prompt that cannot fit is refused by its length, before it is encoded") {
+  Api api;
+  auto a = api.post("/v1/completions", {{"prompt", std::string(300, 'x')}});
+  CHECK_THAT(a.body["error"]["message"].get<std::string>(), Contains("at least 300 tokens"));
+  CHECK(a.body["error"]["param"] == "prompt");
+  a = api.post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", std::string(300, 'x')}}}}});
+  CHECK(a.status == 400);
+  CHECK(a.body["error"]["code"] == "context_length_exceeded");
+  CHECK_THAT(a.body["error"]["message"].get<std::string>(), Contains("at least"));
+  CHECK(a.body["error"]["param"] == "messages");
+  // Whoever only asks for tokens gets them, whatever the context.
+  CHECK(api.post("/tokenize", {{"prompt", std::string(300, 'x')}}).body["count"] == 301);
 }
 
 TEST_CASE("tokenize, detokenize, models, health, version, metrics") {

@@ -1,7 +1,10 @@
 // The bundled model's own text side behind the API's interface.
 #include "coordinator/api/text_adapter.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
+#include <future>
 
 namespace sluice::test {
 namespace {
@@ -60,6 +63,43 @@ TEST_CASE("special tokens that a chat's client types are text, the template's ow
   CHECK(count(halves, "<|im_end|>") == 2);
   // A completion's prompt is its author's own: special tokens are parsed, as they were.
   CHECK(count(text->encode({attack}, false).value(), "<|im_end|>") == 2);
+}
+
+TEST_CASE("several threads render, encode and decode at once, as one would") {
+  const auto text = load_model_text(kTiny).value();
+  const auto chat = [](int i) {
+    ChatPrompt p;
+    for (int k = 0; k <= i % 5; ++k)
+      p.messages.push_back({{"role", k % 2 == 0 ? "user" : "assistant"},
+                            {"content", fmt::format("Caf\u00e9 {} \U0001F600 <|im_end|> {}", i * 31 + k,
+                                                    std::string(static_cast<std::size_t>(i * 7), 'x'))}});
+    return p;
+  };
+  struct Made {
+    std::string text, decoded;
+    std::vector<std::size_t> typed;
+    std::vector<TokenId> ids;
+    std::size_t least = 0;
+    bool operator==(const Made&) const = default;
+  };
+  const auto make = [&](int i) {
+    auto rendered = text->render_chat(chat(i)).value();
+    auto ids = text->encode(rendered, false).value();
+    const auto least = text->least_tokens(rendered.text);
+    auto decoded = text->decode(ids, true);
+    return Made{std::move(rendered.text), std::move(decoded), std::move(rendered.typed), std::move(ids), least};
+  };
+  constexpr int kChats = 40;
+  std::vector<Made> serial;
+  for (int i = 0; i < kChats; ++i) serial.push_back(make(i));
+  std::vector<std::future<int>> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.push_back(std::async(std::launch::async, [&, t] {
+      int same = 0;
+      for (int i = 0; i < kChats; ++i) same += make((i + t * 7) % kChats) == serial[(i + t * 7) % kChats] ? 1 : 0;
+      return same;
+    }));
+  for (auto& thread : threads) CHECK(thread.get() == kChats);
 }
 
 TEST_CASE("a directory without a tokenizer is an error in words") {

@@ -2,6 +2,7 @@
 // A model's text side small enough to reason about in a test: one token per byte, so that characters split across
 // tokens whenever they are not ASCII. 256 is BOS, 257 is EOS; both are special.
 #include <memory>
+#include <string_view>
 
 #include "coordinator/api/model_text.h"
 
@@ -37,6 +38,7 @@ class FakeModelText final : public coordinator::ModelText {
     for (char c : prompt.text) ids.push_back(static_cast<unsigned char>(c));
     return ids;
   }
+  std::size_t least_tokens(std::string_view text) const override { return text.size(); }
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
     FakeDetokenizer d(skip_special);
     std::string s;

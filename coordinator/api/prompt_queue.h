@@ -1,0 +1,68 @@
+#pragma once
+// Whose prompt is worked on next. Two lanes, so that no short prompt waits behind a long one; in a lane clients take
+// turns, so that no client's hundred hold up another's one; a client's own go in order. What waits is bounded in bytes,
+// in all and for each client.
+//
+// Pure logic: no threads, no clock. Not thread-safe: PromptPool guards it.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "common/clock.h"
+#include "coordinator/api/prompt_executor.h"
+
+namespace sluice::coordinator {
+
+struct PromptQueueLimits {
+  std::size_t short_bytes = std::size_t{32} << 10;   // a job up to here is short
+  std::size_t total_bytes = std::size_t{512} << 20;  // that may wait
+  std::size_t client_bytes = std::size_t{64} << 20;  // of one client
+};
+
+enum class PromptLane : std::uint8_t { brief, lengthy };
+
+class PromptQueue {
+ public:
+  struct Entry {
+    std::uint64_t id = 0;
+    PromptJob job;
+    std::shared_ptr<std::atomic<bool>> gone;  // the client is; set by the io thread, read by a worker
+    TimePoint since;                          // when it came
+  };
+  enum class Full { no, client, all };
+
+  explicit PromptQueue(PromptQueueLimits limits) : limits_(limits) {}
+
+  [[nodiscard]] PromptLane lane_of(const PromptJob& job) const noexcept {
+    return job.bytes <= limits_.short_bytes ? PromptLane::brief : PromptLane::lengthy;
+  }
+  /// Whether the job may wait here; one that is not refusable always may.
+  [[nodiscard]] Full full(const PromptJob& job) const;
+  void push(Entry entry);
+  /// The next of that lane; null when it is empty.
+  [[nodiscard]] std::optional<Entry> pop(PromptLane lane);
+
+  [[nodiscard]] std::size_t waiting(PromptLane lane) const noexcept { return lanes_[index(lane)].count; }
+  [[nodiscard]] std::size_t bytes(PromptLane lane) const noexcept { return lanes_[index(lane)].bytes; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return lanes_[0].bytes + lanes_[1].bytes; }
+
+ private:
+  struct Lane {
+    std::unordered_map<std::string, std::deque<Entry>> by_client;  // none is empty
+    std::deque<std::string> turns;                                 // each of them once
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+  };
+  [[nodiscard]] static std::size_t index(PromptLane lane) noexcept { return static_cast<std::size_t>(lane); }
+
+  PromptQueueLimits limits_;
+  Lane lanes_[2];
+  std::unordered_map<std::string, std::size_t> bytes_of_;  // by client, in both lanes; none is 0
+};
+
+}  // namespace sluice::coordinator

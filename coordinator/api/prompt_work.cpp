@@ -1,0 +1,191 @@
+#include "coordinator/api/prompt_work.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/api/openai_json.h"
+#include "coordinator/api/requests.h"
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+namespace {
+
+using Ids = std::vector<TokenId>;
+
+ApiError text_error(const Error& e, std::string_view param) {
+  auto a = ApiError::from(e);
+  if (a.param.empty()) a.param = param;
+  return a;
+}
+
+ApiResult<Ids> encode(const ModelText& text, const PromptText& prompt, bool add_special, std::string_view param) {
+  auto ids = text.encode(prompt, add_special);
+  if (!ids) return std::unexpected(text_error(ids.error(), param));
+  return std::move(*ids);
+}
+
+ApiResult<PromptText> render(const ModelText& text, const ChatPrompt& chat) {
+  auto rendered = text.render_chat(chat);
+  if (!rendered) return std::unexpected(text_error(rendered.error(), "messages"));
+  return std::move(*rendered);
+}
+
+/// Makes the prompts of one request, and keeps account of what they come to.
+class Preparation {
+ public:
+  Preparation(GenerateRequest q, const ServedNow& now) : q_(std::move(q)), now_(now) {}
+
+  ApiResult<PreparedGeneration> run() && {
+    SLUICE_TRY(q_.kind == GenerateRequest::Kind::chat ? add_chat() : add_prompts());
+    PreparedGeneration p{std::move(q_), std::move(prompts_), {}};
+    for (const auto& prompt : p.prompts)
+      for (int i = 0; i < p.request.n; ++i)
+        p.streams.push_back(std::make_unique<TokenStream>(
+            now_.text.detokenizer(p.request.skip_special_tokens, *prompt.ids),
+            TokenStreamOptions{p.request.stop, p.request.include_stop_str, p.request.sampling.min_tokens}));
+    return p;
+  }
+
+ private:
+  ApiResult<> add_chat() {
+    const ChatPrompt chat = std::exchange(q_.chat, {});
+    SLUICE_ASSIGN(const PromptText rendered, render(now_.text, chat));
+    SLUICE_ASSIGN(Ids ids, ids_of(rendered, "messages"));
+    return add(std::move(ids), {});
+  }
+
+  ApiResult<> add_prompts() {
+    for (auto& given : std::exchange(q_.prompts, {})) {
+      if (auto* ids = std::get_if<Ids>(&given)) {
+        SLUICE_TRY(fits(ids->size()));  // before it is written out
+        std::string echo = q_.echo ? now_.text.decode(*ids, false) : std::string();
+        SLUICE_TRY(add(std::move(*ids), std::move(echo)));
+        continue;
+      }
+      PromptText prompt{std::move(std::get<std::string>(given))};
+      SLUICE_ASSIGN(Ids ids, ids_of(prompt, "prompt"));
+      SLUICE_TRY(add(std::move(ids), q_.echo ? std::move(prompt.text) : std::string()));
+    }
+    return {};
+  }
+
+  ApiResult<Ids> ids_of(const PromptText& prompt, std::string_view param) const {
+    const std::size_t context = max_model_len(now_.model, now_.largest_context);
+    if (const auto least = now_.text.least_tokens(prompt.text); least >= context)
+      return std::unexpected(ApiError::invalid(
+          fmt::format(
+              "The prompt is at least {} tokens long; the {} tokens that are served here leave no room for an answer.",
+              least, context),
+          std::string(param), "context_length_exceeded"));
+    return encode(now_.text, prompt, q_.add_special_tokens, param);
+  }
+
+  ApiResult<> fits(std::size_t tokens) const {
+    if (auto room = fit(q_, tokens, now_.model, now_.largest_context); !room)
+      return std::unexpected(std::move(room).error());
+    return {};
+  }
+
+  ApiResult<> add(Ids ids, std::string echo) {
+    SLUICE_ASSIGN(const int max_tokens, fit(q_, ids.size(), now_.model, now_.largest_context));
+    const auto n = static_cast<std::size_t>(q_.n);
+    tokens_ += ids.size() * n;
+    const auto most = std::max(kMaxBatchTokens, n * static_cast<std::size_t>(now_.model.max_model_len));
+    if (tokens_ > most)
+      return std::unexpected(ApiError::invalid(
+          fmt::format("The prompts of this batch, times n, are more than {} tokens; send it in parts.", most), "prompt",
+          "invalid_value"));
+    echoed_ += echo.size() * n;
+    const auto most_echoed = q_.stream ? kMaxStreamedEchoBytes : kMaxEchoBytes;
+    if (echoed_ > most_echoed)
+      return std::unexpected(ApiError::invalid(
+          fmt::format("The prompts to echo, times n, are more than {} bytes; leave echo out or send them in parts.",
+                      most_echoed),
+          "echo", "invalid_value"));
+    prompts_.push_back({std::make_shared<const Ids>(std::move(ids)), std::move(echo), max_tokens});
+    return {};
+  }
+
+  GenerateRequest q_;
+  const ServedNow& now_;
+  std::vector<PreparedGeneration::Prompt> prompts_;
+  std::size_t tokens_ = 0;
+  std::size_t echoed_ = 0;
+};
+
+PromptResult prepare(ApiResult<GenerateRequest> parsed, const ServedNow& now) {
+  if (!parsed) return error_response(parsed.error());
+  auto prepared = Preparation(std::move(*parsed), now).run();
+  if (!prepared) return error_response(prepared.error());
+  return std::move(*prepared);
+}
+
+/// What /tokenize answers. Written straight to text: a JSON document of millions of ids would take ten times as much.
+std::string tokens_text(const Ids& ids, const TokenizeRequest& q, const ServedNow& now) {
+  std::string out = fmt::format(R"({{"count":{},"max_model_len":{},"tokens":[)", ids.size(),
+                                max_model_len(now.model, now.largest_context));
+  for (std::size_t i = 0; i < ids.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i ? "," : "", ids[i]);
+  out += ']';
+  if (q.return_token_strs) {
+    out += R"(,"token_strs":[)";
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i > 0) out += ',';
+      out += dump(now.text.token_bytes(ids[i]));
+    }
+    out += ']';
+  }
+  return out += '}';
+}
+
+HttpResponse json_text(std::string body) { return {200, {{"content-type", "application/json"}}, std::move(body)}; }
+
+}  // namespace
+
+PromptResult prepare_completion(HttpRequest request, const ServedNow& now) {
+  auto parsed = parse_completion(request.body, request.headers, now.model);
+  request = {};
+  return prepare(std::move(parsed), now);
+}
+
+PromptResult prepare_chat(HttpRequest request, const ServedNow& now) {
+  auto parsed = parse_chat(request.body, request.headers, now.model);
+  request = {};
+  return prepare(std::move(parsed), now);
+}
+
+PromptResult answer_tokenize(HttpRequest request, const ServedNow& now) {
+  auto q = parse_tokenize(request.body, now.model);
+  request = {};
+  if (!q) return error_response(q.error());
+  auto prompt = q->text ? ApiResult<PromptText>(PromptText{std::move(*q->text)}) : render(now.text, q->chat);
+  const char* param = q->text ? "prompt" : "messages";
+  if (!prompt) return error_response(prompt.error());
+  auto ids = encode(now.text, *prompt, q->add_special_tokens, param);
+  if (!ids) return error_response(ids.error());
+  if (ids->size() > kMaxTokensAnswer)
+    return error_response(ApiError::invalid(
+        fmt::format("The text has {} tokens; at most {} are answered at a time.", ids->size(), kMaxTokensAnswer), param,
+        "invalid_value"));
+  return json_text(tokens_text(*ids, *q, now));
+}
+
+PromptResult answer_detokenize(HttpRequest request, const ServedNow& now) {
+  auto ids = parse_detokenize(request.body, now.model);
+  request = {};
+  if (!ids) return error_response(ids.error());
+  const auto stream = now.text.detokenizer(false, {});
+  std::string out;
+  for (const TokenId id : *ids) {
+    out += stream->push(id);
+    if (out.size() > kMaxTextAnswerBytes)
+      return error_response(ApiError::invalid(
+          fmt::format("The text of these tokens is longer than {} bytes; send them in parts.", kMaxTextAnswerBytes),
+          "tokens", "invalid_value"));
+  }
+  out += stream->finish();
+  return json_response({{"prompt", std::move(out)}});
+}
+
+}  // namespace sluice::coordinator

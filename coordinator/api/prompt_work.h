@@ -1,0 +1,32 @@
+#pragma once
+// From a request's bytes to token ids, or to an answer: all that is done to a client's text, in one call per route.
+//
+// What cannot fit is refused before it is tokenized, as far as its length tells (ModelText::least_tokens). What a batch
+// or an answer may come to is bounded here, too.
+//
+// Threading: pure functions of their arguments; model and text are const for good, so any thread may call them.
+// They own the request and free it. Failure: a refusal is a PromptResult like any other.
+#include "coordinator/api/model_text.h"
+#include "coordinator/api/prompt_executor.h"
+
+namespace sluice::coordinator {
+
+inline constexpr std::size_t kMaxBatchTokens = 1U << 19U;        // of all prompts times n, or n full contexts
+inline constexpr std::size_t kMaxEchoBytes = 16U << 20U;         // of all choices of an answer
+inline constexpr std::size_t kMaxStreamedEchoBytes = 1U << 18U;  // streams are written on the io thread
+inline constexpr std::size_t kMaxTextAnswerBytes = 16U << 20U;   // of /detokenize
+inline constexpr std::size_t kMaxTokensAnswer = 4U << 20U;       // ids in an answer of /tokenize
+
+/// What requests are read against.
+struct ServedNow {
+  const ModelInfo& model;
+  const ModelText& text;
+  std::size_t largest_context = 0;  // as Backend says when the request came
+};
+
+[[nodiscard]] PromptResult prepare_completion(HttpRequest request, const ServedNow& now);
+[[nodiscard]] PromptResult prepare_chat(HttpRequest request, const ServedNow& now);
+[[nodiscard]] PromptResult answer_tokenize(HttpRequest request, const ServedNow& now);
+[[nodiscard]] PromptResult answer_detokenize(HttpRequest request, const ServedNow& now);
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,32 @@
+#include "coordinator/api/whole_answer.h"
+
+#include <utility>
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+std::size_t WholeAnswer::bytes() const {
+  constexpr std::size_t kEntry = 100;  // of a token or an alternative, with its name and bytes
+  std::size_t n = 0;
+  for (const auto& c : choices) {
+    n += c.echo.size() + c.text.size();
+    if (c.logprobs) n += c.logprobs->entries() * kEntry;
+  }
+  return n;
+}
+
+HttpResponse WholeAnswer::write() && {
+  json body = answer_object(head);
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    auto& c = choices[i];
+    json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
+    body["choices"].push_back(
+        choice_json(head.chat, i, std::move(c.echo) + c.text, std::move(logprobs), c.finish_reason, c.stop_reason));
+  }
+  body["usage"] = usage_json(usage);
+  if (explain) body["sluice"] = std::move(*explain);
+  return json_response(body);
+}
+
+}  // namespace sluice::coordinator

@@ -1,0 +1,81 @@
+// Whose prompt is next: lanes, turns, bounds.
+#include "coordinator/api/prompt_queue.h"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test {
+namespace {
+
+using namespace sluice::coordinator;
+using Lane = PromptLane;
+
+constexpr PromptQueueLimits kLimits{.short_bytes = 10, .total_bytes = 1000, .client_bytes = 300};
+
+PromptJob job(std::string client, std::size_t bytes, bool refusable = true) {
+  return {.client = std::move(client), .bytes = bytes, .refusable = refusable, .work = {}};
+}
+
+PromptQueue::Entry entry(std::uint64_t id, std::string client, std::size_t bytes) {
+  return {.id = id, .job = job(std::move(client), bytes), .gone = nullptr, .since = {}};
+}
+
+std::vector<std::uint64_t> drain(PromptQueue& q, Lane lane) {
+  std::vector<std::uint64_t> ids;
+  while (auto e = q.pop(lane)) ids.push_back(e->id);
+  return ids;
+}
+
+using Ids = std::vector<std::uint64_t>;
+
+TEST_CASE("short jobs and long ones have lanes of their own") {
+  PromptQueue q(kLimits);
+  q.push(entry(1, "a", 11));
+  q.push(entry(2, "a", 10));
+  q.push(entry(3, "a", 0));
+  CHECK(q.waiting(Lane::brief) == 2);
+  CHECK(q.bytes(Lane::lengthy) == 11);
+  CHECK(drain(q, Lane::brief) == Ids{2, 3});
+  CHECK(drain(q, Lane::lengthy) == Ids{1});
+  CHECK_FALSE(q.pop(Lane::brief));
+  CHECK(q.bytes() == 0);
+}
+
+TEST_CASE("clients take turns: many of one's do not hold up another's") {
+  const auto lane = GENERATE(Lane::brief, Lane::lengthy);
+  const std::size_t bytes = lane == Lane::brief ? 2 : 20;
+  PromptQueue q(kLimits);
+  for (std::uint64_t i = 0; i < 10; ++i) q.push(entry(i, "crowd", bytes));
+  q.push(entry(100, "one", bytes));
+  q.push(entry(200, "two", bytes));
+  q.push(entry(201, "two", bytes));
+  CHECK(drain(q, lane) == Ids{0, 100, 200, 1, 201, 2, 3, 4, 5, 6, 7, 8, 9});
+  // Who comes back after a pause waits a turn, not the crowd.
+  for (std::uint64_t i = 0; i < 5; ++i) q.push(entry(i, "crowd", bytes));
+  CHECK(q.pop(lane)->id == 0);
+  q.push(entry(100, "one", bytes));
+  CHECK(drain(q, lane) == Ids{1, 100, 2, 3, 4});
+}
+
+TEST_CASE("what waits is bounded, for each client and in all") {
+  PromptQueue q(kLimits);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    CHECK(q.full(job("a", 100)) == PromptQueue::Full::no);
+    q.push(entry(i, "a", 100));
+  }
+  CHECK(q.full(job("a", 1)) == PromptQueue::Full::client);
+  CHECK(q.full(job("a", 0)) == PromptQueue::Full::no);
+  CHECK(q.full(job("b", 300)) == PromptQueue::Full::no);
+  CHECK(q.full(job("b", 301)) == PromptQueue::Full::client);
+  q.push(entry(10, "b", 300));
+  q.push(entry(11, "c", 300));
+  CHECK(q.full(job("d", 100)) == PromptQueue::Full::no);
+  CHECK(q.full(job("d", 101)) == PromptQueue::Full::all);
+  // An answer that is there already is written whatever waits.
+  CHECK(q.full(job("a", 5000, false)) == PromptQueue::Full::no);
+  CHECK(q.pop(Lane::lengthy)->id == 0);
+  CHECK(q.full(job("a", 100)) == PromptQueue::Full::no);
+  CHECK(q.full(job("d", 200)) == PromptQueue::Full::no);
+}
+
+}  // namespace
+}  // namespace sluice::test
