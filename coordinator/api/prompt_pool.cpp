@@ -14,7 +14,7 @@ namespace sluice::coordinator {
 
 namespace {
 
-constexpr int kGivesWay = 10;  // of 19: about a tenth of a busy core beside a thread of normal priority
+constexpr int kGivesWay = 5;  // of 19: a quarter of a busy core beside a thread of normal priority
 
 HttpResponse failed(std::string_view why) {
   log::error("a prompt's work failed", {{"what", why}});

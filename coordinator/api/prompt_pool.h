@@ -1,9 +1,10 @@
 #pragma once
 // The threads that parse, render and tokenize, so that no request's size delays heartbeats, tokens or decisions.
 //
-// Threads take jobs of one lane each (prompt_queue.h). Those of the long lane run at a low priority of the system's: on
-// a full machine they get what the others leave, since a prompt of megabytes takes seconds anyway, and the io thread,
-// short prompts and nodes on the same machine should not feel it. With one thread only, short jobs go first.
+// Threads take jobs of one lane each (prompt_queue.h). Those of the long lane run at a lower priority of the system's:
+// a prompt of megabytes takes seconds anyway, and on a full machine the io thread, short prompts and nodes beside it
+// should not feel it. Not at the lowest: honest long prompts would starve there (at 10 of 19 a prompt of 0.4 s took 7 s
+// beside four compilers). With one thread only, short jobs go first.
 //
 // A job's body, its JSON and all between are made and freed on the worker; the io thread gets token ids or a finished
 // answer. It alone touches Responder and what waits for the result (Desk).
