@@ -23,10 +23,11 @@ def _die_with_parent():
 class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
-    def __init__(self, bin_dir, prefills=1, decodes=1):
+    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=()):
         self._bin = Path(bin_dir)
         self._prefills = prefills
         self._decodes = decodes
+        self._coordinator_flags = coordinator_flags
         self._processes = {}
 
     def __enter__(self):
@@ -48,7 +49,8 @@ class Cluster:
 
     def _start(self):
         ready = self._dir / "ready"
-        self._spawn("coordinator", "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "300")
+        self._spawn("coordinator", "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "300",
+                    *self._coordinator_flags)
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
         self.http = "http://" + addresses["http"]
@@ -93,6 +95,9 @@ class Cluster:
     def get(self, target):
         with urllib.request.urlopen(self.http + target, timeout=30) as r:
             return r.read().decode()
+
+    def log(self, name):
+        return (self._dir / f"{name}.log").read_text(errors="replace")
 
     def metric(self, name, label=""):
         """The sum of a coordinator metric's series whose labels hold `label`."""
