@@ -55,16 +55,23 @@ PromptPool::PromptPool(boost::asio::io_context& io, PromptPoolOptions o)
     : io_(io), desk_(std::make_shared<Desk>()), queue_(o.limits) {
   const int threads = o.threads > 0 ? o.threads : default_threads();
   shared_ = threads == 1;
-  const int brief = std::max(threads / 2, 1);
-  const auto start = [this](const char* name, int nice, Lanes lanes) {
-    for (const auto lane : lanes) ++figures(lane).threads;
-    threads_.push_back(std::make_unique<WorkerThread>(WorkerThreadOptions{.name = name, .nice = nice},
-                                                      [this, lanes = std::move(lanes)] { work(lanes); }));
-  };
-  if (shared_) start("prompts", 0, {PromptLane::brief, PromptLane::lengthy});
-  for (int i = 0; i < threads && !shared_; ++i)
-    i < brief ? start("prompts-short", 0, {PromptLane::brief})
-              : start("prompts-long", kGivesWay, {PromptLane::lengthy});
+  try {
+    if (shared_) start("prompts", 0, {PromptLane::brief, PromptLane::lengthy});
+    for (int i = 0; i < threads && !shared_; ++i)
+      if (i < threads / 2)
+        start("prompts-short", 0, {PromptLane::brief});
+      else
+        start("prompts-long", kGivesWay, {PromptLane::lengthy});
+  } catch (...) {
+    stop();  // those that started
+    throw;
+  }
+}
+
+void PromptPool::start(const char* name, int nice, Lanes lanes) {
+  for (const auto lane : lanes) ++figures(lane).threads;
+  threads_.push_back(std::make_unique<WorkerThread>(WorkerThreadOptions{.name = name, .nice = nice},
+                                                    [this, lanes = std::move(lanes)] { work(lanes); }));
 }
 
 PromptPool::~PromptPool() { stop(); }
@@ -173,7 +180,7 @@ void PromptPool::run(PromptQueue::Entry entry, PromptLane lane) {
       f.waited_seconds += seconds(begun - entry.since);
     }
   }
-  if (!result) return;
+  if (!result || entry.gone->load(std::memory_order_relaxed)) return;
   boost::asio::post(io_, [desk = std::weak_ptr(desk_), id = entry.id, result = std::move(*result)]() mutable {
     if (const auto d = desk.lock()) d->deliver(id, std::move(result));
   });

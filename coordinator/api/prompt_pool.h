@@ -67,6 +67,7 @@ class PromptPool final : public PromptExecutor {
   struct Desk;
   using Lanes = std::vector<PromptLane>;  // that a thread serves, in order of preference
 
+  void start(const char* name, int nice, Lanes lanes);
   void work(const Lanes& lanes);
   [[nodiscard]] std::optional<PromptQueue::Entry> next(const Lanes& lanes);
   void run(PromptQueue::Entry entry, PromptLane lane);

@@ -29,6 +29,7 @@ class Api {
     return io_->on_io(std::move(f));
   }
   FakeBackend& backend() { return backend_; }
+  InlinePrompts& prompts() { return prompts_; }
   std::uint16_t port() const { return server_.port(); }
   template <class P>
   bool eventually(P holds) {
@@ -351,6 +352,21 @@ TEST_CASE("a client that leaves has all its legs cancelled, streaming or not") {
       if (leg.sink) return false;
     return true;
   }));
+}
+
+TEST_CASE("a client that leaves while its prompt is read has no leg started") {
+  Api api;
+  api.on_io([&] { api.prompts().hold = true; });
+  RawClient c(api.port());
+  c.send(Api::post_text("/v1/completions", json{{"prompt", "x"}, {"n", 2}}.dump()));
+  c.close();
+  REQUIRE(api.eventually([&](FakeBackend&) { return api.prompts().client_gone(); }));
+  api.on_io([&] {
+    api.prompts().hold = false;
+    api.prompts().release();
+  });
+  CHECK(api.post("/v1/completions", {{"prompt", "y"}}).status == 200);
+  CHECK(api.on_io([&] { return api.backend().legs.size(); }) == 1);
 }
 
 TEST_CASE("a backend that forgets a leg still gives the client an answer") {
