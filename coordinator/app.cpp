@@ -14,6 +14,7 @@
 #include "coordinator/api/prompt_pool.h"
 #include "coordinator/api/router.h"
 #include "coordinator/api/text_adapter.h"
+#include "coordinator/front_metrics.h"
 #include "coordinator/http/descriptors.h"
 #include "coordinator/http/observer.h"
 #include "coordinator/operator_views.h"
@@ -89,6 +90,7 @@ int run_app(const AppOptions& o) {
   add_admin_routes(routes, operator_views.views());
   HttpObserver observer(io, metrics);
   HttpServer server(io, o.http, std::move(routes), std::ref(observer));
+  export_front(metrics, server, prompts);
   raise_descriptor_limit(o.http.max_connections + kOtherDescriptors);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
   write_ready_file(o.ready_file, server.address(), serving.control_address());

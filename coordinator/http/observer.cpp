@@ -33,6 +33,11 @@ void write(log::Level level, std::string_view message, const HttpExchange& x) {
 
 }  // namespace
 
+HttpObserver::HttpObserver(boost::asio::io_context& io, Metrics& metrics)
+    : requests_(metrics.counters("sluice_http_requests_total",
+                                 "HTTP requests answered, refused or cut (status 0: before any answer).")),
+      timer_(io) {}
+
 void HttpObserver::operator()(const HttpExchange& x) {
   count(x);
   // "Not ready" is the answer that /health was asked for.
@@ -44,13 +49,12 @@ void HttpObserver::operator()(const HttpExchange& x) {
 }
 
 void HttpObserver::count(const HttpExchange& x) {
-  metrics_
-      .counter("sluice_http_requests_total", "HTTP requests answered, refused or cut (status 0: before any answer).",
-               {{"method", known_method(x.method)},
-                {"route", x.route},
-                {"status", std::to_string(x.status)},
-                {"code", outcome(x)}})
-      .Increment();
+  requests_
+      .with({{"method", known_method(x.method)},
+             {"route", x.route},
+             {"status", std::to_string(x.status)},
+             {"code", outcome(x)}})
+      .add();
 }
 
 void HttpObserver::log_refused(const HttpExchange& x) {

@@ -13,7 +13,7 @@ namespace sluice::coordinator {
 
 class HttpObserver {
  public:
-  HttpObserver(boost::asio::io_context& io, Metrics& metrics) : metrics_(metrics), timer_(io) {}
+  HttpObserver(boost::asio::io_context& io, Metrics& metrics);
   void operator()(const HttpExchange& x);
 
  private:
@@ -21,7 +21,7 @@ class HttpObserver {
   void log_refused(const HttpExchange& x);
   void arm();
 
-  Metrics& metrics_;
+  const Counters requests_;
   RefusalRate rate_;
   boost::asio::steady_timer timer_;
   bool armed_ = false;

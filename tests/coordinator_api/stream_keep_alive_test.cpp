@@ -1,6 +1,7 @@
 // What a client of a stream sees while its first token is long in coming.
 #include "coordinator/api/router.h"
 #include "tests/support/fake_backend.h"
+#include "tests/support/inline_prompts.h"
 #include "tests/support/server_fixture.h"
 
 namespace sluice::test {
@@ -14,7 +15,8 @@ using Catch::StartsWith;
 struct Waiting {
   std::shared_ptr<IoThread> io = std::make_shared<IoThread>();
   FakeBackend backend{io->io()};
-  ApiRouter router{backend};
+  InlinePrompts prompts;
+  ApiRouter router{backend, prompts};
   std::optional<RequestId> leg;
   ServerFixture server{routes(), {.stream_keepalive = std::chrono::milliseconds(100)}, io};
 

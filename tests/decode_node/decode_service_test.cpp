@@ -5,8 +5,8 @@
 #include <condition_variable>
 
 #include "tests/support/fake_model.h"
-#include "tests/support/metrics_lint.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/metrics_lint.h"
 
 using namespace sluice;
 using namespace sluice::decode;
