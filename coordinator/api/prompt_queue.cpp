@@ -37,8 +37,10 @@ std::optional<PromptQueue::Entry> PromptQueue::pop(PromptLane which) {
   const std::size_t bytes = entry->job.bytes;
   lane.bytes -= bytes;
   --lane.count;
-  if (const auto held = bytes_of_.find(entry->job.client); held != bytes_of_.end())
-    if ((held->second -= bytes) == 0) bytes_of_.erase(held);
+  const auto held = bytes_of_.find(entry->job.client);
+  if (held == bytes_of_.end()) return entry;  // it has none of any length
+  held->second -= bytes;
+  if (held->second == 0) bytes_of_.erase(held);
   return entry;
 }
 
