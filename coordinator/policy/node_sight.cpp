@@ -18,7 +18,7 @@ std::optional<std::size_t> NodeSight::overdue(std::span<const std::size_t> liste
   for (std::size_t i = 0; i < listed.size(); ++i) {
     Seen& s = seen_[slots[listed[i]]];
     if (!s.known) s = {now, decisions_, true};
-    if (seconds(now - s.at) < kSeconds || decisions_ - s.decision < kDecisions * listed.size()) continue;
+    if (seconds(now - s.at) < kSeconds || decisions_ - s.decision < kDecisions * slots.size()) continue;
     if (s.decision >= oldest) continue;
     oldest = s.decision;
     found = i;

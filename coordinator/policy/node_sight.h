@@ -1,7 +1,8 @@
 #pragma once
 // Keeps every usable node in sight. What is learned of a node, only requests renew: one that was slow once would be
-// avoided for ever for it. So a node that got no request for kSeconds and for kDecisions per node gets the next one
-// that can go there; with many nodes those are few of all decisions. Pure, time given; not thread-safe.
+// avoided for ever for it. So a node that got no request for kSeconds and for kDecisions per node of its side gets the
+// next one that can go there: of all decisions one in kDecisions at most, however many nodes there are. Pure, time
+// given; not thread-safe.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,7 +16,7 @@ namespace sluice::coordinator {
 class NodeSight {
  public:
   static constexpr double kSeconds = 5;
-  static constexpr std::uint64_t kDecisions = 20;  // for each node of its side
+  static constexpr std::uint64_t kDecisions = 20;  // for each node of its side, listed or not
 
   /// A node is first looked for when it was first listed, not before.
   void grow(std::size_t slots);

@@ -137,3 +137,21 @@ TEST_CASE("a node is overdue by time and by decisions, and only while it is list
   t += std::chrono::minutes(5);
   CHECK_FALSE(s.overdue(both, slots, t));  // time, no decisions
 }
+
+TEST_CASE("of hundreds of nodes few decisions go to one for being out of sight") {
+  // Each node is idle for longer than kSeconds: at ten decisions a second, 500 nodes get one every 50 s.
+  Cluster k(500, 2);
+  const auto r = test::request(1024, 32);
+  int explored = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const Placed placed = k.placement.decide(k.c, r, 60, k.now);
+    REQUIRE(std::holds_alternative<Decision>(placed));
+    const auto& d = std::get<Decision>(placed);
+    explored += d.reason == ChoiceReason::explore ? 1 : 0;
+    Candidate chosen = d.chosen;
+    k.placement.placed(chosen, k.now);
+    k.now += std::chrono::milliseconds(100);
+  }
+  CAPTURE(explored);
+  CHECK(explored <= 4000 / 8);  // 1 in kDecisions, and what exploration takes besides
+}
