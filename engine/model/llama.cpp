@@ -80,11 +80,29 @@ class LlamaModel final : public Model {
     }
     ops_->rms_norm(x_.data(), w_.final_norm.data(), c_.rms_eps, normed_.data(), rows, c_.hidden_size, c_.hidden_size,
                    c_.hidden_size);
-    ops_->matmul(normed_.data(), *w_.head, nullptr, logits.data(), rows);
+    head(logits.data());
     return {};
   }
 
  private:
+  // normed_ -> logits of the wanted rows, to whoever reads them.
+  void head(float* logits) {
+    for (const HeadRows& h : rows_.heads()) {
+      const float* x = normed_.data() + std::size_t{h.first} * c_.hidden_size;
+      if (h.rows == nullptr) {
+        ops_->matmul(x, *w_.head, nullptr, logits, h.count);
+        logits += std::size_t{h.count} * c_.vocab_size;
+        continue;
+      }
+      for (std::uint32_t done = 0; done < h.count; done += kLogitRows) {
+        const std::uint32_t m = std::min(kLogitRows, h.count - done);
+        float* block = row_logits_.reserve(std::size_t{m} * c_.vocab_size);
+        ops_->matmul(x + std::size_t{done} * c_.hidden_size, *w_.head, nullptr, block, m);
+        h.rows->on_rows(h.first_pos + done, {block, std::size_t{m} * c_.vocab_size});
+      }
+    }
+  }
+
   void reserve(std::size_t rows) {
     const std::size_t mlp_rows = std::min<std::size_t>(rows, kMlpRows);
     x_.reserve(rows * c_.hidden_size);
@@ -198,6 +216,7 @@ class LlamaModel final : public Model {
   FloatBuffer qkv_;                 // [rows, qkv_width_]
   FloatBuffer attended_;            // [rows, q_size]
   FloatBuffer gate_up_, ffn_;       // [kMlpRows, 2 * ffn], [kMlpRows, ffn]
+  FloatBuffer row_logits_;          // [kLogitRows, vocab], once somebody asks
 };
 
 }  // namespace

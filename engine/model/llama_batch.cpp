@@ -48,14 +48,32 @@ void BatchRows::assign(std::span<const ForwardSeq> batch) {
   seqs_.clear();
   wanted_.clear();
   wanted_seqs_.clear();
+  heads_.clear();
   for (const ForwardSeq& s : batch) {
     const auto rows = static_cast<std::uint32_t>(s.tokens.size());
     seqs_.push_back({count(), rows, s.first_pos, s.blocks.data()});
     for (std::uint32_t i = 0; i < rows; ++i) positions_.push_back(static_cast<std::int32_t>(s.first_pos + i));
-    if (!s.wants_logits) continue;
-    wanted_seqs_.push_back({static_cast<std::uint32_t>(wanted_.size()), 1, s.first_pos + rows - 1, s.blocks.data()});
-    wanted_.push_back(count() - 1);
+    if (s.wants_logits || s.rows != nullptr) want(s);
   }
+}
+
+/// The sequence's rows are the last ones so far.
+void BatchRows::want(const ForwardSeq& s) {
+  const auto rows = static_cast<std::uint32_t>(s.tokens.size());
+  const std::uint32_t kept = s.rows != nullptr ? rows : 1;
+  const auto first = static_cast<std::uint32_t>(wanted_.size());
+  const std::uint32_t first_pos = s.first_pos + rows - kept;
+  wanted_seqs_.push_back({first, kept, first_pos, s.blocks.data()});
+  for (std::uint32_t i = count() - kept; i < count(); ++i) wanted_.push_back(i);
+  if (s.rows != nullptr) heads_.push_back({first, kept, s.rows, first_pos});
+  if (!s.wants_logits) return;
+  const std::uint32_t last = first + kept - 1;
+  const bool joins =
+      !heads_.empty() && heads_.back().rows == nullptr && heads_.back().first + heads_.back().count == last;
+  if (joins)
+    ++heads_.back().count;
+  else
+    heads_.push_back({last, 1, nullptr, 0});
 }
 
 }  // namespace sluice::engine

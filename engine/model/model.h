@@ -19,12 +19,25 @@
 
 namespace sluice::engine {
 
+/// Told the logits of every row of a sequence, block by block in order, once the last layer is computed.
+class RowLogits {
+ public:
+  virtual ~RowLogits() = default;
+  /// The rows of positions first_pos and following: [count, vocab_size], valid during the call. On the forward thread,
+  /// which it holds up.
+  virtual void on_rows(std::uint32_t first_pos, std::span<const float> logits) = 0;
+};
+
+/// Rows handed to RowLogits at once: bounds the memory that their logits take, whatever the batch.
+inline constexpr std::uint32_t kLogitRows = 32;
+
 /// Consecutive tokens of one sequence whose earlier KV is already in the pool.
 struct ForwardSeq {
   std::span<const TokenId> tokens;  // tokens to compute now
   std::uint32_t first_pos = 0;      // position of tokens[0]
   std::span<const BlockId> blocks;  // covers [0, first_pos + tokens.size())
   bool wants_logits = false;        // logits of the last token
+  RowLogits* rows = nullptr;        // logits of every token, with the same bits; null: nobody asks
 };
 
 /// Told when a layer's K and V of the whole batch are in the pool, while later layers still compute.
@@ -57,8 +70,9 @@ class Model {
   [[nodiscard]] virtual KvPoolShape kv_shape(std::uint32_t block_size, std::uint32_t num_blocks, DType dtype) const = 0;
 
   /// Computes the batch, writes K and V into the pool, and puts the logits of every sequence with wants_logits
-  /// (in batch order) into logits: [count, vocab_size] f32. invalid_argument when a token id or position is out of
-  /// range or a block table is too short; nothing is computed then.
+  /// (in batch order) into logits: [count, vocab_size] f32. Rows that nobody asks about cost no logits.
+  /// invalid_argument when a token id or position is out of range or a block table is too short; nothing is computed
+  /// then.
   [[nodiscard]] virtual Result<> forward(std::span<const ForwardSeq> batch, KvPool& pool, std::span<float> logits,
                                          LayerObserver* observer) = 0;
 };

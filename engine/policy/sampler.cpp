@@ -15,11 +15,6 @@ namespace {
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 constexpr double kMinTemperature = 0.01;  // as vLLM: below it, but not greedy, floats overflow
 
-/// NaN and +inf mean that the forward pass went wrong; -inf is a legal mask.
-bool all_usable(std::span<const float> logits) {
-  return std::ranges::all_of(logits, [](float v) { return v < std::numeric_limits<float>::infinity(); });
-}
-
 /// Token ids, most likely first, lowest id on ties: only as many as needed are ever put in order.
 class Ranking {
  public:
@@ -119,12 +114,12 @@ Result<Sampler> Sampler::create(SamplingParams params, SamplerContext context, s
 Result<Sampled> Sampler::sample(std::span<const float> logits) const {
   if (logits.size() != context_.vocab)
     return fail(Errc::internal, "{} logits for a vocabulary of {}", logits.size(), context_.vocab);
-  if (!all_usable(logits)) return fail(Errc::data_corrupt, "the model's logits hold NaN or infinity");
+  SLUICE_TRY(check_logits(logits));
   Sampled out;
   if (adjusts()) {
     std::vector<float> adjusted(logits.begin(), logits.end());
     adjust(adjusted);
-    if (!all_usable(adjusted))
+    if (!check_logits(adjusted))
       return fail_param("repetition_penalty", "the penalties and biases push the logits past what a float holds");
     SLUICE_ASSIGN(out.token, choose(adjusted));
   } else {
@@ -207,18 +202,9 @@ TokenId Sampler::draw(std::span<const float> logits) const {
 }
 
 void Sampler::add_logprobs(std::span<const float> logits, Sampled& out) const {
-  const double top = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float v : logits) sum += std::exp(static_cast<double>(v) - top);
-  const double log_sum = top + std::log(sum);
-  const auto logprob = [&](TokenId t) {
-    return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(t)]) - log_sum);
-  };
-  out.logprob = logprob(out.token);
-  if (*params_.logprobs == 0) return;
-  Ranking ranking(logits);
-  const std::size_t n = std::min<std::size_t>(*params_.logprobs, logits.size());
-  for (const TokenId t : ranking.first(n).first(n)) out.top_logprobs.push_back({t, logprob(t)});
+  const LogSoftmax log_softmax(logits);
+  out.logprob = log_softmax(out.token);
+  out.top_logprobs = log_softmax.top(*params_.logprobs);
 }
 
 void Sampler::accept(TokenId token) {

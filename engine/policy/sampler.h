@@ -17,15 +17,10 @@
 
 #include "common/ids.h"
 #include "common/result.h"
+#include "engine/policy/logprobs.h"
 #include "engine/policy/sampling_params.h"
 
 namespace sluice::engine {
-
-struct TokenLogprob {
-  TokenId token = 0;
-  float logprob = 0;
-  friend bool operator==(const TokenLogprob&, const TokenLogprob&) = default;
-};
 
 struct Sampled {
   TokenId token = 0;

@@ -131,6 +131,62 @@ TEST_CASE("logits come in batch order, for those who want them only") {
   CHECK(got.back() == -7.0F);  // room beyond what was wanted stays untouched
 }
 
+TEST_CASE("every row of a sequence has its logits when asked for, with the bits of one row alone") {
+  class Rows final : public RowLogits {
+   public:
+    void on_rows(std::uint32_t first_pos, std::span<const float> logits) override {
+      firsts.push_back(first_pos);
+      blocks.push_back(logits.size());
+      all.insert(all.end(), logits.begin(), logits.end());
+    }
+    std::vector<std::uint32_t> firsts;
+    std::vector<std::size_t> blocks;
+    std::vector<float> all;
+  };
+  for (const std::string& name : kGoldenModels)
+    for (const std::string& isa : instruction_sets()) {
+      INFO(name << " on " << isa);
+      const auto model = load(name, {.isa = isa, .threads = 2});
+      const auto pool = std::move(*KvPool::create(model->kv_shape(16, 16, DType::bf16)));
+      const std::size_t vocab = model->config().vocab_size;
+      const std::vector<TokenId> tokens = expected(name).prompt;
+      const auto n = static_cast<std::uint32_t>(tokens.size());
+      REQUIRE(n > kLogitRows);
+      std::vector<BlockId> here, there;
+      for (std::uint32_t b = 0; b < 8; ++b) {
+        here.emplace_back(b);
+        there.emplace_back(8 + b);
+      }
+      std::vector<float> one_by_one;
+      for (std::uint32_t i = 0; i < n; ++i) {
+        std::vector<float> row(vocab);
+        const ForwardSeq seq{std::span(tokens).subspan(i, 1), i, here, true};
+        REQUIRE(model->forward({&seq, 1}, *pool, row, nullptr));
+        one_by_one.insert(one_by_one.end(), row.begin(), row.end());
+      }
+      // In two chunks, between mates that want nothing or their last row; the second chunk's last row has two readers.
+      Rows rows;
+      const std::uint32_t cut = n - kLogitRows - 1;
+      const ForwardSeq first[] = {{std::span(tokens).first(3), 0, std::span(here).subspan(1), true},
+                                  {std::span(tokens).first(cut), 0, there, false, &rows},
+                                  {std::span(tokens).first(5), 0, std::span(here).subspan(2), false}};
+      std::vector<float> mate(vocab);
+      REQUIRE(model->forward(first, *pool, mate, nullptr));
+      const ForwardSeq second[] = {{std::span(tokens).subspan(cut), cut, there, true, &rows},
+                                   {std::span(tokens).first(3), 0, here, true}};
+      std::vector<float> last(2 * vocab);
+      REQUIRE(model->forward(second, *pool, last, nullptr));
+      CHECK(same_bits(rows.all, one_by_one));
+      CHECK(*std::ranges::max_element(rows.blocks) == kLogitRows * vocab);
+      CHECK(rows.firsts.front() == 0);
+      CHECK(rows.firsts.back() == n - 1);
+      CHECK(std::equal(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(vocab),
+                       one_by_one.end() - static_cast<std::ptrdiff_t>(vocab)));
+      CHECK(std::equal(mate.begin(), mate.end(), one_by_one.begin() + static_cast<std::ptrdiff_t>(2 * vocab)));
+      CHECK(std::equal(mate.begin(), mate.end(), last.begin() + static_cast<std::ptrdiff_t>(vocab)));
+    }
+}
+
 TEST_CASE("a batch larger than one MLP tile gives the same bits") {
   const auto model = load("llama_mqa_tied", {.threads = 2});
   std::vector<Prompt> prompts;
