@@ -64,7 +64,9 @@ App::App(const AppOptions& o)
                 .send_note = [this](const std::string& address,
                                     std::span<const std::byte> note) { return sender_.send_note(address, note); },
                 .post = [this](std::function<void()> f) { node_.post(std::move(f)); },
-                .report = [this](const ctl::PrefillDone& d) { node_.notify(ctl::type::kPrefillDone, to_json(d)); }}),
+                .report = [this](const ctl::PrefillDone& d) { node_.notify(ctl::type::kPrefillDone, to_json(d)); },
+                .report_logprobs =
+                    [this](const ctl::PromptLogprobs& l) { node_.notify(ctl::type::kPromptLogprobs, to_json(l)); }}),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))) {
   sender_.attach(*transport_);
 }

@@ -60,6 +60,8 @@ Result<> PrefillLoop::submit(Prompt p) {
                 p.tokens.size(), need, core_.total_blocks());
   const bool room = total < most && core_.blocks_for(total + 1) <= core_.total_blocks();
   if (p.probe && (!room || !core_.knows(*p.probe))) p.probe.reset();
+  if (p.rating && !core_.knows(p.rating->last))
+    return fail_param("prompt_logprobs", "token id {} is not in the vocabulary", p.rating->last);
   {
     const Held held = core_.hold();
     if (held.stopping()) return fail(Errc::unavailable, "the node stops");
@@ -94,7 +96,9 @@ void PrefillLoop::admit_waiting(Held& held) {
     const std::vector<BlockHandle> blocks(view->blocks.begin(), view->blocks.begin() + core_.blocks_for(total));
     if (sink_.on_admitted(prompt.id, blocks, tokens_per_s_.value())) {
       held.retain(blocks);
-      running_.emplace(prompt.id, Running{.submitted = since, .total = total, .left = total, .probe = prompt.probe});
+      running_.emplace(
+          prompt.id,
+          Running{.submitted = since, .total = total, .left = total, .probe = prompt.probe, .rating = prompt.rating});
     } else {
       (void)scheduler.cancel(prompt.id);
       queued_tokens_ -= total;
@@ -155,8 +159,8 @@ void PrefillLoop::run() {
     const Next n = next();
     if (n.probe) {
       probe(*n.probe);
-    } else if (!n.rows.empty()) {
-      pass(n.rows);
+    } else if (!n.pass.rows.empty()) {
+      pass(n.pass);
     } else {
       return;
     }
@@ -173,20 +177,31 @@ PrefillLoop::Next PrefillLoop::next() {
       due_.pop_front();
       return n;
     }
-    if (std::vector<node::PassRow> rows = held.plan(); !rows.empty()) {
+    if (Pass p{held.plan(), {}}; !p.rows.empty()) {
       const TimePoint now = SteadyClock().now();
-      for (const node::PassRow& r : rows) {
+      for (node::PassRow& r : p.rows) {
         Running& run = running_.at(r.work.id);
         if (!run.started) run.started = now;
+        p.raters.push_back(run.rating ? rater(held, r.work, run) : nullptr);
+        r.rows = p.raters.back().get();
       }
-      return {std::nullopt, std::move(rows)};
+      return {std::nullopt, std::move(p)};
     }
     held.wait();
   }
   return {};
 }
 
-void PrefillLoop::pass(const std::vector<node::PassRow>& rows) {
+std::unique_ptr<PromptRater> PrefillLoop::rater(Held& held, const engine::Work& work, const Running& run) const {
+  const auto prompt = held.scheduler().view(work.id)->tokens;
+  const std::uint32_t end = work.first + work.count;
+  std::vector<TokenId> next(prompt.begin() + work.first + 1, prompt.begin() + std::min(end + 1, run.total));
+  if (end == run.total) next.push_back(run.rating->last);
+  return std::make_unique<PromptRater>(core_.config().vocab_size, work.first, std::move(next), run.rating->top);
+}
+
+void PrefillLoop::pass(const Pass& p) {
+  const std::vector<node::PassRow>& rows = p.rows;
   std::uint32_t tokens = 0;
   for (const node::PassRow& r : rows) tokens += r.work.count;
   Observer observer(sink_, rows, core_.limits().prefill_chunk);
@@ -194,20 +209,25 @@ void PrefillLoop::pass(const std::vector<node::PassRow>& rows) {
   const Result<> ran = core_.forward(rows, logits_, &observer);
   const double took = seconds(SteadyClock().now() - begin);
   std::vector<std::pair<RequestId, PromptTimes>> computed;
-  std::vector<RequestId> failed;
+  std::vector<std::pair<RequestId, Error>> failed;
+  std::vector<std::size_t> rated;
   {
     Held held = core_.hold();
     if (tokens >= kMinMeasuredTokens && took > 0) tokens_per_s_.add(tokens / took);
     tokens_ += tokens;
-    for (const node::PassRow& r : rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const node::PassRow& r = rows[i];
       const RequestId id = r.work.id;
       held.settle(r.work, ran.has_value());
       const auto it = running_.find(id);
       if (it == running_.end()) continue;  // cancelled meanwhile
       Running& run = it->second;
       run.compute_s += took;
-      if (!ran) {
-        failed.push_back(id);
+      const PromptRater* rater = p.raters[i].get();
+      const Result<>& outcome = ran && rater != nullptr ? rater->outcome() : ran;
+      if (outcome && rater != nullptr) rated.push_back(i);
+      if (!outcome) {
+        failed.emplace_back(id, outcome.error());
         queued_tokens_ -= run.left;
       } else if (const auto times = advance(held, r.work, run)) {
         computed.emplace_back(id, *times);
@@ -218,8 +238,9 @@ void PrefillLoop::pass(const std::vector<node::PassRow>& rows) {
       running_.erase(it);
     }
   }
+  for (const std::size_t i : rated) sink_.on_rated(rows[i].work.id, p.raters[i]->first(), p.raters[i]->rated());
   for (const auto& [id, times] : computed) sink_.on_computed(id, times);
-  for (const RequestId id : failed) sink_.on_failed(id, ran.error());
+  for (const auto& [id, why] : failed) sink_.on_failed(id, why);
 }
 
 std::optional<PromptTimes> PrefillLoop::advance(Held& held, const engine::Work& work, Running& run) {
@@ -252,7 +273,7 @@ bool PrefillLoop::run_probe(RequestId id) {
 }
 
 void PrefillLoop::probe(const Probe& p) {
-  node::PassRow row{{.id = p.id, .first = p.position, .count = 1, .wants_logits = true}, {p.token}, {}};
+  node::PassRow row{{.id = p.id, .first = p.position, .count = 1, .wants_logits = true}, {p.token}, {}, nullptr};
   for (const BlockHandle& b : p.blocks) row.blocks.push_back(b.id);
   const Result<> ran = core_.forward({&row, 1}, logits_, nullptr);
   release_blocks(p.blocks);

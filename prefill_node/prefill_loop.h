@@ -9,16 +9,21 @@
 // A prompt with a probe token has one position more. Once it is computed the loop keeps its blocks until run_probe(),
 // which runs that token over the exact KV in a pass of its own (within a batch it could change where other prompts are
 // cut), or until cancel(). The probe's own K and V go into the extra position, which no export covers.
+// A rated prompt's rows have their logits read during its passes (PromptRater); the other prompts of a pass have the
+// same bits, and none of that work, beside it.
 // Threading: public methods from any thread; the core's mutex guards the queue and the tables here too, never held
 // during a forward pass. Sink calls come from the engine thread, without the mutex but for on_admitted.
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "common/control/messages.h"
 #include "node/loop/engine_core.h"
 #include "node/loop/ewma.h"
+#include "prefill_node/prompt_rater.h"
 
 namespace sluice::prefill {
 
@@ -37,6 +42,9 @@ class PrefillSink {
                                          double tokens_per_s) = 0;
   /// Positions [first, first + count) of layer `layer` are in the pool.
   virtual void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) = 0;
+  /// What the model said of a rated prompt's tokens at positions [first, first + tokens.size()). Each once, in order,
+  /// before on_computed; the last one is the token after the prompt.
+  virtual void on_rated(RequestId id, std::uint32_t first, std::span<const engine::RatedToken> tokens) = 0;
   virtual void on_computed(RequestId id, const PromptTimes& times) = 0;
   virtual void on_failed(RequestId id, const Error& why) = 0;
   /// What the model says after the probe token: [vocab], valid during the call.
@@ -48,6 +56,7 @@ struct Prompt {
   std::vector<TokenId> tokens;
   std::int32_t priority = 0;
   std::optional<TokenId> probe{};  // the token after; left out where there is no room for it
+  std::optional<control::PromptRating> rating{};
 };
 
 struct PrefillFigures {
@@ -83,6 +92,7 @@ class PrefillLoop {
     double compute_s = 0;
     std::uint32_t total = 0, left = 0;
     std::optional<TokenId> probe;
+    std::optional<control::PromptRating> rating;
   };
   struct Waiting {
     Prompt prompt;
@@ -96,14 +106,19 @@ class PrefillLoop {
     std::uint32_t position = 0;
     std::vector<engine::BlockHandle> blocks;
   };
+  struct Pass {
+    std::vector<node::PassRow> rows;
+    std::vector<std::unique_ptr<PromptRater>> raters;  // one a row; null: not rated
+  };
   struct Next {
     std::optional<Probe> probe;
-    std::vector<node::PassRow> rows;
+    Pass pass;
   };
   void run();
   [[nodiscard]] Next next();
   void admit_waiting(Held& held);
-  void pass(const std::vector<node::PassRow>& rows);
+  [[nodiscard]] std::unique_ptr<PromptRater> rater(Held& held, const engine::Work& work, const Running& run) const;
+  void pass(const Pass& p);
   /// What a pass left of a prompt: PromptTimes once it is computed.
   [[nodiscard]] std::optional<PromptTimes> advance(Held& held, const engine::Work& work, Running& run);
   bool cancel_prompt(Held& held, RequestId id);

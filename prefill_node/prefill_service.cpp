@@ -1,9 +1,20 @@
 #include "prefill_node/prefill_service.h"
 
+#include <algorithm>
+
 #include "common/log.h"
 #include "prefill_node/prefill_report.h"
 
 namespace sluice::prefill {
+namespace {
+
+control::RatedToken to_message(const engine::RatedToken& t) {
+  control::RatedToken out{t.token, t.logprob, t.rank, {}};
+  for (const auto& [token, logprob] : t.top) out.top.push_back({token, logprob});
+  return out;
+}
+
+}  // namespace
 
 PrefillService::PrefillService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, PrefillEngine engine,
                                const PrefillOptions& o, const Clock& clock, Metrics& metrics, PrefillOutside outside)
@@ -29,6 +40,7 @@ Result<> PrefillService::start(CheckedPrompt p) {
   const RequestId id = p.call.request;
   Prompt prompt{id, std::move(p.call.tokens), p.call.priority};
   if (p.call.probe_token >= 0) prompt.probe = p.call.probe_token;
+  prompt.rating = p.call.prompt_logprobs;
   if (!requests_.add(id, {.prompt = std::move(p), .received = clock_.now()}))
     return fail(Errc::already_exists, "request {} is being computed", id);
   auto accepted = loop_.submit(std::move(prompt));
@@ -70,6 +82,7 @@ bool PrefillService::on_admitted(RequestId id, const std::vector<engine::BlockHa
   // The export begins under the table's mutex, which a cancel takes first: one of the two sees the other.
   return requests_.with(id, [&](OpenRequest& r) {
     const CheckedPrompt& p = r.prompt;
+    r.admitted = true;
     r.link = outside_.link(p.call.data_address);
     node::ExportStart s{id, p.call.data_address, p.ticket, p.profile, blocks, p.plan};
     s.plan.compute_bps = tokens_per_s * static_cast<double>(layout_.token_bytes());
@@ -79,6 +92,20 @@ bool PrefillService::on_admitted(RequestId id, const std::vector<engine::BlockHa
 
 void PrefillService::on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) {
   export_.layer_done(id, {first, count}, layer);
+}
+
+void PrefillService::on_rated(RequestId id, std::uint32_t first, std::span<const engine::RatedToken> tokens) {
+  for (std::size_t done = 0; done < tokens.size(); done += control::kMaxRatedTokens) {
+    control::PromptLogprobs part{.request = id, .first = first + static_cast<std::uint32_t>(done)};
+    for (const auto& t : tokens.subspan(done, std::min(control::kMaxRatedTokens, tokens.size() - done)))
+      part.tokens.push_back(to_message(t));
+    // Reported under the table's mutex: of a request that is cancelled nothing leaves, whoever takes its id next.
+    requests_.with(id, [&](OpenRequest& r) {
+      if (!r.admitted) return;
+      part.attempt = r.prompt.call.attempt;
+      outside_.report_logprobs(part);
+    });
+  }
 }
 
 void PrefillService::on_computed(RequestId id, const PromptTimes& times) {

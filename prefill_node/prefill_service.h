@@ -2,7 +2,7 @@
 // A prefill node's work: a prompt from the coordinator's call until its KV has arrived and is reported.
 //
 //   call -> TicketCheck -> RequestTable, PrefillLoop -> KvExport -> end -> report; a probed one: -> probe ->
-//   ReferenceOut
+//   ReferenceOut; a rated one's log-probabilities leave pass by pass
 //
 // Threading: check(), start(), cancel() and cancel_all() on the control thread; so is the end of an export, which
 // Outside::post brings there: between an end and the loop's cancel no call of the coordinator can start the request
@@ -42,6 +42,7 @@ struct PrefillOutside {
   ReferenceOut::Send send_note;
   std::function<void(std::function<void()>)> post;  // runs it on the control thread
   std::function<void(const control::PrefillDone&)> report;
+  std::function<void(const control::PromptLogprobs&)> report_logprobs;  // from any thread; what went in stays in order
 };
 
 class PrefillService final : public PrefillSink {
@@ -72,6 +73,7 @@ class PrefillService final : public PrefillSink {
   [[nodiscard]] bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks,
                                  double tokens_per_s) override;
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override;
+  void on_rated(RequestId id, std::uint32_t first, std::span<const engine::RatedToken> tokens) override;
   void on_computed(RequestId id, const PromptTimes& times) override;
   void on_failed(RequestId id, const Error& why) override;
   void on_probed(RequestId id, Result<std::span<const float>> logits) override;

@@ -18,7 +18,8 @@ namespace sluice::prefill {
 struct OpenRequest {
   CheckedPrompt prompt;  // its tokens went to the loop
   TimePoint received{};
-  kv::LinkStats link;  // to its decode node, as it was admitted
+  bool admitted = false;  // the loop computes this one, not an earlier one of the same id
+  kv::LinkStats link;     // to its decode node, as it was admitted
   PromptTimes times;
 };
 

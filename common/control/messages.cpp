@@ -15,6 +15,8 @@ inline constexpr bool kRow<ChangeStep> = true;
 template <>
 inline constexpr bool kRow<control::TopToken> = true;
 template <>
+inline constexpr bool kRow<control::RatedToken> = true;
+template <>
 inline constexpr bool kRow<control::Tokens::Item> = true;  // the hottest message
 
 template <class V>
@@ -191,6 +193,18 @@ void fields(V& v, Of<V, KvWay> m) {
 }
 
 template <class V>
+void fields(V& v, Of<V, PromptRating> m) {
+  v.need("top", m.top);
+  v.need("last", m.last);
+}
+
+Result<> check(const PromptRating& m) {
+  if (m.top > kMaxLogprobs) return fail_param("top", "top {} must be at most {}", m.top, kMaxLogprobs);
+  if (m.last < 0) return fail_param("last", "last must be a token id, not {}", m.last);
+  return {};
+}
+
+template <class V>
 void fields(V& v, Of<V, PrefillRequest> m) {
   v.need("request", m.request);
   v.want("trace_id", m.trace_id);
@@ -205,6 +219,7 @@ void fields(V& v, Of<V, PrefillRequest> m) {
   v.want("link_bps", m.link_bps);
   v.want("ways", m.ways, Length{.most = 1 + kMaxFallbacks});
   v.want("change", m.change);
+  v.want("prompt_logprobs", m.prompt_logprobs);
 }
 
 Result<> check(const PrefillRequest& m) {
@@ -246,6 +261,28 @@ template <class V>
 void fields(V& v, Of<V, TopToken> m) {
   v.need("id", m.id);
   v.need("logprob", m.logprob);
+}
+
+template <class V>
+void fields(V& v, Of<V, RatedToken> m) {
+  v.need("id", m.id);
+  v.need("logprob", m.logprob);
+  v.need("rank", m.rank);
+  v.need("top", m.top);
+}
+
+Result<> check(const RatedToken& m) {
+  if (m.top.size() > kMaxLogprobs)
+    return fail_param("top", "top names {} tokens; at most {} are allowed", m.top.size(), kMaxLogprobs);
+  return {};
+}
+
+template <class V>
+void fields(V& v, Of<V, PromptLogprobs> m) {
+  v.need("request", m.request);
+  v.need("attempt", m.attempt);
+  v.need("first", m.first, NumberRange<std::uint32_t>{.least = 1});
+  v.need("tokens", m.tokens, Length{1, kMaxRatedTokens});
 }
 
 template <class V>
@@ -336,6 +373,7 @@ SLUICE_MESSAGE(ReserveRequest, type::kReserve)
 SLUICE_MESSAGE(ReserveReply, "reserve reply")
 SLUICE_MESSAGE(PrefillRequest, type::kPrefill)
 SLUICE_MESSAGE(PrefillDone, type::kPrefillDone)
+SLUICE_MESSAGE(PromptLogprobs, type::kPromptLogprobs)
 SLUICE_MESSAGE(KvReady, type::kKvReady)
 SLUICE_MESSAGE(Tokens, type::kTokens)
 SLUICE_MESSAGE(Finished, type::kFinished)

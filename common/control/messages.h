@@ -27,6 +27,8 @@ inline constexpr const char* kHeartbeat = "heartbeat";       // node -> coordina
 inline constexpr const char* kReserve = "reserve";           // coordinator -> decode, call
 inline constexpr const char* kPrefill = "prefill";           // coordinator -> prefill, call (accepted or refused)
 inline constexpr const char* kPrefillDone = "prefill_done";  // prefill -> coordinator, notify
+inline constexpr const char* kPromptLogprobs =
+    "prompt_logprobs";                                       // prefill -> coordinator, notify, before prefill_done
 inline constexpr const char* kKvReady = "kv_ready";          // decode -> coordinator, notify
 inline constexpr const char* kTokens = "tokens";             // decode -> coordinator, notify
 inline constexpr const char* kFinished = "finished";         // decode -> coordinator, notify
@@ -145,6 +147,12 @@ struct ReserveReply {
   std::string data_address;
 };
 
+/// That log-probabilities of the prompt's own tokens are wanted.
+struct PromptRating {
+  std::uint32_t top = 0;  // likeliest tokens to name at each position, at most kMaxLogprobs
+  TokenId last = -1;      // the prompt's last token, which is not computed here but rated
+};
+
 struct PrefillRequest {
   RequestId request;
   std::uint32_t attempt = 0;  // as in ReserveRequest, given back in PrefillDone
@@ -159,6 +167,7 @@ struct PrefillRequest {
   double link_bps = 0;       // wire bytes per second that the choice of the profile rests on; 0 = not known
   std::vector<KvWay> ways;   // the profile, then those that the sender may change to; empty: nothing changes
   std::optional<ProfileChange> change;  // an order: change exactly so, as the transfer did that this one stands for
+  std::optional<PromptRating> prompt_logprobs;  // PromptLogprobs must come before PrefillDone
 };
 
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
@@ -190,6 +199,25 @@ struct KvReady {
 struct TopToken {
   TokenId id = 0;
   float logprob = 0.0F;
+};
+
+/// What the model said of a prompt's token, given those before it.
+struct RatedToken {
+  TokenId id = 0;
+  float logprob = 0.0F;
+  std::uint32_t rank = 0;  // 1: the likeliest
+  std::vector<TopToken> top;
+};
+
+/// Tokens that one message rates.
+inline constexpr std::size_t kMaxRatedTokens = 512;
+
+/// A part of a prompt's log-probabilities. Parts come in order and leave nothing out.
+struct PromptLogprobs {
+  RequestId request;
+  std::uint32_t attempt = 0;  // as in PrefillRequest
+  std::uint32_t first = 0;    // position of tokens[0]; the prompt's first token has no probability
+  std::vector<RatedToken> tokens;
 };
 
 struct SampledToken {
@@ -246,6 +274,7 @@ nlohmann::json to_json(const ReserveRequest&);
 nlohmann::json to_json(const ReserveReply&);
 nlohmann::json to_json(const PrefillRequest&);
 nlohmann::json to_json(const PrefillDone&);
+nlohmann::json to_json(const PromptLogprobs&);
 nlohmann::json to_json(const KvReady&);
 nlohmann::json to_json(const Tokens&);
 nlohmann::json to_json(const Finished&);

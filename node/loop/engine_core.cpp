@@ -50,7 +50,7 @@ std::vector<PassRow> EngineCore::Held::plan() {
   std::vector<PassRow> rows;
   for (const engine::Work& w : core_.scheduler_.plan(core_.limits_)) {
     const auto view = core_.scheduler_.view(w.id);
-    PassRow row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}};
+    PassRow row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}, nullptr};
     for (const BlockHandle& b : view->blocks) row.blocks.push_back(b.id);
     rows.push_back(std::move(row));
   }
@@ -67,7 +67,7 @@ Result<> EngineCore::forward(std::span<const PassRow> rows, std::vector<float>& 
   std::vector<engine::ForwardSeq> batch;
   std::size_t wanted = 0;
   for (const PassRow& r : rows) {
-    batch.push_back({r.tokens, r.work.first, r.blocks, r.work.wants_logits});
+    batch.push_back({r.tokens, r.work.first, r.blocks, r.work.wants_logits, r.rows});
     wanted += r.work.wants_logits ? 1 : 0;
   }
   logits.resize(wanted * config().vocab_size);

@@ -28,6 +28,7 @@ struct PassRow {
   engine::Work work;
   std::vector<TokenId> tokens;
   std::vector<BlockId> blocks;
+  engine::RowLogits* rows = nullptr;  // as ForwardSeq has it
 };
 
 class EngineCore {

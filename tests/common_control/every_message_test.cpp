@@ -141,11 +141,24 @@ TEST_CASE("reservations") {
 }
 
 TEST_CASE("prefills and transfers") {
-  PrefillRequest p{RequestId(1), 2,  "t", {1, 2}, {{"id", 1}}, "h:1",
-                   "q8",         -1, 7,   5,      1e9,         {{"q8", 2, 3e9, 4e9}, {"q4", 4, 1e9, 2e9}},
-                   kChange};
+  PrefillRequest p{RequestId(1),
+                   2,
+                   "t",
+                   {1, 2},
+                   {{"id", 1}},
+                   "h:1",
+                   "q8",
+                   -1,
+                   7,
+                   5,
+                   1e9,
+                   {{"q8", 2, 3e9, 4e9}, {"q4", 4, 1e9, 2e9}},
+                   kChange,
+                   PromptRating{3, 9}};
   holds(p, {"request", "tokens", "ticket", "data_address", "profile"}, {"ticket"});
   holds(PrefillDone{RequestId(1), 2, kError, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "q4"}, {"request"});
+  const PromptLogprobs l{RequestId(1), 2, 3, {{17, -0.5F, 1, {{17, -0.5F}}}, {4, -INFINITY, 9, {}}}};
+  holds(l, {"request", "attempt", "first", "tokens"});
   holds(KvReady{RequestId(1), 2, 3, 4, kChange}, {"request"});
   holds(ProbePathRequest{"h:1", 5, NodeId("d0")}, {"data_address"});
   holds(ProbeResult{RequestId(1), "q8", 0.5, true}, {"request", "profile", "kl", "top1"});
@@ -157,6 +170,30 @@ TEST_CASE("prefills and transfers") {
   CHECK(r.error().message == "prefill: 'change.from[0]' must be [token, layer], not a list");
   j["change"]["from"] = {{4, 0}, {4, 1}};
   CHECK(parse<PrefillRequest>(j).error().param == "change.from");
+
+  j = to_json(p);
+  j["prompt_logprobs"]["top"] = 21;
+  CHECK(parse<PrefillRequest>(j).error().param == "prompt_logprobs.top");
+  j["prompt_logprobs"] = {{"top", 1}, {"last", -1}};
+  CHECK(parse<PrefillRequest>(j).error().param == "prompt_logprobs.last");
+  j["prompt_logprobs"] = nullptr;
+  CHECK_FALSE(parse<PrefillRequest>(j)->prompt_logprobs);
+
+  j = to_json(l);
+  j["first"] = 0;
+  CHECK(parse<PromptLogprobs>(j).error().param == "first");
+  j = to_json(l);
+  j["tokens"] = json::array();
+  CHECK(parse<PromptLogprobs>(j).error().param == "tokens");
+  j["tokens"] = std::vector<json>(kMaxRatedTokens, to_json(l)["tokens"][0]);
+  CHECK(parse<PromptLogprobs>(j));
+  j["tokens"].push_back(to_json(l)["tokens"][0]);
+  CHECK(parse<PromptLogprobs>(j).error().param == "tokens");
+  j = to_json(l);
+  j["tokens"][1][3] = std::vector<json>(21, json{4, -1.0});
+  CHECK(parse<PromptLogprobs>(j).error().param.starts_with("tokens[1]"));
+  j["tokens"][1] = {4, -1.0, -1, json::array()};
+  CHECK(parse<PromptLogprobs>(j).error().param == "tokens[1][2]");
 }
 
 TEST_CASE("tokens and ends") {

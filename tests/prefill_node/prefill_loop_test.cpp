@@ -35,6 +35,13 @@ class Sink final : public PrefillSink {
     chunked = chunked && first % 8 == 0 && count <= 8;
     seen[id].next[layer] = first + count;
   }
+  void on_rated(RequestId id, std::uint32_t first, std::span<const engine::RatedToken> tokens) override {
+    const std::lock_guard lock(mutex);
+    auto& all = rated[id];
+    ordered = ordered && !seen[id].computed && first == all.size() + 1;
+    all.insert(all.end(), tokens.begin(), tokens.end());
+    changed.notify_all();
+  }
   void on_computed(RequestId id, const PromptTimes& t) override {
     const std::lock_guard lock(mutex);
     timed = timed && t.compute_s >= 0 && t.queue_s >= 0;
@@ -68,6 +75,7 @@ class Sink final : public PrefillSink {
   std::map<RequestId, Seen> seen;
   std::set<RequestId> unwanted;
   std::map<RequestId, std::vector<float>> said;
+  std::map<RequestId, std::vector<engine::RatedToken>> rated;
   std::map<RequestId, Error> probe_errors;
   bool ordered = true, timed = true, chunked = true;
 };
@@ -113,6 +121,28 @@ struct Rig {
     Prompt p = prompt(id, n);
     p.probe = token;
     return p;
+  }
+  static Prompt rated(std::uint64_t id, std::size_t n, TokenId last, std::uint32_t top) {
+    Prompt p = prompt(id, n);
+    for (std::size_t i = 0; i < n; ++i) p.tokens[i] = static_cast<TokenId>((id + i * 5) % test::FakeModel::kVocab);
+    p.rating = control::PromptRating{.top = top, .last = last};
+    return p;
+  }
+  /// What the model says after each token, one by one in a pool of its own.
+  static std::vector<engine::RatedToken> by_hand(const Prompt& p) {
+    Rig other;
+    std::vector<TokenId> tokens = p.tokens;
+    tokens.push_back(p.rating->last);
+    std::vector<BlockId> fresh;
+    for (std::uint32_t b = 0; b * 4 < tokens.size(); ++b) fresh.emplace_back(b);
+    std::vector<engine::RatedToken> out;
+    for (std::uint32_t i = 0; i + 1 < tokens.size(); ++i) {
+      std::vector<float> logits(test::FakeModel::kVocab);
+      const engine::ForwardSeq one{std::span(tokens).subspan(i, 1), i, fresh, true};
+      REQUIRE(other.model.forward({&one, 1}, *other.pool, logits, nullptr));
+      out.push_back(engine::rate(logits, tokens[i + 1], p.rating->top).value());
+    }
+    return out;
   }
   /// Whether the prompt is computed, and its loop's references are there still.
   bool computed(std::uint64_t id) {
@@ -335,4 +365,61 @@ TEST_CASE("a prompt with no room for a probe, or with a token that does not exis
   CHECK_FALSE(r.loop.run_probe(RequestId(2)));
   r.loop.release_blocks(r.sink.seen[RequestId(2)].blocks);
   CHECK(r.free() == 32);
+}
+
+TEST_CASE("a rated prompt's tokens are told by position, whatever shares its passes, and the token after it too") {
+  Rig r;
+  const Prompt a = Rig::rated(1, 61, 9, 3);  // several chunks, two passes
+  const Prompt b = Rig::rated(2, 3, 4, 0);   // joins
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::prompt(3, 4)));
+  r.pass.wait();
+  REQUIRE(r.loop.submit(b));
+  REQUIRE(r.loop.submit(Rig::prompt(4, 3)));
+  REQUIRE(r.loop.submit(a));
+  r.pass.off();
+  for (const std::uint64_t id : {1, 2, 3, 4}) REQUIRE(r.computed(id));
+  CHECK(r.sink.ordered);
+  CHECK(r.sink.rated.size() == 2);  // of the others nothing
+  CHECK(r.sink.rated[RequestId(1)] == Rig::by_hand(a));
+  CHECK(r.sink.rated[RequestId(2)] == Rig::by_hand(b));
+  CHECK(r.sink.rated[RequestId(1)].size() == 61);
+  CHECK(r.sink.rated[RequestId(1)].back().token == 9);
+  CHECK(r.sink.rated[RequestId(1)].front().top.size() == 3);
+}
+
+TEST_CASE("a prompt whose logits cannot be read fails, and those beside it do not") {
+  Rig r;
+  r.model.poison = true;
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::prompt(3, 4)));
+  r.pass.wait();
+  REQUIRE(r.loop.submit(Rig::rated(1, 3, 9, 1)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 3)));
+  r.pass.off();
+  REQUIRE(r.computed(2));
+  REQUIRE(r.sink.until([&] { return r.sink.seen[RequestId(1)].error.has_value(); }));
+  CHECK(r.sink.seen[RequestId(1)].error->code == Errc::data_corrupt);
+  CHECK(r.sink.rated.empty());
+  for (const std::uint64_t id : {1, 2, 3}) r.loop.release_blocks(r.admitted(id));
+  CHECK(r.free() == 32);
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("of a prompt that is cancelled in mid-pass nothing is told") {
+  Rig r;
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::rated(1, 61, 9, 1)));
+  r.pass.wait();
+  r.loop.release_blocks(r.admitted(1));
+  CHECK(r.loop.cancel(RequestId(1)));
+  REQUIRE(r.loop.submit(Rig::prompt(2, 3)));
+  r.pass.off();
+  REQUIRE(r.computed(2));
+  CHECK(r.sink.rated.empty());
+}
+
+TEST_CASE("a last token that does not exist cannot be rated") {
+  Rig r;
+  CHECK(r.loop.submit(Rig::rated(1, 5, test::FakeModel::kVocab, 1)).error().param == "prompt_logprobs");
 }

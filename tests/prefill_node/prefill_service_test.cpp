@@ -45,22 +45,25 @@ struct Rig {
   std::condition_variable changed;
   std::deque<std::function<void()>> posted;
   std::vector<control::PrefillDone> reports;
+  std::vector<control::PromptLogprobs> logprobs;
   std::size_t references = 0;
-  PrefillService service{prefill::test::me(),
-                         *codecs,
-                         {model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}},
-                         {.max_waiting = 4},
-                         clock,
-                         metrics,
-                         {.frames = frames,
-                          .link = [](const std::string&) { return kv::LinkStats{}; },
-                          .send_note =
-                              [this](const std::string&, std::span<const std::byte>) {
-                                tell([&] { ++references; });
-                                return Result<>{};
-                              },
-                          .post = [this](std::function<void()> f) { tell([&] { posted.push_back(std::move(f)); }); },
-                          .report = [this](const control::PrefillDone& d) { reports.push_back(d); }}};
+  PrefillService service{
+      prefill::test::me(),
+      *codecs,
+      {model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}},
+      {.max_waiting = 4},
+      clock,
+      metrics,
+      {.frames = frames,
+       .link = [](const std::string&) { return kv::LinkStats{}; },
+       .send_note =
+           [this](const std::string&, std::span<const std::byte>) {
+             tell([&] { ++references; });
+             return Result<>{};
+           },
+       .post = [this](std::function<void()> f) { tell([&] { posted.push_back(std::move(f)); }); },
+       .report = [this](const control::PrefillDone& d) { reports.push_back(d); },
+       .report_logprobs = [this](const control::PromptLogprobs& l) { tell([&] { logprobs.push_back(l); }); }}};
 
   template <class F>
   void tell(F f) {
@@ -195,4 +198,46 @@ TEST_CASE("noise for a note harms nobody") {
   r.service.on_note({});
   r.service.on_note(std::vector<std::byte>(64));
   CHECK(r.reports.empty());
+}
+
+TEST_CASE("a prompt's log-probabilities leave in order, in bounded parts, before its report") {
+  Rig r;
+  const auto t = r.ticket(1);
+  auto call = prefill::test::call(t);
+  call.prompt_logprobs = control::PromptRating{.top = 2, .last = 5};
+  REQUIRE(r.start(call));
+  r.leaves(1);
+  r.note(t, true);
+  r.reported(1);
+  CHECK_FALSE(r.reports[0].error);
+  std::uint32_t next = 1;
+  TokenId last = -1;
+  for (const control::PromptLogprobs& l : r.logprobs) {
+    CHECK(l.request == RequestId(1));
+    CHECK(l.attempt == 2);
+    CHECK(l.first == next);
+    CHECK(l.tokens.front().top.size() == 2);
+    next += static_cast<std::uint32_t>(l.tokens.size());
+    last = l.tokens.back().id;
+  }
+  CHECK(next == 41);
+  CHECK(last == 5);
+}
+
+TEST_CASE("log-probabilities of a long pass are cut, and those of another run of the id are dropped") {
+  Rig r;
+  const std::vector<engine::RatedToken> many(1100, engine::RatedToken{7, -0.5F, 2, {{3, -0.25F}}});
+  REQUIRE(r.start(prefill::test::call(r.ticket(1, 128))));
+  r.leaves(1);
+  REQUIRE(r.start(prefill::test::call(r.ticket(2, 40))));  // no room: its run has not begun
+  r.service.on_rated(RequestId(1), 3, many);
+  r.service.on_rated(RequestId(2), 1, many);
+  r.service.on_rated(RequestId(3), 1, many);
+  REQUIRE(r.logprobs.size() == 3);
+  CHECK(r.logprobs[0].first == 3);
+  CHECK(r.logprobs[0].tokens.size() == control::kMaxRatedTokens);
+  CHECK(r.logprobs[2].first == 3 + 2 * control::kMaxRatedTokens);
+  CHECK(r.logprobs[2].tokens.size() == 1100 - 2 * control::kMaxRatedTokens);
+  CHECK(r.logprobs[2].tokens[0].rank == 2);
+  CHECK(r.logprobs[2].tokens[0].top[0].id == 3);
 }

@@ -1,8 +1,12 @@
 #pragma once
 // A model without arithmetic: its KV is a function of (token, position, layer) and its next token of the KV it reads,
 // so a test sees at once whether the right KV reached the right place.
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <functional>
+#include <limits>
+#include <vector>
 
 #include "engine/model/model.h"
 
@@ -39,7 +43,6 @@ class FakeModel final : public engine::Model {
       fail_next = false;
       return fail(Errc::internal, "made to fail");
     }
-    const auto& s = pool.shape();
     for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
       for (const auto& seq : batch)
         for (std::uint32_t i = 0; i < seq.tokens.size(); ++i)
@@ -48,26 +51,45 @@ class FakeModel final : public engine::Model {
     }
     std::size_t at = 0;
     for (const auto& seq : batch) {
+      const auto rows = static_cast<std::uint32_t>(seq.tokens.size());
+      if (seq.rows != nullptr) {
+        std::vector<float> block;
+        for (std::uint32_t i = 0; i < rows; ++i) {
+          const auto said = say(pool, seq, seq.first_pos + i);
+          block.insert(block.end(), said.begin(), said.end());
+          if ((i + 1) % engine::kLogitRows != 0 && i + 1 != rows) continue;
+          const auto count = static_cast<std::uint32_t>(block.size() / kVocab);
+          seq.rows->on_rows(seq.first_pos + i + 1 - count, block);
+          block.clear();
+        }
+      }
       if (!seq.wants_logits) continue;
-      std::uint32_t sum = 0;
-      for (std::uint32_t pos = 0; pos < seq.first_pos + seq.tokens.size(); ++pos)
-        for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
-          for (const bool value : {false, true}) {
-            std::uint16_t m = 0;
-            std::memcpy(&m, row(pool, seq, layer, value, pos, s), sizeof m);
-            sum = sum * 33 + m;
-          }
-      for (std::uint32_t v = 0; v < kVocab; ++v) logits[at * kVocab + v] = v == 1 + sum % (kVocab - 1) ? 10.0F : 0.0F;
-      ++at;
+      std::ranges::copy(say(pool, seq, seq.first_pos + rows - 1), logits.begin() + static_cast<std::ptrdiff_t>(at));
+      at += kVocab;
     }
     if (at_end) at_end();
     return {};
   }
 
   bool fail_next = false;
-  std::function<void()> at_end;  // called when a pass is computed, before forward() returns
+  std::atomic<bool> poison = false;  // logits hold NaN from now on
+  std::function<void()> at_end;      // called when a pass is computed, before forward() returns
 
  private:
+  /// The logits at a position, from the KV up to it.
+  std::vector<float> say(engine::KvPool& pool, const engine::ForwardSeq& seq, std::uint32_t last) const {
+    std::uint32_t sum = 0;
+    for (std::uint32_t pos = 0; pos <= last; ++pos)
+      for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
+        for (const bool value : {false, true}) {
+          std::uint16_t m = 0;
+          std::memcpy(&m, row(pool, seq, layer, value, pos, pool.shape()), sizeof m);
+          sum = sum * 33 + m;
+        }
+    std::vector<float> out(kVocab, 0.0F);
+    out[1 + sum % (kVocab - 1)] = poison ? std::numeric_limits<float>::quiet_NaN() : 10.0F;
+    return out;
+  }
   static std::byte* row(engine::KvPool& pool, const engine::ForwardSeq& seq, std::uint32_t layer, bool value,
                         std::uint32_t pos, const engine::KvPoolShape& s) {
     return pool.block(layer, value, seq.blocks[pos / s.block_size]) + std::size_t{pos % s.block_size} * s.row_bytes();

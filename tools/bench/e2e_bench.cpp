@@ -75,6 +75,7 @@ class Sink final : public prefill::PrefillSink {
   void on_layer(RequestId id, std::uint32_t first, std::uint32_t count, std::uint32_t layer) override {
     out->layer_done(id, {first, count}, layer);
   }
+  void on_rated(RequestId, std::uint32_t, std::span<const engine::RatedToken>) override {}
   void on_computed(RequestId id, const prefill::PromptTimes&) override { out->computed(id); }
   void on_failed(RequestId id, const Error& why) override { out->fail(id, why); }
   void on_probed(RequestId, Result<std::span<const float>>) override {}
