@@ -32,6 +32,7 @@ struct ModelInfo {
   int max_model_len = 0;             // prompt + output tokens; the nodes' KV memory may hold fewer
   int vocab_size = 0;
   control::SamplingSpec defaults;  // what a request that says nothing gets (generation_config.json)
+  std::string tokenizer_info;      // JSON text, see tokenizer_info.h; empty: the model has none
 };
 
 /// Whether prefill and decode may, must or must not run on one node.
@@ -54,13 +55,24 @@ struct LegSpec {
   std::string slo_class;             // empty = "default"
   std::optional<Duration> slo_ttft;  // this request's own targets; nullopt = the service's
   std::optional<Duration> slo_tpot;
-  int priority = 0;    // smaller is sooner (vLLM's convention)
+  int priority = 0;  // smaller is sooner (vLLM's convention)
+  /// Log-probabilities of the prompt's own tokens, and how many of the likeliest to name beside each. A prefill node
+  /// computes them: such a leg is always split.
+  std::optional<int> prompt_logprobs;
   TimePoint received;  // when the request's headers arrived: TTFT and the deadline count from here
 };
 
 struct TokenLogprob {
   TokenId id = 0;
   float logprob = 0;
+};
+
+/// What the model said of one prompt token, given those before it.
+struct RatedToken {
+  TokenId id = 0;
+  float logprob = 0;              // natural log
+  int rank = 0;                   // 1: the likeliest
+  std::vector<TokenLogprob> top;  // prompt_logprobs entries, best first
 };
 
 /// One sampled token. Every sampled token is reported, the one that stopped generation (EOS, a stop token) too:
@@ -105,6 +117,9 @@ class LegSink {
   /// to its end: only what computes the same continues an answer.
   virtual void on_begin(const std::string& fingerprint) = 0;
   virtual void on_tokens(std::span<const TokenEvent> tokens) = 0;
+  /// The prompt's tokens from position `first` on; where asked for, all but the prompt's first token before on_finish.
+  /// A leg that is placed again reports anew, from position 1: what came last for a position counts.
+  virtual void on_prompt_logprobs(std::size_t first, std::span<const RatedToken> tokens) = 0;
   virtual void on_finish(LegEnd end, const LegStats& stats) = 0;
   /// retry_after: when trying again can help (429 and 503 carry it as Retry-After).
   virtual void on_error(const Error& error, std::optional<Duration> retry_after) = 0;

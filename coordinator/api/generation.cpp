@@ -1,5 +1,6 @@
 #include "coordinator/api/generation.h"
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <utility>
@@ -17,6 +18,9 @@ class Generation::Sink final : public LegSink {
   Sink(std::shared_ptr<Generation> g, std::size_t choice) : generation_(std::move(g)), choice_(choice) {}
   void on_begin(const std::string& fingerprint) override { generation_->on_begin(choice_, fingerprint); }
   void on_tokens(std::span<const TokenEvent> tokens) override { generation_->on_tokens(choice_, tokens); }
+  void on_prompt_logprobs(std::size_t first, std::span<const RatedToken> tokens) override {
+    generation_->on_prompt_logprobs(choice_, first, tokens);
+  }
   void on_finish(LegEnd end, const LegStats& stats) override { generation_->on_finish(choice_, end, stats); }
   void on_error(const Error& error, std::optional<Duration> retry_after) override {
     generation_->on_error(error, retry_after);
@@ -51,6 +55,9 @@ Generation::Generation(Backend& backend, PromptExecutor& executor, Spec spec, st
   choices_.resize(spec_.prepared.streams.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].stream = std::move(spec_.prepared.streams[i]);
   running_ = choices_.size();
+  if (q.rates_prompt())
+    for (const auto& p : spec_.prepared.prompts)
+      rated_.push_back(std::make_shared<RatedPrompt>(RatedPrompt{p.ids, {}}));
 }
 
 void Generation::begin() {
@@ -90,6 +97,7 @@ void Generation::start_leg(std::size_t index) {
   leg.slo_tpot = q.slo_tpot;
   leg.priority = q.priority;
   leg.received = spec_.received;
+  if (index % static_cast<std::size_t>(q.n) == 0) leg.prompt_logprobs = q.rates_prompt();
   c.leg = backend_.start(std::move(leg), std::make_shared<Sink>(shared_from_this(), index));
 }
 
@@ -105,12 +113,19 @@ void Generation::on_begin(std::size_t index, const std::string& fingerprint) {
 }
 
 void Generation::on_tokens(std::size_t index, std::span<const TokenEvent> tokens) {
-  if (over_) return;
+  if (over_ || silent()) return;
   auto& c = choices_[index];
   auto delta = c.stream->push(tokens);
   bool cancel = delta.cancel;
   take(index, std::move(delta));
   if (cancel) backend_.cancel(c.leg, CancelReason::stop_string);
+}
+
+void Generation::on_prompt_logprobs(std::size_t index, std::size_t first, std::span<const RatedToken> tokens) {
+  if (over_ || rated_.empty()) return;
+  auto& all = rated_[index / static_cast<std::size_t>(request().n)]->tokens;
+  all.resize(std::max(all.size(), first - 1 + tokens.size()));
+  std::ranges::copy(tokens, all.begin() + static_cast<std::ptrdiff_t>(first - 1));
 }
 
 void Generation::take(std::size_t index, TokenStream::Delta delta) {
@@ -129,7 +144,7 @@ void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats)
   c.stats = stats;
   --running_;
   if (over_) return;
-  auto delta = c.stream->finish(end);
+  auto delta = c.stream->finish(silent() && end == LegEnd::stop ? LegEnd::length : end);
   if (request().stream) return send_last(index, std::move(delta));
   c.text += delta.text;
   if (running_ == 0) answer_whole();
@@ -187,10 +202,13 @@ json Generation::explain() const {
 void Generation::answer_whole() {
   constexpr std::size_t kWrittenHere = std::size_t{16} << 10;
   over_ = true;
-  WholeAnswer answer{head(fingerprint_of_all()), {}, usage(), {}};
+  WholeAnswer answer{head(fingerprint_of_all()), {}, usage(), {}, &backend_.text(), request().prompt_logprobs};
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     auto& c = choices_[i];
-    answer.choices.push_back({prompt_of(i).echo, std::move(c.text), std::move(c.logprobs),
+    std::shared_ptr<const RatedPrompt> rated;
+    if (!rated_.empty()) rated = rated_[i / static_cast<std::size_t>(request().n)];
+    if (rated && request().echo && c.logprobs) c.logprobs->echo(rated);
+    answer.choices.push_back({prompt_of(i).echo, std::move(c.text), std::move(c.logprobs), std::move(rated),
                               name(c.stream->finish_reason().value_or(FinishReason::aborted)),
                               c.stream->stop_reason()});
   }

@@ -47,6 +47,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void start_leg(std::size_t index);
   void on_begin(std::size_t index, const std::string& fingerprint);
   void on_tokens(std::size_t index, std::span<const TokenEvent> tokens);
+  void on_prompt_logprobs(std::size_t index, std::size_t first, std::span<const RatedToken> tokens);
   void on_finish(std::size_t index, LegEnd end, const LegStats& stats);
   void on_error(const Error& error, std::optional<Duration> retry_after);
   void take(std::size_t index, TokenStream::Delta delta);
@@ -67,6 +68,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   /// The answer's head under this fingerprint.
   [[nodiscard]] AnswerHead head(std::string fingerprint) const;
   [[nodiscard]] std::string fingerprint_of_all() const;
+  /// The client wants nothing said: the one token that a leg draws is left out.
+  [[nodiscard]] bool silent() const { return request().max_tokens == 0; }
   [[nodiscard]] Usage usage() const;
   [[nodiscard]] nlohmann::json explain() const;
 
@@ -77,7 +80,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::shared_ptr<Responder> out_;
   std::shared_ptr<StreamWriter> writer_;
   std::vector<Choice> choices_;
-  bool seeded_ = false;  // by the client
+  std::vector<std::shared_ptr<RatedPrompt>> rated_;  // one a prompt, from its first choice's leg; empty: not asked for
+  bool seeded_ = false;                              // by the client
   bool greeted_ = false;
   std::size_t running_ = 0;
   bool over_ = false;  // answered or given up

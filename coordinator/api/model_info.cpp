@@ -7,6 +7,7 @@
 #include "common/json/parse.h"
 #include "common/json/reader.h"
 #include "common/lfs_pointer.h"
+#include "coordinator/api/tokenizer_info.h"
 
 namespace sluice::coordinator {
 namespace {
@@ -61,6 +62,7 @@ Result<ModelInfo> load_model_info(const std::filesystem::path& dir, const std::s
     SLUICE_ASSIGN(const json generation, read_json(dir / "generation_config.json"));
     m.defaults = sampling_defaults(generation);
   }
+  SLUICE_ASSIGN(m.tokenizer_info, load_tokenizer_info(dir));
   return m;
 }
 

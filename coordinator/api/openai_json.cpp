@@ -91,39 +91,65 @@ json role_choice_json(std::size_t index) {
 void LogprobsWriter::add(const TokenEvent& token) { tokens_.push_back(token); }
 
 json LogprobsWriter::take() {
-  auto tokens = std::exchange(tokens_, {});
-  auto head = [this](const TokenEvent& t) { return std::min(t.top.size(), static_cast<std::size_t>(top_)); };
-  if (chat_) {
-    auto entry = [this](TokenId id, float logprob) {
-      auto bytes = text_.token_bytes(id);
-      return json{{"token", utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
-    };
-    json content = json::array();
-    for (const auto& t : tokens) {
-      json e = entry(t.id, t.logprob);
-      auto& top = e["top_logprobs"] = json::array();
-      for (std::size_t i = 0; i < head(t); ++i) top.push_back(entry(t.top[i].id, t.top[i].logprob));
-      content.push_back(std::move(e));
-    }
-    return {{"content", std::move(content)}, {"refusal", nullptr}};
-  }
+  if (chat_) return take_chat();
   json j = {{"tokens", json::array()},
             {"token_logprobs", json::array()},
             {"top_logprobs", json::array()},
             {"text_offset", json::array()}};
-  for (const auto& t : tokens) {
-    auto word = utf8_lossy(text_.token_bytes(t.id));
-    json top = json::object();
-    for (std::size_t i = 0; i < head(t); ++i)
-      top[utf8_lossy(text_.token_bytes(t.top[i].id))] = finite(t.top[i].logprob);
-    j["text_offset"].push_back(offset_);
-    offset_ += characters(word);
-    if (top_ > 0) top.emplace(word, finite(t.logprob));  // the sampled token is always among them
-    j["tokens"].push_back(std::move(word));
-    j["token_logprobs"].push_back(finite(t.logprob));
-    j["top_logprobs"].push_back(top_ > 0 ? std::move(top) : json(nullptr));
+  if (const auto prompt = std::exchange(prompt_, nullptr)) {
+    put(j, prompt->ids->front(), std::nullopt, {});
+    for (const auto& t : prompt->tokens) put(j, t.id, t.logprob, t.top);
   }
+  for (const auto& t : std::exchange(tokens_, {})) put(j, t.id, t.logprob, t.top);
   return j;
+}
+
+void LogprobsWriter::put(json& to, TokenId id, std::optional<float> logprob, const std::vector<TokenLogprob>& top) {
+  auto word = utf8_lossy(text_.token_bytes(id));
+  json alternatives = nullptr;
+  if (top_ > 0 && logprob) {
+    // Of two tokens with one text the likelier one counts.
+    alternatives = json::object();
+    for (const auto& t : head(top)) alternatives.emplace(utf8_lossy(text_.token_bytes(t.id)), finite(t.logprob));
+    alternatives.emplace(word, finite(*logprob));  // the token itself is always among them
+  }
+  to["text_offset"].push_back(offset_);
+  offset_ += characters(word);
+  to["tokens"].push_back(std::move(word));
+  to["token_logprobs"].push_back(logprob ? json(finite(*logprob)) : json(nullptr));
+  to["top_logprobs"].push_back(std::move(alternatives));
+}
+
+json LogprobsWriter::take_chat() {
+  auto entry = [this](TokenId id, float logprob) {
+    auto bytes = text_.token_bytes(id);
+    return json{{"token", utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
+  };
+  json content = json::array();
+  for (const auto& t : std::exchange(tokens_, {})) {
+    json e = entry(t.id, t.logprob);
+    auto& top = e["top_logprobs"] = json::array();
+    for (const auto& a : head(t.top)) top.push_back(entry(a.id, a.logprob));
+    content.push_back(std::move(e));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+json prompt_logprobs_json(const ModelText& text, const RatedPrompt& prompt, int top) {
+  auto entry = [&text](TokenId id, float logprob, int rank) {
+    return json{{"logprob", finite(logprob)}, {"rank", rank}, {"decoded_token", utf8_lossy(text.token_bytes(id))}};
+  };
+  json list = json::array({nullptr});
+  for (const auto& t : prompt.tokens) {
+    json at = json::object();
+    for (int i = 0; i < std::min(top, static_cast<int>(t.top.size())); ++i) {
+      const auto& [id, logprob] = t.top[static_cast<std::size_t>(i)];
+      at[std::to_string(id)] = entry(id, logprob, i + 1);
+    }
+    at[std::to_string(t.id)] = entry(t.id, t.logprob, t.rank);
+    list.push_back(std::move(at));
+  }
+  return list;
 }
 
 json explain_json(const LegStats& s) {

@@ -1,8 +1,11 @@
 #pragma once
 // The shapes of what the API answers: OpenAI's objects and chunks, vLLM's extras (stop_reason), and the `sluice`
 // explain object of docs' contract. Pure functions, thread-safe.
+#include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,21 +43,44 @@ struct AnswerHead {
 /// The chunk choice that opens a chat choice: {"delta": {"role": "assistant", "content": ""}}.
 [[nodiscard]] nlohmann::json role_choice_json(std::size_t index);
 
+/// A prompt, and what the model said of its tokens.
+struct RatedPrompt {
+  std::shared_ptr<const std::vector<TokenId>> ids;
+  std::vector<RatedToken> tokens;  // of position 1 and following: the first token has no probability
+};
+
+/// vLLM's prompt_logprobs: null for the first token, then an object by token id with the prompt's token and the `top`
+/// likeliest ones, each {"logprob", "rank", "decoded_token"}.
+[[nodiscard]] nlohmann::json prompt_logprobs_json(const ModelText& text, const RatedPrompt& prompt, int top);
+
 /// Collects log-probabilities of one choice in the API's shape. The legacy shape counts text offsets in characters,
 /// so one writer lives as long as its choice; take() gives what came since the last take().
 class LogprobsWriter {
  public:
   LogprobsWriter(const ModelText& text, bool chat, int top) : text_(text), chat_(chat), top_(top) {}
   void add(const TokenEvent& token);
+  /// Legacy shape: the text opens with the prompt, whose tokens the first take() gives before all others.
+  void echo(std::shared_ptr<const RatedPrompt> prompt) { prompt_ = std::move(prompt); }
   [[nodiscard]] nlohmann::json take();
   /// Log-probabilities that take() would give: of tokens, and of their alternatives.
-  [[nodiscard]] std::size_t entries() const noexcept { return tokens_.size() * static_cast<std::size_t>(top_ + 1); }
+  [[nodiscard]] std::size_t entries() const noexcept {
+    const std::size_t echoed = prompt_ ? 1 + prompt_->tokens.size() : 0;
+    return (echoed + tokens_.size()) * static_cast<std::size_t>(top_ + 1);
+  }
 
  private:
+  using Top = std::span<const TokenLogprob>;
+  [[nodiscard]] Top head(const std::vector<TokenLogprob>& top) const {
+    return std::span(top).first(std::min(top.size(), static_cast<std::size_t>(top_)));
+  }
+  [[nodiscard]] nlohmann::json take_chat();
+  void put(nlohmann::json& to, TokenId id, std::optional<float> logprob, const std::vector<TokenLogprob>& top);
+
   const ModelText& text_;
   bool chat_;
   int top_;
   std::size_t offset_ = 0;  // characters before the next token
+  std::shared_ptr<const RatedPrompt> prompt_;
   std::vector<TokenEvent> tokens_;
 };
 

@@ -104,8 +104,23 @@ class Preparation {
           fmt::format("The prompts to echo, times n, are more than {} bytes; leave echo out or send them in parts.",
                       most_echoed),
           "echo", "invalid_value"));
+    SLUICE_TRY(rate(ids.size() * n));
     prompts_.push_back({std::make_shared<const Ids>(std::move(ids)), std::move(echo), max_tokens});
     return {};
+  }
+
+  ApiResult<> rate(std::size_t tokens) {
+    const auto top = q_.rates_prompt();
+    if (!top) return {};
+    rated_ += tokens * static_cast<std::size_t>(*top + 1);
+    // One prompt is always served, with one alternative a token.
+    const auto most = std::max(kMaxPromptLogprobs, 2 * static_cast<std::size_t>(now_.model.max_model_len));
+    if (rated_ <= most) return {};
+    return std::unexpected(ApiError::invalid(
+        fmt::format("The prompts' log-probabilities, alternatives and n counted, are more than {}; ask for fewer "
+                    "alternatives, or send the prompts in parts.",
+                    most),
+        q_.prompt_logprobs ? "prompt_logprobs" : "logprobs", "invalid_value"));
   }
 
   GenerateRequest q_;
@@ -113,6 +128,7 @@ class Preparation {
   std::vector<PreparedGeneration::Prompt> prompts_;
   std::size_t tokens_ = 0;
   std::size_t echoed_ = 0;
+  std::size_t rated_ = 0;
 };
 
 PromptResult prepare(ApiResult<GenerateRequest> parsed, const ServedNow& now) {

@@ -14,6 +14,7 @@ namespace sluice::coordinator {
 inline constexpr std::size_t kMaxBatchTokens = 1U << 19U;        // of all prompts times n, or n full contexts
 inline constexpr std::size_t kMaxEchoBytes = 4U << 20U;          // of all choices of an answer
 inline constexpr std::size_t kMaxStreamedEchoBytes = 1U << 18U;  // streams are written on the io thread
+inline constexpr std::size_t kMaxPromptLogprobs = 1U << 18U;     // of all prompts times n, alternatives among them
 inline constexpr std::size_t kMaxTextAnswerBytes = 16U << 20U;   // of /detokenize
 inline constexpr std::size_t kMaxTokensAnswer = 2U << 20U;       // ids in an answer of /tokenize
 

@@ -70,7 +70,7 @@ void read_sampling(JsonObject& f, const ModelInfo& model, GenerateRequest& q) {
   if (const JsonValue ids = f.want("stop_token_ids"); ids.present())
     s.stop_token_ids = read_ids(ids, control::kMaxStopTokenIds, model.vocab_size);
   if (std::int64_t seed = 0; f.want("seed").into(seed)) q.seed = static_cast<std::uint64_t>(seed);
-  f.want("max_tokens").into(q.max_tokens, {.least = 1});
+  f.want("max_tokens").into(q.max_tokens, {.least = q.kind == GenerateRequest::Kind::completion ? 0 : 1});
   f.want("max_completion_tokens").into(q.max_tokens, {.least = 1});  // the newer name
   f.want("min_tokens").into(s.min_tokens, {.least = 0});
   if (q.max_tokens && s.min_tokens > *q.max_tokens)
@@ -125,7 +125,7 @@ void refuse_unsupported(JsonObject& f) {
       "chat_template", "documents", "prompt_embeds", "truncate_prompt_tokens", "functions", "audio",
       "mm_processor_kwargs", "web_search_options",
       // What is answered.
-      "prompt_logprobs", "return_token_ids", "return_tokens_as_token_ids", "stop_regex"};
+      "return_token_ids", "return_tokens_as_token_ids", "stop_regex"};
   static constexpr FieldName kOnlyOff[] = {"use_beam_search", "continue_final_message"};
   for (const FieldName field : kNever)
     if (f.has(field)) f.want(field).wrong("is not supported");
@@ -164,7 +164,18 @@ void read_common(JsonObject& f, const HttpHeaders& headers, const ModelInfo& mod
   q.slo_ttft = read_slo(headers, "x-slo-ttft-ms", f);
   q.slo_tpot = read_slo(headers, "x-slo-tpot-ms", f);
   read_sluice(f, q);
+  f.want("prompt_logprobs").into(q.prompt_logprobs, {.least = 0, .most = control::kMaxLogprobs});
   refuse_unsupported(f);
+}
+
+void check_rated_prompt(const JsonObject& f, const GenerateRequest& q) {
+  if (!q.rates_prompt()) return;
+  if (q.stream && q.prompt_logprobs)
+    return f.refuse("prompt_logprobs", "prompt_logprobs are not available when stream is true");
+  if (q.stream) return f.refuse("echo", "echo together with logprobs is not available when stream is true");
+  if (q.mode == LegMode::colocated)
+    f.refuse("sluice.mode",
+             "log-probabilities of a prompt are computed by a prefill node: sluice.mode may not be colocated");
 }
 
 void read_prompts(JsonObject& f, const ModelInfo& model, GenerateRequest& q) {

@@ -15,6 +15,9 @@ namespace sluice::coordinator {
 /// What completions and chats both may say: sampling, lengths, streaming, objectives, "sluice".
 void read_common(JsonObject& body, const HttpHeaders& headers, const ModelInfo& model, GenerateRequest& q);
 
+/// What holds of a request that wants log-probabilities of its prompt. Once all its fields are read.
+void check_rated_prompt(const JsonObject& body, const GenerateRequest& q);
+
 /// prompt: a text, a list of token ids, or a list of either.
 void read_prompts(JsonObject& body, const ModelInfo& model, GenerateRequest& q);
 

@@ -74,9 +74,7 @@ ApiResult<GenerateRequest> parse_completion(std::string_view text, const HttpHea
   f.want("echo").into(q.echo);
   f.want("add_special_tokens").into(q.add_special_tokens);
   f.want("logprobs").into(q.sampling.logprobs, {.least = 0, .most = control::kMaxLogprobs});
-  if (q.echo && q.sampling.logprobs)
-    f.refuse("echo",
-             "echo together with logprobs is not supported: log-probabilities of prompt tokens are not computed");
+  check_rated_prompt(f, q);
   return request->done(std::move(q));
 }
 
@@ -97,6 +95,7 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
     f.refuse("echo", "echo is not supported in chats; the answer never repeats the messages");
   if (top > 0 && !logprobs) f.refuse("top_logprobs", "top_logprobs needs logprobs to be true");
   if (logprobs) q.sampling.logprobs = top;
+  check_rated_prompt(f, q);
   return request->done(std::move(q));
 }
 
@@ -142,7 +141,7 @@ ApiResult<int> fit(const GenerateRequest& q, std::size_t prompt_tokens, const Mo
         ApiError::invalid(fmt::format("min_tokens ({}) is larger than the {} tokens this request may generate.",
                                       q.sampling.min_tokens, room),
                           "min_tokens", "invalid_value"));
-  return room;
+  return std::max(room, 1);  // who wants no token has one drawn and left out
 }
 
 ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo& model) {

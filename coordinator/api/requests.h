@@ -3,6 +3,7 @@
 // state; thread-safe. Failure: an ApiError that names the parameter at fault. Types are strict (no "5" for 5, no 1.0
 // for 1); null means absent; unknown fields are ignored; known ones we cannot honour are refused by name rather than
 // silently dropped.
+#include <algorithm>
 #include <expected>
 #include <optional>
 #include <string>
@@ -46,12 +47,20 @@ struct GenerateRequest {
   bool include_usage = false;     // a last chunk with the usage
   bool continuous_usage = false;  // usage so far in every chunk
 
-  std::optional<int> max_tokens;  // what the client asked for; fit() settles sampling.max_tokens
+  std::optional<int> max_tokens;  // what the client asked for, 0: the prompt alone; fit() settles sampling.max_tokens
   std::optional<std::uint64_t> seed;
   control::SamplingSpec sampling;  // all but max_tokens and seed
   std::vector<std::string> stop;
   bool include_stop_str = false;
   bool skip_special_tokens = true;
+
+  std::optional<int> prompt_logprobs;  // a list of this name in the answer, with so many of the likeliest
+  /// Log-probabilities of the prompt's own tokens are wanted for the answer, with so many of the likeliest: for that
+  /// list, or because the prompt is echoed with logprobs.
+  [[nodiscard]] std::optional<int> rates_prompt() const {
+    const auto echoed = echo ? sampling.logprobs : std::nullopt;
+    return std::max(prompt_logprobs, echoed);  // none is the least
+  }
 
   bool explain = false;
   std::optional<std::string> profile;

@@ -24,6 +24,7 @@ void ApiRouter::add_routes(HttpRoutes& routes) {
     out->respond(json_response(models_json(backend_.model(), backend_.largest_context())));
   });
   routes.add_prefix("GET", "/v1/models/", [this](const HttpRequest& q, const Out& out) { models(q, *out); });
+  routes.add("GET", "/tokenizer_info", [this](const HttpRequest&, const Out& out) { tokenizer_info(*out); });
   routes.add("GET", "/health", [this](const HttpRequest&, const Out& out) { health(*out); }, {.open = true});
   routes.add("GET", "/version",
              [](const HttpRequest&, const Out& out) { out->respond(json_response({{"version", SLUICE_VERSION}})); },
@@ -60,6 +61,14 @@ void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work wo
 void ApiRouter::models(const HttpRequest& request, Responder& out) const {
   if (!serves(backend_.model(), request.rest)) return out.respond(error_response(model_not_found(request.rest)));
   out.respond(json_response(model_json(backend_.model(), request.rest, backend_.largest_context())));
+}
+
+void ApiRouter::tokenizer_info(Responder& out) const {
+  const std::string& info = backend_.model().tokenizer_info;
+  if (info.empty())
+    return out.respond(error_response(
+        {404, "The model has no tokenizer_config.json.", "invalid_request_error", "", "not_found", std::nullopt}));
+  out.respond({200, {{"content-type", "application/json"}}, info});
 }
 
 void ApiRouter::health(Responder& out) const {

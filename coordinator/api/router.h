@@ -23,7 +23,8 @@ class ApiRouter {
   ApiRouter(const ApiRouter&) = delete;
   ApiRouter& operator=(const ApiRouter&) = delete;
 
-  /// /v1/completions, /v1/chat/completions, /v1/models, /tokenize, /detokenize, /health, /version, /metrics
+  /// /v1/completions, /v1/chat/completions, /v1/models, /tokenize, /detokenize, /tokenizer_info, /health, /version,
+  /// /metrics
   void add_routes(HttpRoutes& routes);
 
  private:
@@ -31,6 +32,7 @@ class ApiRouter {
   void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work);
   [[nodiscard]] std::string client_of(const HttpRequest& request) const;
   void models(const HttpRequest& request, Responder& out) const;
+  void tokenizer_info(Responder& out) const;
   void health(Responder& out) const;
 
   Backend& backend_;

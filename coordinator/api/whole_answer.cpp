@@ -12,6 +12,7 @@ std::size_t WholeAnswer::bytes() const {
   for (const auto& c : choices) {
     n += c.echo.size() + c.text.size();
     if (c.logprobs) n += c.logprobs->entries() * kEntry;
+    if (prompt_logprobs && c.rated) n += c.rated->ids->size() * static_cast<std::size_t>(*prompt_logprobs + 1) * kEntry;
   }
   return n;
 }
@@ -23,6 +24,10 @@ HttpResponse WholeAnswer::write() && {
     json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
     body["choices"].push_back(
         choice_json(head.chat, i, std::move(c.echo) + c.text, std::move(logprobs), c.finish_reason, c.stop_reason));
+    if (!prompt_logprobs || !c.rated) continue;
+    json& owner = head.chat ? body : body["choices"].back();
+    if (!owner.contains("prompt_logprobs"))
+      owner["prompt_logprobs"] = prompt_logprobs_json(*text, *c.rated, *prompt_logprobs);
   }
   body["usage"] = usage_json(usage);
   if (explain) body["sluice"] = std::move(*explain);

@@ -20,6 +20,7 @@ struct WholeAnswer {
   struct Choice {
     std::string echo, text;
     std::unique_ptr<LogprobsWriter> logprobs;  // null if none were asked for
+    std::shared_ptr<const RatedPrompt> rated;  // where log-probabilities of the prompt were
     std::string_view finish_reason;            // a literal
     nlohmann::json stop_reason;
   };
@@ -27,6 +28,8 @@ struct WholeAnswer {
   std::vector<Choice> choices;
   Usage usage;
   std::optional<nlohmann::json> explain;
+  const ModelText* text = nullptr;
+  std::optional<int> prompt_logprobs;  // the list of this name; a completion has it in each choice, a chat once
 
   /// About how long its JSON is.
   [[nodiscard]] std::size_t bytes() const;

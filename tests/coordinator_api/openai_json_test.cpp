@@ -74,6 +74,44 @@ TEST_CASE("log-probabilities in both shapes") {
   CHECK(bare.take()["top_logprobs"] == json::array({nullptr}));
 }
 
+TEST_CASE("an echoed prompt's log-probabilities come first, null for its first token") {
+  FakeModelText text;
+  auto prompt = std::make_shared<RatedPrompt>();
+  prompt->ids = std::make_shared<const std::vector<TokenId>>(std::vector<TokenId>{kFakeBos, 'h', 0xC3});
+  prompt->tokens = {{'h', -0.5F, 1, {{'h', -0.5F}, {'i', -1}}}, {0xC3, -3, 9, {{'x', -0.25F}, {'y', -1}}}};
+  LogprobsWriter w(text, false, 1);  // the leg was asked for more, for another list
+  w.echo(prompt);
+  w.add(token('a', -0.5F, {{'a', -0.5F}}));
+  CHECK(w.entries() == 8);
+  CHECK(w.take() == json::parse(R"({"tokens":["<s>","h","\ufffd","a"],"token_logprobs":[null,-0.5,-3.0,-0.5],
+    "top_logprobs":[null,{"h":-0.5},{"x":-0.25,"\ufffd":-3.0},{"a":-0.5}],"text_offset":[0,3,4,5]})"));
+  CHECK(w.take()["tokens"].empty());
+}
+
+// lm-eval calls a token greedy when it is as likely as the best of the alternatives: an unlikely one of the same text
+// took the likely one's place.
+TEST_CASE("of alternatives with one text the likeliest counts") {
+  FakeModelText text;
+  LogprobsWriter w(text, false, 3);
+  w.add(token(0xC3, -0.5F, {{0xC3, -0.5F}, {0xC4, -1}, {'a', -2}}));
+  w.add(token(0xC4, -1, {{0xC3, -0.5F}, {0xC4, -1}}));
+  CHECK(w.take()["top_logprobs"] == json::parse(R"([{"\ufffd":-0.5,"a":-2.0},{"\ufffd":-0.5}])"));
+}
+
+TEST_CASE("prompt_logprobs is a list by position of objects by token id") {
+  FakeModelText text;
+  RatedPrompt prompt;
+  prompt.tokens = {{'h', -0.5F, 1, {{'h', -0.5F}, {'i', -1}}},
+                   {'y', -std::numeric_limits<float>::infinity(), 9, {{'x', -0.25F}, {'y', -1}}}};
+  CHECK(prompt_logprobs_json(text, prompt, 1) == json::parse(R"([null,
+    {"104":{"logprob":-0.5,"rank":1,"decoded_token":"h"}},
+    {"120":{"logprob":-0.25,"rank":1,"decoded_token":"x"},"121":{"logprob":-9999.0,"rank":9,"decoded_token":"y"}}])"));
+  CHECK(prompt_logprobs_json(text, prompt, 0)[1] ==
+        json::parse(R"({"104":{"logprob":-0.5,"rank":1,"decoded_token":"h"}})"));
+  prompt.tokens.clear();
+  CHECK(prompt_logprobs_json(text, prompt, 5) == json::array({nullptr}));
+}
+
 TEST_CASE("the explain object keeps its contract, with null for what is not known") {
   LegStats s;
   s.prefill_node = NodeId("p");

@@ -38,7 +38,12 @@ struct Bad {
 };
 
 const Bad kBadAnywhere[] = {
-    {R"("max_tokens":0)", "max_tokens"},
+    {R"("max_completion_tokens":0)", "max_completion_tokens"},
+    {R"("prompt_logprobs":-1)", "prompt_logprobs"},
+    {R"("prompt_logprobs":21)", "prompt_logprobs"},
+    {R"("prompt_logprobs":true)", "prompt_logprobs"},
+    {R"("prompt_logprobs":1,"stream":true)", "prompt_logprobs"},
+    {R"("prompt_logprobs":0,"sluice":{"mode":"colocated"})", "sluice.mode"},
     {R"("max_tokens":-1)", "max_tokens"},
     {R"("max_tokens":1.5)", "max_tokens"},
     {R"("max_tokens":"16")", "max_tokens"},
@@ -131,7 +136,9 @@ TEST_CASE("bad values of completion fields are refused by name") {
                        {R"("logprobs":-1)", "logprobs"},
                        {R"("logprobs":true)", "logprobs"},
                        {R"("echo":1)", "echo"},
-                       {R"("echo":true,"logprobs":1)", "echo"},
+                       {R"("echo":true,"logprobs":1,"stream":true)", "echo"},
+                       {R"("echo":true,"logprobs":1,"sluice":{"mode":"colocated"})", "sluice.mode"},
+                       {R"("max_tokens":0,"min_tokens":1)", "min_tokens"},
                        {R"("suffix":"x")", "suffix"},
                        {R"("prompt":null)", "prompt"},
                        {R"("prompt":5)", "prompt"},
@@ -184,6 +191,7 @@ TEST_CASE("bad conversations are refused at the message at fault") {
   auto image = parse(true, R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})");
   CHECK_THAT(image.error().message, Catch::Contains("'image_url'"));
   const Bad fields[] = {{R"("logprobs":1)", "logprobs"},
+                        {R"("max_tokens":0)", "max_tokens"},
                         {R"("top_logprobs":5)", "top_logprobs"},
                         {R"("logprobs":true,"top_logprobs":21)", "top_logprobs"},
                         {R"("tools":{})", "tools"},
@@ -341,6 +349,25 @@ TEST_CASE("every good field lands where it belongs") {
   CHECK(parse(true, with(true, R"("max_tokens":7,"max_completion_tokens":9)"))->max_tokens == 9);
   CHECK(parse(true, with(true, R"("logprobs":true,"top_logprobs":3)"))->sampling.logprobs == 3);
   CHECK(parse(true, with(true, R"("logprobs":true)"))->sampling.logprobs == 0);
+}
+
+TEST_CASE("log-probabilities of the prompt are wanted for their list, or for an echo that has some") {
+  CHECK_FALSE(parse(false, with(false, R"("logprobs":3)"))->rates_prompt());
+  CHECK_FALSE(parse(false, with(false, R"("echo":true)"))->rates_prompt());
+  CHECK_FALSE(parse(true, with(true, R"("logprobs":true)"))->rates_prompt());
+  CHECK(parse(false, with(false, R"("echo":true,"logprobs":3)"))->rates_prompt() == 3);
+  CHECK(parse(false, with(false, R"("echo":true,"logprobs":0)"))->rates_prompt() == 0);
+  CHECK(parse(false, with(false, R"("prompt_logprobs":0)"))->rates_prompt() == 0);
+  CHECK(parse(false, with(false, R"("prompt_logprobs":2,"logprobs":5)"))->rates_prompt() == 2);
+  CHECK(parse(false, with(false, R"("prompt_logprobs":2,"logprobs":5,"echo":true)"))->rates_prompt() == 5);
+  CHECK(parse(true, with(true, R"("prompt_logprobs":20)"))->rates_prompt() == 20);
+}
+
+TEST_CASE("a completion of no tokens is one token's room that says nothing") {
+  const auto none = parse(false, with(false, R"("max_tokens":0)"));
+  REQUIRE(none);
+  CHECK(none->max_tokens == 0);
+  CHECK(fit(*none, 3, tiny()) == 1);
 }
 
 TEST_CASE("SLO headers must be positive milliseconds") {

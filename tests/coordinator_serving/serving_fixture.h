@@ -1,5 +1,6 @@
 #pragma once
 // The serving backend with nodes that do what a test says, all on one io_context that the test runs.
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <memory>
@@ -70,6 +71,7 @@ class FakeNode {
     report(d);
   }
   void report(const ctl::PrefillDone& d) { link_.notify(ctl::type::kPrefillDone, to_json(d)); }
+  void rated(const ctl::PromptLogprobs& l) { link_.notify(ctl::type::kPromptLogprobs, to_json(l)); }
   void kv_ready(RequestId id, std::optional<ctl::ProfileChange> change) {
     ctl::KvReady k;
     k.request = id;
@@ -138,6 +140,11 @@ struct Heard final : LegSink {
   void on_tokens(std::span<const TokenEvent> t) override {
     for (const auto& e : t) tokens.push_back(e.id);
   }
+  void on_prompt_logprobs(std::size_t first, std::span<const RatedToken> t) override {
+    rated.resize(std::max(rated.size(), first + t.size()));
+    std::ranges::copy(t, rated.begin() + static_cast<std::ptrdiff_t>(first));
+    if (first == 1) ++reports;
+  }
   void on_finish(LegEnd e, const LegStats& s) override {
     end = e;
     stats = s;
@@ -150,6 +157,8 @@ struct Heard final : LegSink {
 
   std::string fingerprint;
   std::vector<TokenId> tokens;
+  std::vector<RatedToken> rated;  // by position
+  int reports = 0;                // begun
   std::optional<LegEnd> end;
   LegStats stats;
   std::optional<Error> error;

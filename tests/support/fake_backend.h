@@ -1,5 +1,6 @@
 #pragma once
 // A Backend whose legs do what the test says. Events are posted, as the interface asks.
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
@@ -29,6 +30,7 @@ class FakeBackend final : public coordinator::Backend {
     info.created = 1700000000;
     info.max_model_len = 256;
     info.vocab_size = kFakeVocab;
+    info.tokenizer_info = R"({"eos_token":"</s>"})";
     stats.prefill_node = NodeId("prefill-0");
     stats.decode_node = NodeId("decode-0");
     stats.profile = "q8";
@@ -81,6 +83,17 @@ class FakeBackend final : public coordinator::Backend {
       tokens(id, {t});
     }
   }
+  /// What a leg asked about its prompt: position p has log-probability -p and rank 2, after '?'.
+  void rate(RequestId id) {
+    if (!alive(id) || !legs.at(id.value()).spec.prompt_logprobs) return;
+    const auto& spec = legs.at(id.value()).spec;
+    for (std::size_t p = 1; p < spec.prompt->size(); ++p) {
+      coordinator::RatedToken t{.id = (*spec.prompt)[p], .logprob = -static_cast<float>(p), .rank = 2, .top = {}};
+      t.top = {{'?', -0.25F}, {t.id, t.logprob}};
+      t.top.resize(std::min<std::size_t>(2, static_cast<std::size_t>(*spec.prompt_logprobs)));
+      legs.at(id.value()).sink->on_prompt_logprobs(p, {&t, 1});
+    }
+  }
   void finish(RequestId id, coordinator::LegEnd end) {
     if (!alive(id)) return;
     auto sink = std::move(legs.at(id.value()).sink);
@@ -92,6 +105,7 @@ class FakeBackend final : public coordinator::Backend {
     sink->on_error(e, retry_after);
   }
   void play_echo(RequestId id) {
+    rate(id);
     auto prompt = legs.at(id.value()).spec.prompt;
     auto left = legs.at(id.value()).spec.sampling.max_tokens;
     for (TokenId t : *prompt) {

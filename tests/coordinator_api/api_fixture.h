@@ -1,0 +1,106 @@
+#pragma once
+// The API over real sockets: the real server and router, a backend that plays a script.
+#include "coordinator/api/router.h"
+#include "tests/support/fake_backend.h"
+#include "tests/support/inline_prompts.h"
+#include "tests/support/server_fixture.h"
+
+namespace sluice::test {
+
+using nlohmann::json;
+
+struct Answer {
+  int status = 0;
+  std::string head;
+  json body;
+  std::vector<json> events;  // of a stream, without [DONE]
+  bool done = false;
+};
+
+/// The backend lives on the server's thread; `on_io` reaches it safely.
+class Api {
+ public:
+  Api() : backend_(io_->io()), router_(backend_, prompts_), server_(routes(), {}, io_) {}
+  template <class F>
+  auto on_io(F f) {
+    return io_->on_io(std::move(f));
+  }
+  FakeBackend& backend() { return backend_; }
+  InlinePrompts& prompts() { return prompts_; }
+  std::uint16_t port() const { return server_.port(); }
+  template <class P>
+  bool eventually(P holds) {
+    return io_->eventually([this, holds] { return holds(backend_); });
+  }
+
+  static std::string post_text(const std::string& path, const std::string& body, const std::string& headers = {}) {
+    return fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n{}", path,
+                       headers, body.size(), body);
+  }
+  Answer post(const std::string& path, const json& body, const std::string& headers = {}) {
+    RawClient c(port());
+    c.send(post_text(path, body.dump(), headers));
+    return read(c);
+  }
+  Answer get(const std::string& path) {
+    RawClient c(port());
+    c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return read(c);
+  }
+  static Answer read(RawClient& c) {
+    Answer a;
+    std::string all = c.read_all();
+    auto split = all.find("\r\n\r\n");
+    REQUIRE(split != std::string::npos);
+    a.head = all.substr(0, split + 2);
+    a.status = std::stoi(a.head.substr(9));
+    std::string rest = all.substr(split + 4);
+    if (!a.head.contains("text/event-stream")) {
+      a.body = json::parse(rest, nullptr, false);
+      if (a.body.is_discarded()) a.body = rest;
+      return a;
+    }
+    std::string text;
+    for (std::size_t at = 0; at < rest.size();) {
+      auto size = std::stoul(rest.substr(at), nullptr, 16);
+      at = rest.find("\r\n", at) + 2;
+      text += rest.substr(at, size);
+      at += size + 2;
+    }
+    for (std::size_t at = 0; at < text.size();) {
+      auto end = text.find("\n\n", at);
+      auto data = text.substr(at + 6, end - at - 6);
+      CHECK(text.substr(at, 6) == "data: ");
+      CHECK_FALSE(a.done);
+      if (data == "[DONE]")
+        a.done = true;
+      else
+        a.events.push_back(json::parse(data));
+      at = end + 2;
+    }
+    return a;
+  }
+
+ private:
+  HttpRoutes routes() {
+    HttpRoutes r;
+    router_.add_routes(r);
+    return r;
+  }
+  std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
+  FakeBackend backend_;
+  InlinePrompts prompts_;
+  ApiRouter router_;
+  ServerFixture server_;
+};
+
+inline std::string streamed_text(const Answer& a, std::size_t index = 0) {
+  std::string s;
+  for (const auto& e : a.events)
+    for (const auto& c : e["choices"])
+      if (c["index"] == index)
+        s += c.contains("delta") ? c["delta"].value("content", "") : c["text"].get<std::string>();
+  return s;
+}
+
+}  // namespace sluice::test
