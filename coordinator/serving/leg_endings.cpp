@@ -6,6 +6,9 @@ namespace sluice::coordinator {
 
 void LegEndings::complete(const SessionPtr& s) {
   if (!s->run.prefill_reported) use_.account.prefill_dropped(*s);
+  if (!s->rated())
+    return fail(
+        s, Error{Errc::unavailable, "the prefill node did not report all of the prompt's log-probabilities", {}}, 1.0);
   learn(*s);
   s->state = SessionState::ended;
   finish(s, s->end.reason == "stop" ? LegEnd::stop : LegEnd::length, s->end.reason);

@@ -22,7 +22,8 @@ class LegEndings {
   };
   explicit LegEndings(const Uses& u) : use_(u) {}
 
-  /// The answer is whole; its figures are here, or will not come.
+  /// The answer is whole; its figures are here, or will not come. An error where the prompt's log-probabilities are
+  /// not.
   void complete(const SessionPtr& s);
   /// The state is `ended` already. Others may have room then.
   void finish(const SessionPtr& s, LegEnd how, std::string_view outcome);

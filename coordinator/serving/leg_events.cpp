@@ -1,5 +1,8 @@
 #include "coordinator/serving/leg_events.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include "common/log.h"
 #include "coordinator/serving/answer_bits.h"
 
@@ -18,6 +21,7 @@ bool LegEvents::on_event(const NodeId& node, const std::string& type, const json
     return true;
   };
   if (type == ctl::type::kTokens) return read(&LegEvents::on_tokens);
+  if (type == ctl::type::kPromptLogprobs) return read(&LegEvents::on_prompt_logprobs);
   if (type == ctl::type::kPrefillDone) return read(&LegEvents::on_prefill_done);
   if (type == ctl::type::kKvReady) return read(&LegEvents::on_kv_ready);
   if (type == ctl::type::kFinished) return read(&LegEvents::on_finished);
@@ -54,6 +58,28 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
   s->sink->on_tokens({&e, 1});
 }
 
+void LegEvents::on_prompt_logprobs(const NodeId& node, const ctl::PromptLogprobs& m) {
+  const SessionPtr s = use_.legs.find(m.request);
+  if (!s || s->run.prefill != node || s->run.prefill_reported || m.attempt != s->run.number) return;
+  if (!s->placed() && s->state != SessionState::reporting) return;
+  const std::vector<TokenId>& prompt = *s->asked.spec.prompt;
+  const std::size_t end = std::size_t{m.first} + m.tokens.size();
+  const auto ids = std::views::transform(m.tokens, &ctl::RatedToken::id);
+  const bool ours = s->asked.spec.prompt_logprobs && m.first == s->run.rated + 1 && end <= prompt.size() &&
+                    std::ranges::equal(ids, std::span(prompt).subspan(m.first, m.tokens.size()));
+  if (!ours) {
+    log::warn("log-probabilities of another prompt", {{"node", node}, {"leg", m.request}});
+    return;  // without those the answer cannot end well
+  }
+  s->run.rated += static_cast<std::uint32_t>(m.tokens.size());
+  std::vector<RatedToken> tokens;
+  for (const auto& t : m.tokens) {
+    RatedToken& r = tokens.emplace_back(RatedToken{t.id, t.logprob, static_cast<int>(t.rank), {}});
+    for (const auto& [id, logprob] : t.top) r.top.push_back({id, logprob});
+  }
+  s->sink->on_prompt_logprobs(m.first, tokens);
+}
+
 void LegEvents::on_prefill_done(const NodeId& node, const ctl::PrefillDone& m) {
   const SessionPtr s = use_.legs.find(m.request);
   if (!s || s->run.prefill != node || s->run.prefill_reported || !s->reports_now(m.attempt)) return;
@@ -61,7 +87,7 @@ void LegEvents::on_prefill_done(const NodeId& node, const ctl::PrefillDone& m) {
   if (m.error) {
     use_.account.prefill_dropped(*s);
     // Tokens prove that the KV arrived: what failed afterwards is not the answer's concern.
-    if (!done && s->state != SessionState::decoding) return use_.placer.again(s, *m.error);
+    if (!done && (s->state != SessionState::decoding || !s->rated())) return use_.placer.again(s, *m.error);
   }
   Figures& f = s->seen;
   f.node_queue_s = m.queue_s;

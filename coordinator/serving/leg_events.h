@@ -27,6 +27,7 @@ class LegEvents {
  private:
   void on_tokens(const NodeId& node, const control::Tokens& m);
   void on_token(const SessionPtr& s, const control::Tokens::Item& item);
+  void on_prompt_logprobs(const NodeId& node, const control::PromptLogprobs& m);
   void on_prefill_done(const NodeId& node, const control::PrefillDone& m);
   void on_kv_ready(const NodeId& node, control::KvReady m);
   void on_finished(const NodeId& node, const control::Finished& m);

@@ -94,6 +94,7 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   a.reason = d.trial ? ChoiceReason::explore : d.reason;
   a.considered = d.considered;
   a.trial = d.trial;
+  a.rated = 0;
   if (s->asked.colocated)
     fill_colocated(*s);
   else
@@ -152,11 +153,21 @@ void LegPlacer::prefill(const SessionPtr& s, control::ReserveReply ticket) {
 }
 
 void LegPlacer::undo(const SessionPtr& s) {
-  if (!s->placed()) return;
+  if (!s->placed() && s->state != SessionState::reporting) return;
   if (!s->run.prefill_reported) {
     use_.account.prefill_dropped(*s);
     use_.calls.cancel(s->run.prefill, s->id);
   }
+  if (s->placed()) undo_decode(s);
+}
+
+void LegPlacer::wait_for_rating(const SessionPtr& s) {
+  undo_decode(s);
+  s->end = {.reason = "stop", .finished = use_.clock.now(), .error = {}};
+  s->state = SessionState::reporting;
+}
+
+void LegPlacer::undo_decode(const SessionPtr& s) {
   // Counted as held until the node says that it let go: who is placed there sooner would be refused.
   use_.calls.cancel(s->run.decode, s->id, [this, release = use_.account.release_later(*s)] {
     release();

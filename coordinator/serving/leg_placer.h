@@ -40,8 +40,12 @@ class LegPlacer final : public IntakeHost {
   void again(const SessionPtr& s, const Error& why);
   /// Takes back what the present attempt holds, on the nodes and in our account.
   void undo(const SessionPtr& s);
+  /// The answer is whole before its end, and its prompt's log-probabilities are not here yet: only the decode node may
+  /// stop.
+  void wait_for_rating(const SessionPtr& s);
 
  private:
+  void undo_decode(const SessionPtr& s);
   [[nodiscard]] Applicant applicant(const Session& s) const;
   /// A node had no room: back to the intake in a moment. It costs no try, but not more time than the leg may wait.
   void place_later(const SessionPtr& s, const Error& why);

@@ -58,8 +58,9 @@ LegCounts LegTable::counts(const ClusterView& view) const {
 std::vector<SessionPtr> LegTable::on_node(const NodeId& node) const {
   std::vector<SessionPtr> out;
   for (const auto& [id, s] : legs_) {
-    if (!s->placed()) continue;
-    if (s->run.decode == node || (s->run.prefill == node && !s->run.prefill_reported)) out.push_back(s);
+    const bool decodes = s->placed() && s->run.decode == node;
+    const bool prefills = (s->placed() || s->state == SessionState::reporting) && s->run.prefill == node;
+    if (decodes || (prefills && !s->run.prefill_reported)) out.push_back(s);
   }
   std::ranges::sort(out, {}, [](const SessionPtr& s) { return s->id; });
   return out;

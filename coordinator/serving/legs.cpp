@@ -58,7 +58,9 @@ RequestId Legs::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
 void Legs::cancel(RequestId id, CancelReason reason) {
   const SessionPtr s = table_.find(id);
   if (!s || s->state == SessionState::ended) return;
-  if (s->state == SessionState::reporting) return;  // over already; its end is about to be told
+  const bool whole = reason == CancelReason::stop_string;
+  if (s->state == SessionState::reporting && (whole || s->rated())) return;  // over; its end is about to be told
+  if (whole && !s->rated()) return placer_.wait_for_rating(s);
   placer_.undo(s);
   endings_.learn(*s);
   // Not placed any more by whoever ends before finish() runs, such as another choice of the same client.
@@ -70,7 +72,9 @@ void Legs::cancel(RequestId id, CancelReason reason) {
 
 void Legs::on_node_lost(const NodeId& node) {
   for (const SessionPtr& s : table_.on_node(node))
-    if (s->run.decode != node && s->state == SessionState::decoding)
+    if (s->state == SessionState::reporting)
+      endings_.complete(s);  // nothing more comes
+    else if (s->run.decode != node && s->state == SessionState::decoding && s->rated())
       account_.prefill_dropped(*s);  // its KV has arrived; only the report is lost
     else
       placer_.again(s, Error{Errc::unavailable, fmt::format("node '{}' was lost", node), {}});
@@ -81,11 +85,11 @@ void Legs::sweep() {
   std::vector<SessionPtr> late;
   std::vector<SessionPtr> unreported;
   for (const auto& [id, s] : table_.all()) {
-    if (s->state == SessionState::reporting) {
+    const bool over = seconds(now - s->asked.spec.received) > lifetime_s_;
+    if (s->state == SessionState::reporting && s->rated()) {
       if (now - s->end.finished > kReportGrace) unreported.push_back(s);
       continue;
     }
-    const bool over = seconds(now - s->asked.spec.received) > lifetime_s_;
     if (over && s->state != SessionState::ended && !intake_.waits(s->turn())) late.push_back(s);
   }
   for (const SessionPtr& s : unreported) endings_.complete(s);

@@ -61,6 +61,8 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
   p.link_bps = s.run.link_bps;
   p.ways = s.run.ways;
   p.change = s.answer.change;
+  if (const auto& top = s.asked.spec.prompt_logprobs)
+    p.prompt_logprobs = {.top = static_cast<std::uint32_t>(*top), .last = s.asked.spec.prompt->back()};
   registry_.call(s.run.prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) {
                    done(reply ? Result<>() : Result<>(std::unexpected(reply.error())));

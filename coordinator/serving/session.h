@@ -4,7 +4,8 @@
 //   waiting -> reserving -> prefilling -> decoding -> [reporting] -> ended
 //      ^___________|____________|___________|   (a node failed: placed again, tokens already sent are replayed)
 //
-// reporting: the last token is out, the prefill node's figures are still on their way (at most kReportGrace).
+// reporting: the last token is out, the prefill node's figures are still on their way (at most kReportGrace), or the
+// log-probabilities of the prompt, without which a request that wants them does not end well.
 // One deadline, one cancel, one terminal event: `ended` is entered exactly once.
 #include <memory>
 #include <string>
@@ -49,6 +50,7 @@ struct Attempt {
   std::uint32_t blocks = 0;          // on the decode node
   std::uint64_t prefill_tokens = 0;  // queued on the prefill node
   bool prefill_reported = false;     // nothing is held there any more
+  std::uint32_t rated = 0;           // prompt tokens whose log-probabilities came; LegEvents'
 };
 
 /// What of the model decides an answer's bits.
@@ -100,6 +102,10 @@ struct Session {
   }
   /// A node's report is of the present attempt, as far as the node says.
   [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == run.number; }
+  /// The log-probabilities of the prompt's tokens are here, as far as they were asked for.
+  [[nodiscard]] bool rated() const noexcept {
+    return !asked.spec.prompt_logprobs || run.rated + 1 >= asked.features.prompt_tokens;
+  }
   [[nodiscard]] Turn turn() const noexcept { return {asked.spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
