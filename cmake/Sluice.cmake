@@ -67,14 +67,16 @@ set(SLUICE_PCH_net ${SLUICE_PCH_json} <boost/asio/io_context.hpp> <boost/asio/ip
   <boost/asio/steady_timer.hpp> <boost/asio/write.hpp>)
 set(SLUICE_PCH_jinja ${SLUICE_PCH_base} <boost/multiprecision/cpp_int.hpp>)
 set(SLUICE_PCH_test ${SLUICE_PCH_net} <catch2/catch.hpp>)
+set(SLUICE_PCH_plain_test ${SLUICE_PCH_base} <catch2/catch.hpp>)
 if(SLUICE_PCH)
-  foreach(set base json net jinja test)
+  foreach(set base json net jinja test plain_test)
     file(WRITE ${CMAKE_BINARY_DIR}/pch/${set}.cpp "")
     add_library(sluice_pch_${set} OBJECT ${CMAKE_BINARY_DIR}/pch/${set}.cpp)
     target_link_libraries(sluice_pch_${set} PRIVATE sluice_flags fmt::fmt nlohmann_json::nlohmann_json Boost::headers)
     target_precompile_headers(sluice_pch_${set} PRIVATE ${SLUICE_PCH_${set}})
   endforeach()
   target_link_libraries(sluice_pch_test PRIVATE Catch2::Catch2)
+  target_link_libraries(sluice_pch_plain_test PRIVATE Catch2::Catch2)
 endif()
 
 function(sluice_precompile target set)
@@ -98,10 +100,15 @@ function(sluice_skip_own_flags target)
   endforeach()
 endfunction()
 
-# add_module(sluice_<room>[_<part>] SOURCES a.cpp ... [DEPS sluice_x ...] [LIBS external ...] [PCH base|json|net|jinja|none])
-# DEPS are checked against the walls; LIBS are outside libraries.
+# Where many small files read the same large headers, a few of them are compiled together (UNITY below). OFF compiles
+# each alone: for clang-tidy, and to see that each can be.
+option(SLUICE_UNITY "Compile the small files of some rooms together" ON)
+
+# add_module(sluice_<room>[_<part>] SOURCES a.cpp ... [DEPS sluice_x ...] [LIBS external ...] [PCH base|json|net|jinja|none]
+#            [UNITY n])
+# DEPS are checked against the walls; LIBS are outside libraries; UNITY: so many files make one object.
 function(add_module name)
-  cmake_parse_arguments(M "" "PCH" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(M "" "PCH;UNITY" "SOURCES;DEPS;LIBS" ${ARGN})
   file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   sluice_check_walls(${name} ${folder} ${M_DEPS})
   add_library(${name} STATIC ${M_SOURCES})
@@ -110,6 +117,9 @@ function(add_module name)
     set(M_PCH base)
   endif()
   sluice_precompile(${name} ${M_PCH})
+  if(M_UNITY AND SLUICE_UNITY)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${M_UNITY})
+  endif()
 endfunction()
 
 # add_program(<binary> SOURCES ... DEPS ... [LIBS ...] [PCH base|json|net|none])
@@ -125,18 +135,22 @@ function(add_program name)
   sluice_precompile(${name} ${P_PCH})
 endfunction()
 
-# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s] [SERIAL]): a Catch2 program; each TEST_CASE is
-# one ctest test (SERIAL: nothing runs beside it). A test that can't run here prints "[SKIPPED] why" (SLUICE_SKIP in
-# tests/support/skip.h).
+# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s] [SERIAL] [PLAIN]): a Catch2 program; each
+# TEST_CASE is one ctest test (SERIAL: nothing runs beside it; PLAIN: few of its files see JSON or sockets). A test that
+# can't run here prints "[SKIPPED] why" (SLUICE_SKIP in tests/support/skip.h).
 include(Catch OPTIONAL)
 function(add_sluice_test name)
-  cmake_parse_arguments(T "SERIAL" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "SERIAL;PLAIN" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE sluice_flags sluice_tests_main ${T_DEPS} ${T_LIBS})
-  sluice_precompile(${name} test)
+  if(T_PLAIN)
+    sluice_precompile(${name} plain_test)
+  else()
+    sluice_precompile(${name} test)
+  endif()
   target_compile_definitions(${name} PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
     PROPERTIES SKIP_REGULAR_EXPRESSION "\\[SKIPPED\\]" TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}" RUN_SERIAL ${T_SERIAL})

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kDiscount = 0.99;     // of the shape, per sample
 constexpr double kClip = 1;            // standard deviations of noise that a sample moves the shape by
-constexpr double kNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
+constexpr double kPromptNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
 constexpr double kFreshS = 10;         // with a sample this young a report is no news
 constexpr double kStaleS = 10;         // the moment's factor is of another moment by then
 constexpr double kReportFactor = 1.5;
@@ -67,7 +67,7 @@ bool PromptTime::observe(const Terms& t, double took_s, TimePoint now) {
   shape_.settle(t, of_shape, (noise_ * std::pow(expected / factor_, 2) + 1e-7) * cold, kDiscount, kClip);
   if (learned()) {
     const double share = std::pow(took_s / expected - 1, 2);
-    noise_ = std::clamp(noise_ + kNoiseWeight * (std::min(share, 9 * noise_) - noise_), 0.0025, 0.1);
+    noise_ = std::clamp(noise_ + kPromptNoiseWeight * (std::min(share, 9 * noise_) - noise_), 0.0025, 0.1);
   }
   learned_ = now;
   // After the shape has learned, so that a first guess that was far off is not blamed on the moment.
