@@ -14,6 +14,7 @@ QualityDesk::QualityDesk(Uses u, const QualityWatchOptions& o)
     : use_(std::move(u)),
       watch_(o),
       drift_(use_.metrics.gauges("sluice_quality_drift", "1 while probes say that a profile exceeds its stated KL.")),
+      stated_(use_.metrics.gauges("sluice_quality_stated_kl", "KL that a profile states, nats; 0: lossless.")),
       kl_(use_.metrics.histograms("sluice_quality_probe_kl",
                                   "KL of exact to received KV, first token of probed requests, nats.", kKlBuckets)),
       top1_(use_.metrics.counters("sluice_quality_probe_top1_total",
@@ -43,6 +44,7 @@ void QualityDesk::show() {
   for (const QualityWatch::Profile& p : watch_.profiles()) {
     use_.view.set_kl(p.name, watch_.effective(p));
     drift_.with({{"profile", p.name}}).set(p.left ? 1 : 0);
+    stated_.with({{"profile", p.name}}).set(p.stated);
   }
 }
 

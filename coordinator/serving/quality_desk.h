@@ -41,7 +41,7 @@ class QualityDesk {
 
   Uses use_;
   QualityWatch watch_;
-  Gauges drift_;
+  Gauges drift_, stated_;
   Histograms kl_;
   Counters top1_;
 };

@@ -102,7 +102,7 @@ Result<> Serving::drain_node(const NodeId& node, bool force) {
 Health Serving::health() const { return health_of(view_, {waiting(), active(), legs_.draining()}); }
 
 std::string Serving::metrics_text() const {
-  figures_.refresh(view_, legs_.counts());
+  figures_.refresh(view_, legs_.counts(), slos_.book());
   return metrics_.text();
 }
 

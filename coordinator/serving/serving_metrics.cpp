@@ -19,6 +19,10 @@ ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_
                               kErrorBuckets)),
       tpot_error_(m.histogram("sluice_tpot_prediction_error_ratio", "abs(actual - predicted) / actual of TPOT.",
                               kErrorBuckets)),
+      ttft_predicted_(m.histogram("sluice_ttft_predicted_seconds", "Predicted TTFT of requests that got a first token.",
+                                  ttft_buckets())),
+      tpot_predicted_(
+          m.histogram("sluice_tpot_predicted_seconds", "Predicted TPOT of finished requests.", tpot_buckets())),
       stages_(
           m.histograms("sluice_stage_seconds", "Time of each stage of a request; stages overlap.", stage_buckets())),
       waiting_(m.gauge("sluice_requests_waiting",
@@ -35,10 +39,15 @@ ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_
       wire_bytes_(m.counters("sluice_kv_wire_bytes_total", "KV bytes on the wire.")),
       slo_(m.counters("sluice_slo_requests_total",
                       "Ended requests by class and by whether both latency SLOs were met.")),
+      objectives_(m.counters("sluice_slo_objectives_total",
+                             "Ended requests by class, objective (ttft, tpot) and whether it was met.")),
       changes_(m.counters("sluice_kv_profile_changes_total", "Transfers that went on under another profile, by both.")),
       early_(m.counters("sluice_early_rejections_total",
                         "Requests refused for what decode nodes are expected to hold, before anything was computed.")),
       refused_(m.counters("sluice_requests_refused_total", "Legs refused before they were placed.")),
+      promised_share_(
+          m.gauges("sluice_slo_attainment_ratio", "Share of a class's requests that are to meet both objectives.")),
+      promised_seconds_(m.gauges("sluice_slo_objective_seconds", "Latency objectives of a class (ttft, tpot).")),
       vllm_(m, model, max_model_len) {}
 
 void ServingMetrics::on_decision(const Session& s) {
@@ -59,7 +68,9 @@ void ServingMetrics::on_first_token(const Session& s) {
   ttft_.observe(t);
   vllm_.on_first_token(t);
   const double predicted = s.run.predicted_ttft_s + s.asked.features.waited_s;
-  if (t > 0 && s.run.predicted_ttft_s > 0 && s.answer.resumes == 0) ttft_error_.observe(std::abs(t - predicted) / t);
+  if (t <= 0 || s.run.predicted_ttft_s <= 0 || s.answer.resumes > 0) return;
+  ttft_predicted_.observe(predicted);
+  ttft_error_.observe(std::abs(t - predicted) / t);
 }
 
 void ServingMetrics::on_token_gap(double seconds) {
@@ -84,12 +95,12 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
   const auto tpot = s.tpot_s();
   if (tpot) {
     tpot_.observe(*tpot);
-    if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0)
+    if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0) {
+      tpot_predicted_.observe(s.run.predicted_tpot_s);
       tpot_error_.observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
+    }
   }
-  const bool met =
-      s.ttft_s().value_or(1e9) <= s.asked.features.ttft_slo_s && tpot.value_or(0) <= s.asked.features.tpot_slo_s;
-  slo_.with({{"class", s.asked.slo_class}, {"met", met ? "true" : "false"}}).add();
+  count_slo(s, s.ttft_s().value_or(1e9), tpot.value_or(0));
   const std::pair<const char*, double> stages[] = {{"queue", s.asked.features.waited_s + s.seen.node_queue_s},
                                                    {"prefill", s.seen.prefill_s},
                                                    {"encode", s.seen.encode_s},
@@ -97,6 +108,22 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
                                                    {"decode", s.seen.decode_s},
                                                    {"exposed", s.seen.exposed_s}};
   for (const auto& [stage, t] : stages) stages_.with({{"stage", stage}}).observe(t);
+}
+
+void ServingMetrics::count_slo(const Session& s, double ttft_s, double tpot_s) {
+  const bool ttft = ttft_s <= s.asked.features.ttft_slo_s;
+  const bool tpot = tpot_s <= s.asked.features.tpot_slo_s;
+  // Both series begin at once: one that begins with its first miss shows Prometheus no increase for it.
+  const auto count = [](const Counters& c, Labels labels, bool met) {
+    for (const bool side : {true, false}) {
+      labels["met"] = side ? "true" : "false";
+      c.with(labels).add(side == met ? 1 : 0);
+    }
+  };
+  const std::string& of = s.asked.slo_class;
+  count(slo_, {{"class", of}}, ttft && tpot);
+  count(objectives_, {{"class", of}, {"objective", "ttft"}}, ttft);
+  count(objectives_, {{"class", of}, {"objective", "tpot"}}, tpot);
 }
 
 void ServingMetrics::on_profile_change(const Session& s) {
@@ -110,7 +137,18 @@ void ServingMetrics::on_refused(Refused why, std::string_view code) {
   refused_.with({{"code", std::string(code)}}).add();
 }
 
-void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs) const {
+void ServingMetrics::show_promises(const SloBook& slos) const {
+  promised_share_.clear();
+  promised_seconds_.clear();
+  for (const auto& [name, slo] : slos.classes()) {
+    promised_share_.with({{"class", name}}).set(slo.attainment);
+    promised_seconds_.with({{"class", name}, {"objective", "ttft"}}).set(slo.ttft_s);
+    promised_seconds_.with({{"class", name}, {"objective", "tpot"}}).set(slo.tpot_s);
+  }
+}
+
+void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, const SloBook& slos) const {
+  show_promises(slos);
   waiting_.set(static_cast<double>(legs.waiting));
   running_.set(static_cast<double>(legs.running));
   double total = 0;

@@ -3,6 +3,7 @@
 // Threading: as Metrics.
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
+#include "coordinator/policy/slo_book.h"
 #include "coordinator/serving/leg_table.h"
 #include "coordinator/serving/vllm_metrics.h"
 
@@ -19,16 +20,19 @@ class ServingMetrics {
   void on_profile_change(const Session& s);
   void on_refused(Refused why, std::string_view code);
   /// Gauges; called before each exposition.
-  void refresh(const ClusterView& view, const LegCounts& legs) const;
+  void refresh(const ClusterView& view, const LegCounts& legs, const SloBook& slos) const;
 
  private:
   void on_finished(const Session& s, double e2e_s);
+  void count_slo(const Session& s, double ttft_s, double tpot_s);
+  void show_promises(const SloBook& slos) const;
 
-  Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_;
+  Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_, ttft_predicted_, tpot_predicted_;
   Histograms stages_;
   Gauge waiting_, running_, prefill_nodes_, decode_nodes_;
   Counter prompt_, output_, resumes_;
-  Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, changes_, early_, refused_;
+  Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, objectives_, changes_, early_, refused_;
+  Gauges promised_share_, promised_seconds_;
   VllmMetrics vllm_;
 };
 

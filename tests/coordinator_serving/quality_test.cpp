@@ -76,6 +76,7 @@ TEST_CASE("a profile that probes find broken is left, with a line in the log and
   CHECK(log[1]["profile"] == "q8");
   const std::string metrics = r.b.serving.metrics_text();
   CHECK(metrics.find("sluice_quality_drift{profile=\"q8\"} 1") != std::string::npos);
+  CHECK(metrics.find("sluice_quality_stated_kl{profile=\"q8\"} 0.001") != std::string::npos);
   CHECK(metrics.find("sluice_quality_probe_top1_total{profile=\"q8\",same=\"false\"} 20") != std::string::npos);
   for (int i = 0; i < 10; ++i) CHECK(r.run() == "raw");
   CHECK(r.run({.profile = "q8"}) == "q8");  // who pins it gets it

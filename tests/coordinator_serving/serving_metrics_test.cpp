@@ -88,3 +88,54 @@ TEST_CASE("what waits on a prefill node waits") {
   CHECK_THAT(text, Contains("sluice_requests_waiting 2") && Contains("sluice_requests_running 1"));
   CHECK_THAT(text, Contains("vllm:num_requests_waiting{model_name=\"fake\"} 2"));
 }
+
+TEST_CASE("attainment is told by class and objective, beside what the class promises") {
+  Bench b;
+  FakeNode& p = b.join(node_info(ctl::Role::prefill, "p0"));
+  FakeNode& d = b.join(node_info(ctl::Role::decode, "d0"));
+  REQUIRE(b.serving.slos().change("gold", {{"ttft_ms", 60000}, {"tpot_ms", 60000}, {"attainment", 0.9}}, "test"));
+  const auto answer = [&] {
+    const std::size_t before = p.prefills.size();
+    const auto heard = b.start({.slo_class = "gold"});
+    REQUIRE(b.until([&] { return p.prefills.size() > before; }));
+    d.tokens(b.last, 0, {1});
+    REQUIRE(b.until([&] { return heard->tokens.size() == 1; }));
+    d.tokens(b.last, 1, {2});
+    p.prefill_done(b.last);
+    d.finished(b.last);
+    REQUIRE(b.until([&] { return heard->over(); }));
+  };
+  answer();
+  REQUIRE(b.serving.slos().change("gold", {{"ttft_ms", 0.001}}, "test"));
+  answer();
+  REQUIRE(b.serving.slos().change("gold", {{"ttft_ms", 60000}}, "test"));
+  const std::string text = b.serving.metrics_text();
+  CHECK(metrics_faults(text) == std::vector<std::string>{});
+  for (const char* line : {"sluice_slo_requests_total{class=\"gold\",met=\"false\"} 1\n",
+                           "sluice_slo_requests_total{class=\"gold\",met=\"true\"} 1\n",
+                           "sluice_slo_objectives_total{class=\"gold\",met=\"false\",objective=\"ttft\"} 1\n",
+                           "sluice_slo_objectives_total{class=\"gold\",met=\"true\",objective=\"ttft\"} 1\n",
+                           "sluice_slo_objectives_total{class=\"gold\",met=\"false\",objective=\"tpot\"} 0\n",
+                           "sluice_slo_objectives_total{class=\"gold\",met=\"true\",objective=\"tpot\"} 2\n",
+                           "sluice_slo_attainment_ratio{class=\"gold\"} 0.9\n",
+                           "sluice_slo_objective_seconds{class=\"gold\",objective=\"ttft\"} 60\n"})
+    CHECK_THAT(text, Contains(line));
+  REQUIRE(b.serving.slos().remove("gold", "test"));
+  CHECK_THAT(b.serving.metrics_text(), !Contains("sluice_slo_attainment_ratio{class=\"gold\"}"));
+}
+
+TEST_CASE("predictions are told beside what came of them") {
+  Bench b;
+  FakeNode& p = b.join(node_info(ctl::Role::prefill, "p0"));
+  FakeNode& d = b.join(node_info(ctl::Role::decode, "d0"));
+  const auto heard = b.start({});
+  REQUIRE(b.until([&] { return !p.prefills.empty(); }));
+  d.tokens(b.last, 0, {1, 2, 3});
+  p.prefill_done(b.last);
+  d.finished(b.last);
+  REQUIRE(b.until([&] { return heard->over(); }));
+  const std::string text = b.serving.metrics_text();
+  for (const char* both : {"sluice_ttft_predicted_seconds_count 1\n", "sluice_ttft_prediction_error_ratio_count 1\n",
+                           "sluice_ttft_seconds_count 1\n"})
+    CHECK_THAT(text, Contains(both));
+}
