@@ -75,15 +75,19 @@ Result<std::optional<ClusterState>> RunDir::load() const {
   return std::optional(std::move(*state));
 }
 
-Result<> RunDir::save(const ClusterState& s) const {
-  const fs::path partial = path_ / "cluster.json.partial";
+Result<> RunDir::save(const ClusterState& s) const { return replace(state_file(), to_text(s)); }
+
+Result<> RunDir::save_targets(const std::string& text) const { return replace(targets_file(), text); }
+
+Result<> RunDir::replace(const fs::path& file, const std::string& text) const {
+  const fs::path partial = file.string() + ".partial";
   {
     std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-    out << to_text(s) << std::flush;
+    out << text << std::flush;
     if (!out) return fail(Errc::unavailable, "cannot write {}", partial.string());
   }
-  if (::rename(partial.c_str(), state_file().c_str()) != 0)
-    return fail(Errc::unavailable, "cannot write {}: {}", state_file().string(), std::strerror(errno));
+  if (::rename(partial.c_str(), file.c_str()) != 0)
+    return fail(Errc::unavailable, "cannot write {}: {}", file.string(), std::strerror(errno));
   return {};
 }
 
@@ -91,6 +95,7 @@ void RunDir::forget() const {
   std::error_code ec;
   fs::remove(state_file(), ec);
   fs::remove(ready_file(), ec);
+  fs::remove(targets_file(), ec);
 }
 
 }  // namespace sluice::ctl

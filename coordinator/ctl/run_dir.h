@@ -1,7 +1,7 @@
 #pragma once
-// The directory of one local cluster: its state file, its lock, its logs. Ours alone (mode 0700): whoever could write
-// there could choose which processes `down` signals.
-// Threading: one command at a time holds the lock. Failure: permission_denied, unavailable.
+// The directory of one local cluster: its state file, its lock, its logs, the list for Prometheus. Ours alone (mode
+// 0700): whoever could write there could choose which processes `down` signals. Threading: one command at a time holds
+// the lock. Failure: permission_denied, unavailable.
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -36,6 +36,8 @@ class RunDir {
   [[nodiscard]] std::filesystem::path log(const std::string& name) const { return path_ / (name + ".log"); }
   [[nodiscard]] std::filesystem::path ready_file() const { return path_ / "coordinator.ready"; }
 
+  [[nodiscard]] std::filesystem::path targets_file() const { return path_ / "targets.json"; }
+
   /// Makes it; refuses one that belongs to somebody else.
   [[nodiscard]] Result<> create() const;
   /// wait: until another command is done with the cluster; otherwise resource_exhausted.
@@ -45,11 +47,13 @@ class RunDir {
   [[nodiscard]] Result<std::optional<ClusterState>> load() const;
   /// A reader sees the old state or the new one, never half of it.
   [[nodiscard]] Result<> save(const ClusterState& s) const;
+  [[nodiscard]] Result<> save_targets(const std::string& text) const;
   void forget() const;
 
  private:
   [[nodiscard]] std::filesystem::path state_file() const { return path_ / "cluster.json"; }
   [[nodiscard]] Result<> check_ours() const;
+  [[nodiscard]] Result<> replace(const std::filesystem::path& file, const std::string& text) const;
 
   std::filesystem::path path_;
 };

@@ -10,6 +10,7 @@
 
 #include "coordinator/ctl/api.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/targets.h"
 #include "coordinator/ctl/views.h"
 
 namespace sluice::ctl {
@@ -100,6 +101,7 @@ class Launch {
     fs::remove(dir_.ready_file(), ec);
     SLUICE_TRY(add("coordinator", "coordinator", coordinator_args(o_, state_.model, dir_.ready_file().string())));
     SLUICE_ASSIGN(const auto control, bound_addresses());
+    write_targets(false);
     const int threads = threads_per_node(o_.threads, std::thread::hardware_concurrency(), o_.prefill + o_.decode);
     say(fmt::format("coordinator listens at {}; {} compute thread(s) per node, KV over {}", state_.url, threads,
                     o_.transport));
@@ -110,6 +112,7 @@ class Launch {
       SLUICE_TRY(
           add(fmt::format("decode-{}", i), "decode", node_args(o_, state_.model, control, threads, o_.decode_arg)));
     SLUICE_TRY(wait_ready());
+    write_targets(true);
     for (auto& m : state_.members) m.shared_memory = shared_memory_of(m.process.pid);
     return dir_.save(state_);
   }
@@ -170,6 +173,24 @@ class Launch {
       if (prefill >= o_.prefill && decode >= o_.decode) return {};
       SLUICE_TRY(turn(shown));
     }
+  }
+
+  /// For Prometheus, once the coordinator is there and once the nodes are. Without the list a cluster serves all the
+  /// same, so what goes wrong is only said.
+  void write_targets(bool with_nodes) const {
+    if (const auto written = try_write_targets(with_nodes); !written)
+      say("no list for Prometheus: " + written.error().message);
+  }
+  Result<> try_write_targets(bool with_nodes) const {
+    SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
+    const Endpoint endpoint{address, o_.api_key};
+    json nodes;
+    if (with_nodes) {
+      SLUICE_ASSIGN(nodes, get(endpoint, "/sluice/v1/nodes"));
+    }
+    SLUICE_ASSIGN(const auto models, get(endpoint, "/v1/models"));
+    const json served = list(models, "data");
+    return dir_.save_targets(to_targets(address, served.empty() ? "" : word(served[0], "id"), nodes));
   }
 
   /// The foreground: until a signal, or until the coordinator is gone. A lost node is reported, the rest serves on.
