@@ -70,7 +70,7 @@ class Board:
         self._add({"type": "row", "title": title, "collapsed": False, "panels": []}, WIDTH, 1)
 
     def stat(self, title, about, targets, unit="short", thresholds=PLAIN, width=4):
-        self._chart("stat", title, about, targets, unit, width, 4, instant=True, thresholds=thresholds, options={
+        self._chart("stat", title, about, targets, unit, width, 4, thresholds=thresholds, options={
             "colorMode": "value", "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}})
 
@@ -187,14 +187,16 @@ def serving():
             top=1)
     b.lines("Burn rate", "How many times as fast as allowed a class misses its objectives; 1: just as allowed.",
             [(f"sluice:slo_missed:ratio_rate{w}{{{MC}}} / on (model, class) sluice:slo_budget:ratio{{{MC}}}",
-              f"{{{{class}}}}, {w}") for w in ("5m", "1h", "6h")], "short", thresholds=steps("green", (6, "orange"), (14.4, "red")))
+              f"{{{{class}}}}, {w}") for w in ("5m", "1h", "6h")], "short",
+            thresholds=steps("green", (6, "orange"), (14.4, "red")))
     b.lines("Objectives, each", "Share of ended requests that met TTFT, and TPOT; the last 30 minutes.",
             [(f"sluice:objective_met:ratio_rate30m{{{MC}}}", "{{class}}, {{objective}}")], "percentunit", floor=None, top=1,
             thresholds=SHARE_MET)
     b.table("What is promised", "Objectives of each class, seconds.",
             [(f"max by (class, objective) (sluice_slo_objective_seconds{{{MC}}})", "")], "s")
     b.lines("Ended requests by class", "Requests that ended, and whether both objectives were met.",
-            [(rate("sluice_slo_requests_total", MC, ("class", "met")), "{{class}}, met: {{met}}")], "reqps", width=12, stack=True)
+            [(rate("sluice_slo_requests_total", MC, ("class", "met")), "{{class}}, met: {{met}}")], "reqps", width=12,
+            stack=True)
     b.row("Load")
     b.lines("Requests by outcome", "Ended legs per second.",
             [(rate("sluice_requests_total", M, ("outcome",)), "{{outcome}}")], "reqps", stack=True)
@@ -206,8 +208,8 @@ def serving():
             [('max by (model_name) (vllm:kv_cache_usage_perc{model=~"$model"})', "{{model_name}}")], "percentunit", top=1,
             thresholds=SHARE_USED)
     b.lines("Failures", "Share of ended legs that failed for a reason of ours; placements after a failure per second.",
-            [(f"sluice:requests_failed:ratio_rate5m{{{M}}}", "failed"), (rate("sluice_resumes_total"), "placed again, per second")],
-            "short", thresholds=SHARE_BAD)
+            [(f"sluice:requests_failed:ratio_rate5m{{{M}}}", "failed"),
+             (rate("sluice_resumes_total"), "placed again, per second")], "short", thresholds=SHARE_BAD)
     return b
 
 
@@ -292,7 +294,8 @@ def controller():
                 [(quantile(q, f"sluice_{what}_{kind}"), f"p{str(q)[2:].ljust(2, '0')} {word}")
                  for kind, word in (("predicted_seconds", "predicted"), ("seconds", "actual")) for q in (0.5, 0.9)], "s")
         b.lines(f"{what.upper()}, error", "abs(actual - predicted) / actual.",
-                quantiles(f"sluice_{what}_prediction_error_ratio"), "percentunit", thresholds=steps("green", (0.2, "orange"), (0.5, "red")))
+                quantiles(f"sluice_{what}_prediction_error_ratio"), "percentunit",
+                thresholds=steps("green", (0.2, "orange"), (0.5, "red")))
     b.row("What it reacts to")
     b.lines("Measurements of links", "At registration and of idle links, per second.",
             [(rate("sluice_link_probes_total", M, ("outcome",)), "{{outcome}}")], "ops")
@@ -316,7 +319,8 @@ def nodes():
             [(f"sluice_prefill_tokens_per_second{{{MN}}}", "{{node}}")])
     b.lines("Queue", "Prompt tokens that are not computed yet.", [(f"sluice_prefill_queued_tokens{{{MN}}}", "{{node}}")])
     b.lines("Prompts", "Waiting: computation has not begun. Open: not reported yet.",
-            [(f"sluice_prefill_waiting{{{MN}}}", "{{node}}, waiting"), (f"sluice_prefill_requests_open{{{MN}}}", "{{node}}, open")])
+            [(f"sluice_prefill_waiting{{{MN}}}", "{{node}}, waiting"),
+             (f"sluice_prefill_requests_open{{{MN}}}", "{{node}}, open")])
     b.lines("Ended prompts", "Per second by outcome.",
             [(rate("sluice_prefill_requests_total", MN, ("node", "outcome")), "{{node}}, {{outcome}}")], "reqps", width=16)
     b.row("Decode")
@@ -346,7 +350,8 @@ def front():
             [(rate("sluice_http_requests_total", api, ("status",)), "{{status}}")], "reqps", stack=True)
     b.lines("Requests by route", "Per second.", [(rate("sluice_http_requests_total", M, ("route",)), "{{route}}")], "reqps")
     b.lines("Refused by code", "API requests with status 400 and above, per second.",
-            [(rate("sluice_http_requests_total", api + ', status=~"[45]..", code!="none"', ("status", "code")), "{{status}} {{code}}")], "reqps", stack=True)
+            [(rate("sluice_http_requests_total", api + ', status=~"[45]..", code!="none"', ("status", "code")),
+              "{{status}} {{code}}")], "reqps", stack=True)
     b.lines("Connections", "Open, and requests being answered.",
             [(f"sum(sluice_http_connections{{{M}}})", "open"), (f"sum(sluice_http_requests_active{{{M}}})", "being answered")])
     b.lines("Connections, changes", "Accepted, and ended by the server or a client that cut an answer, per second.",
@@ -363,12 +368,14 @@ def front():
     b.row("Reading requests: parse, render, tokenize")
     b.lines("Waiting", "Requests that wait to be read, by lane.",
             [(f"sum by (lane) (sluice_prompt_jobs_waiting{{{M}}})", "{{lane}}")])
-    b.lines("Waiting bytes", "Their bytes, by lane.", [(f"sum by (lane) (sluice_prompt_waiting_bytes{{{M}}})", "{{lane}}")], "bytes")
+    b.lines("Waiting bytes", "Their bytes, by lane.",
+            [(f"sum by (lane) (sluice_prompt_waiting_bytes{{{M}}})", "{{lane}}")], "bytes")
     b.lines("Threads busy", "Share of the lane's threads.",
-            [(f"{rate('sluice_prompt_work_seconds_total', M, ('lane',))} / sum by (lane) (sluice_prompt_threads{{{M}}})", "{{lane}}")],
-            "percentunit", thresholds=SHARE_USED)
+            [(f"{rate('sluice_prompt_work_seconds_total', M, ('lane',))} / sum by (lane) (sluice_prompt_threads{{{M}}})",
+              "{{lane}}")], "percentunit", thresholds=SHARE_USED)
     b.lines("Time waited", "Mean per request, by lane.",
-            [(f"{rate('sluice_prompt_wait_seconds_total', M, ('lane',))} / {rate('sluice_prompt_jobs_total', M, ('lane',))}", "{{lane}}")], "s")
+            [(f"{rate('sluice_prompt_wait_seconds_total', M, ('lane',))} / {rate('sluice_prompt_jobs_total', M, ('lane',))}",
+              "{{lane}}")], "s")
     b.lines("Requests read", "Per second, by lane and outcome.",
             [(rate("sluice_prompt_jobs_total", M, ("lane", "outcome")), "{{lane}}, {{outcome}}")], "reqps")
     b.lines("Bytes read", "Per second, by lane.", [(rate("sluice_prompt_bytes_total", M, ("lane",)), "{{lane}}")], "Bps")
