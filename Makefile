@@ -29,6 +29,7 @@ demo: cluster
 	@tools/demo.sh
 
 test: build
+	@tools/install_deps.sh test
 	@tools/test_venv.sh $(BUILD)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
-#   tools/install_deps.sh        build and test
+#   tools/install_deps.sh        build, and most tests
+#   tools/install_deps.sh test   also Prometheus, for the tests of what is shipped for it
 #   tools/install_deps.sh ci     also the clang tools of version 19
 set -euo pipefail
 
@@ -10,6 +11,7 @@ packages=(
   libssl-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
   python3 python3-venv procps iproute2
 )
+case "${1:-}" in test | ci) packages+=(prometheus) ;; esac
 if [ "${1:-}" = ci ]; then
   packages+=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache)
 fi
@@ -27,4 +29,14 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 "${as_root[@]}" apt-get update -q
+# Debian starts the services that it installs, and again at each boot. Tests want Prometheus' programs alone.
+policy=/usr/sbin/policy-rc.d
+if [[ " ${missing[*]} " == *' prometheus '* ]] && [ ! -e "$policy" ]; then
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+fi
 DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"
+if [[ " ${missing[*]} " == *' prometheus '* ]] && command -v systemctl >/dev/null; then
+  "${as_root[@]}" systemctl --quiet disable prometheus 2>/dev/null || true
+fi
