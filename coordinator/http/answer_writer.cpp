@@ -38,7 +38,7 @@ void AnswerWriter::head(int status, const HttpHeaders& headers, std::optional<st
     field("access-control-expose-headers", "x-request-id, retry-after");
     field("vary", "origin");
   }
-  if (length && status != 204) field("content-length", std::to_string(*length));
+  if (length && status != 204 && status != 304) field("content-length", std::to_string(*length));
   if (!length && chunked_) field("transfer-encoding", "chunked");
   if (!traits.request.keep_alive)
     field("connection", "close");

@@ -65,6 +65,18 @@ TEST_CASE("HEAD has GET's headers and no body; OPTIONS, 405 and 404 are told apa
   CHECK(body["error"]["message"].is_string());
 }
 
+TEST_CASE("an answer that may have no body says no length: of 304 it would be that of what the client has") {
+  HttpRoutes routes = echo_routes();
+  routes.add("GET", "/known", [](HttpRequest, std::shared_ptr<Responder> out) { out->respond({304, {}, ""}); });
+  ServerFixture s(std::move(routes));
+  RawClient c(s.port());
+  c.send("GET /known HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto head = c.read_until("\r\n\r\n");
+  CHECK_THAT(head, StartsWith("HTTP/1.1 304 ") && !Contains("content-length") && !Contains("transfer-encoding"));
+  c.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK_THAT(c.read_response(), EndsWith("hello"));
+}
+
 TEST_CASE("a trailing slash is no other path, and what follows a prefix loses it too") {
   HttpRoutes routes = echo_routes();
   routes.add("GET", "/items", [](HttpRequest, std::shared_ptr<Responder> out) { out->respond({200, {}, "all"}); });
