@@ -29,6 +29,7 @@ class OperatorViews final : public StatusView, public NodesView, public SloView,
   [[nodiscard]] nlohmann::json decisions(std::uint64_t after, std::size_t limit) const override {
     return serving_.decisions().since(after, limit);
   }
+  [[nodiscard]] nlohmann::json totals() const override { return serving_.decisions().totals().to_json(); }
 
  private:
   Serving& serving_;

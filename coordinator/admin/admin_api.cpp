@@ -168,6 +168,7 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
     return json{{"profiles", profiles_json(v.nodes, v.slos.slos().defaults())}};
   });
   get("/sluice/v1/slo", [](const AdminViews& v, const HttpRequest&) { return slo_document(v.slos.slos()); });
+  get("/sluice/v1/totals", [](const AdminViews& v, const HttpRequest&) { return v.decisions.totals(); });
   get("/sluice/v1/decisions", [](const AdminViews& v, const HttpRequest& q) {
     const std::uint64_t after = query_number(q.query, "after", 0);
     return json{{"decisions", v.decisions.decisions(after, query_number(q.query, "limit", 100))}};

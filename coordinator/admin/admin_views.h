@@ -55,6 +55,8 @@ class DecisionsView {
   virtual ~DecisionsView() = default;
   /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
   [[nodiscard]] virtual nlohmann::json decisions(std::uint64_t after, std::size_t limit) const = 0;
+  /// What was served since the start, by class and by profile.
+  [[nodiscard]] virtual nlohmann::json totals() const = 0;
 };
 
 /// Borrowed for as long as the routes are served.

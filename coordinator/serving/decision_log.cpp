@@ -35,6 +35,7 @@ json error_json(const std::optional<Error>& e) {
 double unix_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
+  totals_.add(s, outcome);
   const bool placed = s.run.number > 0;
   auto ms = [](std::optional<double> v) { return v ? json(*v * 1e3) : json(nullptr); };
   json e{
@@ -50,6 +51,8 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
       {"reason", placed ? name(s.run.reason) : unplaced_reason(s)},
       {"error", error_json(s.end.error)},
       {"considered", s.run.considered},
+      {"pinned", s.asked.spec.profile.has_value()},
+      {"quality_budget", s.asked.features.quality_budget},
       {"prompt_tokens", s.asked.features.prompt_tokens},
       {"output_tokens", s.answer.emitted.size()},
       {"kv_raw_bytes", s.seen.raw_bytes},
@@ -65,6 +68,9 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
       {"resumes", s.answer.resumes},
       {"outcome", outcome}};
   if (placed && !s.asked.colocated) {
+    e["kl"] = s.run.kl;
+    e["chance"] = s.run.chosen.chance;
+    e["link_bps"] = s.run.chosen.link_bps;
     e["predicted_stages_ms"] = predicted_stages(s.run.chosen.stages);
     e["stages_ms"] = measured_stages(s);
   }

@@ -1,10 +1,11 @@
 #pragma once
-// The last decisions with what was predicted and what came true; read by /sluice/v1/decisions and sluicectl.
-// Bounded ring; not thread-safe.
+// The last decisions with what was predicted and what came true; read by /sluice/v1/decisions and sluicectl. What falls
+// out of the bounded ring stays in the totals. Not thread-safe.
 #include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/serving/served_totals.h"
 #include "coordinator/serving/session.h"
 #include "coordinator/serving/slo_explain.h"
 
@@ -25,12 +26,14 @@ class DecisionLog {
   [[nodiscard]] RecentRequests recent(const std::string& slo_class) const;
   /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
   [[nodiscard]] nlohmann::json since(std::uint64_t after, std::size_t limit) const;
+  [[nodiscard]] const ServedTotals& totals() const noexcept { return totals_; }
 
  private:
   void push(nlohmann::json entry);
   std::size_t capacity_;
   std::uint64_t next_ = 1;
   std::deque<nlohmann::json> ring_;
+  ServedTotals totals_{unix_now()};
 };
 
 }  // namespace sluice::coordinator

@@ -100,7 +100,7 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
       tpot_error_.observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
     }
   }
-  count_slo(s, s.ttft_s().value_or(1e9), tpot.value_or(0));
+  count_slo(s);
   const std::pair<const char*, double> stages[] = {{"queue", s.asked.features.waited_s + s.seen.node_queue_s},
                                                    {"prefill", s.seen.prefill_s},
                                                    {"encode", s.seen.encode_s},
@@ -110,9 +110,7 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
   for (const auto& [stage, t] : stages) stages_.with({{"stage", stage}}).observe(t);
 }
 
-void ServingMetrics::count_slo(const Session& s, double ttft_s, double tpot_s) {
-  const bool ttft = ttft_s <= s.asked.features.ttft_slo_s;
-  const bool tpot = tpot_s <= s.asked.features.tpot_slo_s;
+void ServingMetrics::count_slo(const Session& s) {
   // Both series begin at once: one that begins with its first miss shows Prometheus no increase for it.
   const auto count = [](const Counters& c, Labels labels, bool met) {
     for (const bool side : {true, false}) {
@@ -121,9 +119,9 @@ void ServingMetrics::count_slo(const Session& s, double ttft_s, double tpot_s) {
     }
   };
   const std::string& of = s.asked.slo_class;
-  count(slo_, {{"class", of}}, ttft && tpot);
-  count(objectives_, {{"class", of}, {"objective", "ttft"}}, ttft);
-  count(objectives_, {{"class", of}, {"objective", "tpot"}}, tpot);
+  count(slo_, {{"class", of}}, s.met_objectives());
+  count(objectives_, {{"class", of}, {"objective", "ttft"}}, s.met_ttft());
+  count(objectives_, {{"class", of}, {"objective", "tpot"}}, s.met_tpot());
 }
 
 void ServingMetrics::on_profile_change(const Session& s) {

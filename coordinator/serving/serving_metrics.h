@@ -24,7 +24,7 @@ class ServingMetrics {
 
  private:
   void on_finished(const Session& s, double e2e_s);
-  void count_slo(const Session& s, double ttft_s, double tpot_s);
+  void count_slo(const Session& s);
   void show_promises(const SloBook& slos) const;
 
   Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_, ttft_predicted_, tpot_predicted_;

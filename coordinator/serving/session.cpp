@@ -34,6 +34,13 @@ std::optional<double> Session::tpot_s() const {
   return seconds(answer.last_token - *answer.first_token) / static_cast<double>(answer.emitted.size() - 1);
 }
 
+bool Session::met_ttft() const {
+  const auto ttft = ttft_s();
+  return ttft && *ttft <= asked.features.ttft_slo_s;
+}
+
+bool Session::met_tpot() const { return tpot_s().value_or(0) <= asked.features.tpot_slo_s; }
+
 Measured Session::measured() const {
   Measured m{.queue_s = seen.node_queue_s,
              .compute_s = seen.prefill_s,

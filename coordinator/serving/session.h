@@ -111,6 +111,10 @@ struct Session {
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.
   [[nodiscard]] std::optional<double> tpot_s() const;
+  /// Of one that has ended well: its latencies were within what it was promised.
+  [[nodiscard]] bool met_ttft() const;
+  [[nodiscard]] bool met_tpot() const;
+  [[nodiscard]] bool met_objectives() const { return met_ttft() && met_tpot(); }
   /// What the policies learn from. Figures of the prefill node are there once it has reported.
   [[nodiscard]] Measured measured() const;
 };

@@ -43,6 +43,7 @@ struct FakeService final : StatusView, NodesView, SloView, DecisionsView {
   [[nodiscard]] json decisions(std::uint64_t after, std::size_t limit) const override {
     return json::array({{{"after", after}, {"limit", limit}}});
   }
+  [[nodiscard]] json totals() const override { return {{"started", 7}}; }
 
   void join(ctl::Role role, const std::string& name) {
     ctl::RegisterRequest r;
@@ -159,4 +160,10 @@ TEST_CASE("decisions take where to begin and how many from the query, and nonsen
   CHECK(first("") == json{{"after", 0}, {"limit", 100}});
   CHECK(first("after=7&limit=3") == json{{"after", 7}, {"limit", 3}});
   CHECK(first("limit=-3&after=x") == json{{"after", 0}, {"limit", 100}});
+}
+
+TEST_CASE("totals are the service's") {
+  Surface s;
+  CHECK(s.ask("GET", "/sluice/v1/totals") == json{{"started", 7}});
+  CHECK(s.ask("PUT", "/sluice/v1/totals")["status"] == 405);
 }

@@ -61,6 +61,11 @@ TEST_CASE("a leg that ran is logged with its choice and no error") {
   CHECK(log["prefill_node"] == "p0");
   CHECK(log["decode_node"] == "d0");
   CHECK(log["considered"] == 2);
+  CHECK(log["pinned"] == false);
+  CHECK(log["kl"].is_number());
+  CHECK(log["chance"].is_number());
+  CHECK(log["link_bps"].is_number());
+  CHECK(log["quality_budget"].is_number());
   for (const char* stage : {"queue", "prefill", "encode", "wire", "decode", "first_step"}) {
     CHECK(log["predicted_stages_ms"][stage].is_number());
     CHECK(log["stages_ms"][stage].is_number());
