@@ -37,6 +37,7 @@ set(SLUICE_WALLS
   "coordinator/cluster: common common/control common/net coordinator/policy"
   "coordinator/serving: common common/control coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
+  "coordinator/ui: common coordinator/http"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
   "coordinator/ctl: common common/flags common/http coordinator/sim"
   "coordinator: common common/flags coordinator/*"

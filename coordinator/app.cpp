@@ -19,6 +19,7 @@
 #include "coordinator/http/observer.h"
 #include "coordinator/operator_views.h"
 #include "coordinator/serving/state_file.h"
+#include "coordinator/ui/ui_routes.h"
 
 namespace sluice::coordinator {
 namespace {
@@ -88,6 +89,7 @@ int run_app(const AppOptions& o) {
   router.add_routes(routes);
   OperatorViews operator_views(serving);
   add_admin_routes(routes, operator_views.views());
+  add_ui_routes(routes);
   HttpObserver observer(io, metrics);
   HttpServer server(io, o.http, std::move(routes), std::ref(observer));
   export_front(metrics, server, prompts);
