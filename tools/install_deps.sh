@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
-#   tools/install_deps.sh        build, and most tests
-#   tools/install_deps.sh test   also Prometheus, for the tests of what is shipped for it
+#   tools/install_deps.sh        build and run
+#   tools/install_deps.sh test   also Prometheus and a browser, for the tests of what is shipped for them
 #   tools/install_deps.sh ci     also the clang tools of version 19
 set -euo pipefail
 
@@ -11,7 +11,7 @@ packages=(
   libssl-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
   python3 python3-venv procps iproute2
 )
-case "${1:-}" in test | ci) packages+=(prometheus) ;; esac
+case "${1:-}" in test | ci) packages+=(prometheus chromium) ;; esac
 if [ "${1:-}" = ci ]; then
   packages+=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache)
 fi

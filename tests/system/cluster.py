@@ -54,11 +54,17 @@ class Cluster:
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
         self.http = "http://" + addresses["http"]
-        node = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
+        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
         for i in range(self._prefills):
-            self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *node)
+            self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *self._node_flags)
         for i in range(self._decodes):
-            self._spawn(f"d{i}", "sluice-decode", "--name", f"d{i}", *node)
+            self._spawn(f"d{i}", "sluice-decode", "--name", f"d{i}", *self._node_flags)
+        self._until(self._complete)
+
+    def add_decode(self, name):
+        """One more decode node, of any name."""
+        self._spawn(f"d{self._decodes}", "sluice-decode", "--name", name, *self._node_flags)
+        self._decodes += 1
         self._until(self._complete)
 
     def _complete(self):
