@@ -54,7 +54,7 @@ export function stageBars(stages, width) {
 }
 
 const kBox = 34;
-const kGap = 30;
+const kLabel = 18;  // the height of a link's words
 const kLeast = 3;  // names of boxes that are cut keep so many characters
 
 /** A name that fits into so many pixels. */
@@ -74,8 +74,13 @@ function box(node, x, y, width) {
 /** Prefill nodes left, decode nodes right, a line for each link: thick is fast, dashed is unused. */
 export function linkMap(prefills, decodes, links, width) {
   const boxWidth = Math.min(150, Math.max(78, width * 0.22));
+  // Links are labelled where the mix of both ends' heights is another one for each: at this share of the way down to
+  // the decode node.
+  const down = prefills.length === 1 ? 0.75 : 1 / (decodes.length + 1);
+  const t = 0.5 - Math.sin(Math.asin(1 - 2 * down) / 3);  // there the curve has come so far
   const rows = Math.max(prefills.length, decodes.length);
-  const height = rows * kBox + (rows - 1) * kGap + 28;
+  const step = Math.max(66, kLabel * (decodes.length + 1));
+  const height = (rows - 1) * step + kBox + 28;
   const top = (n, i) => 26 + (height - 28 - kBox) * (n === 1 ? 0.5 : i / (n - 1));
   const fastest = Math.max(...links.map((l) => l.speed), 1);
   const chart = svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
@@ -91,15 +96,11 @@ export function linkMap(prefills, decodes, links, width) {
     const bend = (x2 - x1) * 0.4;
     const share = l.speed / fastest;
     chart.append(svg('path', {d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
-                              'stroke-width': (1.5 + 4.5 * share).toFixed(1),
+                              'stroke-width': l.used ? (1.5 + 4.5 * share).toFixed(1) : 1.5,
                               class: `line ${l.used ? l.lossless ? 'lossless' : 'lossy' : 'idle'}`}));
-    // Links that cross or meet have their words at different places.
-    const t = 0.24 + 0.52 * (l.from + 0.5) / prefills.length;
     const at = (a, b, c, d) => (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t * t * c + t ** 3 * d;
-    const x = at(x1, x1 + bend, x2 - bend, x2);
-    const y = at(y1, y1, y2, y2);
-    labels.push(svg('text', {x, y: y - 2, class: 'label'}, l.label),
-                svg('text', {x, y: y + 12, class: 'label sub'}, f.speed(l.speed)));
+    labels.push(svg('text', {x: at(x1, x1 + bend, x2 - bend, x2), y: at(y1, y1, y2, y2) + 4, class: 'label'},
+                    l.label, svg('tspan', {dx: 6, class: 'sub'}, f.speed(l.speed))));
   });
   chart.append(...labels, ...prefills.map((n, i) => box(n, 0, top(prefills.length, i), boxWidth)),
                ...decodes.map((n, i) => box(n, width - boxWidth, top(decodes.length, i), boxWidth)));

@@ -51,7 +51,7 @@ function requestRows(r) {
   const td = (className, text, tone) => el('td', {class: className}, el('span', {class: tone}, text));
   const row = el('tr', {}, el('th', {scope: 'row'}, f.clock(r.time)), td('wide', pairOf(r)), td('', profileOf(r)),
                  td('num', f.ms(r.ttft_ms), late(r.ttft_ms, r.slo_ttft_ms)), td('num wide', f.ms(r.predicted_ttft_ms)),
-                 td('num', f.ms(r.tpot_ms), late(r.tpot_ms, r.slo_tpot_ms)),
+                 td('num mid', f.ms(r.tpot_ms), late(r.tpot_ms, r.slo_tpot_ms)),
                  td('num wide', `${f.count(r.prompt_tokens)} → ${f.count(r.output_tokens)}`), td('wide', r.slo_class),
                  td('', end.text, end.tone), el('td', {}, button));
   const cell = el('td', {colspan: row.cells.length});

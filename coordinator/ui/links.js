@@ -5,7 +5,7 @@ import {byId, fillTable, redraw, setText} from './dom.js';
 import * as f from './format.js';
 import {choiceOf, linksOf} from './model.js';
 
-const kMapSide = 6;  // nodes of a role that the map has room for
+const kMapSide = 4;  // nodes of a role that the map has room for
 const kRows = 60;
 
 /** What was chosen the last time, and on what grounds. */
@@ -33,7 +33,7 @@ function rowOf(link) {
   return {
     key: JSON.stringify([link.prefill, link.decode]),
     cells: [`${link.prefill} → ${link.decode}`, f.speed(m?.bandwidth_bps), m?.rtt_s > 0 ? f.ms(m.rtt_s * 1000) : '–',
-            f.bytes(underWay), profileCell(link), link.uses > 0 ? f.bytes(link.saved) : '–', whyOf(link.last)],
+            f.bytes(underWay), profileCell(link), link.uses > 0 ? f.bytes(Math.max(0, link.saved)) : '–', whyOf(link.last)],
   };
 }
 

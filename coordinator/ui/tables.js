@@ -55,7 +55,7 @@ export function showProfiles({profiles, totals, status}) {
     cells: [p.name, qualityOf(p), f.ratio(p.ratio), f.kl(p.stated_kl),
             p.probes > 0 ? {text: f.kl(p.probed_kl), sub: `${f.count(p.probes)} probes`} : '–',
             p.probes > 0 ? f.percent(p.probed_top1) : '–', sent(p) ? f.count(sent(p).transfers) : '–',
-            sent(p) ? f.bytes(sent(p).kv_raw_bytes - sent(p).kv_wire_bytes) : '–'],
+            sent(p) ? f.bytes(Math.max(0, sent(p).kv_raw_bytes - sent(p).kv_wire_bytes)) : '–'],
   }));
   fillTable(byId('profile-rows'), rows);
   const drifted = profiles.filter((p) => p.drift).length;

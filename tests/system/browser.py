@@ -111,8 +111,8 @@ class Page:
     def start(self):
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.call("Page.addScriptToEvaluateOnNewDocument", {"source":
-            "addEventListener('securitypolicyviolation', e => console.error('policy', e.violatedDirective, e.blockedURI))"})
+        self.call("Page.addScriptToEvaluateOnNewDocument", source="addEventListener('securitypolicyviolation', "
+                  "e => console.error('policy', e.violatedDirective, e.blockedURI))")
 
     def on_event(self, e):
         method, p = e.get("method"), e.get("params", {})
@@ -145,14 +145,13 @@ class Page:
         return r["result"].get("value")
 
     def until(self, expression, limit_s=PATIENCE_S):
-        """Waits until the expression is true; its last value is the failure's text."""
+        """Waits until the expression is true; else the failure shows the page's words."""
         end = time.monotonic() + limit_s
-        while not (value := self.run(expression)):
+        while not self.run(f"!!({expression})"):
             if time.monotonic() > end:
                 body = self.run("document.body.innerText")
-                raise AssertionError(f"never true: {expression} (last {value!r})\nfaults: {self.faults}\n{body[:3000]}")
+                raise AssertionError(f"never true: {expression}\nfaults: {self.faults}\n{body[:3000]}")
             time.sleep(0.05)
-        return value
 
     def text(self, selector):
         return self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
