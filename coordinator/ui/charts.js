@@ -71,6 +71,9 @@ function box(node, x, y, width) {
   return g;
 }
 
+/** Of a line: by orders of magnitude, 10 MB/s to 100 GB/s. */
+const thickness = (speed) => (1.2 + 1.2 * Math.min(4, Math.max(0, Math.log10(Math.max(speed, 1)) - 7))).toFixed(1);
+
 /** Prefill nodes left, decode nodes right, a line for each link: thick is fast, dashed is unused. */
 export function linkMap(prefills, decodes, links, width) {
   const boxWidth = Math.min(150, Math.max(78, width * 0.22));
@@ -82,7 +85,6 @@ export function linkMap(prefills, decodes, links, width) {
   const step = Math.max(66, kLabel * (decodes.length + 1));
   const height = (rows - 1) * step + kBox + 28;
   const top = (n, i) => 26 + (height - 28 - kBox) * (n === 1 ? 0.5 : i / (n - 1));
-  const fastest = Math.max(...links.map((l) => l.speed), 1);
   const chart = svg('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
                             'aria-label': 'Prefill nodes, decode nodes and the links between them, as in the table below'});
   chart.append(svg('text', {x: boxWidth / 2, y: 14, class: 'side'}, 'prefill'),
@@ -94,13 +96,16 @@ export function linkMap(prefills, decodes, links, width) {
     const x1 = boxWidth + 2;
     const x2 = width - boxWidth - 2;
     const bend = (x2 - x1) * 0.4;
-    const share = l.speed / fastest;
     chart.append(svg('path', {d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
-                              'stroke-width': l.used ? (1.5 + 4.5 * share).toFixed(1) : 1.5,
+                              'stroke-width': l.used ? thickness(l.speed) : 1.5,
                               class: `line ${l.used ? l.lossless ? 'lossless' : 'lossy' : 'idle'}`}));
     const at = (a, b, c, d) => (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t * t * c + t ** 3 * d;
-    labels.push(svg('text', {x: at(x1, x1 + bend, x2 - bend, x2), y: at(y1, y1, y2, y2) + 4, class: 'label'},
-                    l.label, svg('tspan', {dx: 6, class: 'sub'}, f.speed(l.speed))));
+    const x = at(x1, x1 + bend, x2 - bend, x2);
+    const y = at(y1, y1, y2, y2);
+    const speed = f.speed(l.speed);
+    const wide = l.label.length * 7.4 + speed.length * 6.1 + 16;
+    labels.push(svg('rect', {x: x - wide / 2, y: y - 7, width: wide, height: 14, class: 'ground'}),
+                svg('text', {x, y: y + 4, class: 'label'}, l.label, svg('tspan', {dx: 6, class: 'sub'}, speed)));
   });
   chart.append(...labels, ...prefills.map((n, i) => box(n, 0, top(prefills.length, i), boxWidth)),
                ...decodes.map((n, i) => box(n, width - boxWidth, top(decodes.length, i), boxWidth)));

@@ -52,9 +52,10 @@ export function fillTable(tbody, rows) {
     let tr = old.get(key);
     old.delete(key);
     if (!tr) {
-      tr = el('tr', {'data-key': key});
-      heads.forEach((h, i) => tr.append(i === 0 ? el('th', {scope: 'row', class: h.className})
-                                                : el('td', {class: h.className})));
+      // With their roles said, rows stay rows where a narrow page lays them out as paragraphs.
+      tr = el('tr', {'data-key': key, role: 'row'});
+      heads.forEach((h, i) => tr.append(i === 0 ? el('th', {scope: 'row', role: 'rowheader', class: h.className})
+                                                : el('td', {role: 'cell', class: h.className})));
     }
     cells.forEach((c, i) => setCell(tr.cells[i], c));
     if (tr === next) next = next.nextElementSibling;

@@ -233,6 +233,7 @@ def take_pictures(program_dir, folder):
             end = page.run("document.querySelector('#links').getBoundingClientRect().bottom + 8")
             page.shot(folder / f"ui-{name}.png", end)
         page.run("document.querySelector('#decision-rows button').click()")
+        page.shot(folder / "ui-all-phone.png")
         page.shape(1180, 900)
         page.type("#prompt", "Tell me of the king and of his house.")
         page.press("Enter")
