@@ -26,16 +26,16 @@ function pairOf(r) {
 
 /** What a decision says in full, below its row. */
 function detail(r, width) {
-  const fact = (name, value) => el('div', {}, el('dt', {}, name), el('dd', {}, value));
+  const fact = (name, value, kind) => el('div', {class: kind}, el('dt', {}, name), el('dd', {}, value));
   const why = whyOf(r);
   const facts = el('dl', {class: 'facts'}, fact('request', r.request_id), fact('from, to', pairOf(r)),
-                   fact('why', r.prefill_node === null ? r.reason : `${why.text}${why.sub ? `. ${why.sub}` : ''}`),
+                   fact('why', r.prefill_node === null ? r.reason : `${why.text}${why.sub ? `. ${why.sub}` : ''}`, 'whole'),
                    fact('TTFT', `${f.ms(r.ttft_ms)}, predicted ${f.ms(r.predicted_ttft_ms)}, objective ${f.ms(r.slo_ttft_ms)}`),
                    fact('TPOT', `${f.ms(r.tpot_ms)}, predicted ${f.ms(r.predicted_tpot_ms)}, objective ${f.ms(r.slo_tpot_ms)}`),
                    fact('tokens', `${f.count(r.prompt_tokens)} in, ${f.count(r.output_tokens)} out`),
                    fact('KV', r.kv_wire_bytes > 0 ? `${f.bytes(r.kv_wire_bytes)} sent for ${f.bytes(r.kv_raw_bytes)}` : 'none sent'));
   if (r.resumes > 0) facts.append(fact('placed again', `${r.resumes} times`));
-  if (r.error) facts.append(fact('error', `${r.error.code}: ${r.error.message}`));
+  if (r.error) facts.append(fact('error', `${r.error.code}: ${r.error.message}`, 'whole'));
   const stages = stagesOf(r.predicted_stages_ms, r.stages_ms);
   if (stages.length === 0) return [facts];
   const key = el('p', {class: 'hint'}, el('span', {class: 'swatch predicted'}), 'predicted ',
