@@ -40,7 +40,7 @@ class App {
 };
 
 /// Said at once, not after the model is loaded.
-const AppOptions& checked(const AppOptions& o) {
+AppOptions checked(const AppOptions& o) {
   (void)node::advertised(o.node, "--data-listen", o.data_listen);
   return o;
 }

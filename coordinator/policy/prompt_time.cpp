@@ -9,11 +9,11 @@
 namespace sluice::coordinator {
 namespace {
 
-constexpr double kDiscount = 0.99;     // of the shape, per sample
-constexpr double kClip = 1;            // standard deviations of noise that a sample moves the shape by
+constexpr double kDiscount = 0.99;           // of the shape, per sample
+constexpr double kClip = 1;                  // standard deviations of noise that a sample moves the shape by
 constexpr double kPromptNoiseWeight = 0.03;  // of one prompt, in how far times of one size differ
-constexpr double kFreshS = 10;         // with a sample this young a report is no news
-constexpr double kStaleS = 10;         // the moment's factor is of another moment by then
+constexpr double kFreshS = 10;               // with a sample this young a report is no news
+constexpr double kStaleS = 10;               // the moment's factor is of another moment by then
 constexpr double kReportFactor = 1.5;
 constexpr double kLeastShare = 0.05;  // of the reported time: a fit far from its samples must not promise nothing
 
