@@ -95,8 +95,13 @@ function askKey(wanted) {
 
 byId('key-form').addEventListener('submit', (e) => {
   e.preventDefault();
-  setKey(byId('key').value.trim());
+  const key = byId('key').value.trim();
   byId('key').value = '';
+  if (!/^[\x21-\x7e]+$/.test(key)) {  // a header could not carry it
+    setText(byId('key-error'), 'A key is made of letters, digits and signs, without spaces.');
+    return;
+  }
+  setKey(key);
   setText(byId('key-error'), '');
   poller.now();
 });
