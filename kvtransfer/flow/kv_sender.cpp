@@ -189,7 +189,7 @@ void KvSender::on_probed(const PeerPtr& p, std::span<const std::byte> header, La
   if (probe.step < kProbePings) {
     probe.rtt_s = probe.step == 0 ? took : std::min(probe.rtt_s, took);
   } else {
-    const double block = std::max(took - probe.rtt_s, 1e-9);
+    const double block = std::max(wire_time(took, probe.rtt_s), 1e-9);
     probe.block_s = probe.step == kProbePings ? block : std::min(probe.block_s, block);
   }
   ++probe.step;

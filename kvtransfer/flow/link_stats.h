@@ -22,6 +22,12 @@ struct LinkStats {
   double busy_s = 0;
 };
 
+/// What bytes took on the wire, of a time from sending them to hearing that they are there: the round trip is taken
+/// off, but half of the time at most. A round trip measured while other traffic was about can exceed the whole.
+[[nodiscard]] inline double wire_time(double took_s, double rtt_s) noexcept {
+  return took_s - std::min(rtt_s, 0.5 * took_s);
+}
+
 /// Bandwidth from acknowledged bytes over the time with bytes in flight: idle gaps do not count, so a sender that waits
 /// for computation between two frames still learns its link. Small bursts, which latency rules, are not used; of the
 /// others the round trip is taken off. What is not acknowledged in time bounds the speed before any sample of it
@@ -50,7 +56,7 @@ class BandwidthMeter {
     // What left on an idle link was back no sooner than a round trip: a probe that met other traffic said too much.
     if (lag_ > 0 && took > 0) lag_ = rtt_ = std::min(rtt_, took);
     if (busy_ > 0 && burst_ < kMinSampleBytes) return;
-    if (burst_ >= kLeastBurstBytes && took > 0) count(burst_, took - (lag_ < 0.5 * took ? lag_ : 0.5 * took));
+    if (burst_ >= kLeastBurstBytes && took > 0) count(burst_, wire_time(took, lag_));
     since_ = now;
     burst_ = 0;
     lag_ = 0;  // what follows without a gap waits for no round trip

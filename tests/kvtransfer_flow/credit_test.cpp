@@ -77,6 +77,13 @@ TEST_CASE("bandwidth is learned from frames that wait for computation in between
   CHECK(static_cast<double>(m.busy_bytes()) / m.busy_s() == Approx(1e8).epsilon(0.001));
 }
 
+TEST_CASE("a round trip that met other traffic does not make a link endlessly fast") {
+  CHECK(wire_time(3e-3, 1e-3) == Approx(2e-3));
+  // Pings of a starting cluster took 0.3 ms, and the block of 1 MiB after them 0.25 ms: it was taken for 1 PB/s.
+  CHECK(wire_time(0.25e-3, 0.3e-3) == Approx(0.125e-3));
+  CHECK(wire_time(1e-3, 0) == 1e-3);
+}
+
 // A probe of two clusters that started together on a slow link said 6 ms for what is 0.1 ms: at 1 Gb/s all of the wire
 // was taken for latency.
 TEST_CASE("a message that is back sooner than the probed round trip corrects it") {
