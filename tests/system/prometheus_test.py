@@ -146,8 +146,9 @@ class Prometheus:
 
     def ready(self):
         try:
+            get(self.url + "/-/ready")  # it listens before it answers: 503 until its storage is open
             return bool(self.api("targets")["activeTargets"])
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError):  # HTTPError, of the 503, is one
             if self._process.poll() is not None:
                 raise SystemExit("prometheus ended:\n" + self.log())
             return False
