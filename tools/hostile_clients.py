@@ -13,6 +13,7 @@ import argparse
 import http.client
 import json
 import multiprocessing
+import os
 import resource
 import socket
 import statistics
@@ -108,12 +109,18 @@ class Phase:
         return ordered[int(q * (len(ordered) - 1))]
 
 
+def attack(name, address, nice):
+    os.nice(nice)
+    HOSTILE[name](address)
+
+
 def rounds(cluster, address, names, args):
     expected, pairs, bad = {}, [], 0
     Phase(address, 2, expected)  # what is learned of nodes and links at first
     for r in range(args.rounds):
         quiet = Phase(address, args.seconds, expected)
-        hostile = [multiprocessing.Process(target=HOSTILE[n], args=(address,), daemon=True) for n in names]
+        hostile = [multiprocessing.Process(target=attack, args=(n, address, args.nice), daemon=True)
+                   for n in names]
         for p in hostile:
             p.start()
         time.sleep(1.5)  # until all connections are there
@@ -139,6 +146,8 @@ def main():
     parse.add_argument("--rounds", type=int, default=5)
     parse.add_argument("--seconds", type=float, default=8)
     parse.add_argument("--only", choices=list(HOSTILE))
+    parse.add_argument("--nice", type=int, default=0,
+                       help="of the hostile processes; 19 leaves the cores to the cluster, as clients elsewhere do")
     parse.add_argument("--json", type=Path)
     args = parse.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

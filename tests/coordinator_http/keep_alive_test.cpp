@@ -75,12 +75,12 @@ TEST_CASE("an answer within the interval has its own status and no comment") {
 
 TEST_CASE("events that come often enough leave no room for comments") {
   Silent t;
-  ServerFixture s(t.routes(), {.stream_keepalive = 300ms});
+  ServerFixture s(t.routes(), {.stream_keepalive = 1s});
   RawClient c(s.port());
   c.send(kGet);
   REQUIRE(s.eventually([&](const HttpServerStats&) { return t.responder != nullptr; }));
   s.on_io([&] { t.begin(); });
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 30; ++i) {
     s.on_io([&] { t.writer->write("data: x\n\n"); });
     std::this_thread::sleep_for(50ms);
   }
