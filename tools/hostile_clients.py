@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What hostile clients cost the others: small requests measured with and without them, in turns, on one real cluster.
 
-Usage: tools/hostile_clients.py [--bin build/bin] [--rounds N] [--seconds S] [--only text|variables|slow] [--json FILE]
+Usage: tools/hostile_clients.py [--bin build/bin] [--rounds N] [--seconds S] [--only text|variables|slow] [--crowd N] [--json FILE]
 
 A cluster of one prefill and two decode nodes serves the bundled model. Four small clients ask one request after another:
 undisturbed for S seconds, then as long while hostile clients, each a process of its own, do the same things at once: post
-prompts of 15 MB, post chats with 60,000 template variables, trickle headers over 2,000 connections. Printed are median and
+prompts of 15 MB (over N connections), post chats with 60,000 template variables, trickle headers over 2,000 connections. Printed are median and
 99th percentile of each phase, and the medians over rounds of their ratios. Rounds are pairs, so that what else the machine
 does falls on both sides. Exit 1 when a small request failed, an answer differed, or a node was lost; a ratio fails nothing.
 """
@@ -46,17 +46,20 @@ def flood(address, path, body):
             connection.close()
 
 
-def text(address):
-    flood(address, "/v1/completions", json.dumps({"prompt": "the quick brown fox " * 750_000, "max_tokens": 1}))
+def text(address, crowd):
+    body = json.dumps({"prompt": "the quick brown fox " * 750_000, "max_tokens": 1})
+    for _ in range(crowd - 1):
+        threading.Thread(target=flood, args=(address, "/v1/completions", body), daemon=True).start()
+    flood(address, "/v1/completions", body)
 
 
-def variables(address):
+def variables(address, _):
     names = {f"name{i}": i for i in range(60_000)}
     flood(address, "/v1/chat/completions",
           json.dumps({"messages": [{"role": "user", "content": "hi"}], "chat_template_kwargs": names}))
 
 
-def slow(address):
+def slow(address, _):
     host, port = address.rsplit(":", 1)
     open_ = {}
     while True:
@@ -109,9 +112,9 @@ class Phase:
         return ordered[int(q * (len(ordered) - 1))]
 
 
-def attack(name, address, nice):
+def attack(name, address, nice, crowd):
     os.nice(nice)
-    HOSTILE[name](address)
+    HOSTILE[name](address, crowd)
 
 
 def rounds(cluster, address, names, args):
@@ -119,7 +122,7 @@ def rounds(cluster, address, names, args):
     Phase(address, 2, expected)  # what is learned of nodes and links at first
     for r in range(args.rounds):
         quiet = Phase(address, args.seconds, expected)
-        hostile = [multiprocessing.Process(target=attack, args=(n, address, args.nice), daemon=True)
+        hostile = [multiprocessing.Process(target=attack, args=(n, address, args.nice, args.crowd), daemon=True)
                    for n in names]
         for p in hostile:
             p.start()
@@ -148,6 +151,7 @@ def main():
     parse.add_argument("--only", choices=list(HOSTILE))
     parse.add_argument("--nice", type=int, default=0,
                        help="of the hostile processes; 19 leaves the cores to the cluster, as clients elsewhere do")
+    parse.add_argument("--crowd", type=int, default=1, help="connections that post prompts of 15 MB")
     parse.add_argument("--json", type=Path)
     args = parse.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

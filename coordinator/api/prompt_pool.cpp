@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <ctime>
 #include <exception>
 #include <thread>
 #include <unordered_map>
@@ -19,6 +20,18 @@ constexpr int kGivesWay = 5;  // of 19: a quarter of a busy core beside a thread
 HttpResponse failed(std::string_view why) {
   log::error("a prompt's work failed", {{"what", why}});
   return error_response({500, "The server failed to handle the request.", "server_error", {}, "internal", {}});
+}
+
+bool refused(const PromptResult& result) {
+  const auto* answer = std::get_if<HttpResponse>(&result);
+  return answer != nullptr && answer->status >= 400;
+}
+
+/// CPU time: on a full machine the same work takes longer, which is not its client's doing.
+Duration used_by_thread() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
 }
 
 PromptResult result_of(PromptJob& job) {
@@ -83,7 +96,7 @@ void PromptPool::stop() {
   }
   for (auto& came : came_) came.notify_all();
   threads_.clear();
-  while (queue_.pop(PromptLane::brief) || queue_.pop(PromptLane::lengthy)) continue;
+  while (queue_.pop_any(PromptLane::brief) || queue_.pop_any(PromptLane::lengthy)) continue;
   desk_->closed = true;
   for (auto& [id, w] : std::exchange(desk_->waiting, {}))
     w.out->respond(error_response(ApiError::from(Error{Errc::unavailable, "The server is stopping.", {}})));
@@ -145,13 +158,23 @@ PromptPoolStats PromptPool::stats() const {
 
 std::optional<PromptQueue::Entry> PromptPool::next(const Lanes& lanes) {
   std::unique_lock lock(mutex_);
-  std::optional<PromptQueue::Entry> entry;
-  came_[static_cast<std::size_t>(lanes.front())].wait(lock, [&] {
-    for (std::size_t i = 0; i < lanes.size() && !stopping_ && !entry; ++i) entry = queue_.pop(lanes[i]);
-    return stopping_ || entry;
-  });
-  if (entry) ++figures(queue_.lane_of(entry->job)).running;
-  return entry;
+  auto& came = came_[static_cast<std::size_t>(lanes.front())];
+  while (!stopping_) {
+    const auto now = std::chrono::steady_clock::now();
+    std::optional<TimePoint> rested;
+    for (const auto lane : lanes) {
+      if (auto entry = queue_.pop(lane, now)) {
+        ++figures(lane).running;
+        return entry;
+      }
+      if (!rested) rested = queue_.rested(lane);  // only long ones rest
+    }
+    if (rested)
+      came.wait_until(lock, *rested);
+    else
+      came.wait(lock);
+  }
+  return std::nullopt;
 }
 
 void PromptPool::work(const Lanes& lanes) {
@@ -165,12 +188,15 @@ void PromptPool::run(PromptQueue::Entry entry, PromptLane lane) {
   const auto begun = std::chrono::steady_clock::now();
   const bool dropped = entry.gone->load(std::memory_order_relaxed);
   std::optional<PromptResult> result;
+  const Duration used = used_by_thread();
   if (!dropped) result = result_of(entry.job);
   entry.job.work = nullptr;  // and with it what the work held, here and not on the io thread
   {
     const std::lock_guard lock(mutex_);
     auto& f = figures(lane);
     --f.running;
+    if (result && lane == PromptLane::lengthy && refused(*result))
+      queue_.refused(entry.job.client, used_by_thread() - used, std::chrono::steady_clock::now());
     f.worked_seconds += seconds(std::chrono::steady_clock::now() - begun);
     if (dropped) {
       ++f.dropped;

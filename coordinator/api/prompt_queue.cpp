@@ -1,8 +1,16 @@
 #include "coordinator/api/prompt_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice::coordinator {
+
+namespace {
+
+/// Whose turn a job takes. Answers that are to be written do not stand behind their client's prompts, nor rest with it.
+std::string turn_of(const PromptJob& job) { return job.refusable ? job.client : job.client + "\nanswers"; }
+
+}  // namespace
 
 PromptQueue::Full PromptQueue::full(const PromptJob& job) const {
   if (!job.refusable) return Full::no;
@@ -18,22 +26,47 @@ void PromptQueue::push(Entry entry) {
   if (bytes > 0) bytes_of_[entry.job.client] += bytes;
   lane.bytes += bytes;
   ++lane.count;
-  auto& own = lane.by_client[entry.job.client];
-  if (own.empty()) lane.turns.push_back(entry.job.client);
+  const auto turn = turn_of(entry.job);
+  auto& own = lane.by_turn[turn];
+  if (own.empty()) lane.turns.push_back(turn);
   own.push_back(std::move(entry));
 }
 
-std::optional<PromptQueue::Entry> PromptQueue::pop(PromptLane which) {
+bool PromptQueue::rests(const std::string& turn, PromptLane lane, TimePoint now) const {
+  if (lane == PromptLane::brief) return false;
+  const auto until = rests_.find(turn);
+  return until != rests_.end() && now < until->second;
+}
+
+void PromptQueue::refused(const std::string& client, Duration cost, TimePoint now) {
+  std::erase_if(rests_, [now](const auto& r) { return r.second <= now; });
+  auto& until = rests_[client];
+  until = std::max(until, now + std::min(cost * limits_.refused_cost, limits_.longest_rest));
+}
+
+std::optional<TimePoint> PromptQueue::rested(PromptLane which) const {
+  std::optional<TimePoint> first;
+  for (const auto& turn : lanes_[index(which)].turns) {
+    const auto until = rests_.find(turn);
+    const TimePoint at = until == rests_.end() ? TimePoint::min() : until->second;
+    first = first ? std::min(*first, at) : at;
+  }
+  return first;
+}
+
+std::optional<PromptQueue::Entry> PromptQueue::pop(PromptLane which, TimePoint now) {
   Lane& lane = lanes_[index(which)];
-  if (lane.turns.empty()) return std::nullopt;
-  const auto own = lane.by_client.find(lane.turns.front());
+  const auto next = std::ranges::find_if(lane.turns, [&](const std::string& turn) { return !rests(turn, which, now); });
+  if (next == lane.turns.end()) return std::nullopt;
+  std::string turn = std::move(*next);
+  lane.turns.erase(next);
+  const auto own = lane.by_turn.find(turn);
   std::optional<Entry> entry = std::move(own->second.front());
   own->second.pop_front();
   if (own->second.empty())
-    lane.by_client.erase(own);
+    lane.by_turn.erase(own);
   else
-    lane.turns.push_back(lane.turns.front());
-  lane.turns.pop_front();
+    lane.turns.push_back(std::move(turn));
   const std::size_t bytes = entry->job.bytes;
   lane.bytes -= bytes;
   --lane.count;

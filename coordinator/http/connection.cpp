@@ -20,7 +20,7 @@ using boost::system::error_code;
 HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<HttpServerCore> core)
     : core_(std::move(core)),
       socket_(std::move(socket)),
-      in_(socket_, core_->options.max_header_bytes, core_->stats),
+      in_(socket_, core_->options.max_header_bytes, core_->stats, core_->discard_pace),
       out_(socket_, core_->options, core_->stats, [this] { lost(Disconnect::slow_reader); }),
       wake_(socket_.get_executor()) {
   error_code ec;
@@ -145,7 +145,9 @@ asio::awaitable<bool> HttpConnection::await_first_byte() {
 }
 
 std::optional<ApiError> HttpConnection::check_request(RequestReader& reader, const HttpRoutes::Match& match) {
+  keyed_ = !match.open && !core_->options.api_keys.empty();
   if (!match.open && !core_->authorized(request_.headers)) {
+    keyed_ = false;
     auto e = refusal(401, "Give a valid API key in the Authorization header: Bearer KEY.", "invalid_api_key");
     e.type = "authentication_error";
     return e;
@@ -166,6 +168,7 @@ void HttpConnection::begin_request() {
   record_.route = "-";
   record_.peer = peer_;
   origin_.reset();
+  keyed_ = false;
   ++core_->stats.requests;
 }
 
@@ -219,14 +222,58 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   co_return traits_.keep_alive && !core_->draining;
 }
 
+std::string HttpConnection::client() const {
+  if (keyed_)
+    if (const auto key = request_.headers.find("authorization")) return std::string(*key);
+  return {seat_.peer.begin(), seat_.peer.end()};
+}
+
+asio::awaitable<bool> HttpConnection::take_place(std::size_t bytes) {
+  const auto deadline = std::chrono::steady_clock::now() + core_->options.body_timeout;
+  place_ = core_->bodies->enter(client(), bytes, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->wake_.notify();
+  });
+  while (!place_->inside() && socket_.is_open() && !in_.gone() && std::chrono::steady_clock::now() < deadline)
+    co_await wake_.wait(deadline);
+  const bool inside = place_->inside();
+  if (!inside) place_.reset();
+  co_return inside;
+}
+
+asio::awaitable<void> HttpConnection::let_body_come(const RequestReader& reader) {
+  if (reader.complete() || !in_.bytes().empty() || traits_.http10 || !request_.headers.find("expect")) co_return;
+  out_.interim_continue();
+  co_await flush();
+}
+
 asio::awaitable<std::optional<ApiError>> HttpConnection::read_body(RequestReader& reader) {
-  if (!reader.complete()) core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
-  if (!reader.complete() && in_.bytes().empty() && !traits_.http10 && request_.headers.find("expect")) {
-    out_.interim_continue();
-    co_await flush();
+  if (reader.complete()) co_return co_await reader.body(request_);
+  const auto small = core_->options.free_body_bytes;
+  core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
+  if (!reader.sized()) {  // most are small
+    co_await let_body_come(reader);
+    if (auto e = co_await reader.begin_body(small)) {
+      core_->evictable.leave(seat_);
+      co_return e;
+    }
   }
+  if (!reader.complete() && reader.most_bytes() > small) {
+    core_->evictable.wait(seat_);
+    const bool placed = co_await take_place(reader.most_bytes());
+    core_->evictable.leave(seat_);
+    if (!placed)
+      co_return ApiError::from(Error{Errc::resource_exhausted,
+                                     "Large requests of yours are still being read; wait for their answers, or try "
+                                     "again later.",
+                                     {}},
+                               std::chrono::seconds(5));
+    core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
+  }
+  co_await let_body_come(reader);
   auto error = co_await reader.body(request_);
   core_->evictable.leave(seat_);
+  if (place_ && !error) place_->shrink(request_.body.size());
+  request_.place = std::exchange(place_, nullptr);
   co_return error;
 }
 

@@ -56,6 +56,12 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<bool> await_first_byte();
   boost::asio::awaitable<std::optional<ApiError>> read_body(RequestReader& reader);
+  /// Waits for a place for a body of so many bytes, as long as a body may take. False: in vain.
+  boost::asio::awaitable<bool> take_place(std::size_t bytes);
+  /// Tells a client that asked (Expect: 100-continue) to send its body.
+  boost::asio::awaitable<void> let_body_come(const RequestReader& reader);
+  /// Whose requests share bounds: those of one key, else of one address.
+  [[nodiscard]] std::string client() const;
   boost::asio::awaitable<bool> refuse(ApiError error, HttpHeaders extra);
   boost::asio::awaitable<void> answer(const HttpHandler& handler);
   boost::asio::awaitable<void> flush();
@@ -86,7 +92,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   bool seated_ = true;  // counted in core_->seats
   Inbox in_;
   AnswerWriter out_;
-  Signal wake_;  // bytes were queued, the exchange ended, or the client went
+  Signal wake_;  // bytes were queued, the exchange ended, the client went, or a place became free
+  std::shared_ptr<BodyGate::Place> place_;
 
   // The request being read or answered.
   HttpRequest request_;
@@ -99,6 +106,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::string comment_;                 // that a stream's readers skip; empty: there is none
   std::function<void()> begin_stream_;  // for a comment that comes before the handler's first event
   bool streaming_ = false;              // the answer is a stream and has begun
+  bool keyed_ = false;                  // the request has shown a valid key
 
   bool idle_ = true;  // between requests
   bool first_request_ = true;

@@ -10,15 +10,31 @@ namespace sluice::coordinator {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-Inbox::Inbox(asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats)
+Inbox::Inbox(asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace)
     : socket_(socket),
       stats_(stats),
+      discard_pace_(discard_pace),
       capacity_(std::max<std::size_t>(64 * 1024, max_header_bytes + chunk_.size())),
       data_(socket.get_executor()),
-      space_(socket.get_executor()) {}
+      space_(socket.get_executor()),
+      go_on_(socket.get_executor()) {}
+
+namespace {
+constexpr std::size_t kSmallPiece = 1024;
+}
+
+Duration Inbox::pause() const {
+  constexpr unsigned kFree = 2;
+  if (!in_head_ || small_pieces_ <= kFree) return {};
+  return std::chrono::milliseconds(100) * (1U << std::min(small_pieces_ - kFree - 1, 6U));
+}
 
 asio::awaitable<void> Inbox::run() {
   while (socket_.is_open()) {
+    if (const auto p = pause(); p > Duration::zero()) {
+      co_await go_on_.wait(std::chrono::steady_clock::now() + p);
+      if (!socket_.is_open()) break;
+    }
     if (bytes_.size() >= capacity_) {
       co_await space_.wait();
       continue;
@@ -32,7 +48,12 @@ asio::awaitable<void> Inbox::run() {
     }
     stats_.bytes_in += n;
     received_ += n;
-    if (discarding_) continue;
+    if (in_head_ && n < kSmallPiece) ++small_pieces_;
+    if (discarding_) {
+      const auto now = std::chrono::steady_clock::now();
+      if (const auto next = discard_pace_.charge(n, now); next > now) co_await go_on_.wait(next);
+      continue;
+    }
     bytes_.append(chunk_.data(), n);
     data_.notify();
   }
@@ -73,6 +94,7 @@ asio::awaitable<void> Inbox::discard(TimePoint deadline) {
 void Inbox::closed() {
   data_.notify();
   space_.notify();
+  go_on_.notify();
 }
 
 }  // namespace sluice::coordinator

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "coordinator/http/pace.h"
 #include "coordinator/http/server.h"
 #include "coordinator/http/signal.h"
 
@@ -21,7 +22,7 @@ class Inbox {
  public:
   enum class More { data, end, timeout };
 
-  Inbox(boost::asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats);
+  Inbox(boost::asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace);
 
   /// Reads until the client ends or the socket closes.
   boost::asio::awaitable<void> run();
@@ -33,30 +34,43 @@ class Inbox {
 
   [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
   void consume(std::size_t n);
+  /// A request's head is awaited from now on, or has come. One that trickles is read ever more rarely: thousands of
+  /// them, a few bytes at a time, would keep the thread busy.
+  void await_head() { small_pieces_ = 0, in_head_ = true; }
+  void head_came() {
+    in_head_ = false;
+    go_on_.notify();
+  }
   /// The client has sent its last byte.
   [[nodiscard]] bool ended() const noexcept { return ended_; }
   /// It reads no more either: it reset the connection.
   [[nodiscard]] bool gone() const noexcept { return gone_; }
   /// Bytes that came, ever.
   [[nodiscard]] const std::uint64_t& received() const noexcept { return received_; }
-  /// From now on what comes is thrown away; returns at the client's end or the deadline.
+  /// From now on what comes is thrown away, at the pace of all that is; returns at the client's end or the deadline.
   boost::asio::awaitable<void> discard(TimePoint deadline);
   [[nodiscard]] bool discarding() const noexcept { return discarding_; }
   /// The socket was closed: wakes whoever waits.
   void closed();
 
  private:
+  [[nodiscard]] Duration pause() const;
+
   boost::asio::ip::tcp::socket& socket_;
   HttpServerStats& stats_;
+  Pace& discard_pace_;
   std::array<char, 16 * 1024> chunk_;  // owned by the outstanding read
   std::string bytes_;
   std::size_t capacity_;
   std::uint64_t received_ = 0;
+  bool in_head_ = false;
+  unsigned small_pieces_ = 0;  // of this head
   bool ended_ = false;
   bool gone_ = false;
   bool discarding_ = false;
   Signal data_;   // bytes_ grew, or the end
-  Signal space_;  // bytes_ shrank
+  Signal space_;  // bytes_ shrank, or the socket closed
+  Signal go_on_;  // no pause any more
 };
 
 }  // namespace sluice::coordinator

@@ -1,9 +1,11 @@
 #include "coordinator/http/request_reader.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
+#include <cstdint>
 #include <memory>
 
 namespace sluice::coordinator {
@@ -38,10 +40,13 @@ ApiError refusal(int status, std::string message, std::string code) {
 RequestReader::RequestReader(Inbox& in, const HttpServerOptions& options, HttpServerStats& stats)
     : in_(in), options_(options), stats_(stats) {
   parser_.header_limit(static_cast<std::uint32_t>(options.max_header_bytes));
-  parser_.body_limit(boost::none);  // body() sets it: a missing key or route is worth more than a 413
+  parser_.body_limit(boost::none);  // check_framing() sets it: a missing key or route is worth more than a 413
 }
 
-bool RequestReader::has(Part part) const { return part == Part::header ? parser_.is_header_done() : parser_.is_done(); }
+bool RequestReader::has(Part part) const {
+  if (part == Part::header) return parser_.is_header_done();
+  return parser_.is_done() || (part == Part::some_body && parser_.get().body().size() >= some_);
+}
 
 asio::awaitable<std::optional<ApiError>> RequestReader::feed(Part part, TimePoint deadline) {
   while (!has(part)) {
@@ -67,12 +72,27 @@ asio::awaitable<std::optional<ApiError>> RequestReader::feed(Part part, TimePoin
 }
 
 asio::awaitable<std::optional<ApiError>> RequestReader::head(TimePoint received) {
-  return feed(Part::header, received + options_.header_timeout);
+  in_.await_head();
+  auto error = co_await feed(Part::header, received + options_.header_timeout);
+  in_.head_came();
+  co_return error;
+}
+
+asio::awaitable<std::optional<ApiError>> RequestReader::begin_body(std::size_t bytes) {
+  some_ = bytes;
+  return feed(Part::some_body, std::chrono::steady_clock::now() + options_.body_timeout);
+}
+
+std::size_t RequestReader::most_bytes() const {
+  constexpr std::size_t kMostDeflated = 1032;  // to one, zlib's documentation
+  const auto length = parser_.content_length();
+  if (!length) return options_.max_body_bytes;
+  const auto sent = static_cast<std::size_t>(std::min<std::uint64_t>(*length, options_.max_body_bytes));
+  if (coding_ == ContentCoding::identity) return sent;
+  return std::min(sent * kMostDeflated, options_.max_body_bytes);
 }
 
 asio::awaitable<std::optional<ApiError>> RequestReader::body(HttpRequest& request) {
-  parser_.eager(true);
-  parser_.body_limit(options_.max_body_bytes);
   auto deadline = std::chrono::steady_clock::now() + options_.body_timeout;
   auto error = co_await feed(Part::body, deadline);
   if (error) co_return error;
@@ -140,6 +160,8 @@ std::optional<ApiError> RequestReader::check_framing(const HttpRequest& request)
     return refusal(415, fmt::format("The body's Content-Encoding is not one of {}.", kContentCodings),
                    "unsupported_content_encoding");
   coding_ = *coding;
+  parser_.eager(true);
+  parser_.body_limit(options_.max_body_bytes);
   return std::nullopt;
 }
 

@@ -30,13 +30,19 @@ class RequestReader {
   [[nodiscard]] std::optional<ApiError> check_framing(const HttpRequest& request);
   /// Nothing of the request is left to read.
   [[nodiscard]] bool complete() const { return parser_.is_done(); }
+  /// Reads up to `bytes` of a body, or what there is.
+  boost::asio::awaitable<std::optional<ApiError>> begin_body(std::size_t bytes);
+  /// It says how many bytes it will send.
+  [[nodiscard]] bool sized() const { return parser_.content_length().has_value(); }
+  /// What the whole body may come to, as far as is known.
+  [[nodiscard]] std::size_t most_bytes() const;
   /// Decoded, if it came in a coding.
   boost::asio::awaitable<std::optional<ApiError>> body(HttpRequest& request);
   /// The client ended inside its request: there is nobody to answer.
   [[nodiscard]] bool given_up() const noexcept { return given_up_; }
 
  private:
-  enum class Part { header, body };
+  enum class Part { header, some_body, body };
   [[nodiscard]] bool has(Part part) const;
   /// Feeds the parser until it has the part, an error, or the deadline.
   boost::asio::awaitable<std::optional<ApiError>> feed(Part part, TimePoint deadline);
@@ -47,6 +53,7 @@ class RequestReader {
   HttpServerStats& stats_;
   boost::beast::http::request_parser<boost::beast::http::string_body> parser_;
   ContentCoding coding_ = ContentCoding::identity;
+  std::size_t some_ = 0;  // bytes of body that are enough for now
   bool given_up_ = false;
 };
 

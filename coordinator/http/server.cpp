@@ -128,6 +128,9 @@ std::optional<std::string> HttpServerCore::allowed_origin(const HttpHeaders& hea
 HttpServer::HttpServer(asio::io_context& io, HttpServerOptions options, HttpRoutes routes, Observer observer)
     : core_(std::make_shared<HttpServerCore>(io)) {
   core_->options = std::move(options);
+  const auto& o = core_->options;
+  core_->bodies = std::make_shared<BodyGate>(
+      io.get_executor(), BodyLimits{o.bodies_of_client * o.max_body_bytes, o.bodies_in_all * o.max_body_bytes});
   core_->routes = std::move(routes);
   core_->observer = std::move(observer);
 }

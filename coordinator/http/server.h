@@ -26,8 +26,12 @@ struct HttpServerOptions {
 
   // Beyond, one that waits or sends its body slowly is closed for a new one; where none can go, the new one gets 503.
   std::size_t max_connections = 4096;
-  std::size_t max_header_bytes = 32 * 1024;          // 431 beyond
-  std::size_t max_body_bytes = 16 << 20;             // 413 beyond
+  std::size_t max_header_bytes = 32 * 1024;  // 431 beyond
+  std::size_t max_body_bytes = 16 << 20;     // 413 beyond
+  // Bodies in the house, as multiples of max_body_bytes: those beyond wait unread (BodyGate), 429 after body_timeout.
+  std::size_t bodies_of_client = 2;
+  std::size_t bodies_in_all = 16;
+  std::size_t free_body_bytes = 32 * 1024;           // bodies that never wait
   std::size_t max_buffered_bytes = 1 << 20;          // unsent bytes of one stream; the reader is cut off beyond
   Duration idle_timeout = std::chrono::seconds(75);  // between requests of a kept-alive connection
   Duration header_timeout =

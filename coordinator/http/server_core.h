@@ -5,8 +5,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <unordered_set>
 
+#include "coordinator/http/body_gate.h"
 #include "coordinator/http/eviction_queue.h"
 #include "coordinator/http/http_date.h"
+#include "coordinator/http/pace.h"
 #include "coordinator/http/server.h"
 
 namespace sluice::coordinator {
@@ -23,6 +25,9 @@ struct HttpServerCore {
   HttpServer::Observer observer;
   HttpServerStats stats;
   HttpDate date;
+  std::shared_ptr<BodyGate> bodies;  // set with the options
+  // What is read only to be thrown away takes a few percent of the thread, whoever sends how much of it.
+  Pace discard_pace{64e6, std::chrono::milliseconds(2)};
   std::uint16_t port = 0;
   bool draining = false;
   bool drain_expired = false;

@@ -41,9 +41,10 @@ struct HttpRequest {
   std::string rest;    // of a prefix route: what follows the prefix, percent-decoded
   HttpHeaders headers;
   std::string body;
-  std::string request_id;  // the client's x-request-id, sanitised, or a generated one
-  std::string peer;        // "127.0.0.1:4242"
-  TimePoint received;      // when the request's first bytes arrived
+  std::string request_id;       // the client's x-request-id, sanitised, or a generated one
+  std::string peer;             // "127.0.0.1:4242"
+  TimePoint received;           // when the request's first bytes arrived
+  std::shared_ptr<void> place;  // of a large body: to be dropped with it, on any thread
 };
 
 struct HttpResponse {

@@ -2,8 +2,10 @@
 // one thread parsed and tokenized; leases lapsed, and healthy nodes were lost.
 #include "coordinator/api/prompt_pool.h"
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <catch2/catch.hpp>
+#include <ctime>
 #include <future>
 #include <thread>
 
@@ -206,6 +208,35 @@ TEST_CASE("work that throws is an answer, too") {
                   });
   REQUIRE(p.delivered(1));
   CHECK(out->answer->status == 500);
+}
+
+TEST_CASE("refused work takes a small share of a thread, and others' long prompts go on beside it") {
+  const int threads = GENERATE(1, 2);
+  Pool p(threads);
+  // Each computes for 20 ms, and is refused.
+  const auto flood = [&p] {
+    p.pool().submit({.client = "hostile",
+                     .bytes = 20,
+                     .work = []() -> PromptResult {
+                       timespec t{}, end{};
+                       ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+                       for (end.tv_nsec += 20'000'000;
+                            t.tv_sec * 1'000'000'000 + t.tv_nsec < end.tv_sec * 1'000'000'000 + end.tv_nsec;)
+                         ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+                       return HttpResponse{400, {}, "no"};
+                     }},
+                    std::make_shared<FakeResponder>(),
+                    [&p](PromptResult&&, const std::shared_ptr<Responder>&) { p.done.emplace_back("no"); });
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) flood();
+  p.submit("other", "other", 20);
+  p.submit("short", "hostile", 5);
+  REQUIRE(p.delivered(5));
+  // Two rests of 19 times 20 ms; the others waited for neither.
+  CHECK(std::chrono::steady_clock::now() - begun >= 2 * 19 * 20ms);
+  CHECK(std::ranges::count(p.done, "no") == 3);
+  CHECK((p.done[3] == "no" && p.done[4] == "no"));
 }
 
 }  // namespace

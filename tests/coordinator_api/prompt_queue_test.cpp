@@ -21,7 +21,7 @@ PromptQueue::Entry entry(std::uint64_t id, std::string client, std::size_t bytes
 
 std::vector<std::uint64_t> drain(PromptQueue& q, Lane lane) {
   std::vector<std::uint64_t> ids;
-  while (auto e = q.pop(lane)) ids.push_back(e->id);
+  while (auto e = q.pop_any(lane)) ids.push_back(e->id);
   return ids;
 }
 
@@ -36,7 +36,7 @@ TEST_CASE("short jobs and long ones have lanes of their own") {
   CHECK(q.bytes(Lane::lengthy) == 11);
   CHECK(drain(q, Lane::brief) == Ids{2, 3});
   CHECK(drain(q, Lane::lengthy) == Ids{1});
-  CHECK_FALSE(q.pop(Lane::brief));
+  CHECK_FALSE(q.pop_any(Lane::brief));
   CHECK(q.bytes() == 0);
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("clients take turns: many of one's do not hold up another's") {
   CHECK(drain(q, lane) == Ids{0, 100, 200, 1, 201, 2, 3, 4, 5, 6, 7, 8, 9});
   // Who comes back after a pause waits a turn, not the crowd.
   for (std::uint64_t i = 0; i < 5; ++i) q.push(entry(i, "crowd", bytes));
-  CHECK(q.pop(lane)->id == 0);
+  CHECK(q.pop_any(lane)->id == 0);
   q.push(entry(100, "one", bytes));
   CHECK(drain(q, lane) == Ids{1, 100, 2, 3, 4});
 }
@@ -72,9 +72,41 @@ TEST_CASE("what waits is bounded, for each client and in all") {
   CHECK(q.full(job("d", 101)) == PromptQueue::Full::all);
   // An answer that is there already is written whatever waits.
   CHECK(q.full(job("a", 5000, false)) == PromptQueue::Full::no);
-  CHECK(q.pop(Lane::lengthy)->id == 0);
+  CHECK(q.pop_any(Lane::lengthy)->id == 0);
   CHECK(q.full(job("a", 100)) == PromptQueue::Full::no);
   CHECK(q.full(job("d", 200)) == PromptQueue::Full::no);
+}
+
+TEST_CASE("a long prompt that was refused is paid for: its client's next long one rests") {
+  using namespace std::chrono_literals;
+  PromptQueue q({.short_bytes = 10, .refused_cost = 4, .longest_rest = 2s});
+  const TimePoint t{1000s};
+  q.push(entry(1, "hostile", 20));
+  q.push(entry(2, "hostile", 5));
+  q.push(entry(3, "other", 20));
+  q.refused("hostile", 100ms, t);
+  CHECK(q.pop(Lane::lengthy, t)->id == 3);
+  CHECK_FALSE(q.pop(Lane::lengthy, t));
+  CHECK(q.rested(Lane::lengthy) == t + 400ms);
+  CHECK(q.pop(Lane::brief, t)->id == 2);
+  CHECK_FALSE(q.rested(Lane::brief));
+  CHECK_FALSE(q.pop(Lane::lengthy, t + 399ms));
+  CHECK(q.pop(Lane::lengthy, t + 400ms)->id == 1);
+  CHECK_FALSE(q.rested(Lane::lengthy));
+
+  // However long it took, the rest ends; a shorter one after it does not shorten it.
+  q.push(entry(4, "hostile", 20));
+  q.refused("hostile", 60s, t);
+  q.refused("hostile", 1ms, t);
+  CHECK_FALSE(q.pop(Lane::lengthy, t + 1999ms));
+  CHECK(q.pop(Lane::lengthy, t + 2s)->id == 4);
+
+  // An answer that is there already is written meanwhile, also behind a prompt that rests.
+  q.push(entry(5, "hostile", 20));
+  q.push({.id = 6, .job = job("hostile", 20, false), .gone = nullptr, .since = {}});
+  CHECK(q.pop(Lane::lengthy, t)->id == 6);
+  CHECK(q.bytes() == 20);
+  CHECK(q.pop_any(Lane::lengthy)->id == 5);
 }
 
 }  // namespace

@@ -95,6 +95,21 @@ TEST_CASE("slow loris: a header or body that trickles gets 408; a silent connect
   CHECK(s.eventually([](const HttpServerStats& st) { return st.open == 0; }));
 }
 
+TEST_CASE("a head that trickles is read ever more rarely, and is still a request when it is whole") {
+  ServerFixture s(echo_routes());
+  RawClient c(s.port());
+  c.send("GET /hello HTTP/1.1\r\n");
+  std::uint64_t sent = 21;
+  for (int i = 0; i < 30; ++i) {
+    c.send("a: b\r\n");
+    sent += 6;
+    std::this_thread::sleep_for(10ms);
+  }
+  CHECK(s.stats().bytes_in < sent);  // 300 ms: pauses of 100 and 200 ms have begun
+  c.send("Host: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (int i = 0; i < 2; ++i) CHECK_THAT(c.read_response(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_CASE("bytes that are not HTTP get 400 and a close") {
   ServerFixture s(echo_routes(), tight());
   for (std::string junk :
