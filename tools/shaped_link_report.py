@@ -16,6 +16,8 @@ import platform
 import sys
 from statistics import median
 
+from shaped_link_figure import from_visits, link_figure
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLOSE, GOAL, WINDOW = 1.10, 20, 9
 COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf", "#aec7e8", "#ffbb78"]
@@ -256,6 +258,8 @@ per token, objective {slo:g} ms. {bytes}
 
 ## Statics at each rate
 
+![TTFT against link speed by profile](ttft_by_link.svg)
+
 {statics}
 
 Alone, one request at a time, {count} each; *during the steps*: median share of the usual TTFT in each step at that rate.
@@ -321,6 +325,8 @@ def main() -> None:
     sent = sorted(r["sent"] for r in visits[0].rows)
     out = pathlib.Path(a.out)
     (out / "shaped_link.svg").write_text(figure(visits, a.slo_ttft_ms))
+    if statics:
+        (out / "ttft_by_link.svg").write_text(link_figure(*from_visits(statics, visits)))
     (out / "shaped_link.md").write_text(PAGE.format(
         minutes=(max(r["sent"] for r in rows) - min(r["sent"] for r in rows)) / 60 + 0.5, machine=cpu(),
         interval=round(median(b - c for b, c in zip(sent[1:], sent)), 2), lengths=", ".join(str(n) for n in sorted({r["tokens"] for r in steps})),
@@ -328,7 +334,7 @@ def main() -> None:
         count=max((len(s.rows) for v in statics.values() for s in v), default=0), all=max((len(v) for v in statics.values()), default=0),
         arms=max((len({r["asked"] for r in v.beside}) for v in visits), default=0),
         statics=statics_table(statics, visits) if statics else "Not run."))
-    print(f"\nwrote {out / 'shaped_link.md'} and shaped_link.svg")
+    print(f"\nwrote {out / 'shaped_link.md'}, shaped_link.svg and ttft_by_link.svg")
 
 
 if __name__ == "__main__":
