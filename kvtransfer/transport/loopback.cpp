@@ -135,6 +135,7 @@ class LoopbackTransport final : public Transport {
   }
 
   std::string describe(ConnId) const override { return "loopback/memory"; }
+  std::vector<OpenPath> open_paths() const override { return {}; }
 
  private:
   struct Conn {

@@ -21,6 +21,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "common/ids.h"
 #include "common/result.h"
@@ -59,6 +60,13 @@ class TransportHandler {
 
 using SendDone = std::move_only_function<void(Result<>)>;
 
+/// A connection that is open now, and what carries it.
+struct OpenPath {
+  std::string peer;  // the address that was dialled, or the caller's host
+  std::string lane;  // as describe() gives it
+  bool inbound = false;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -71,6 +79,8 @@ class Transport {
   virtual void close(ConnId conn) = 0;
   /// What carries the bytes of a connection, e.g. "tcp/lo" or "posix/memory"; for logs and the slow-path warning.
   [[nodiscard]] virtual std::string describe(ConnId conn) const = 0;
+  /// Every connection that is open now; none of the in-process network.
+  [[nodiscard]] virtual std::vector<OpenPath> open_paths() const = 0;
 };
 
 struct SlowPath {

@@ -57,19 +57,13 @@ Result<Config> configure(const UcxOptions& o) {
 
 namespace {
 
-/// The devices by which the listed transports reach other machines, where only those of `names` may be used. From UCX's
-/// own text: "#      resource 1  :  md 1  dev 1  flags -- tcp/eth0" gives "eth0".
+/// The devices by which the listed transports reach other machines, where only those of `names` may be used.
 Result<std::vector<std::string>> network_devices(UcxOptions o, const std::string& names) {
   o.net_devices = names;
   SLUICE_ASSIGN(const auto config, configure(o));
-  SLUICE_ASSIGN(const auto context, Context::create(config));
+  SLUICE_ASSIGN(const auto found, resources(config));
   std::vector<std::string> out;
-  std::istringstream in(context.info());
-  for (std::string line; std::getline(in, line);) {
-    const auto slash = line.rfind('/');
-    if (line.find(" resource ") == std::string::npos || slash == std::string::npos) continue;
-    const std::string transport = line.substr(0, slash).substr(line.rfind(' ', slash) + 1);
-    const std::string device = line.substr(slash + 1);
+  for (const auto& [transport, device] : found) {
     const bool local = device.starts_with("memory") || transport.starts_with("cuda") || transport.starts_with("rocm");
     if (!local && !contains(out, device)) out.push_back(device);
   }
@@ -77,6 +71,18 @@ Result<std::vector<std::string>> network_devices(UcxOptions o, const std::string
 }
 
 }  // namespace
+
+Result<std::vector<FabricResource>> resources(const Config& config) {
+  SLUICE_ASSIGN(const auto context, Context::create(config));
+  std::vector<FabricResource> out;
+  std::istringstream in(context.info());
+  for (std::string line; std::getline(in, line);) {
+    const auto slash = line.rfind('/');
+    if (line.find(" resource ") == std::string::npos || slash == std::string::npos) continue;
+    out.push_back({line.substr(0, slash).substr(line.rfind(' ', slash) + 1), line.substr(slash + 1)});
+  }
+  return out;
+}
 
 Result<> check_devices(const UcxOptions& o) {
   for (std::string name : names(o.net_devices)) {

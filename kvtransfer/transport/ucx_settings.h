@@ -1,8 +1,10 @@
 #pragma once
 // What UCX is told, and what its own texts say of what it does. Threading: any; no state.
 #include <string>
+#include <vector>
 
 #include "common/result.h"
+#include "kvtransfer/transport/fabric.h"
 #include "kvtransfer/transport/transport.h"
 #include "kvtransfer/transport/ucx_handles.h"
 
@@ -14,6 +16,10 @@ namespace sluice::kv::ucx {
 /// UCX only warns of a device that is not there, and starts without it: such a node would look ready and reach nobody.
 /// invalid_argument names those that are there.
 [[nodiscard]] Result<> check_devices(const UcxOptions& o);
+
+/// The pairs of transport and device that UCX would use. From UCX's own text:
+/// "#      resource 1  :  md 1  dev 1  flags -- tcp/eth0" gives {"tcp", "eth0"}.
+[[nodiscard]] Result<std::vector<FabricResource>> resources(const Config& config);
 
 /// One of the listed transports is not TCP: a connection over TCP is then slower than it was meant to be.
 [[nodiscard]] bool names_faster_than_tcp(const std::string& tls);

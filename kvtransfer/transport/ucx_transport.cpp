@@ -93,7 +93,14 @@ class UcxTransport final : public Transport {
   std::string describe(ConnId conn) const override {
     const std::lock_guard lock(lanes_mu_);
     const auto it = lanes_.find(conn);
-    return it == lanes_.end() ? "not connected" : it->second;
+    return it == lanes_.end() ? "not connected" : it->second.lane;
+  }
+
+  std::vector<OpenPath> open_paths() const override {
+    const std::lock_guard lock(lanes_mu_);
+    std::vector<OpenPath> out;
+    for (const auto& [conn, path] : lanes_) out.push_back(path);
+    return out;
   }
 
  private:
@@ -282,14 +289,15 @@ class UcxTransport final : public Transport {
 
   void announce(Connection& c) {
     const std::string lane = ucx::message_lane(c.peer()->ep.info());
+    const std::string peer = c.lifeline().peer(!c.inbound());
     {
       const std::lock_guard lock(lanes_mu_);
-      lanes_[c.id()] = lane;
+      lanes_[c.id()] = {peer, lane, c.inbound()};
     }
     if (c.has_work()) mark_busy(c);
     handler_.on_connected(c.id(), c.inbound());
     if (options_.on_slow_path && lane.starts_with("tcp/") && ucx::names_faster_than_tcp(options_.tls))
-      options_.on_slow_path({c.id(), c.lifeline().peer(!c.inbound()), lane});
+      options_.on_slow_path({c.id(), peer, lane});
   }
 
   Result<GreetingListener> bind(const net::Address& at) const {
@@ -381,7 +389,7 @@ class UcxTransport final : public Transport {
   std::vector<Command> commands_;           // guarded by commands_mu_
   std::atomic<bool> has_commands_ = false;  // written under commands_mu_; spares an idle turn the lock
   mutable std::mutex lanes_mu_;
-  std::unordered_map<ConnId, std::string> lanes_;  // guarded by lanes_mu_
+  std::unordered_map<ConnId, OpenPath> lanes_;  // guarded by lanes_mu_
   Wakeup wakeup_;
 
   // Progress thread only from here on.

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "common/net/address.h"
+#include "kvtransfer/transport/fabric.h"
 #include "node/node_transport.h"
 #include "tests/support/kv/networks.h"
 #include "tests/support/kv/recording_handler.h"
@@ -241,6 +242,14 @@ TEST_CASE("a node whose connection got TCP although shared memory was asked for 
   REQUIRE(ha.wait([&] { return !done.empty(); }));
   REQUIRE(hb.wait([&] { return !hb.messages.empty(); }));
   CHECK(a->describe(c).starts_with("tcp/"));
+  const auto from_a = a->open_paths();
+  REQUIRE(from_a.size() == 1);
+  CHECK(from_a[0].peer == address);
+  CHECK(from_a[0].lane == a->describe(c));
+  CHECK_FALSE(from_a[0].inbound);
+  const auto from_b = b->open_paths();
+  REQUIRE(from_b.size() == 1);
+  CHECK(from_b[0].inbound);
   const std::string seen = "sluice_transport_slow_path_total 1";
   CHECK((ma.text().find(seen) != std::string::npos) == ours_is_slow);
   CHECK((mb.text().find(seen) != std::string::npos) == !ours_is_slow);
@@ -257,4 +266,20 @@ TEST_CASE("a connection that got what was asked for is no slow path") {
   REQUIRE(ha.wait([&] { return !ha.connected.empty(); }));
   REQUIRE(hb.wait([&] { return !hb.connected.empty(); }));
   CHECK_THAT(metrics.text(), Catch::Contains("slow_path_total 0"));
+}
+
+TEST_CASE("what UCX finds, and why a configuration would not start") {
+  const FabricReport all = report_fabric({});
+  CHECK(all.version.find('.') != std::string::npos);
+  CHECK(all.why_none.empty());
+  const auto names = [](const std::vector<FabricResource>& r, const std::string& transport, const std::string& device) {
+    return std::ranges::any_of(r, [&](const auto& x) { return x.transport == transport && x.device == device; });
+  };
+  CHECK(names(all.found, "tcp", "lo"));
+  CHECK(names(all.usable, "tcp", "lo"));
+  const FabricReport missing = report_fabric({.net_devices = "nope"});
+  CHECK_THAT(missing.why_none, Catch::Contains("nope"));
+  CHECK(missing.usable.empty());
+  CHECK(names(missing.found, "tcp", "lo"));
+  CHECK_FALSE(names(report_fabric({.net_devices = "lo"}).usable, "tcp", "eth0"));
 }
