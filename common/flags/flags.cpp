@@ -89,6 +89,18 @@ template Option* App::add_option(const std::string&, std::vector<std::string>&, 
 Option* App::add_flag(const std::string& names, bool& value, const std::string& help) {
   return keep(*app_->add_flag(names, value, help));
 }
+Option* App::add_flag_that_ends(const std::string& name, std::function<void()> act, const std::string& help) {
+  CLI::Option* const flag = app_->add_flag_callback(
+      name,
+      [act = std::move(act)] {
+        act();
+        throw CLI::Success();
+      },
+      help);
+  flag->configurable(false);
+  return keep(*flag);
+}
+
 Option* App::add_option_function(const std::string& names, const std::function<void(const std::string&)>& take,
                                  const std::string& help) {
   return keep(*app_->add_option_function<std::string>(names, take, help));

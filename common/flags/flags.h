@@ -62,6 +62,9 @@ class App {
   Option* add_option(const std::string& names, T& value, const std::string& help);
   Option* add_flag(const std::string& names, bool& value, const std::string& help);
   /// `take` gets the value as it was written.
+  /// A flag that is all the program does: `act` runs once every flag before it was read, also where required ones are
+  /// missing, and the program ends well. It must not throw.
+  Option* add_flag_that_ends(const std::string& name, std::function<void()> act, const std::string& help);
   Option* add_option_function(const std::string& names, const std::function<void(const std::string&)>& take,
                               const std::string& help);
 

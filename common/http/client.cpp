@@ -17,8 +17,6 @@ namespace bhttp = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::uint64_t kMaxBody = 256U << 20;
-
 /// The request as it goes out. invalid_argument: a field would end its line.
 Result<std::string> head_of(const ClientRequest& q) {
   std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", q.method, q.target, q.address);
@@ -47,15 +45,24 @@ class Exchange {
   }
 
  private:
+  /// How long the next step may take.
+  [[nodiscard]] std::chrono::milliseconds patience() const {
+    if (q_.total.count() == 0) return q_.timeout;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(begun_ + q_.total - std::chrono::steady_clock::now());
+    return std::clamp(left, std::chrono::milliseconds(0), q_.timeout);
+  }
+
   /// Runs the operation that was started and sets ec_; closes the socket when it takes too long.
   Result<> finish(const char* what) {
+    const auto limit = patience();
     io_.restart();
-    io_.run_for(q_.timeout);
+    io_.run_for(limit);
     if (!io_.stopped()) {
       error_code ignored;
       socket_.close(ignored);
       io_.run();
-      return fail(Errc::deadline_exceeded, "{} {}: no progress within {} ms", what, q_.address, q_.timeout.count());
+      return fail(Errc::deadline_exceeded, "{} {}: no progress within {} ms", what, q_.address, limit.count());
     }
     if (ec_) return fail(Errc::unavailable, "{} {}: {}", what, q_.address, ec_.message());
     return {};
@@ -106,7 +113,7 @@ class Exchange {
 
   Result<ClientResponse> receive(const OnBody* on_body) {
     bhttp::response_parser<bhttp::string_body> parser;
-    parser.body_limit(kMaxBody);
+    parser.body_limit(q_.max_body);
     parser.skip(q_.method == "HEAD");  // its Content-Length announces a body that does not follow
     ClientResponse r;
     bool streamed = false;
@@ -164,6 +171,7 @@ class Exchange {
   }
 
   const ClientRequest& q_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   asio::io_context io_;
   tcp::socket socket_;
   error_code ec_;

@@ -3,6 +3,7 @@
 // Threading: each call is independent; call from any thread. Failure: unavailable (cannot connect, connection lost),
 // deadline_exceeded (no progress within the timeout), data_corrupt (not HTTP, or larger than the limit).
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -19,6 +20,8 @@ struct ClientRequest {
   std::map<std::string, std::string> headers;
   std::string body;
   std::chrono::milliseconds timeout{30000};  // without any progress
+  std::chrono::milliseconds total{0};        // of the whole exchange, however it progresses; 0: no bound
+  std::uint64_t max_body = 256U << 20;       // of an answer that is not streamed
 };
 
 struct ClientResponse {

@@ -104,3 +104,16 @@ TEST_CASE("a subcommand runs when it is named, and its parent's flags may follow
     CHECK_THAT(refusal(app, {"drain", "d0", "--nope"}), Catch::Contains("--nope"));
   }
 }
+
+TEST_CASE("a flag that ends the program runs after the flags before it, also where required ones are missing") {
+  std::string text, seen;
+  flags::App app("test");
+  app.add_option("--text", text, "");
+  app.add_option("--must", text, "")->required();
+  app.add_flag_that_ends("--report", [&] { seen = text; }, "");
+  CHECK_THROWS(app.parse({"--report", "--text", "x"}));  // CLI11 ends a parse that way; run_main() exits with 0
+  CHECK(seen == "x");
+  seen.clear();
+  CHECK(refusal(app, {"--text", "x"}) != "accepted");  // without it the required one is asked for
+  CHECK(seen.empty());
+}

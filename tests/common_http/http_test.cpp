@@ -1,4 +1,7 @@
 // A daemon's own pages and the tools' client, against each other and against clients that misbehave.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <optional>
 #include <thread>
@@ -184,6 +187,39 @@ TEST_CASE("the client tells apart who did not answer, who was slow and what was 
   CHECK(reply("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort").error().code == Errc::unavailable);
   CHECK_FALSE(reply("SSH-2.0-OpenSSH\r\n\r\n"));
   ::close(fd);
+}
+
+TEST_CASE("a client's bounds: bytes of a body, and time in all however it drips") {
+  const Pages pages;
+  http::ClientRequest q;
+  q.address = pages.address();
+  q.target = "/big";
+  q.max_body = 1000;
+  CHECK_FALSE(http::request(q));
+  q.max_body = 4 << 20;
+  CHECK(http::request(q));
+
+  // A server that sends a byte now and then never runs into the timeout without progress.
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::acceptor listener(io, {boost::asio::ip::address_v4::loopback(), 0});
+  std::jthread dripping([&](const std::stop_token& stop) {
+    boost::asio::ip::tcp::socket s(io);
+    listener.accept(s);
+    boost::system::error_code ec;
+    boost::asio::write(s, boost::asio::buffer(std::string("HTTP/1.1 200 OK\r\nx: ")), ec);
+    while (!stop.stop_requested() && !ec) {
+      s.write_some(boost::asio::buffer("a", 1), ec);
+      std::this_thread::sleep_for(20ms);
+    }
+  });
+  q.address = "127.0.0.1:" + std::to_string(listener.local_endpoint().port());
+  q.timeout = 10s;
+  q.total = 200ms;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto r = http::request(q);
+  REQUIRE_FALSE(r);
+  CHECK(r.error().code == Errc::deadline_exceeded);
+  CHECK(std::chrono::steady_clock::now() - begun < 5s);
 }
 
 }  // namespace
