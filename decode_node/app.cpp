@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/log_gate.h"
 #include "decode_node/decode_gauges.h"
+#include "node/host_report.h"
 #include "node/node_app.h"
 #include "node/node_figures.h"
 #include "node/node_kv.h"
@@ -36,6 +37,7 @@ class App {
   DecodeService service_;
   kv::KvReceiver receiver_;
   std::unique_ptr<kv::Transport> transport_;
+  node::HostReport host_;
   std::string data_address_;
 };
 
@@ -55,7 +57,8 @@ App::App(const AppOptions& o)
                {*m_.model, *m_.pool, m_.limits, m_.step_s}, o.decode, node_.clock(), node_.metrics(),
                [this](const char* type, json body) { node_.notify(type, std::move(body)); }),
       receiver_(o.receiver, service_.frames()),
-      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))) {
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))),
+      host_(o.node, "decode") {
   receiver_.attach(*transport_);
   service_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
     const auto r = receiver_.send_note(conn, note);
@@ -117,6 +120,7 @@ int App::run() {
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] { service_.cancel_all(); };  // the coordinator places its legs again when it is back
   h.set_gauges = [this] { gauges_.set(service_.figures(), receiver_.figures()); };
+  h.host = [this] { return host_.now(transport_->open_paths()); };
   h.open_work = [this] { return service_.figures().legs; };
   h.housekeeping = [this] { service_.expire(); };
   h.release_unused = [this] { receiver_.release_unused(); };

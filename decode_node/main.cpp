@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "common/random_id.h"
 #include "decode_node/app.h"
+#include "node/host_report.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   app.add_option("--window-mib", window_mib, "Credit of one prefill node")
       ->capture_default_str()
       ->check(flags::range(16, 1 << 20));
+  node::add_host_report(app, o.node, "decode");
   return run_main(app, argc, argv, [&] {
     o.decode.seal = seal == "digest" ? kv::SealMode::digest : kv::SealMode::encrypt;
     o.receiver.staging_bytes = staging_mib << 20U;

@@ -59,6 +59,10 @@ void NodeApp::open_pages() {
     return AdminReply{link_->up() && !draining() ? 200 : 503, "application/json",
                       json{{"registered", link_->up()}, {"draining", draining()}}.dump()};
   };
+  if (handlers_.host)
+    pages["/host"] = [this] {
+      return AdminReply{200, "application/json", handlers_.host().dump(-1, ' ', false, json::error_handler_t::replace)};
+    };
   pages["/version"] = [] { return AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; };
   pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages));
 }

@@ -1,6 +1,6 @@
 #pragma once
 // The shell every node daemon lives in: who the process is, its control thread, the link to the coordinator, the pages
-// /metrics, /health and /version, signals, and the drain. What a node does with calls is its own.
+// /metrics, /health, /version and /host, signals, and the drain. What a node does with calls is its own.
 //
 // Life: construct -> build the node's parts (they may keep references to clock() and metrics() and call notify()) ->
 // run() until the process should end -> stop the parts. A drain (asked by the coordinator or by the first SIGTERM,
@@ -33,6 +33,7 @@ class NodeApp {
     std::function<control::Heartbeat()> heartbeat;  // `draining` is filled in here
     std::function<void()> on_lost;                  // the coordinator went away: nobody reads the open requests
     std::function<void()> set_gauges;               // before a scrape
+    std::function<nlohmann::json()> host;           // the page /host
     std::function<std::size_t()> open_work;         // what a drain waits for
     std::function<void()> housekeeping = [] {};     // every 200 ms
     std::function<void()> release_unused = [] {};   // every 5 s: gives back memory that a burst left

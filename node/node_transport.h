@@ -7,15 +7,21 @@
 
 namespace sluice::node {
 
+/// The options in the transport's terms.
+[[nodiscard]] inline kv::UcxOptions ucx_options(const NodeOptions& o) {
+  kv::UcxOptions u;
+  u.tls = o.ucx_tls;
+  u.net_devices = o.ucx_net_devices;
+  u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
+  return u;
+}
+
 /// A connection that fell back to TCP although --ucx-tls names something faster is warned of, with its peer, and
 /// counted in sluice_transport_slow_path_total: when that is known, the peer has not said its name yet. handler must
 /// outlive the transport.
 [[nodiscard]] inline Result<std::unique_ptr<kv::Transport>> make_node_transport(const NodeOptions& o, Metrics& metrics,
                                                                                 kv::TransportHandler& handler) {
-  kv::UcxOptions u;
-  u.tls = o.ucx_tls;
-  u.net_devices = o.ucx_net_devices;
-  u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
+  kv::UcxOptions u = ucx_options(o);
   u.on_slow_path = [counted = metrics.counter("sluice_transport_slow_path_total",
                                               "Connections over TCP although --ucx-tls names something faster."),
                     tls = o.ucx_tls](const kv::SlowPath& p) {

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "kvtransfer/flow/kv_sender.h"
 #include "node/export/sender_out.h"
+#include "node/host_report.h"
 #include "node/node_app.h"
 #include "node/node_figures.h"
 #include "node/node_kv.h"
@@ -41,6 +42,7 @@ class App {
   node::SenderOut frames_;
   PrefillService service_;
   std::unique_ptr<kv::Transport> transport_;
+  node::HostReport host_;
 };
 
 App::App(const AppOptions& o)
@@ -67,7 +69,8 @@ App::App(const AppOptions& o)
                 .report = [this](const ctl::PrefillDone& d) { node_.notify(ctl::type::kPrefillDone, to_json(d)); },
                 .report_logprobs =
                     [this](const ctl::PromptLogprobs& l) { node_.notify(ctl::type::kPromptLogprobs, to_json(l)); }}),
-      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))) {
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))),
+      host_(o.node, "prefill") {
   sender_.attach(*transport_);
 }
 
@@ -141,6 +144,7 @@ int App::run() {
   h.heartbeat = [this] { return heartbeat(); };
   h.on_lost = [this] { service_.cancel_all(); };
   h.set_gauges = [this] { set_gauges(); };
+  h.host = [this] { return host_.now(transport_->open_paths()); };
   h.open_work = [this] { return service_.open_requests(); };
   h.release_unused = [this] { service_.release_unused(); };
   const int code = node_.run(introduction(), std::move(h));

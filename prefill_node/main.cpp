@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "common/random_id.h"
 #include "prefill_node/app.h"
+#include "node/host_report.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(flags::range(16, 8192));
   app.add_flag("--no-overlap", no_overlap, "Send KV only after the whole prompt is computed (for measurements)");
+  node::add_host_report(app, o.node, "prefill");
   return run_main(app, argc, argv, [&] {
     o.prefill.exporting.target_frame_bytes = frame_kib << 10U;
     o.prefill.exporting.overlap = !no_overlap;
