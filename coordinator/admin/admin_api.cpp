@@ -42,6 +42,8 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
          {"data_address", n.info.data_address},
          {"backend", n.info.model.backend},
          {"precision", n.info.model.precision},
+         {"version", n.info.model.version},
+         {"model_hash", n.info.model.hash},
          {"requests", n.requests},
          {"heartbeat_age_ms", millis(now - n.seen)},
          {"running", n.last.running},
@@ -68,6 +70,15 @@ json nodes_json(const NodesView& v) {
   json out = json::array();
   const TimePoint now = SteadyClock().now();
   for (const auto& [id, n] : v.cluster().nodes()) out.push_back(node_json(n, v.cluster(), now));
+  return out;
+}
+
+/// Nodes that wanted to join and may not.
+json refused_json(const NodesView& v) {
+  json out = json::array();
+  const TimePoint now = SteadyClock().now();
+  for (const auto& [id, r] : v.cluster().refusals())
+    out.push_back({{"node", id.value()}, {"why", r.why}, {"age_ms", millis(now - r.when)}});
   return out;
 }
 
@@ -107,6 +118,9 @@ json status_json(const ServiceStatus& s, const Slo& defaults) {
           {"reason", s.reason},
           {"model", s.model},
           {"version", SLUICE_VERSION},
+          {"wall_time_ns",
+           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+               .count()},
           {"control_address", s.control_address},
           {"waiting", s.waiting},
           {"active", s.active},
@@ -163,7 +177,9 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   };
   get("/sluice/v1/status",
       [](const AdminViews& v, const HttpRequest&) { return status_json(v.status.status(), v.slos.slos().defaults()); });
-  get("/sluice/v1/nodes", [](const AdminViews& v, const HttpRequest&) { return json{{"nodes", nodes_json(v.nodes)}}; });
+  get("/sluice/v1/nodes", [](const AdminViews& v, const HttpRequest&) {
+    return json{{"nodes", nodes_json(v.nodes)}, {"refused", refused_json(v.nodes)}};
+  });
   get("/sluice/v1/profiles", [](const AdminViews& v, const HttpRequest&) {
     return json{{"profiles", profiles_json(v.nodes, v.slos.slos().defaults())}};
   });

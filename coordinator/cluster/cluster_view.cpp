@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
+
 namespace sluice::coordinator {
 
 using control::RegisterRequest;
@@ -75,6 +77,7 @@ Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
   update_speeds(n, info.profiles);
   n.info = std::move(info);
   const NodeId id = n.info.node;
+  refusals_.erase(id);
   nodes_.emplace(id, std::move(n));
   stale_ = true;
   return {};
@@ -105,6 +108,16 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
 void ClusterView::remove(const NodeId& node) {
   nodes_.erase(node);
   stale_ = true;
+}
+
+void ClusterView::refused(const NodeId& node, const std::string& why, TimePoint now) {
+  constexpr std::size_t kKept = 32, kMaxName = 256, kMaxWords = 1024;  // names are the peers' to choose
+  const std::string& name = node.value();
+  if (name.size() > kMaxName || utf8_valid_prefix(name) != name.size()) return;
+  const std::string_view words = std::string_view(why).substr(0, kMaxWords);
+  refusals_[node] = {std::string(words.substr(0, utf8_valid_prefix(words))), now};
+  if (refusals_.size() <= kKept) return;
+  refusals_.erase(std::ranges::min_element(refusals_, {}, [](const auto& r) { return r.second.when; }));
 }
 
 bool ClusterView::set_draining(const NodeId& node, bool draining) {

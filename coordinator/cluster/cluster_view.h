@@ -40,6 +40,12 @@ struct NodeRecord {
   std::size_t index = 0;              // in the snapshot's nodes of its role
 };
 
+/// The last time a node of this name was refused.
+struct RefusedNode {
+  std::string why;
+  TimePoint when{};
+};
+
 class ClusterView {
  public:
   explicit ClusterView(Duration lease) : lease_(lease) {}
@@ -49,6 +55,9 @@ class ClusterView {
   [[nodiscard]] Result<> add(control::RegisterRequest info, TimePoint now);
   void heartbeat(const NodeId& node, control::Heartbeat h, TimePoint now);
   void remove(const NodeId& node);
+  /// For whoever looks for a node that is not here. The oldest of many are forgotten, and those of a node that joined.
+  void refused(const NodeId& node, const std::string& why, TimePoint now);
+  [[nodiscard]] const std::map<NodeId, RefusedNode>& refusals() const noexcept { return refusals_; }
   [[nodiscard]] bool set_draining(const NodeId& node, bool draining);
   /// Nodes whose lease ran out; the caller removes them.
   [[nodiscard]] std::vector<NodeId> expired(TimePoint now) const;
@@ -79,6 +88,7 @@ class ClusterView {
 
   Duration lease_;
   std::map<NodeId, NodeRecord> nodes_;
+  std::map<NodeId, RefusedNode> refusals_;
   control::ModelIdentity model_;  // pinned by the first node while any is here
   std::vector<ProfileEntry> profiles_;
   void rebuild();

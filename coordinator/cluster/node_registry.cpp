@@ -90,6 +90,7 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
   const NodeId node = info->node;
   auto refuse = [&](Error e) {
     log::warn("node refused", {{"node", node}, {"code", name(e.code)}, {"why", e.message}});
+    view_.refused(node, e.message, clock_.now());
     reply(std::unexpected(std::move(e)));
   };
   if (!names_are_text(*info))

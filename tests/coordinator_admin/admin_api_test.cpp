@@ -120,6 +120,20 @@ TEST_CASE("nodes are told by role, and a drained one as draining") {
   CHECK(s.service.forced);
 }
 
+TEST_CASE("nodes say their version and model, and those that were refused are told beside them") {
+  Surface s;
+  s.service.join(ctl::Role::decode, "d0");
+  s.service.view.refused(NodeId("d9"), "another model", SteadyClock().now());
+  const json answer = s.ask("GET", "/sluice/v1/nodes");
+  CHECK(answer["nodes"][0].contains("version"));
+  CHECK(answer["nodes"][0].contains("model_hash"));
+  REQUIRE(answer["refused"].size() == 1);
+  CHECK(answer["refused"][0]["node"] == "d9");
+  CHECK(answer["refused"][0]["why"] == "another model");
+  CHECK(answer["refused"][0]["age_ms"].get<double>() < 60e3);
+  CHECK(s.ask("GET", "/sluice/v1/status")["wall_time_ns"].get<std::int64_t>() > 1'600'000'000'000'000'000);
+}
+
 TEST_CASE("profiles carry the best speed of any node, and whether the default budget allows them") {
   Surface s;
   s.service.join(ctl::Role::prefill, "p0");

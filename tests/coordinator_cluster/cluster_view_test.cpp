@@ -92,3 +92,29 @@ TEST_CASE("only like nodes continue an answer; lossless KV may be cut anywhere")
   CHECK(usable(v.snapshot_like(p, bits_of(d1), false)) == std::vector<std::string>{"p0", "d1"});
   CHECK(usable(v.snapshot()).size() == 5);
 }
+
+TEST_CASE("refused nodes are remembered until they join; many of them only by the last few") {
+  ClusterView v(std::chrono::seconds(2));
+  const TimePoint t{};
+  v.refused(NodeId("d0"), "another model", t);
+  v.refused(NodeId("d0"), "wrong token", t + std::chrono::seconds(1));
+  REQUIRE(v.refusals().size() == 1);
+  CHECK(v.refusals().at(NodeId("d0")).why == "wrong token");
+  REQUIRE(v.add(node_info(ctl::Role::decode, "d0"), t));
+  CHECK(v.refusals().empty());
+  for (int i = 0; i < 100; ++i) v.refused(NodeId("n" + std::to_string(i)), "x", t + std::chrono::seconds(i));
+  CHECK(v.refusals().size() == 32);
+  CHECK(v.refusals().contains(NodeId("n99")));
+  CHECK_FALSE(v.refusals().contains(NodeId("n0")));
+}
+
+TEST_CASE("refused names and words go into JSON: what is no text or endless is left out") {
+  ClusterView v(std::chrono::seconds(2));
+  v.refused(NodeId("\xff"), "x", {});
+  v.refused(NodeId(std::string(1000, 'n')), "x", {});
+  CHECK(v.refusals().empty());
+  v.refused(NodeId("d0"), std::string(5000, 'w'), {});
+  CHECK(v.refusals().at(NodeId("d0")).why.size() == 1024);
+  v.refused(NodeId("d0"), "dtype \xff", {});
+  CHECK(v.refusals().at(NodeId("d0")).why == "dtype ");
+}
