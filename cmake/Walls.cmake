@@ -39,7 +39,7 @@ set(SLUICE_WALLS
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/ui: common coordinator/http"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
-  "coordinator/ctl: common common/flags common/http coordinator/sim"
+  "coordinator/ctl: common common/flags common/http common/net coordinator/sim"
   "coordinator: common common/flags coordinator/*"
 
   "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"

@@ -17,11 +17,12 @@ http::ClientRequest make_request(const Endpoint& e, const std::string& method, c
 }
 
 Errc code_of(int status, const std::string& body) {
+  if (status == 401) return Errc::permission_denied;  // its code in the body is OpenAI's, not one of ours
   const json j = json::parse(body, nullptr, false);
   if (j.is_object() && j.contains("error") && j["error"].is_object() && j["error"].contains("code") &&
       j["error"]["code"].is_string())
     return errc_from_name(j["error"]["code"].get<std::string>());
-  return status == 401 ? Errc::permission_denied : Errc::internal;
+  return Errc::internal;
 }
 
 Result<json> answer(const Endpoint& e, const http::ClientResponse& r) {

@@ -7,6 +7,7 @@
 #include "common/flags/program.h"
 #include "coordinator/ctl/bench.h"
 #include "coordinator/ctl/chat.h"
+#include "coordinator/ctl/doctor/command.h"
 #include "coordinator/ctl/down.h"
 #include "coordinator/ctl/profile.h"
 #include "coordinator/ctl/simulate.h"
@@ -287,6 +288,22 @@ void add_bench(flags::App& app, const Common& c, Body& chosen, BenchOptions& o) 
   s->add_flag("--progress", o.progress, "Count along on standard error");
 }
 
+void add_doctor(flags::App& app, const Common& c, Body& chosen, doctor::CommandLine& line) {
+  const char* what = "Look at this host and at a cluster: what is wrong, and what to set";
+  flags::App* s = command(app, chosen, "doctor", what, [&]() -> Result<int> {
+    line.options.json = c.json;
+    SLUICE_ASSIGN(const auto local, c.dir().load());
+    Common at = c;  // the local cluster's address, also when its coordinator has ended: that is to be said
+    if (at.url.empty() && local) at.url = local->url;
+    std::optional<Endpoint> cluster;
+    if (!at.url.empty()) {
+      SLUICE_ASSIGN(cluster, at.endpoint());
+    }
+    return doctor::run(doctor::with_cluster(line, std::move(cluster), local, c.dir()));
+  });
+  doctor::add_flags(*s, line);
+}
+
 void add_profile(flags::App& app, const Common& c, Body& chosen) {
   flags::App* s = app.add_subcommand("profile", "Find the KV profiles worth offering (sluice-profiler search)");
   // What it takes is sluice-profiler's to say, --help included.
@@ -362,6 +379,7 @@ int main(int argc, char** argv) {
   DrainOptions drain_options;
   ChatOptions chat_options;
   BenchOptions bench_options;
+  doctor::CommandLine doctor_line;
   SimulateOptions simulate_options;
   Body chosen;
   flags::App app("Runs and inspects Sluice clusters", "sluicectl");
@@ -383,6 +401,7 @@ int main(int argc, char** argv) {
   add_drain(app, common, chosen, drain_options);
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
+  add_doctor(app, common, chosen, doctor_line);
   add_profile(app, common, chosen);
   add_simulate(app, common, chosen, simulate_options);
   return run_main(app, argc, argv, [&] {
