@@ -18,6 +18,7 @@
 #include "coordinator/http/descriptors.h"
 #include "coordinator/http/observer.h"
 #include "coordinator/operator_views.h"
+#include "coordinator/probe_pages.h"
 #include "coordinator/serving/state_file.h"
 #include "coordinator/ui/ui_routes.h"
 
@@ -90,6 +91,8 @@ int run_app(const AppOptions& o) {
   OperatorViews operator_views(serving);
   add_admin_routes(routes, operator_views.views());
   add_ui_routes(routes);
+  ProbePages probes(io, clock, [&] { return serving.health(); }, prompts, from_seconds(o.wedge_s));
+  probes.add_routes(routes);
   HttpObserver observer(io, metrics);
   HttpServer server(io, o.http, std::move(routes), std::ref(observer));
   export_front(metrics, server, prompts);

@@ -18,6 +18,7 @@ struct AppOptions {
   PromptPoolOptions prompts;
   ServingOptions serving;
   double drain_timeout_s = 30;
+  double wedge_s = 30;
   std::string state_file;  // what was learned and set, over restarts; empty: nothing is kept
   std::string ready_file;  // written with the addresses in use once they are bound
 };

@@ -27,6 +27,7 @@ class App {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void reserve(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
+  [[nodiscard]] node::NodeApp::Engine engine() const;
 
   const AppOptions o_;
   node::NodeApp node_;
@@ -114,6 +115,12 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   reply(to_json(ctl::CancelReply{freed.has_value(), freed.value_or(0)}));
 }
 
+/// Legs whose KV is on its way are not the engine's work yet.
+node::NodeApp::Engine App::engine() const {
+  const DecodeFigures f = service_.figures();
+  return {f.pulse.turns, f.pulse.computing || f.counters.waiting + f.counters.running > 0};
+}
+
 int App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
@@ -121,6 +128,7 @@ int App::run() {
   h.on_lost = [this] { service_.cancel_all(); };  // the coordinator places its legs again when it is back
   h.set_gauges = [this] { gauges_.set(service_.figures(), receiver_.figures()); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
+  h.engine = [this] { return engine(); };
   h.open_work = [this] { return service_.figures().legs; };
   h.housekeeping = [this] { service_.expire(); };
   h.release_unused = [this] { receiver_.release_unused(); };

@@ -150,7 +150,8 @@ DecodeFigures DecodeLoop::figures() const {
           step_s_.value(),
           step_batch_.value(),
           steps_,
-          tokens_};
+          tokens_,
+          core_.pulse()};
 }
 
 void DecodeLoop::run() {

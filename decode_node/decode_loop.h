@@ -50,6 +50,7 @@ struct DecodeFigures {
   std::uint32_t legs = 0;
   double step_s = 0, step_batch = 0;  // EWMA over steps without prefill chunks
   std::uint64_t steps = 0, tokens = 0;
+  node::EnginePulse pulse;
 };
 
 class DecodeLoop {

@@ -17,12 +17,19 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kHousekeeping{200};
 constexpr unsigned kTicksPerRelease = 25;
 
+http::AdminReply probe(const char* what, const Verdict& v) {
+  json body{{what, v.ok}};
+  if (!v.ok) body["why"] = v.why;
+  return {v.ok ? 200 : 503, "application/json", body.dump() + "\n"};
+}
+
 }  // namespace
 
 NodeApp::NodeApp(const NodeOptions& o, Role role)
     : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {
   export_process(metrics_, std::string(control::name(role_)));
   (void)advertised(o_, "--admin-listen", o_.admin_listen);  // said at once, not after the model is loaded
+  check_port_range(o_);
 }
 
 int NodeApp::run(RegisterRequest me, Handlers handlers) {
@@ -56,13 +63,15 @@ void NodeApp::open_pages() {
     return AdminReply{200, "text/plain; version=0.0.4", metrics_.text()};
   };
   pages["/health"] = [this] {
-    return AdminReply{link_->up() && !draining() ? 200 : 503, "application/json",
-                      json{{"registered", link_->up()}, {"draining", draining()}}.dump()};
+    return AdminReply{ready_of(facts()).ok ? 200 : 503, "application/json",
+                      json{{"registered", link_->up()}, {"draining", draining()}, {"stalled", stalled_}}.dump()};
   };
   if (handlers_.host)
     pages["/host"] = [this] {
       return AdminReply{200, "application/json", handlers_.host().dump(-1, ' ', false, json::error_handler_t::replace)};
     };
+  pages["/livez"] = [this] { return probe("live", live_of(facts())); };
+  pages["/readyz"] = [this] { return probe("ready", ready_of(facts())); };
   pages["/version"] = [] { return AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; };
   pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages));
 }
@@ -73,6 +82,7 @@ void NodeApp::open_link(const RegisterRequest& me) {
   h.heartbeat = [this] {
     Heartbeat beat = handlers_.heartbeat();
     beat.draining = draining();
+    beat.stalled = stalled_;
     return beat;
   };
   h.on_lost = [this] { handlers_.on_lost(); };
@@ -98,7 +108,24 @@ void NodeApp::on_call(const std::string& type, const json& body, const Connectio
   reply(json::object());
 }
 
+NodeFacts NodeApp::facts() const {
+  return {
+      .registered = link_->up(), .draining = draining(), .still = engine_.still(), .wedge = from_seconds(o_.wedge_s)};
+}
+
+void NodeApp::watch_engine() {
+  const Engine e = handlers_.engine();
+  engine_.see(e.turns, e.work, clock_.now());
+  if (stalled(facts()) == stalled_) return;
+  stalled_ = !stalled_;
+  if (stalled_)
+    log::error("the engine has work and does not move; no new requests until it does", {{"wedge_s", o_.wedge_s}});
+  else
+    log::info("the engine goes on");
+}
+
 void NodeApp::tick() {
+  watch_engine();
   handlers_.housekeeping();
   if (++ticks_ % kTicksPerRelease == 0) handlers_.release_unused();
   if (drain_until_ && (handlers_.open_work() == 0 || clock_.now() >= *drain_until_)) return stop(0);

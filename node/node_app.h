@@ -1,13 +1,15 @@
 #pragma once
 // The shell every node daemon lives in: who the process is, its control thread, the link to the coordinator, the pages
-// /metrics, /health, /version and /host, signals, and the drain. What a node does with calls is its own.
+// /metrics, /health, /livez, /readyz, /version and /host, signals, and the drain. What a node does with calls is its
+// own.
 //
 // Life: construct -> build the node's parts (they may keep references to clock() and metrics() and call notify()) ->
 // run() until the process should end -> stop the parts. A drain (asked by the coordinator or by the first SIGTERM,
 // SIGINT or SIGHUP) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a
 // second signal ends at once. Threading: run() is the control thread and calls every handler. notify() and post() may
 // come from any thread; the rest belongs to the control thread. Failure: the constructor throws UsageError
-// for an admin address that others could not use, run() std::runtime_error when it cannot be bound.
+// for an admin address that others could not use or a port range that is none, run() std::runtime_error when it cannot
+// be bound.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +21,8 @@
 #include "common/clock.h"
 #include "common/http/admin_server.h"
 #include "common/metrics.h"
+#include "common/stall_watch.h"
+#include "node/node_health.h"
 #include "node/node_link.h"
 #include "node/node_options.h"
 
@@ -26,6 +30,11 @@ namespace sluice::node {
 
 class NodeApp {
  public:
+  /// What is seen of the engine: it stands still while there is work and `turns` does not move.
+  struct Engine {
+    std::uint64_t turns = 0;
+    bool work = false;
+  };
   struct Handlers {
     /// Every call but `drain`.
     std::function<void(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply)>
@@ -35,8 +44,9 @@ class NodeApp {
     std::function<void()> set_gauges;               // before a scrape
     std::function<nlohmann::json()> host;           // the page /host
     std::function<std::size_t()> open_work;         // what a drain waits for
-    std::function<void()> housekeeping = [] {};     // every 200 ms
-    std::function<void()> release_unused = [] {};   // every 5 s: gives back memory that a burst left
+    std::function<Engine()> engine = [] { return Engine{}; };  // every 200 ms
+    std::function<void()> housekeeping = [] {};                // every 200 ms
+    std::function<void()> release_unused = [] {};              // every 5 s: gives back memory that a burst left
   };
 
   NodeApp(const NodeOptions& o, control::Role role);
@@ -60,6 +70,8 @@ class NodeApp {
   void open_link(const control::RegisterRequest& me);
   void wait_signal();
   void on_call(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply);
+  [[nodiscard]] NodeFacts facts() const;
+  void watch_engine();
   void tick();
   void begin_drain(const char* why);
   void stop(int code);
@@ -75,6 +87,8 @@ class NodeApp {
   boost::asio::steady_timer timer_{io_};
   boost::asio::signal_set signals_{io_};
   std::optional<TimePoint> drain_until_;
+  StallWatch engine_;
+  bool stalled_ = false;
   unsigned ticks_ = 0;
   int exit_code_ = 0;
   std::unique_ptr<http::AdminServer> pages_;

@@ -45,12 +45,25 @@ void add_node_options(flags::App& app, NodeOptions& o) {
       ->check(flags::positive());
   app.add_option("--ucx-tls", o.ucx_tls, "UCX transports, an explicit list")->capture_default_str();
   app.add_option("--ucx-net-devices", o.ucx_net_devices, "UCX network devices; empty: all");
+  app.add_option("--ucx-port-range", o.ucx_port_range,
+                 "TCP ports that UCX listens at, first-last, and --data-listen with port 0, too; default: "
+                 "UCX_TCP_PORT_RANGE if that is set, else any");
   app.add_option("--keepalive-ms", o.keepalive_ms, "UCX keepalive interval")
       ->capture_default_str()
       ->check(flags::range(10, 1000));
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
+  app.add_option("--wedge-s", o.wedge_s,
+                 "An engine that has work and does not move for this long makes the node unready; ten times as long, "
+                 "not live")
+      ->capture_default_str()
+      ->check(flags::range(0.1, 1e6));
+}
+
+void check_port_range(const NodeOptions& o) {
+  if (const auto range = net::parse_port_range(o.ucx_port_range); !range)
+    throw UsageError("--ucx-port-range", range.error().message);
 }
 
 std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen) {

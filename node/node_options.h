@@ -28,11 +28,16 @@ struct NodeOptions {
   std::uint32_t prefill_chunk = 512;
   std::string ucx_tls = "tcp,self";
   std::string ucx_net_devices;
+  std::string ucx_port_range;  // first-last; empty: as UCX_TCP_PORT_RANGE says, else any
   std::uint32_t keepalive_ms = 500;
   double drain_timeout_s = 30;
+  double wedge_s = 30;
 };
 
 void add_node_options(flags::App& app, NodeOptions& o);
+
+/// Throws UsageError for a --ucx-port-range that is none, before anything is loaded.
+void check_port_range(const NodeOptions& o);
 
 /// What others are told of a place that this node listens at. Throws UsageError, in words that name the flag.
 [[nodiscard]] std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen);

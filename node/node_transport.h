@@ -12,6 +12,7 @@ namespace sluice::node {
   kv::UcxOptions u;
   u.tls = o.ucx_tls;
   u.net_devices = o.ucx_net_devices;
+  u.port_range = o.ucx_port_range;
   u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
   return u;
 }

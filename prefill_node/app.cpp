@@ -30,6 +30,7 @@ class App {
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
   void probe_path(const json& body, const ctl::Connection::Reply& reply);
+  [[nodiscard]] node::NodeApp::Engine engine() const;
   void set_gauges() const;
 
   const AppOptions o_;
@@ -131,6 +132,12 @@ void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   });
 }
 
+/// Prompts that wait for blocks are not the engine's work yet: those come when transfers end.
+node::NodeApp::Engine App::engine() const {
+  const PrefillFigures f = service_.figures();
+  return {f.pulse.turns, f.pulse.computing || f.counters.waiting + f.counters.running > 0};
+}
+
 void App::set_gauges() const {
   gauges_.set(service_.figures(), service_.open_requests());
   auto links = sender_.stats();
@@ -145,6 +152,7 @@ int App::run() {
   h.on_lost = [this] { service_.cancel_all(); };
   h.set_gauges = [this] { set_gauges(); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
+  h.engine = [this] { return engine(); };
   h.open_work = [this] { return service_.open_requests(); };
   h.release_unused = [this] { service_.release_unused(); };
   const int code = node_.run(introduction(), std::move(h));

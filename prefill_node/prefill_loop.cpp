@@ -150,8 +150,12 @@ void PrefillLoop::cancel_all() {
 
 PrefillFigures PrefillLoop::figures() const {
   Held held = core_.hold();
-  return {held.scheduler().counters(), static_cast<std::uint32_t>(waiting_.size()), queued_tokens_,
-          tokens_per_s_.value(), tokens_};
+  return {held.scheduler().counters(),
+          static_cast<std::uint32_t>(waiting_.size()),
+          queued_tokens_,
+          tokens_per_s_.value(),
+          tokens_,
+          core_.pulse()};
 }
 
 void PrefillLoop::run() {

@@ -65,6 +65,7 @@ struct PrefillFigures {
   std::uint64_t queued_tokens = 0;  // not computed yet, waiting ones included
   double tokens_per_s = 0;          // EWMA over passes
   std::uint64_t tokens = 0;
+  node::EnginePulse pulse;
 };
 
 class PrefillLoop {

@@ -118,6 +118,7 @@ void fields(V& v, Of<V, Heartbeat> m) {
   v.want("draining", m.draining);
   v.want("links", m.links);
   v.want("profiles", m.profiles);
+  v.want("stalled", m.stalled);
 }
 
 template <class V>

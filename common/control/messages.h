@@ -104,6 +104,7 @@ struct Heartbeat {
   bool draining = false;
   std::vector<LinkReport> links;
   std::vector<ProfileInfo> profiles;
+  bool stalled = false;  // its engine has work and does not go on: nothing more for it until that is over
 };
 
 /// A profile that a request's KV may be sent under, as the coordinator knows it of the pair of nodes. 0 = not known.

@@ -36,7 +36,9 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
         {"encode_bps", n.speeds[i].encode_bps}, {"decode_bps", n.speeds[i].decode_bps}, {"ratio", n.speeds[i].ratio}};
   json j{{"node", n.info.node.value()},
          {"role", control::name(n.info.role)},
-         {"state", n.draining ? "draining" : "ready"},
+         {"state", n.draining       ? "draining"
+                   : n.last.stalled ? "stalled"
+                                    : "ready"},
          {"incarnation", fmt::format("{:016x}", n.info.incarnation.value())},
          {"admin_address", n.info.admin_address},
          {"data_address", n.info.data_address},

@@ -219,12 +219,12 @@ void ClusterView::rebuild() {
 void ClusterView::sync_load(const NodeRecord& n) {
   if (stale_) return;
   if (n.info.role == Role::prefill) {
-    snapshot_.prefills[n.index].usable = !n.draining;
+    snapshot_.prefills[n.index].usable = n.usable();
     snapshot_.prefills[n.index].queued_tokens = n.queued_tokens;
     return;
   }
   DecodeView& d = snapshot_.decodes[n.index];
-  d.usable = !n.draining;
+  d.usable = n.usable();
   d.free_blocks = n.info.total_blocks - std::min(n.reserved_blocks, n.info.total_blocks);
   d.seqs = n.seqs;
 }

@@ -38,6 +38,8 @@ struct NodeRecord {
   std::uint64_t requests = 0;         // ever assigned
   std::vector<ProfileSpeed> speeds;   // by profile index
   std::size_t index = 0;              // in the snapshot's nodes of its role
+  /// It takes requests: it neither drains nor says that its engine stands still.
+  [[nodiscard]] bool usable() const noexcept { return !draining && !last.stalled; }
 };
 
 /// The last time a node of this name was refused.

@@ -40,11 +40,12 @@ HttpObserver::HttpObserver(boost::asio::io_context& io, Metrics& metrics)
 
 void HttpObserver::operator()(const HttpExchange& x) {
   count(x);
-  // "Not ready" is the answer that /health was asked for.
-  const bool refused = x.status >= 400 && !(x.route == "/health" && x.status == 503);
+  // "Not ready" is the answer that a probe asked for.
+  const bool probe = x.route == "/health" || x.route == "/livez" || x.route == "/readyz";
+  const bool refused = x.status >= 400 && !(probe && x.status == 503);
   if (refused)
     log_refused(x);
-  else if (x.route != "/health" && x.route != "/metrics")
+  else if (!probe && x.route != "/metrics")
     write(log::Level::debug, "http", x);
 }
 

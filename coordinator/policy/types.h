@@ -42,7 +42,7 @@ struct LinkState {
 struct PrefillView {
   NodeId id;
   Incarnation incarnation;
-  bool usable = false;  // up and not draining
+  bool usable = false;  // up, not draining, and its engine goes on
   double tokens_per_s = 0;
   std::uint64_t queued_tokens = 0;     // assigned and not yet computed
   std::vector<ProfileSpeed> profiles;  // by profile index

@@ -1,13 +1,18 @@
 #include "coordinator/serving/health.h"
 
+#include <fmt/format.h>
+
 namespace sluice::coordinator {
 
 Health health_of(const ClusterView& view, const Load& load) {
   Health h;
   int prefills = 0;
   int decodes = 0;
-  for (const auto& [id, n] : view.nodes())
-    if (!n.draining) ++(n.info.role == control::Role::decode ? decodes : prefills);
+  int stalled = 0;
+  for (const auto& [id, n] : view.nodes()) {
+    if (n.usable()) ++(n.info.role == control::Role::decode ? decodes : prefills);
+    if (n.last.stalled) ++stalled;
+  }
   h.detail = {
       {"prefill_nodes", prefills}, {"decode_nodes", decodes}, {"waiting", load.waiting}, {"active", load.active}};
   h.ready = !load.draining && prefills > 0 && decodes > 0;
@@ -17,6 +22,15 @@ Health health_of(const ClusterView& view, const Load& load) {
     h.reason = "no prefill node is ready";
   else if (decodes == 0)
     h.reason = "no decode node is ready";
+  if (!h.ready && !load.draining && stalled > 0)
+    h.reason += fmt::format("; {} registered, but the engine stands still", stalled);
+  return h;
+}
+
+Health with_readers(Health h, Duration still, Duration wedge) {
+  if (!h.ready || still < wedge) return h;
+  h.ready = false;
+  h.reason = fmt::format("requests wait to be read, and none was for {:.0f} s", seconds(still));
   return h;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // Whether the service can serve, and why not. Pure.
+#include "common/clock.h"
 #include "coordinator/api/backend.h"
 #include "coordinator/cluster/cluster_view.h"
 
@@ -11,5 +12,9 @@ struct Load {
 };
 
 [[nodiscard]] Health health_of(const ClusterView& view, const Load& load);
+
+/// `h`, and not ready once the threads that read requests have had some and ended none for `wedge`; `still`: for how
+/// long they have.
+[[nodiscard]] Health with_readers(Health h, Duration still, Duration wedge);
 
 }  // namespace sluice::coordinator

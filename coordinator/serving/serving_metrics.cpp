@@ -149,18 +149,18 @@ void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, con
   show_promises(slos);
   waiting_.set(static_cast<double>(legs.waiting));
   running_.set(static_cast<double>(legs.running));
-  double total = 0;
-  double used = 0;
+  VllmMetrics::KvCache kv;
   double up[2] = {0, 0};
   for (const auto& [id, n] : view.nodes()) {
     up[n.info.role == control::Role::decode ? 1 : 0] += 1;
     if (n.info.role != control::Role::decode) continue;
-    total += n.info.total_blocks;
-    used += n.reserved_blocks;
+    kv.blocks += n.info.total_blocks;
+    kv.used += n.reserved_blocks;
+    kv.block_size = n.info.block_size;
   }
   prefill_nodes_.set(up[0]);
   decode_nodes_.set(up[1]);
-  vllm_.refresh(legs, total > 0 ? used / total : 0);
+  vllm_.refresh(legs, kv);
 }
 
 }  // namespace sluice::coordinator

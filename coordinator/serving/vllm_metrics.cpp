@@ -10,6 +10,7 @@ VllmMetrics::VllmMetrics(Metrics& m, const std::string& model, double max_model_
       running_(m.gauge("vllm:num_requests_running", "As sluice_requests_running.", model_)),
       kv_usage_(m.gauge("vllm:kv_cache_usage_perc", "Share of the decode nodes' KV blocks in use, 0 to 1.", model_)),
       kv_usage_old_(m.gauge("vllm:gpu_cache_usage_perc", "Earlier name of vllm:kv_cache_usage_perc.", model_)),
+      cache_(m.gauges("vllm:cache_config_info", "1; the decode nodes' KV blocks, and tokens in each.")),
       prompt_(m.counter("vllm:prompt_tokens_total", "As sluice_prompt_tokens_total.", model_)),
       generation_(m.counter("vllm:generation_tokens_total", "As sluice_output_tokens_total.", model_)),
       success_(m.counters("vllm:request_success_total", "Requests by how they ended: stop, length or abort.")),
@@ -70,11 +71,15 @@ void VllmMetrics::on_phases(const Session& s) const {
   inference_.observe(prefill + decode);
 }
 
-void VllmMetrics::refresh(const LegCounts& legs, double kv_usage) const {
+void VllmMetrics::refresh(const LegCounts& legs, const KvCache& kv) const {
+  const double kv_usage = kv.blocks > 0 ? static_cast<double>(kv.used) / static_cast<double>(kv.blocks) : 0;
   waiting_.set(static_cast<double>(legs.waiting));
   running_.set(static_cast<double>(legs.running));
   kv_usage_.set(kv_usage);
   kv_usage_old_.set(kv_usage);
+  cache_.clear();  // the figures are labels
+  if (kv.block_size == 0) return;
+  cache_.with({{"block_size", std::to_string(kv.block_size)}, {"num_gpu_blocks", std::to_string(kv.blocks)}}).set(1);
 }
 
 }  // namespace sluice::coordinator

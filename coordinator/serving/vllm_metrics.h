@@ -2,6 +2,7 @@
 // The coordinator's metrics under the names, types, labels and buckets of vLLM, old and new, so that dashboards and
 // schedulers made for it work. Only what Sluice measures: nothing is there to fill a name.
 // Threading: as Metrics.
+#include <cstdint>
 #include <string>
 
 #include "common/metrics.h"
@@ -17,14 +18,20 @@ class VllmMetrics {
   void on_token_gap(double seconds) const;
   /// outcome: as LegEndings has it.
   void on_end(const Session& s, std::string_view outcome, double e2e_s) const;
-  /// Gauges. kv_usage: share of the decode nodes' KV blocks in use.
-  void refresh(const LegCounts& legs, double kv_usage) const;
+  /// The decode nodes' KV memory.
+  struct KvCache {
+    std::uint64_t blocks = 0, used = 0;
+    std::uint32_t block_size = 0;  // tokens; 0: no decode node is here
+  };
+  /// Gauges.
+  void refresh(const LegCounts& legs, const KvCache& kv) const;
 
  private:
   void on_phases(const Session& s) const;
 
   Labels model_;
   Gauge waiting_, running_, kv_usage_, kv_usage_old_;
+  Gauges cache_;
   Counter prompt_, generation_;
   Counters success_;
   Histogram ttft_, itl_, itl_old_, tpot_, e2e_;

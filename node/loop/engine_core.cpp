@@ -1,5 +1,7 @@
 #include "node/loop/engine_core.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "common/log.h"
@@ -7,6 +9,28 @@
 namespace sluice::node {
 
 using engine::BlockHandle;
+
+/// Each layer is a sign of life: a pass over long prompts may take long, and is no stall while its layers end.
+class EngineCore::Pulsing final : public engine::LayerObserver {
+ public:
+  Pulsing(EngineCore& core, engine::LayerObserver* next) : core_(core), next_(next) {
+    core_.turned();
+    core_.computing_ = true;
+  }
+  ~Pulsing() override {
+    core_.computing_ = false;
+    core_.turned();
+  }
+  Pulsing(const Pulsing&) = delete;
+  void on_layer(std::uint32_t layer) override {
+    core_.turned();
+    if (next_ != nullptr) next_->on_layer(layer);
+  }
+
+ private:
+  EngineCore& core_;
+  engine::LayerObserver* next_;
+};
 
 EngineCore::EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits)
     : model_(model),
@@ -17,7 +41,12 @@ EngineCore::EngineCore(engine::Model& model, engine::KvPool& pool, const engine:
 
 EngineCore::~EngineCore() { stop(); }
 
-void EngineCore::start(std::function<void()> body) { thread_ = std::thread(std::move(body)); }
+void EngineCore::start(std::function<void()> body) {
+  thread_ = std::thread([body = std::move(body)] {
+    (void)::pthread_setname_np(::pthread_self(), "engine");
+    body();
+  });
+}
 
 void EngineCore::stop() {
   {
@@ -46,7 +75,13 @@ void EngineCore::Held::retain(std::span<const BlockHandle> blocks) {
     if (auto r = core_.blocks_.retain(b); !r) log::error("block not retained", {{"why", r.error().message}});
 }
 
+void EngineCore::Held::wait() {
+  core_.wake_.wait(lock_);
+  core_.turned();
+}
+
 std::vector<PassRow> EngineCore::Held::plan() {
+  core_.turned();
   std::vector<PassRow> rows;
   for (const engine::Work& w : core_.scheduler_.plan(core_.limits_)) {
     const auto view = core_.scheduler_.view(w.id);
@@ -71,7 +106,8 @@ Result<> EngineCore::forward(std::span<const PassRow> rows, std::vector<float>& 
     wanted += r.work.wants_logits ? 1 : 0;
   }
   logits.resize(wanted * config().vocab_size);
-  return model_.forward(batch, pool_, logits, observer);
+  Pulsing pulsing(*this, observer);
+  return model_.forward(batch, pool_, logits, &pulsing);
 }
 
 Result<> EngineCore::check_vocabulary(std::span<const TokenId> tokens) const {

@@ -10,6 +10,7 @@
 // returns once stopping() is true; wait() returns then, too. Threading: public methods from any thread; forward() from
 // the engine thread, never while it has a Held. A wakeup is never lost: whoever changes what a waiting engine thread
 // looks at does it under the mutex, and wakes after that.
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -29,6 +30,12 @@ struct PassRow {
   std::vector<TokenId> tokens;
   std::vector<BlockId> blocks;
   engine::RowLogits* rows = nullptr;  // as ForwardSeq has it
+};
+
+/// Whether the engine thread goes on: `turns` moves with each layer, pass and look for work.
+struct EnginePulse {
+  std::uint64_t turns = 0;
+  bool computing = false;  // within a pass
 };
 
 class EngineCore {
@@ -53,7 +60,7 @@ class EngineCore {
     /// A planned row ran, or failed and is planned again.
     void settle(const engine::Work& work, bool ran);
     /// Gives the mutex up until somebody wakes the engine thread.
-    void wait() { core_.wake_.wait(lock_); }
+    void wait();
 
    private:
     EngineCore& core_;
@@ -72,6 +79,11 @@ class EngineCore {
   [[nodiscard]] Result<> forward(std::span<const PassRow> rows, std::vector<float>& logits,
                                  engine::LayerObserver* observer);
 
+  /// Never waits for the mutex.
+  [[nodiscard]] EnginePulse pulse() const noexcept {
+    return {turns_.load(std::memory_order_relaxed), computing_.load(std::memory_order_relaxed)};
+  }
+
   // Constant after construction.
   [[nodiscard]] const engine::ModelConfig& config() const noexcept { return model_.config(); }
   [[nodiscard]] const engine::PlanLimits& limits() const noexcept { return limits_; }
@@ -86,6 +98,9 @@ class EngineCore {
   [[nodiscard]] Result<> check_vocabulary(std::span<const TokenId> tokens) const;
 
  private:
+  class Pulsing;
+  void turned() noexcept { turns_.fetch_add(1, std::memory_order_relaxed); }
+
   engine::Model& model_;
   engine::KvPool& pool_;
   const engine::PlanLimits limits_;
@@ -96,6 +111,8 @@ class EngineCore {
   engine::BlockAllocator blocks_;
   engine::Scheduler scheduler_;
   std::uint64_t arrivals_ = 0;
+  std::atomic<std::uint64_t> turns_ = 0;
+  std::atomic<bool> computing_ = false;
   std::thread thread_;
 };
 

@@ -91,7 +91,7 @@ TEST_CASE("registration and heartbeats") {
   holds(RegisterReply{7, 8, 9, true}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
   holds(link, {"address"});
-  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, {link}, r.profiles},
+  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, {link}, r.profiles, true},
         {"waiting", "running", "free_blocks", "total_blocks"});
 
   json j = to_json(r);

@@ -37,3 +37,29 @@ TEST_CASE("the service is ready with a node of each role that takes work, and sa
   REQUIRE(view.set_draining(NodeId("p0"), true));
   CHECK(health_of(view, {}).reason == "no prefill node is ready");
 }
+
+TEST_CASE("a node whose engine stands still is not ready, gets nothing, and is back when it goes on") {
+  ClusterView view{std::chrono::minutes(1)};
+  join(view, control::Role::prefill, "p0");
+  join(view, control::Role::decode, "d0");
+  view.heartbeat(NodeId("d0"), {.stalled = true}, TimePoint{});
+  CHECK(health_of(view, {}).reason == "no decode node is ready; 1 registered, but the engine stands still");
+  CHECK_FALSE(view.snapshot().decodes.at(0).usable);
+  CHECK(view.snapshot().prefills.at(0).usable);
+  view.heartbeat(NodeId("d0"), {}, TimePoint{});
+  CHECK(health_of(view, {}).ready);
+  CHECK(view.snapshot().decodes.at(0).usable);
+  view.heartbeat(NodeId("p0"), {.stalled = true}, TimePoint{});
+  CHECK_FALSE(view.snapshot().prefills.at(0).usable);
+}
+
+TEST_CASE("the service is not ready once requests wait to be read and none is") {
+  const Health ready{true, "", {{"prefill_nodes", 1}}};
+  CHECK(with_readers(ready, std::chrono::seconds(29), std::chrono::seconds(30)).ready);
+  const Health h = with_readers(ready, std::chrono::seconds(31), std::chrono::seconds(30));
+  CHECK_FALSE(h.ready);
+  CHECK(h.reason == "requests wait to be read, and none was for 31 s");
+  CHECK(h.detail == ready.detail);
+  // What was wrong before stays the reason.
+  CHECK(with_readers({false, "draining", {}}, std::chrono::seconds(31), std::chrono::seconds(30)).reason == "draining");
+}

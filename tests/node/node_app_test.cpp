@@ -24,6 +24,8 @@ struct Rig {
   test::FakeCoordinator coordinator{io, "127.0.0.1:0"};
   std::atomic<std::size_t> open = 0;
   std::atomic<int> lost = 0, exit_code = -1;
+  std::atomic<std::uint64_t> turns = 0;
+  std::atomic<bool> work = false;
   NodeApp node;
   std::thread thread;
 
@@ -42,6 +44,7 @@ struct Rig {
     o.coordinator = coordinator;
     o.cluster_token = "secret";
     o.drain_timeout_s = 3600;
+    o.wedge_s = 0.3;
     return o;
   }
   void start() {
@@ -54,6 +57,7 @@ struct Rig {
       h.on_lost = [this] { ++lost; };
       h.set_gauges = [this] { node.metrics().gauge("sluice_test", "Of this test.").set(42); };
       h.open_work = [this] { return open.load(); };
+      h.engine = [this] { return NodeApp::Engine{turns, work}; };
       RegisterRequest me;
       me.data_address = "127.0.0.1:9";
       exit_code = node.run(std::move(me), std::move(h));
@@ -125,6 +129,26 @@ TEST_CASE("a drain waits for open work and says so") {
   CHECK(r.lost == 0);
 }
 
+TEST_CASE("an engine that stands still makes a node unready, and in the end not live") {
+  Rig r;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  CHECK(r.page("/readyz").status == 200);
+  CHECK(r.page("/livez").body == "{\"live\":true}\n");
+  r.work = true;
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.last_beat->stalled; }));
+  const auto unready = r.page("/readyz");
+  CHECK(unready.status == 503);
+  CHECK_THAT(unready.body, Catch::Contains("the engine has work and has not moved for"));
+  CHECK(r.page("/health").status == 503);
+  CHECK(r.page("/livez").status == 200);
+  REQUIRE(r.coordinator.until([&] { return r.page("/livez").status == 503; }));
+  ++r.turns;  // it heals
+  REQUIRE(r.coordinator.until([&] { return !r.coordinator.last_beat->stalled; }));
+  CHECK(r.page("/readyz").status == 200);
+  CHECK(r.page("/livez").status == 200);
+}
+
 TEST_CASE("a second signal ends a node whose work does not end") {
   Rig r;
   r.open = 1;
@@ -149,6 +173,9 @@ TEST_CASE("a node tells the address that others reach, or does not start") {
   NodeOptions o = Rig::options("127.0.0.1:9");
   o.admin_listen = "0.0.0.0:0";
   CHECK_THROWS_AS(NodeApp(o, Role::prefill), UsageError);
+  NodeOptions ports = Rig::options("127.0.0.1:9");
+  ports.ucx_port_range = "9200-9100";
+  CHECK_THROWS_AS(NodeApp(ports, Role::prefill), UsageError);
   o.advertise = "10.0.0.2:9100";
   CHECK_THROWS_AS(NodeApp(o, Role::prefill), UsageError);
   Rig r("localhost");
