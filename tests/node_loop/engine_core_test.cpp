@@ -69,6 +69,36 @@ TEST_CASE("a pass has copies of its rows, and runs without the mutex") {
   CHECK(held.scheduler().view(RequestId(1))->computed == 6);
 }
 
+TEST_CASE("the engine's pulse moves with each layer, and says when a pass is under way") {
+  Rig r;
+  std::vector<PassRow> rows;
+  {
+    auto held = r.core.hold();
+    REQUIRE(held.scheduler().admit(Rig::sequence(1, 6)));
+    const auto before = held.plan();
+    REQUIRE(before.size() == 1);
+    rows = before;
+  }
+  CHECK_FALSE(r.core.pulse().computing);
+  const std::uint64_t idle = r.core.pulse().turns;
+  CHECK(r.core.pulse().turns == idle);  // nothing moves it but the engine
+  struct Watch final : engine::LayerObserver {
+    explicit Watch(EngineCore& c) : core(c) {}
+    void on_layer(std::uint32_t) override {
+      seen.push_back(core.pulse().turns);
+      CHECK(core.pulse().computing);
+    }
+    EngineCore& core;
+    std::vector<std::uint64_t> seen;
+  } watch{r.core};
+  std::vector<float> logits;
+  REQUIRE(r.core.forward(rows, logits, &watch));
+  REQUIRE(watch.seen.size() == r.model.config().layers);
+  for (std::size_t i = 0; i < watch.seen.size(); ++i) CHECK(watch.seen[i] > (i == 0 ? idle : watch.seen[i - 1]));
+  CHECK_FALSE(r.core.pulse().computing);
+  CHECK(r.core.pulse().turns > watch.seen.back());
+}
+
 TEST_CASE("a failed row is planned again") {
   Rig r;
   auto held = r.core.hold();

@@ -23,11 +23,12 @@ def _die_with_parent():
 class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
-    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=()):
+    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=()):
         self._bin = Path(bin_dir)
         self._prefills = prefills
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
+        self._more_node_flags = node_flags
         self._processes = {}
 
     def __enter__(self):
@@ -54,7 +55,8 @@ class Cluster:
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
         self.http = "http://" + addresses["http"]
-        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
+        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64",
+                            *self._more_node_flags]
         for i in range(self._prefills):
             self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *self._node_flags)
         for i in range(self._decodes):
@@ -101,6 +103,9 @@ class Cluster:
     def get(self, target):
         with urllib.request.urlopen(self.http + target, timeout=30) as r:
             return r.read().decode()
+
+    def pid(self, name):
+        return self._processes[name].pid
 
     def log(self, name):
         return (self._dir / f"{name}.log").read_text(errors="replace")
