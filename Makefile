@@ -3,11 +3,12 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps configure build cluster demo test bench shaped-link format format-check tidy sanitize fuzz clean
+.PHONY: help deps configure build cluster demo test manifests-test bench shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
 	@echo 'make test      build and run every test that needs no GPU'
+	@echo 'make manifests-test  what is shipped for Kubernetes: rendered, validated, its pods run as processes'
 	@echo 'make cluster   what a cluster needs: the daemons and sluicectl, in build/bin'
 	@echo 'make build     everything, tests and benches too   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
@@ -31,7 +32,12 @@ demo: cluster
 test: build
 	@tools/install_deps.sh test
 	@tools/test_venv.sh $(BUILD)
+	@tools/manifests_venv.sh $(BUILD)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1
+
+manifests-test: cluster
+	@tools/manifests_venv.sh $(BUILD)
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1 -L manifests
 
 bench: build
 	@for s in codec transport engine; do $(BUILD)/bin/sluice-bench $$s || exit 1; done
