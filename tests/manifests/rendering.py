@@ -27,9 +27,10 @@ def enter(venv):
         os.execv(python, [str(python), *sys.argv])
 
 
-def _run(tool, *args):
+def run(tool, *args, cwd=None):
+    """What a tool prints; RuntimeError with what it complains of."""
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "HELM_CACHE_HOME": tempfile.gettempdir()}
-    done = subprocess.run([_venv / "bin" / tool, *map(str, args)], capture_output=True, text=True, env=env)
+    done = subprocess.run([_venv / "bin" / tool, *map(str, args)], capture_output=True, text=True, env=env, cwd=cwd)
     if done.returncode != 0:
         raise RuntimeError(f"{tool} {' '.join(map(str, args))}:\n{done.stderr}")
     return done.stdout
@@ -42,12 +43,12 @@ def _objects(text):
 
 @cache
 def _kustomized(folder):
-    return _run("kubectl", "kustomize", folder)
+    return run("kubectl", "kustomize", folder)
 
 
 @cache
 def _templated(values):
-    return _run("helm", "template", "sluice", CHART, "--namespace", NAMESPACE,
+    return run("helm", "template", "sluice", CHART, "--namespace", NAMESPACE,
                 *(("--values", CHART / "examples" / f"{values}.yaml") if values else ()))
 
 
@@ -59,7 +60,7 @@ def overlay(name):
             (Path(made) / "kustomization.yaml").write_text(
                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: sluice\n"
                 f"resources: [{up}/base]\ncomponents: [{up}/components/{name[1:]}]\n")
-            return _objects(_run("kubectl", "kustomize", made))
+            return _objects(run("kubectl", "kustomize", made))
     return _objects(_kustomized(KUBERNETES / "overlays" / name if name else KUBERNETES / "base"))
 
 
@@ -70,9 +71,9 @@ def chart(name):
 
 def chart_with(*sets):
     """What helm says to `--set` values: its objects, or RuntimeError."""
-    return _objects(_run("helm", "template", "sluice", CHART, "--namespace", NAMESPACE,
+    return _objects(run("helm", "template", "sluice", CHART, "--namespace", NAMESPACE,
                          *(a for s in sets for a in ("--set", s))))
 
 
 def lint_chart(values):
-    return _run("helm", "lint", "--strict", CHART, *(("--values", values) if values else ()))
+    return run("helm", "lint", "--strict", CHART, *(("--values", values) if values else ()))
