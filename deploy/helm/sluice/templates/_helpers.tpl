@@ -123,6 +123,7 @@ spec:
       args:
         - --config=/etc/sluice/{{ .role }}.toml
         - --model={{ $v.model.path }}
+        - --coordinator={{ $v.name }}-control:9000
         - --name=$(POD_NAME)
         - --advertise=$(POD_IP)
         - --threads=$(CPU_LIMIT)
