@@ -94,7 +94,8 @@ int main(int argc, char** argv) {
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
-  app.add_option("--wedge-s", o.wedge_s, "Not ready once requests wait to be read and none was for this long")
+  app.add_option("--wedge-s", o.wedge_s,
+                 "Not ready once threads have had requests to read and ended none for this long")
       ->capture_default_str()
       ->check(flags::range(0.1, 1e6));
   app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");

@@ -23,12 +23,12 @@ ProbePages::ProbePages(boost::asio::io_context& io, const Clock& clock, std::fun
 
 void ProbePages::look() {
   std::uint64_t ended = 0;
-  std::size_t open = 0;
+  std::size_t running = 0;  // not those that wait: a client that must rest has work waiting, and nothing is wrong
   for (const PromptPoolStats::Lane& l : prompts_.stats().lanes) {
     ended += l.done + l.dropped;
-    open += l.waiting + l.running;
+    running += l.running;
   }
-  readers_.see(ended, open > 0, clock_.now());
+  readers_.see(ended, running > 0, clock_.now());
   timer_.expires_after(kLook);
   timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) look();

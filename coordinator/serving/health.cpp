@@ -30,7 +30,7 @@ Health health_of(const ClusterView& view, const Load& load) {
 Health with_readers(Health h, Duration still, Duration wedge) {
   if (!h.ready || still < wedge) return h;
   h.ready = false;
-  h.reason = fmt::format("requests wait to be read, and none was for {:.0f} s", seconds(still));
+  h.reason = fmt::format("requests are being read, and none was done for {:.0f} s", seconds(still));
   return h;
 }
 

@@ -13,8 +13,8 @@ struct Load {
 
 [[nodiscard]] Health health_of(const ClusterView& view, const Load& load);
 
-/// `h`, and not ready once the threads that read requests have had some and ended none for `wedge`; `still`: for how
-/// long they have.
+/// `h`, and not ready once the threads that read requests have had some in hand and ended none for `wedge`; `still`:
+/// for how long they have.
 [[nodiscard]] Health with_readers(Health h, Duration still, Duration wedge);
 
 }  // namespace sluice::coordinator

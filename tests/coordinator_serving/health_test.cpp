@@ -53,12 +53,12 @@ TEST_CASE("a node whose engine stands still is not ready, gets nothing, and is b
   CHECK_FALSE(view.snapshot().prefills.at(0).usable);
 }
 
-TEST_CASE("the service is not ready once requests wait to be read and none is") {
+TEST_CASE("the service is not ready once requests are being read and none is done") {
   const Health ready{true, "", {{"prefill_nodes", 1}}};
   CHECK(with_readers(ready, std::chrono::seconds(29), std::chrono::seconds(30)).ready);
   const Health h = with_readers(ready, std::chrono::seconds(31), std::chrono::seconds(30));
   CHECK_FALSE(h.ready);
-  CHECK(h.reason == "requests wait to be read, and none was for 31 s");
+  CHECK(h.reason == "requests are being read, and none was done for 31 s");
   CHECK(h.detail == ready.detail);
   // What was wrong before stays the reason.
   CHECK(with_readers({false, "draining", {}}, std::chrono::seconds(31), std::chrono::seconds(30)).reason == "draining");
