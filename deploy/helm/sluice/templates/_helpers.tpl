@@ -89,7 +89,7 @@ readinessProbe:
     port: {{ .port }}
   periodSeconds: 2
   timeoutSeconds: 2
-  failureThreshold: 1
+  failureThreshold: 2
 livenessProbe:
   httpGet:
     path: /livez
