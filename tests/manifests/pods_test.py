@@ -112,7 +112,7 @@ def end(p, pod, what):
     """SIGTERM; readiness falls before the answer under way is over, which comes whole; then the pod ends in time."""
     coordinator = p.role("coordinator")[0]
     answer = []
-    client = threading.Thread(target=lambda: answer.append(chat(coordinator.url("http"), 600, stream=True)))
+    client = threading.Thread(target=lambda: answer.append(chat(coordinator.url("http"), 1500, stream=True)))
     client.start()
     held = {"coordinator": ("http", "sluice_requests_running"), "decode": ("admin", "sluice_legs"),
             "prefill": ("http", "sluice_requests_running")}[pod.role]

@@ -13,6 +13,7 @@ from cluster import Cluster
 from frozen_thread import Frozen, thread_of
 
 WEDGE_S = 1.0
+LONG = 1500  # tokens: a second or more
 
 
 def get(url):
@@ -63,7 +64,7 @@ def main():
             assert get(url + "/readyz")[0] == 200, url
         engine = thread_of(c.pid("d0"), "engine")
         answers = []
-        work = threading.Thread(target=lambda: answers.append(post(c.http, 400)))
+        work = threading.Thread(target=lambda: answers.append(post(c.http, LONG)))
 
         try:
             with Frozen(engine):
@@ -102,7 +103,7 @@ def main():
         until("the coordinator is ready again", lambda: get(c.http + "/readyz")[0] == 200)
         work.join(60)
         assert answers and answers[0][0] == 200, answers
-        assert answers[0][1]["usage"]["completion_tokens"] == 400
+        assert answers[0][1]["usage"]["completion_tokens"] == LONG
         assert post(c.http, 2)[0] == 200
         print("wedge: noticed, told, healed")
 
