@@ -17,7 +17,12 @@ rendering.enter(args.venv)
 from sense import World, pod_template, title  # noqa: E402 (in the venv from here on)
 
 # {program: flags that manifests use and this build does not have}
-NOT_YET = {}
+NOT_YET = {
+    # Overlay ha.
+    "sluice-coordinator": {"--registry", "--advertise"},
+    "sluice-prefill": {"--registry"},
+    "sluice-decode": {"--registry"},
+}
 
 
 def help_of(program):

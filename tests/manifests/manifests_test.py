@@ -57,7 +57,7 @@ def normal(objects):
             pod["metadata"].get("annotations", {}).pop("checksum/config", None)
             if not pod["metadata"].get("annotations", True):
                 del pod["metadata"]["annotations"]
-            for v in pod["spec"]["volumes"]:
+            for v in pod["spec"].get("volumes", []):
                 if "configMap" in v:
                     v["configMap"]["name"] = hashes.get(v["configMap"]["name"], v["configMap"]["name"])
         out[f"{o['kind']}/{o['metadata']['name']}"] = o
@@ -167,6 +167,12 @@ BROKEN = [
     ("a group's pod with a slip", "lws", lambda o: at(
         o, "LeaderWorkerSet/sluice-decode", "spec", "leaderWorkerTemplate", "workerTemplate", "spec").update(
             terminationGracePeriod=1), "terminationGracePeriod"),
+    ("a registry where none is", "ha", lambda o: o.remove(at(o, "Service/sluice-etcd")), "no Service answers at --registry"),
+    ("two coordinators that share nothing", "", lambda o: at(o, "Deployment/sluice-coordinator", "spec").update(replicas=2),
+     "several coordinators"),
+    ("a node of two minds", "ha", lambda o: at(o, "StatefulSet/sluice-decode", *BOX)["args"].append("--coordinator=c:1"),
+     "of a registry and a coordinator"),
+    ("etcd open to all", "ha", lambda o: o.remove(at(o, "NetworkPolicy/sluice-etcd")), "lets anybody to port 'client'"),
     ("an HPA without a target", "+hpa", lambda o: at(o, "HorizontalPodAutoscaler/sluice-decode", "spec").pop("scaleTargetRef"),
      "scaleTargetRef"),
 ]
@@ -186,13 +192,14 @@ def refuse_all():
     for what, *sets in (("two autoscalers", "keda.enabled=true", "hpa.enabled=true"),
                         ("a scaler of what is not there", "keda.enabled=true", "nodes.kind=LeaderWorkerSet"),
                         ("a value that the chart does not know", "replica=3"),
-                        ("a value of the wrong kind", "prefill.replicas=many")):
+                        ("a value of the wrong kind", "prefill.replicas=many"),
+                        ("two coordinators that share nothing", "coordinator.replicas=2")):
         try:
             rendering.chart_with(*sets)
             faults.append(f"helm took {what}")
         except RuntimeError:
             pass
-    print(f"{len(BROKEN) + 4} broken ones refused")
+    print(f"{len(BROKEN) + 5} broken ones refused")
 
 
 lint()

@@ -18,6 +18,7 @@ class World:
     def __init__(self, objects):
         self.objects = objects
         self.workloads = [o for o in objects if o["kind"] in WORKLOADS]
+        self.daemons = [o for o in self.workloads if component(o) != "etcd"]  # our own programs
 
     def of(self, *kinds):
         return [o for o in self.objects if o["kind"] in kinds]
@@ -36,7 +37,7 @@ class World:
 
     def config(self, workload):
         """{file: text} that its pods have in /etc/sluice."""
-        for v in pod_template(workload)["spec"]["volumes"]:
+        for v in pod_template(workload)["spec"].get("volumes", []):
             if v["name"] == "config":
                 found = self.named("ConfigMap", v["configMap"]["name"])
                 return found["data"] if found else {}
@@ -95,7 +96,7 @@ def probes(w):
 
 def listeners(w):
     """The ports that pods declare are those that the daemons are told to listen at."""
-    for o in w.workloads:
+    for o in w.daemons:
         said = w.settings(o)
         told = {}
         if "port" in said:
@@ -112,6 +113,15 @@ def listeners(w):
             first, _, last = str(said.get("ucx-port-range", "0-0")).partition("-")
             if int(first) <= number <= int(last):
                 yield f"{title(o)}: port {name} lies in ucx-port-range"
+        if ("registry" in said) == ("coordinator" in said) and component(o) != "coordinator":
+            yield f"{title(o)}: it is told of a registry and a coordinator, or of neither"
+        if o["spec"]["replicas"] > 1 and component(o) == "coordinator" and "registry" not in said:
+            yield f"{title(o)}: several coordinators without a registry"
+        for where in said.get("registry", "").removeprefix("etcd://").split(",") if "registry" in said else ():
+            host, _, port = where.rpartition(":")
+            service = w.named("Service", host)
+            if service is None or int(port) not in [p["port"] for p in service["spec"]["ports"]]:
+                yield f"{title(o)}: no Service answers at --registry {where}"
         if "coordinator" in said:
             host, _, port = said["coordinator"].rpartition(":")
             service = w.named("Service", host)
@@ -148,7 +158,8 @@ def network_policies(w):
 def references(w):
     for o in w.workloads:
         spec = pod_template(o)["spec"]
-        volumes = {v["name"]: v for v in spec["volumes"]}
+        volumes = {v["name"]: v for v in spec.get("volumes", [])}
+        volumes |= {v["metadata"]["name"]: v for v in o["spec"].get("volumeClaimTemplates", [])}
         for v in volumes.values():
             if "configMap" in v and w.named("ConfigMap", v["configMap"]["name"]) is None:
                 yield f"{title(o)}: no ConfigMap '{v['configMap']['name']}'"
@@ -238,7 +249,7 @@ def privileges(w):
 
 def drains(w):
     """preStop and drain end before the kubelet kills, with 5 s to spare."""
-    for o in w.workloads:
+    for o in w.daemons:
         spec = pod_template(o)["spec"]
         wait = max(c.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0) for c in spec["containers"])
         drain = float(w.settings(o).get("drain-timeout-s", 30))
@@ -248,7 +259,7 @@ def drains(w):
 
 
 def roles(w):
-    for o in w.workloads:
+    for o in w.daemons:
         labels = pod_template(o)["metadata"]["labels"]
         if labels.get("llm-d.ai/engine-type") != "sluice":
             yield f"{title(o)}: no label llm-d.ai/engine-type"

@@ -24,6 +24,10 @@ llm-d.ai/model: {{ .Values.model.label }}
 {{- end }}
 {{- end }}
 
+{{- define "sluice.registry" -}}
+{{ .Values.ha.registry | default (printf "etcd://%s-etcd:2379" .Values.name) }}
+{{- end }}
+
 {{- define "sluice.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -123,7 +127,11 @@ spec:
       args:
         - --config=/etc/sluice/{{ .role }}.toml
         - --model={{ $v.model.path }}
+        {{- if $v.ha.enabled }}
+        - --registry={{ include "sluice.registry" .root }}
+        {{- else }}
         - --coordinator={{ $v.name }}-control:9000
+        {{- end }}
         - --name=$(POD_NAME)
         - --advertise=$(POD_IP)
         - --threads=$(CPU_LIMIT)
