@@ -87,6 +87,18 @@ def render_all():
         print(f"{name or 'base'}: {len(a)} objects")
 
 
+def combine():
+    """What the chart makes of values together, and under another name, which no overlay has."""
+    all_of_it = [f"{v}.enabled=true" for v in ("tls", "ha", "podMonitor", "gpu", "keda", "gateway")] + ["coordinator.replicas=3"]
+    for sets in (all_of_it, [*all_of_it, "name=other", "tls.hosts={llm.example.org}"], ["name=other", "hpa.enabled=true"],
+                 ["nodes.portRange=20000-20100", "decode.config.seal=digest", "prefill.args={--max-waiting=64}"]):
+        objects = rendering.chart_with(*sets)
+        check(" ".join(sets), schema_faults(objects) + sense_faults(objects))
+        if "name=other" in sets:
+            names = {o["metadata"]["name"] for o in objects}
+            check(" ".join(sets), [f"{n} is not named after the release" for n in names if not n.startswith("other")])
+
+
 # Each: what is broken, in which overlay, how, and a word of the fault that must be found.
 def at(objects, title, *path):
     o = next(o for o in objects if f"{o['kind']}/{o['metadata']['name']}" == title)
@@ -173,6 +185,14 @@ BROKEN = [
     ("a node of two minds", "ha", lambda o: at(o, "StatefulSet/sluice-decode", *BOX)["args"].append("--coordinator=c:1"),
      "of a registry and a coordinator"),
     ("etcd open to all", "ha", lambda o: o.remove(at(o, "NetworkPolicy/sluice-etcd")), "lets anybody to port 'client'"),
+    ("a certificate of the other role", "tls", lambda o: at(o, "Certificate/sluice-decode-tls", "spec").update(
+        uris=["sluice://role/prefill"]), "not its role's"),
+    ("a key that others read", "tls", lambda o: at(o, "StatefulSet/sluice-decode", *POD, "volumes", -1, "secret").update(
+        defaultMode=0o644), "readable for others"),
+    ("a certificate that nobody makes", "tls", lambda o: o.remove(at(o, "Certificate/sluice-http-tls")), "names no file"),
+    ("a probe in the clear", "tls", lambda o: at(o, "Deployment/sluice-coordinator", *BOX, "livenessProbe", "httpGet").pop(
+        "scheme"), "does not speak HTTPS"),
+    ("an issuer of two kinds", "tls", lambda o: at(o, "Issuer/sluice-ca", "spec").update(selfSigned={}), "Issuer/sluice-ca"),
     ("an HPA without a target", "+hpa", lambda o: at(o, "HorizontalPodAutoscaler/sluice-decode", "spec").pop("scaleTargetRef"),
      "scaleTargetRef"),
 ]
@@ -204,6 +224,7 @@ def refuse_all():
 
 lint()
 render_all()
+combine()
 refuse_all()
 print("\n".join(faults))
 sys.exit(1 if faults else 0)

@@ -71,6 +71,18 @@ CUSTOM = {
             metadata=_object(["serverAddress", "query", "threshold"], serverAddress={"type": "string", "pattern": "^https?://"},
                              query=TEXT, threshold={"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
                              activationThreshold=TEXT, namespace=NAME, ignoreNullValues=TEXT)), 1)),
+    "cert-manager.io/v1 Issuer": {
+        **_object(selfSigned=_object(crlDistributionPoints=_list(TEXT)), ca=_object(["secretName"], secretName=NAME)),
+        "minProperties": 1, "maxProperties": 1},
+    "cert-manager.io/v1 Certificate": _object(
+        ["secretName", "issuerRef"],
+        secretName=NAME, isCA=BOOL, commonName={"type": "string", "maxLength": 64}, dnsNames=_list(NAME, 1),
+        uris=_list({"type": "string", "pattern": "^[a-z]+://"}, 1), ipAddresses=_list(TEXT, 1), duration=DURATION,
+        renewBefore=DURATION, revisionHistoryLimit=COUNT,
+        usages=_list(_enum("server auth", "client auth", "digital signature", "key encipherment", "cert sign"), 1),
+        privateKey=_object(algorithm=_enum("RSA", "ECDSA", "Ed25519"), encoding=_enum("PKCS1", "PKCS8"), size=COUNT,
+                           rotationPolicy=_enum("Never", "Always")),
+        issuerRef=_object(["name"], name=NAME, kind=_enum("Issuer", "ClusterIssuer"), group=TEXT)),
     "leaderworkerset.x-k8s.io/v1 LeaderWorkerSet": _object(
         ["leaderWorkerTemplate"],
         replicas=COUNT, startupPolicy=_enum("LeaderCreated", "LeaderReady"),

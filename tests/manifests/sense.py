@@ -237,7 +237,7 @@ def privileges(w):
             if not c["resources"].get("requests") or "memory" not in c["resources"].get("limits", {}):
                 yield f"{title(o)}: resources are not bounded"
             for arg in c["args"]:
-                if any(arg.startswith(f) for f in ("--cluster-token", "--api-key=", "--api-key ")):
+                if any(arg.startswith(f) for f in ("--cluster-token=", "--api-key=")):
                     yield f"{title(o)}: a secret in an argument"
             for e in c["env"]:
                 if e["name"] in ("SLUICE_CLUSTER_TOKEN", "SLUICE_API_KEY") and "secretKeyRef" not in e.get("valueFrom", {}):
@@ -270,7 +270,36 @@ def roles(w):
             yield f"{title(o)}: its command is not /usr/bin/sluice-{role}"
 
 
-CHECKS = (services, probes, listeners, network_policies, references, privileges, drains, roles)
+def certificates(w):
+    """Whoever speaks TLS has a certificate of its role; probes speak what the port speaks."""
+    made = {c["spec"]["secretName"]: c["spec"] for c in w.of("Certificate")}
+    for c in w.of("Certificate"):
+        if w.named("Issuer", c["spec"]["issuerRef"]["name"]) is None:
+            yield f"{title(c)}: no Issuer '{c['spec']['issuerRef']['name']}'"
+    for i in w.of("Issuer"):
+        if "ca" in i["spec"] and not made.get(i["spec"]["ca"]["secretName"], {}).get("isCA"):
+            yield f"{title(i)}: '{i['spec']['ca']['secretName']}' is no authority's certificate"
+    for o in w.daemons:
+        spec, said = pod_template(o)["spec"], w.settings(o)
+        container = spec["containers"][0]
+        at = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+        secrets = {v["name"]: v["secret"] for v in spec["volumes"] if "secret" in v}
+        for flag in [f for f in said if f.startswith(("tls-", "cluster-"))]:
+            folder, _, file = said[flag].rpartition("/")
+            secret = secrets.get(at.get(folder, ""))
+            if secret is None or secret["secretName"] not in made or file not in ("tls.crt", "tls.key", "ca.crt"):
+                yield f"{title(o)}: --{flag} names no file of a certificate"
+            elif secret.get("defaultMode") != 0o440:
+                yield f"{title(o)}: the key of --{flag} is readable for others"
+            elif flag.startswith("cluster-") and made[secret["secretName"]].get("uris") != [f"sluice://role/{component(o)}"]:
+                yield f"{title(o)}: the certificate of --{flag} is not its role's"
+        scheme = "HTTPS" if "tls-cert" in said else "HTTP"
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if container.get(kind, {}).get("httpGet", {}).get("scheme", "HTTP") != scheme:
+                yield f"{title(o)}: its {kind} does not speak {scheme}"
+
+
+CHECKS = (certificates, services, probes, listeners, network_policies, references, privileges, drains, roles)
 
 
 def sense_faults(objects):

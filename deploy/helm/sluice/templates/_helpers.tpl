@@ -24,6 +24,30 @@ llm-d.ai/model: {{ .Values.model.label }}
 {{- end }}
 {{- end }}
 
+{{- define "sluice.clusterTlsArgs" -}}
+{{- if .Values.tls.enabled -}}
+- --cluster-cert=/etc/sluice-tls/cluster/tls.crt
+- --cluster-key=/etc/sluice-tls/cluster/tls.key
+- --cluster-ca=/etc/sluice-tls/cluster/ca.crt
+{{- end }}
+{{- end }}
+{{- define "sluice.clusterTlsMount" -}}
+{{- if .Values.tls.enabled -}}
+- name: cluster-tls
+  mountPath: /etc/sluice-tls/cluster
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- define "sluice.clusterTlsVolume" -}}
+{{- if .root.Values.tls.enabled -}}
+# 288 is 0440: readable for root and the pod's fsGroup.
+- name: cluster-tls
+  secret:
+    secretName: {{ .root.Values.name }}-{{ .role }}-tls
+    defaultMode: 288
+{{- end }}
+{{- end }}
+
 {{- define "sluice.registry" -}}
 {{ .Values.ha.registry | default (printf "etcd://%s-etcd:2379" .Values.name) }}
 {{- end }}
@@ -85,12 +109,18 @@ startupProbe:
   httpGet:
     path: /livez
     port: {{ .port }}
+    {{- if .https }}
+    scheme: HTTPS
+    {{- end }}
   periodSeconds: {{ .startPeriod }}
   failureThreshold: {{ .startFailures }}
 readinessProbe:
   httpGet:
     path: /readyz
     port: {{ .port }}
+    {{- if .https }}
+    scheme: HTTPS
+    {{- end }}
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 2
@@ -98,6 +128,9 @@ livenessProbe:
   httpGet:
     path: /livez
     port: {{ .port }}
+    {{- if .https }}
+    scheme: HTTPS
+    {{- end }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
@@ -135,6 +168,7 @@ spec:
         - --name=$(POD_NAME)
         - --advertise=$(POD_IP)
         - --threads=$(CPU_LIMIT)
+        {{- include "sluice.clusterTlsArgs" .root | nindent 8 }}
         {{- range $mine.args }}
         - {{ . }}
         {{- end }}
@@ -178,10 +212,12 @@ spec:
         {{- include "sluice.mounts" .root | nindent 8 }}
         - name: shm
           mountPath: /dev/shm
+        {{- include "sluice.clusterTlsMount" .root | nindent 8 }}
   volumes:
     {{- include "sluice.volumes" .root | nindent 4 }}
     - name: shm
       emptyDir:
         medium: Memory
         sizeLimit: {{ $v.nodes.shmSize }}
+    {{- include "sluice.clusterTlsVolume" . | nindent 4 }}
 {{- end }}
