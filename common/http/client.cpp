@@ -185,15 +185,4 @@ Result<ClientResponse> request(const ClientRequest& q) { return Exchange(q).run(
 
 Result<ClientResponse> stream(const ClientRequest& q, const OnBody& on_body) { return Exchange(q).run(&on_body); }
 
-void SseParser::push(std::string_view bytes) {
-  pending_ += bytes;
-  std::size_t begin = 0;
-  for (std::size_t end = pending_.find("\n\n", begin); end != std::string::npos; end = pending_.find("\n\n", begin)) {
-    const std::string_view event = std::string_view(pending_).substr(begin, end - begin);
-    if (event.starts_with("data: ")) on_event_(event.substr(6));
-    begin = end + 2;
-  }
-  pending_.erase(0, begin);
-}
-
 }  // namespace sluice::http

@@ -37,15 +37,4 @@ using OnBody = std::function<bool(std::string_view)>;
 /// As request(), but the body of a 2xx answer goes to on_body as it comes (the response's body stays empty).
 [[nodiscard]] Result<ClientResponse> stream(const ClientRequest& q, const OnBody& on_body);
 
-/// Splits server-sent events: feeds the text after "data: " of each complete event to on_event.
-class SseParser {
- public:
-  explicit SseParser(std::function<void(std::string_view)> on_event) : on_event_(std::move(on_event)) {}
-  void push(std::string_view bytes);
-
- private:
-  std::function<void(std::string_view)> on_event_;
-  std::string pending_;
-};
-
 }  // namespace sluice::http

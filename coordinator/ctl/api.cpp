@@ -1,5 +1,7 @@
 #include "coordinator/ctl/api.h"
 
+#include "common/http/sse.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -96,8 +98,8 @@ Result<> post_stream(const Endpoint& e, const std::string& target, const json& b
     going = going && error.empty();
   });
   const auto r = http::stream(q, [&](std::string_view piece) {
-    parser.push(piece);
-    return going;
+    if (const auto read = parser.push(piece); !read) error = read.error().message;
+    return going && error.empty();
   });
   if (!error.empty()) return fail(Errc::internal, "{}: {}", e.address, error);
   if (!r) return std::unexpected(r.error());

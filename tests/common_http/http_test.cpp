@@ -8,6 +8,7 @@
 
 #include "common/http/admin_server.h"
 #include "common/http/client.h"
+#include "common/http/sse.h"
 #include "tests/support/io_thread.h"
 #include "tests/support/poll_until.h"
 #include "tests/support/raw_client.h"
@@ -99,7 +100,7 @@ TEST_CASE("a streamed body comes in pieces and ends when the reader says so") {
   std::vector<std::string> events;
   http::SseParser sse([&](std::string_view e) { events.emplace_back(e); });
   auto r = http::stream(q, [&](std::string_view piece) {
-    for (char c : piece) sse.push({&c, 1});  // events may be cut anywhere
+    for (char c : piece) REQUIRE(sse.push({&c, 1}));  // events may be cut anywhere
     return true;
   });
   REQUIRE(r);

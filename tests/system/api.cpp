@@ -6,6 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "common/http/sse.h"
+
 namespace sluice::test {
 
 using namespace std::chrono_literals;
@@ -71,7 +73,7 @@ Streamed stream_completion(const Cluster& c, json request, const std::function<b
     ++s.chunks;
   });
   auto r = http::stream(to(c, "/v1/completions", request.dump()), [&](std::string_view bytes) {
-    parser.push(bytes);
+    if (!parser.push(bytes)) return false;
     return !on_chunk || on_chunk(s.chunks);
   });
   if (r) s.status = r->status;
