@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <iterator>
+
+#include "common/svg/parts.h"
 
 namespace sluice::svg {
 namespace {
@@ -19,43 +20,6 @@ constexpr double kTop = 44;
 constexpr double kBottom = 48;
 constexpr const char* kColours[] = {"#0b6", "#c33", "#36c", "#b80", "#839", "#077", "#777", "#d5a", "#490", "#024"};
 
-/// Text as XML holds it: names come from files and flags.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return out;
-}
-
-/// One axis: values to positions.
-struct Axis {
-  bool log = false;
-  double from = INFINITY, to = -INFINITY;  // on the axis' scale
-  [[nodiscard]] bool takes(double v) const { return std::isfinite(v) && (!log || v > 0); }
-  [[nodiscard]] double scaled(double v) const { return log ? std::log10(v) : v; }
-  void grow(double v) {
-    from = std::min(from, scaled(v));
-    to = std::max(to, scaled(v));
-  }
-  void close() {
-    if (!std::isfinite(from)) from = 0;
-    if (!(to > from)) to = from + 1;
-  }
-  [[nodiscard]] double share(double v) const { return (scaled(v) - from) / (to - from); }
-  [[nodiscard]] double value(double s) const {
-    const double v = from + (to - from) * s;
-    return log ? std::pow(10, v) : v;
-  }
-};
-
 class Plot {
  public:
   explicit Plot(const Chart& c) : c_(c), x_{c.log_x}, y_{c.log_y} {
@@ -63,6 +27,7 @@ class Plot {
     for (const Line& l : c.lines)
       for (const auto& p : l.points) grow(p.first, p.second);
     for (const Dot& d : c.dots) grow(d.x, d.y);
+    for (const Rule& r : c.rules) (r.level ? y_ : x_).grow(r.at);
     for (const Line& l : c.lines) fit(l.name);
     for (const Note& n : c.notes) fit(n.text);
     x_.close();
@@ -73,6 +38,7 @@ class Plot {
     frame();
     for (std::size_t i = 0; i < c_.lines.size(); ++i) line(c_.lines[i], kColours[i % std::size(kColours)]);
     for (const Dot& d : c_.dots) dot(d);
+    for (const Rule& r : c_.rules) rule(r);
     for (const Note& n : c_.notes) note(n.text, n.colour);
     return std::move(out_) + "</svg>\n";
   }
@@ -119,6 +85,15 @@ class Plot {
     if (!d.label.empty())
       out_ += fmt::format(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", px(d.x) + 6, py(d.y) + 4, escaped(d.label));
     out_ += '\n';
+  }
+  void rule(const Rule& r) {
+    if (!(r.level ? y_ : x_).takes(r.at)) return;
+    const double x = px(r.at), y = py(r.at);
+    out_ += fmt::format(
+        R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="#555" stroke-dasharray="4 3"/>)",
+        r.level ? kLeft : x, r.level ? y : kTop, r.level ? kLeft + kPlot : x, r.level ? y : kHeight - kBottom);
+    out_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", r.level ? kLeft + 4 : x + 4,
+                        r.level ? y - 4 : kTop + 10, escaped(r.name));
   }
   void note(const std::string& text, const std::string& colour) {
     out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", kLeft + kPlot + 10,
