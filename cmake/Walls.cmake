@@ -39,7 +39,8 @@ set(SLUICE_WALLS
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/ui: common coordinator/http"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
-  "coordinator/ctl: common common/flags common/http common/net coordinator/sim"
+  "coordinator/ctl/load: common common/http common/net common/svg"
+  "coordinator/ctl: common common/flags common/http common/net coordinator/ctl/load coordinator/sim"
   "coordinator: common common/flags coordinator/*"
 
   "node/kv: common common/transfer engine engine/policy kvtransfer kvtransfer/wire"

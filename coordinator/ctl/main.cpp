@@ -5,10 +5,11 @@
 #include <thread>
 
 #include "common/flags/program.h"
-#include "coordinator/ctl/bench.h"
+#include "coordinator/ctl/bench_flags.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/doctor/command.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/load/load.h"
 #include "coordinator/ctl/profile.h"
 #include "coordinator/ctl/simulate.h"
 #include "coordinator/ctl/up.h"
@@ -30,14 +31,16 @@ struct Common {
   [[nodiscard]] RunDir dir() const { return RunDir(run_dir); }
 
   /// --url, else the local cluster's, else the default port.
+  [[nodiscard]] Result<std::string> where() const {
+    if (!url.empty()) return url;
+    SLUICE_ASSIGN(const auto state, dir().load());
+    if (state && !state->url.empty() && !state->members.empty() && alive(state->members.front().process))
+      return state->url;
+    return std::string("127.0.0.1:8000");
+  }
   [[nodiscard]] Result<Endpoint> endpoint() const {
-    std::string where = url;
-    if (where.empty()) {
-      SLUICE_ASSIGN(const auto state, dir().load());
-      if (state && !state->url.empty() && !state->members.empty() && alive(state->members.front().process))
-        where = state->url;
-    }
-    SLUICE_ASSIGN(const auto address, address_of_url(where.empty() ? "127.0.0.1:8000" : where));
+    SLUICE_ASSIGN(const std::string at, where());
+    SLUICE_ASSIGN(const auto address, address_of_url(at));
     return Endpoint{address, api_key};
   }
 };
@@ -258,34 +261,15 @@ void add_chat(flags::App& app, const Common& c, Body& chosen, ChatOptions& o) {
   s->add_flag("--explain", o.explain, "Show the pair, the profile and the stage times");
 }
 
-void add_bench(flags::App& app, const Common& c, Body& chosen, BenchOptions& o) {
-  flags::App* s = command(app, chosen, "bench", "Put load on /v1/completions and measure it", [&]() -> Result<int> {
-    SLUICE_ASSIGN(const auto e, c.endpoint());
-    o.json = c.json;
-    return bench(e, o);
-  });
-  s->add_option("--requests", o.requests, "How many")->capture_default_str()->check(flags::range(1, 10'000'000));
-  s->add_option("--concurrency", o.concurrency, "At once at most; default: 8, with timed arrivals 256")
-      ->check(flags::range(1, 4096));
-  s->add_option("--rate", o.rate, "Arrivals per second, Poisson; default: as fast as --concurrency allows")
-      ->check(flags::non_negative());
-  s->add_option("--input-len", o.input_len, "Prompt tokens")->capture_default_str()->check(flags::range(1, 10'000'000));
-  s->add_option("--output-len", o.output_len, "Tokens to generate")
-      ->capture_default_str()
-      ->check(flags::range(1, 10'000'000));
-  s->add_option("--trace", o.trace, "Azure CSV or Mooncake JSONL instead of --rate and lengths")
-      ->check(flags::existing_file());
-  s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
-      ->capture_default_str()
-      ->check(flags::positive());
-  s->add_option("--seed", o.seed, "Of prompts and arrivals")->capture_default_str();
-  s->add_option("--goodput", o.goodput, "Objectives, e.g. ttft:500 tpot:50 (ms)");
-  s->add_option("--profile", o.profile, "KV profile; default: the controller's choice");
-  s->add_option("--mode", o.mode, "auto, colocated or split");
-  s->add_option("--timeout-s", o.timeout_s, "Give a request up after so long without progress")
-      ->capture_default_str()
-      ->check(flags::positive());
-  s->add_flag("--progress", o.progress, "Count along on standard error");
+void add_bench(flags::App& app, const Common& c, Body& chosen, load::LoadOptions& o) {
+  flags::App* s =
+      command(app, chosen, "bench", "Put load on a server of OpenAI's API and measure it", [&]() -> Result<int> {
+        SLUICE_ASSIGN(o.url, c.where());
+        o.api_key = c.api_key;
+        o.json = c.json;
+        return load::bench(o);
+      });
+  add_bench_flags(*s, o);
 }
 
 void add_doctor(flags::App& app, const Common& c, Body& chosen, doctor::CommandLine& line) {
@@ -378,7 +362,8 @@ int main(int argc, char** argv) {
   DecisionOptions decision_options;
   DrainOptions drain_options;
   ChatOptions chat_options;
-  BenchOptions bench_options;
+  load::LoadOptions bench_options;
+  bench_options.command = command_text(argc, argv);
   doctor::CommandLine doctor_line;
   SimulateOptions simulate_options;
   Body chosen;

@@ -11,9 +11,9 @@
 
 #include "common/files.h"
 #include "common/json/parse.h"
+#include "coordinator/ctl/load/trace.h"
 #include "coordinator/ctl/simulate_search.h"
 #include "coordinator/ctl/table.h"
-#include "coordinator/ctl/trace.h"
 
 namespace sluice::ctl {
 namespace {
@@ -270,7 +270,7 @@ Result<sim::Scenario> scenario_of(const SimulateOptions& o) {
 
 Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) {
   SLUICE_ASSIGN(const std::string text, read_file(o.trace, kMaxFile));
-  SLUICE_ASSIGN(const Plan plan, parse_trace(text));
+  SLUICE_ASSIGN(const load::Plan plan, load::parse_trace(text));
   const std::size_t wanted = requests > 0 ? requests : plan.size();
   const double length = plan.back().at_s + plan.back().at_s / static_cast<double>(plan.size()) + 1e-9;
   std::vector<std::shared_ptr<const std::vector<std::uint32_t>>> blocks(plan.size());
@@ -279,7 +279,7 @@ Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) 
       blocks[i] = std::make_shared<const std::vector<std::uint32_t>>(plan[i].prefix_blocks);
   sim::Load load;
   for (std::size_t i = 0; i < wanted; ++i) {
-    const PlannedRequest& q = plan[i % plan.size()];
+    const load::PlannedRequest& q = plan[i % plan.size()];
     const std::size_t round = i / plan.size();
     const double at = q.at_s + length * static_cast<double>(round);
     load.push_back({at * o.time_scale,

@@ -1,19 +1,17 @@
-#include "coordinator/ctl/trace.h"
+#include "coordinator/ctl/load/trace.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 
 #include "common/json/parse.h"
 #include "common/json/reader.h"
-#include "coordinator/ctl/table.h"
+#include "coordinator/ctl/load/lines.h"
 
-namespace sluice::ctl {
+namespace sluice::ctl::load {
 namespace {
 
 constexpr std::uint64_t kMaxTokens = 100'000'000;  // a trace that says more is not one
@@ -110,14 +108,11 @@ std::optional<PlannedRequest> parse_mooncake_line(std::string_view line) {
 template <class ParseLine>
 Result<Plan> parse_lines(std::string_view text, std::size_t skip, ParseLine parse_line) {
   Plan plan;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const auto end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (number <= skip || line.empty()) continue;
+  Lines lines(text);
+  for (std::string_view line; lines.next(line);) {
+    if (lines.number() <= skip) continue;
     auto q = parse_line(line);
-    if (!q) return fail(Errc::data_corrupt, "line {} of the trace cannot be read: {}", number, line.substr(0, 80));
+    if (!q) return fail(Errc::data_corrupt, "line {} of the trace cannot be read: {}", lines.number(), shown(line));
     if (plan.size() == kMaxRequests)
       return fail(Errc::data_corrupt, "the trace holds more than {} requests; take a part of it", kMaxRequests);
     plan.push_back(std::move(*q));
@@ -148,33 +143,7 @@ Result<Plan> parse_trace(std::string_view text) {
   return fail(Errc::data_corrupt,
               "the trace begins with '{}', not as Azure's (TIMESTAMP,ContextTokens,GeneratedTokens), BurstGPT's "
               "(Timestamp,Model,...) or Mooncake's (JSON lines with timestamp, input_length and output_length)",
-              printable(text.substr(0, std::min<std::size_t>(text.find('\n'), 40))));
+              shown(text.substr(0, text.find('\n')), 40));
 }
 
-Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_tokens, std::uint64_t output_tokens,
-                    std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  Plan plan;
-  double at = 0;
-  for (std::size_t i = 0; i < requests; ++i) {
-    plan.push_back({at, input_tokens, output_tokens, {}});
-    // Inverse transform on our own: std::exponential_distribution differs between libraries.
-    const double u = static_cast<double>(random() >> 11U) * 0x1p-53;
-    if (rate > 0) at += -std::log1p(-u) / rate;
-  }
-  return plan;
-}
-
-std::size_t fit_context(Plan& plan, std::uint64_t max_model_len) {
-  std::size_t touched = 0;
-  for (auto& q : plan) {
-    const PlannedRequest before = q;
-    q.output_tokens = std::clamp<std::uint64_t>(q.output_tokens, 1, std::max<std::uint64_t>(max_model_len, 2) - 1);
-    q.input_tokens =
-        std::clamp<std::uint64_t>(q.input_tokens, 1, std::max<std::uint64_t>(max_model_len, 2) - q.output_tokens);
-    touched += q == before ? 0U : 1U;
-  }
-  return touched;
-}
-
-}  // namespace sluice::ctl
+}  // namespace sluice::ctl::load

@@ -1,9 +1,10 @@
 #include <catch2/catch.hpp>
 
-#include "coordinator/ctl/bench_stats.h"
+#include "coordinator/ctl/load/report.h"
+#include "coordinator/ctl/load/stats.h"
 
 using namespace sluice;
-using namespace sluice::ctl;
+using namespace sluice::ctl::load;
 
 namespace {
 
@@ -65,7 +66,7 @@ TEST_CASE("a summary counts failures apart and rates by the whole duration") {
   CHECK(s.completed == 2);
   CHECK(s.failed == 1);
   CHECK(s.first_error == "429");
-  CHECK(s.request_goodput == 0.5);
+  CHECK(s.request_goodput() == 0.5);
   const auto j = bench_json(s);
   CHECK(j["request_throughput"] == 1.0);
   CHECK(j["output_throughput"] == 7.0);

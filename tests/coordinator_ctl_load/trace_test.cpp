@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
-#include "coordinator/ctl/trace.h"
+#include "coordinator/ctl/load/trace.h"
 
-using namespace sluice::ctl;
+using namespace sluice::ctl::load;
 
 TEST_CASE("Azure's traces are read, times counted from the first request") {
   const auto p = parse_trace(
@@ -67,25 +67,6 @@ TEST_CASE("a broken trace is refused with its line") {
     CHECK(p.error().message.find("TIMESTAMP") != std::string::npos);
   }
   CHECK_FALSE(parse_trace("TIMESTAMP,ContextTokens,GeneratedTokens\n"));
-}
-
-TEST_CASE("a plan is the same for the same seed, and has the rate asked for") {
-  const auto a = synthetic_plan(4000, 20, 128, 16, 7);
-  CHECK(a == synthetic_plan(4000, 20, 128, 16, 7));
-  CHECK_FALSE(a == synthetic_plan(4000, 20, 128, 16, 8));
-  CHECK(a.front().at_s == 0);
-  CHECK(std::ranges::is_sorted(a, {}, &PlannedRequest::at_s));
-  CHECK(a.back().at_s / 3999 == Approx(1.0 / 20).epsilon(0.05));
-  CHECK(synthetic_plan(3, 0, 1, 1, 7).back().at_s == 0);
-}
-
-TEST_CASE("requests are cut to the context, the prompt before the answer") {
-  Plan p{{0, 10, 10}, {0, 40160, 6}, {0, 100, 9999}, {0, 0, 0}};
-  CHECK(fit_context(p, 4096) == 3);
-  CHECK(p[0] == PlannedRequest{0, 10, 10});
-  CHECK(p[1] == PlannedRequest{0, 4090, 6});
-  CHECK(p[2] == PlannedRequest{0, 1, 4095});
-  CHECK(p[3] == PlannedRequest{0, 1, 1});
 }
 
 TEST_CASE("BurstGPT's columns are read, and requests that failed there are left out") {

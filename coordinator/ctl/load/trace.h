@@ -1,13 +1,13 @@
 #pragma once
-// What a load test sends and when: made up from a rate and lengths, or read from a recorded trace. Pure; the same seed
-// gives the same plan. Failure: data_corrupt names the line.
+// Recorded traces: lengths and arrival times of requests that real users made. Pure. Failure: data_corrupt names the
+// line.
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include "common/result.h"
 
-namespace sluice::ctl {
+namespace sluice::ctl::load {
 
 struct PlannedRequest {
   double at_s = 0;  // after the start of the test
@@ -29,11 +29,4 @@ using Plan = std::vector<PlannedRequest>;
 /// Any of them, told apart by how they begin. Times count from the first request; the order is that of time.
 [[nodiscard]] Result<Plan> parse_trace(std::string_view text);
 
-/// rate 0: everything at once (concurrency bounds it); otherwise Poisson arrivals per second.
-[[nodiscard]] Plan synthetic_plan(std::size_t requests, double rate, std::uint64_t input_tokens,
-                                  std::uint64_t output_tokens, std::uint64_t seed);
-
-/// Shortens what does not fit the model's context, the prompt before the answer; tells how many it touched.
-std::size_t fit_context(Plan& plan, std::uint64_t max_model_len);
-
-}  // namespace sluice::ctl
+}  // namespace sluice::ctl::load
