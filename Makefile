@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps configure build cluster demo test manifests-test bench shaped-link format format-check tidy sanitize fuzz clean
+.PHONY: help deps configure build cluster demo test manifests-test bench peers-load shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
@@ -12,6 +12,7 @@ help:
 	@echo 'make cluster   what a cluster needs: the daemons and sluicectl, in build/bin'
 	@echo 'make build     everything, tests and benches too   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
+	@echo 'make peers-load  aiperf beside sluicectl bench (installs some gigabytes)'
 	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 6 minutes)'
 	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
 
@@ -41,6 +42,11 @@ manifests-test: cluster
 
 bench: build
 	@for s in codec transport engine; do $(BUILD)/bin/sluice-bench $$s || exit 1; done
+
+# Load tools of others beside ours, on one cluster. Not a part of `make test`: it installs some gigabytes into BUILD/peers.
+peers-load: cluster
+	@tools/test_venv.sh $(BUILD) peers
+	@python3 tests/system/peers_load_test.py --venv $(BUILD)/peers --bin $(BUILD)/bin
 
 shaped-link: build
 	@tools/shaped_link.sh --bin $(BUILD)/bin

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Makes BUILD/venv with the Python packages that the client test needs (tests/system/requirements.txt). Kept once made.
+# tools/test_venv.sh BUILD [peers]: makes BUILD/venv with the Python packages that the client test needs
+# (tests/system/requirements.txt), or BUILD/peers with other people's load tools (peers_requirements.txt). Kept once made.
 set -euo pipefail
 build=$1
-want=$(sha256sum tests/system/requirements.txt | cut -c1-16)
-[ "$(cat "$build/venv/.sluice" 2>/dev/null)" = "$want" ] && exit 0
-echo 'test_venv: installing the openai client'
-rm -rf "$build/venv"
-python3 -m venv "$build/venv"
-"$build/venv/bin/pip" install -q --disable-pip-version-check -r tests/system/requirements.txt
-echo "$want" > "$build/venv/.sluice"
+name=venv list=tests/system/requirements.txt
+if [ "${2:-}" = peers ]; then name=peers list=tests/system/peers_requirements.txt; fi
+want=$(sha256sum "$list" | cut -c1-16)
+[ "$(cat "$build/$name/.sluice" 2>/dev/null)" = "$want" ] && exit 0
+echo "test_venv: installing $(paste -sd ' ' "$list")"
+rm -rf "${build:?}/$name"
+python3 -m venv "$build/$name"
+"$build/$name/bin/pip" install -q --disable-pip-version-check -r "$list"
+echo "$want" > "$build/$name/.sluice"
