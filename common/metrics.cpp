@@ -6,11 +6,52 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <chrono>
 #include <variant>
 
 #include "common/log.h"
+#include "common/openmetrics.h"
 
 namespace sluice {
+
+namespace detail {
+
+/// A histogram, and beside it the last exemplar of each bucket.
+class HistogramSeries {
+ public:
+  explicit HistogramSeries(const Buckets& bounds) : histogram_(bounds), bounds_(bounds) {}
+
+  void observe(double sample) { histogram_.Observe(sample); }
+  void observe(double sample, const Exemplar& named) {
+    histogram_.Observe(sample);
+    constexpr std::size_t kMostCharacters = 128;  // OpenMetrics' bound of a label set
+    if (named.value.empty() || named.label.size() + named.value.size() > kMostCharacters) return;
+    const auto bucket = static_cast<std::size_t>(std::ranges::lower_bound(bounds_, sample) - bounds_.begin());
+    const auto now = std::chrono::system_clock::now();
+    const std::lock_guard lock(mutex_);
+    if (exemplars_.empty()) exemplars_.resize(bounds_.size() + 1);
+    KeptExemplar& kept = exemplars_[bucket];
+    kept.label = named.label;
+    kept.value = named.value;
+    kept.sample = sample;
+    kept.at = now;
+  }
+
+  [[nodiscard]] prometheus::ClientMetric Collect() const { return histogram_.Collect(); }
+  [[nodiscard]] std::vector<KeptExemplar> exemplars() const {
+    const std::lock_guard lock(mutex_);
+    return exemplars_;
+  }
+
+ private:
+  prometheus::Histogram histogram_;
+  const Buckets bounds_;
+  mutable std::mutex mutex_;
+  std::vector<KeptExemplar> exemplars_;  // one a bucket, the last of them +Inf's; empty until one is named
+};
+
+}  // namespace detail
 
 void Counter::add(double by) const { series_->Increment(by); }
 void Counter::raise_to(double total) const {
@@ -21,7 +62,8 @@ double Counter::value() const { return series_->Value(); }
 void Gauge::set(double to) const { series_->Set(to); }
 double Gauge::value() const { return series_->Value(); }
 
-void Histogram::observe(double sample) const { series_->Observe(sample); }
+void Histogram::observe(double sample) const { series_->observe(sample); }
+void Histogram::observe(double sample, const Exemplar& named) const { series_->observe(sample, named); }
 std::uint64_t Histogram::count() const { return series_->Collect().histogram.sample_count; }
 double Histogram::sum() const { return series_->Collect().histogram.sample_sum; }
 
@@ -31,7 +73,7 @@ class FamilyState {
  public:
   using Type = Metrics::Type;
   using Series = std::variant<std::shared_ptr<prometheus::Counter>, std::shared_ptr<prometheus::Gauge>,
-                              std::shared_ptr<prometheus::Histogram>>;
+                              std::shared_ptr<HistogramSeries>>;
 
   FamilyState(std::string help, Type type, Buckets buckets)
       : help_(std::move(help)), type_(type), buckets_(std::move(buckets)) {}
@@ -69,11 +111,32 @@ class FamilyState {
     return out;
   }
 
+  [[nodiscard]] OpenMetricsFamily collect_open(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    OpenMetricsFamily out{name, help_, open_type(), {}};
+    for (const auto& [labels, series] : series_) {
+      OpenMetricsSeries& s = out.series.emplace_back();
+      s.labels = labels;
+      const prometheus::ClientMetric m = std::visit([](const auto& of) { return of->Collect(); }, series);
+      if (type_ == Type::counter) s.value = m.counter.value;
+      if (type_ == Type::gauge) s.value = m.gauge.value;
+      if (type_ != Type::histogram) continue;
+      s.value = m.histogram.sample_sum;
+      for (const auto& b : m.histogram.bucket) s.buckets.push_back({b.upper_bound, b.cumulative_count});
+      s.exemplars = std::get<std::shared_ptr<HistogramSeries>>(series)->exemplars();
+    }
+    return out;
+  }
+
  private:
+  [[nodiscard]] OpenMetricsType open_type() const noexcept {
+    if (type_ == Type::counter) return OpenMetricsType::counter;
+    return type_ == Type::gauge ? OpenMetricsType::gauge : OpenMetricsType::histogram;
+  }
   [[nodiscard]] Series fresh() const {
     if (type_ == Type::counter) return std::make_shared<prometheus::Counter>();
     if (type_ == Type::gauge) return std::make_shared<prometheus::Gauge>();
-    return std::make_shared<prometheus::Histogram>(buckets_);
+    return std::make_shared<HistogramSeries>(buckets_);
   }
   [[nodiscard]] prometheus::MetricType prometheus_type() const noexcept {
     if (type_ == Type::counter) return prometheus::MetricType::Counter;
@@ -99,7 +162,7 @@ Gauge Gauges::with(const Labels& labels) const {
 }
 template <>
 Histogram Histograms::with(const Labels& labels) const {
-  return Histogram(state_->with<std::shared_ptr<prometheus::Histogram>>(labels));
+  return Histogram(state_->with<std::shared_ptr<detail::HistogramSeries>>(labels));
 }
 template <class Handle>
 void Family<Handle>::clear() const {
@@ -156,13 +219,27 @@ void Metrics::before_text(std::function<void()> refresh) {
   refreshers_.push_back(std::move(refresh));
 }
 
-std::string Metrics::text() const {
+void Metrics::refresh() const {
   std::vector<std::function<void()>> refreshers;
   {
     const std::lock_guard lock(mutex_);
     refreshers = refreshers_;
   }
   for (const auto& refresh : refreshers) refresh();  // without the mutex: they may ask for families
+}
+
+std::string Metrics::openmetrics() const {
+  refresh();
+  std::vector<OpenMetricsFamily> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, family] : families_) all.push_back(family->collect_open(name));
+  }
+  return to_openmetrics(all);
+}
+
+std::string Metrics::text() const {
+  refresh();
   std::vector<prometheus::MetricFamily> all;
   {
     const std::lock_guard lock(mutex_);

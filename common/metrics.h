@@ -16,12 +16,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace prometheus {
 class Counter;
 class Gauge;
-class Histogram;
 }  // namespace prometheus
 
 namespace sluice {
@@ -51,20 +51,29 @@ class Gauge {
   std::shared_ptr<prometheus::Gauge> series_;
 };
 
+/// Names one that was observed, such as the request: {"trace_id", "4bf9..."}. Where the two are longer than OpenMetrics
+/// allows (128 characters), or empty, nothing is named.
+struct Exemplar {
+  std::string_view label, value;
+};
+
+namespace detail {
+class HistogramSeries;
+class FamilyState;
+}  // namespace detail
+
 class Histogram {
  public:
-  explicit Histogram(std::shared_ptr<prometheus::Histogram> series) : series_(std::move(series)) {}
+  explicit Histogram(std::shared_ptr<detail::HistogramSeries> series) : series_(std::move(series)) {}
   void observe(double sample) const;
+  /// Each bucket remembers the last one named, for openmetrics().
+  void observe(double sample, const Exemplar& named) const;
   [[nodiscard]] std::uint64_t count() const;
   [[nodiscard]] double sum() const;
 
  private:
-  std::shared_ptr<prometheus::Histogram> series_;
+  std::shared_ptr<detail::HistogramSeries> series_;
 };
-
-namespace detail {
-class FamilyState;
-}
 
 /// The series of one name, by their labels. Handle is Counter, Gauge or Histogram.
 template <class Handle>
@@ -112,12 +121,15 @@ class Metrics {
   void forget(const std::string& label, const std::string& value);
   /// Called before each exposition, by whoever asks for it.
   void before_text(std::function<void()> refresh);
-  /// The exposition text of everything there is.
+  /// The exposition text of everything there is, in Prometheus' format 0.0.4.
   [[nodiscard]] std::string text() const;
+  /// The same in OpenMetrics 1.0.0, with exemplars.
+  [[nodiscard]] std::string openmetrics() const;
 
  private:
   enum class Type { counter, gauge, histogram };
   friend class detail::FamilyState;
+  void refresh() const;
   std::shared_ptr<detail::FamilyState> family(const std::string& name, const std::string& help, Type type,
                                               const Buckets& buckets);
 
