@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/process_metrics.h"
+#include "common/random_id.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/prompt_pool.h"
@@ -77,6 +78,8 @@ int run_app(const AppOptions& o) {
   SteadyClock clock;
   Metrics metrics;
   export_process(metrics, "coordinator");
+  // Before the io_context: what is left in it at the end tells its spans as it goes.
+  const trace::Tracing tracing(o.trace, "coordinator", random_name("coordinator"), metrics);
   boost::asio::io_context io(1);
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
@@ -86,7 +89,7 @@ int run_app(const AppOptions& o) {
 
   HttpRoutes routes;
   PromptPool prompts(io, o.prompts);
-  ApiRouter router(serving, prompts, !o.http.api_keys.empty());
+  ApiRouter router(serving, prompts, !o.http.api_keys.empty(), {tracing.sink(), tracing.share()});
   router.add_routes(routes);
   OperatorViews operator_views(serving);
   add_admin_routes(routes, operator_views.views());

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/trace/tracing.h"
 #include "coordinator/api/prompt_pool.h"
 #include "coordinator/http/server.h"
 #include "coordinator/serving/serving.h"
@@ -17,6 +18,7 @@ struct AppOptions {
   HttpServerOptions http;
   PromptPoolOptions prompts;
   ServingOptions serving;
+  trace::TraceOptions trace;
   double drain_timeout_s = 30;
   double wedge_s = 30;
   std::string state_file;  // what was learned and set, over restarts; empty: nothing is kept

@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
       ->check(flags::range(0.1, 1e6));
   app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
+  trace::add_trace_options(app, o.trace, trace::Begins::yes);
   return run_main(app, argc, argv, [&] {
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
       throw UsageError("--lease-ms", "must be more than --heartbeat-ms, or every node is lost at once");

@@ -54,9 +54,10 @@ App::App(const AppOptions& o)
       m_(or_throw(node::load_node_model(o.node, o.decode.max_seqs))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
-      service_(kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
-               {*m_.model, *m_.pool, m_.limits, m_.step_s}, o.decode, node_.clock(), node_.metrics(),
-               [this](const char* type, json body) { node_.notify(type, std::move(body)); }),
+      service_(
+          kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(), {*m_.model, *m_.pool, m_.limits, m_.step_s},
+          o.decode, node_.clock(), node_.metrics(),
+          [this](const char* type, json body) { node_.notify(type, std::move(body)); }, node_.spans()),
       receiver_(o.receiver, service_.frames()),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))),
       host_(o.node, "decode") {

@@ -42,6 +42,10 @@ struct DecodeLoop::Leg {
   double first_step_s = 0;
   bool ended = false;  // under the mutex
   std::function<void(std::span<const float>)> on_first_logits;
+  std::function<void(const LegTimes&)> on_end;
+  TimePoint admitted{};
+  KvArrival kv;
+  std::uint32_t replayed = 0;  // output tokens it came with
 };
 
 DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
@@ -92,7 +96,10 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
                                         .attempt = leg.attempt,
                                         .sampler = std::move(sampler),
                                         .blocks = static_cast<std::uint32_t>(blocks.size()),
-                                        .on_first_logits = std::move(leg.on_first_logits)});
+                                        .on_first_logits = std::move(leg.on_first_logits),
+                                        .on_end = std::move(leg.on_end)});
+  made->admitted = SteadyClock().now();
+  made->replayed = made->sampler.output_tokens();
   if (leg.kv_tokens == 0) {
     made->ready = SteadyClock().now();
     core_.wake();
@@ -101,11 +108,12 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   return blocks;
 }
 
-void DecodeLoop::mark_ready(RequestId id) {
+void DecodeLoop::mark_ready(RequestId id, KvArrival kv) {
   Held held = core_.hold();
   const auto it = legs_.find(id);
   if (it == legs_.end()) return;  // cancelled while its last block was decoded
   it->second->ready = SteadyClock().now();
+  it->second->kv = std::move(kv);
   if (auto r = held.scheduler().mark_ready(id); !r)
     log::error("mark_ready failed", {{"leg", id}, {"why", r.error().message}});
   core_.wake();
@@ -124,12 +132,25 @@ DecodeLoop::LegPtr DecodeLoop::drop(RequestId id) {
 
 std::optional<std::uint32_t> DecodeLoop::cancel(RequestId id) {
   const auto leg = drop(id);
-  return leg ? std::optional(leg->blocks) : std::nullopt;
+  if (!leg) return std::nullopt;
+  tell_end(*leg, "cancelled", std::nullopt);
+  return leg->blocks;
+}
+
+/// The leg has ended: what is read here nobody writes any more.
+void DecodeLoop::tell_end(const Leg& leg, const std::string& reason, const std::optional<Error>& error) {
+  if (!leg.on_end) return;
+  LegTimes t{.admitted = leg.admitted, .ended = SteadyClock().now(), .kv = leg.kv, .reason = reason, .error = error};
+  if (leg.ready != TimePoint{}) t.ready = leg.ready;
+  if (leg.first_step_s > 0) t.first_token = leg.ready + from_seconds(leg.first_step_s);
+  t.tokens = leg.sampler.output_tokens() - leg.replayed;
+  leg.on_end(t);
 }
 
 void DecodeLoop::fail(RequestId id, const Error& why) {
   const auto leg = drop(id);
   if (!leg) return;
+  tell_end(*leg, "error", why);
   sink_.on_finished({.request = id, .attempt = leg->attempt, .reason = "error", .error = why});
   sink_.flush();
 }
@@ -219,8 +240,8 @@ void DecodeLoop::deliver(const LegPtr& owner, Result<engine::Sampled> sampled) {
     stop = leg.sampler.stop_reason();
     if (auto r = held.scheduler().append(leg.id, sampled->token); !r && !stop) stop = engine::StopReason::length;
     ++tokens_;
+    if (leg.first_step_s == 0) leg.first_step_s = seconds(SteadyClock().now() - leg.ready);
   }
-  if (leg.first_step_s == 0) leg.first_step_s = seconds(SteadyClock().now() - leg.ready);
   const bool is_stop = stop && *stop != engine::StopReason::length;
   sink_.on_token(leg.id, index, *sampled, is_stop);
   if (stop) end(owner, is_stop ? "stop" : "length", std::nullopt);
@@ -235,6 +256,7 @@ void DecodeLoop::end(const LegPtr& leg, const std::string& reason, std::optional
     if (auto r = held.scheduler().finish(leg->id); !r)
       log::error("finish failed", {{"leg", leg->id}, {"why", r.error().message}});
   }
+  tell_end(*leg, reason, error);
   sink_.on_finished({.request = leg->id,
                      .attempt = leg->attempt,
                      .reason = reason,

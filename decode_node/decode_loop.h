@@ -31,6 +31,24 @@ class DecodeSink {
   virtual void flush() = 0;
 };
 
+/// What a leg's KV came to. The loop does nothing with it but hand it back at the leg's end.
+struct KvArrival {
+  double decode_s = 0;  // busy time of seal check and codec
+  std::uint64_t raw_bytes = 0, wire_bytes = 0;
+  std::string changed_to;  // the other profile that some of it came under; empty: none
+};
+
+/// When a leg came to be what. Nothing of what it did not reach.
+struct LegTimes {
+  TimePoint admitted{};
+  std::optional<TimePoint> ready, first_token;
+  TimePoint ended{};
+  KvArrival kv;
+  std::uint32_t tokens = 0;  // sampled here
+  std::string reason;        // as Finished has it
+  std::optional<Error> error;
+};
+
 struct LegStart {
   RequestId id;
   std::vector<TokenId> tokens;  // prompt, then tokens to replay
@@ -43,6 +61,8 @@ struct LegStart {
   /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
   /// thread.
   std::function<void(std::span<const float>)> on_first_logits{};
+  /// Told once, when it has ended or was cancelled; without the mutex, from the thread that ended it.
+  std::function<void(const LegTimes&)> on_end{};
 };
 
 struct DecodeFigures {
@@ -63,7 +83,7 @@ class DecodeLoop {
   /// Reserves room; resource_exhausted when there is none now. Returns the leg's blocks, one extra reference each when
   /// kv_tokens > 0, for the transfer that fills them; give them back with release_blocks().
   [[nodiscard]] Result<std::vector<engine::BlockHandle>> admit(LegStart leg);
-  void mark_ready(RequestId id);
+  void mark_ready(RequestId id, KvArrival kv = {});
   /// Ends a leg without telling the sink. Returns the blocks it held, or nothing if it was not here.
   [[nodiscard]] std::optional<std::uint32_t> cancel(RequestId id);
   /// Ends a leg with an error that the sink is told.
@@ -89,6 +109,7 @@ class DecodeLoop {
   void step(const Step& s);
   void deliver(const LegPtr& leg, Result<engine::Sampled> sampled);
   void end(const LegPtr& leg, const std::string& reason, std::optional<Error> error);
+  static void tell_end(const Leg& leg, const std::string& reason, const std::optional<Error>& error);
   void measure(const Step& s, Duration took);
   void show_logits();
 

@@ -1,13 +1,16 @@
 #include "decode_node/decode_service.h"
 
 #include "common/log.h"
+#include "decode_node/decode_trace.h"
 
 namespace sluice::decode {
 
 DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
-                             const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify)
+                             const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify,
+                             trace::SpanSink* spans)
     : o_(o),
       notify_(std::move(notify)),
+      spans_(spans),
       out_(metrics, notify_),
       probe_(clock, metrics,
              [this](const control::ProbeResult& r) { notify_(control::type::kProbeResult, to_json(r)); }),
@@ -28,6 +31,7 @@ void DecodeService::stop() {
 Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveRequest& r) {
   LegStart leg{r.request, r.tokens, r.prompt_tokens, r.kv_tokens, r.max_new_tokens, r.sampling, r.priority};
   leg.attempt = r.attempt;
+  leg.on_end = tell_trace_of(r, spans_);
   const bool probe = r.probe && r.kv_tokens > 0 && r.kv_tokens + 1 == r.tokens.size();  // the first step is one row
   if (probe) leg.on_first_logits = [this, id = r.request](std::span<const float> logits) { probe_.on_own(id, logits); };
   SLUICE_ASSIGN(auto blocks, loop_.admit(std::move(leg)));
@@ -66,7 +70,8 @@ void DecodeService::on_committed(const node::IngestResult& r) {
   if (r.change) probe_.drop(r.request);  // what it measured would be said of the request's own profile
   // Before the first token: with that, only the same KV continues the answer, and this says which that is.
   notify_(control::type::kKvReady, to_json(control::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
-  loop_.mark_ready(r.request);
+  KvArrival kv{r.decode_s, r.raw_bytes, r.wire_bytes, r.change ? r.change->to : std::string()};
+  loop_.mark_ready(r.request, std::move(kv));
 }
 
 void DecodeService::on_failed(RequestId id, const Error& why) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/trace/span.h"
 #include "decode_node/decode_loop.h"
 #include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
@@ -37,7 +38,8 @@ class DecodeService {
   /// Tells the coordinator, from any thread.
   using Notify = std::function<void(const char* type, nlohmann::json body)>;
   DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
-                const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify);
+                const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify,
+                trace::SpanSink* spans = nullptr);
   ~DecodeService();
 
   /// Holds room for a leg. Its ticket, or nothing when all of its KV is computed here.
@@ -63,6 +65,7 @@ class DecodeService {
 
   const DecodeOptions o_;
   Notify notify_;
+  trace::SpanSink* spans_;  // null: nothing is traced
   TokenOut out_;
   QualityProbe probe_;
   DecodeLoop loop_;

@@ -26,7 +26,11 @@ http::AdminReply probe(const char* what, const Verdict& v) {
 }  // namespace
 
 NodeApp::NodeApp(const NodeOptions& o, Role role)
-    : o_(o), role_(role), name_(o.name), incarnation_(random_incarnation()) {
+    : o_(o),
+      role_(role),
+      name_(o.name),
+      incarnation_(random_incarnation()),
+      tracing_(o.trace, std::string(control::name(role)), o.name, metrics_) {
   export_process(metrics_, std::string(control::name(role_)));
   (void)advertised(o_, "--admin-listen", o_.admin_listen);  // said at once, not after the model is loaded
   check_port_range(o_);

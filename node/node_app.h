@@ -8,8 +8,8 @@
 // SIGINT or SIGHUP) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a
 // second signal ends at once. Threading: run() is the control thread and calls every handler. notify() and post() may
 // come from any thread; the rest belongs to the control thread. Failure: the constructor throws UsageError
-// for an admin address that others could not use or a port range that is none, run() std::runtime_error when it cannot
-// be bound.
+// for an admin address that others could not use, a port range that is none or a receiver of spans that is none, run()
+// std::runtime_error when it cannot be bound.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -22,6 +22,7 @@
 #include "common/http/admin_server.h"
 #include "common/metrics.h"
 #include "common/stall_watch.h"
+#include "common/trace/tracing.h"
 #include "node/node_health.h"
 #include "node/node_link.h"
 #include "node/node_options.h"
@@ -64,6 +65,8 @@ class NodeApp {
   [[nodiscard]] Incarnation incarnation() const noexcept { return incarnation_; }
   [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
+  /// Where spans go; null: nothing is traced.
+  [[nodiscard]] trace::SpanSink* spans() const noexcept { return tracing_.sink(); }
 
  private:
   void open_pages();
@@ -82,6 +85,7 @@ class NodeApp {
   Metrics metrics_;
   NodeId name_;
   Incarnation incarnation_;
+  trace::Tracing tracing_;
   Handlers handlers_;
   boost::asio::io_context io_{1};
   boost::asio::steady_timer timer_{io_};

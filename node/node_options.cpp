@@ -59,6 +59,7 @@ void add_node_options(flags::App& app, NodeOptions& o) {
                  "not live")
       ->capture_default_str()
       ->check(flags::range(0.1, 1e6));
+  trace::add_trace_options(app, o.trace, trace::Begins::no);
 }
 
 void check_port_range(const NodeOptions& o) {

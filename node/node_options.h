@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/flags/flags.h"
+#include "common/trace/tracing.h"
 
 namespace sluice::node {
 
@@ -32,6 +33,7 @@ struct NodeOptions {
   std::uint32_t keepalive_ms = 500;
   double drain_timeout_s = 30;
   double wedge_s = 30;
+  trace::TraceOptions trace;
 };
 
 void add_node_options(flags::App& app, NodeOptions& o);

@@ -69,7 +69,8 @@ App::App(const AppOptions& o)
                 .post = [this](std::function<void()> f) { node_.post(std::move(f)); },
                 .report = [this](const ctl::PrefillDone& d) { node_.notify(ctl::type::kPrefillDone, to_json(d)); },
                 .report_logprobs =
-                    [this](const ctl::PromptLogprobs& l) { node_.notify(ctl::type::kPromptLogprobs, to_json(l)); }}),
+                    [this](const ctl::PromptLogprobs& l) { node_.notify(ctl::type::kPromptLogprobs, to_json(l)); },
+                .spans = node_.spans()}),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))),
       host_(o.node, "prefill") {
   sender_.attach(*transport_);

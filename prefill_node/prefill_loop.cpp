@@ -252,7 +252,7 @@ std::optional<PromptTimes> PrefillLoop::advance(Held& held, const engine::Work& 
   queued_tokens_ -= work.count;
   if (run.left > 0) return std::nullopt;
   if (run.probe) keep_for_probe(held, work.id, *run.probe, run.total);
-  return PromptTimes{seconds(*run.started - run.submitted), run.compute_s};
+  return PromptTimes{seconds(*run.started - run.submitted), run.compute_s, *run.started, SteadyClock().now()};
 }
 
 void PrefillLoop::keep_for_probe(Held& held, RequestId id, TokenId token, std::uint32_t position) {

@@ -30,6 +30,7 @@ namespace sluice::prefill {
 struct PromptTimes {
   double queue_s = 0;    // submitted until its first chunk began
   double compute_s = 0;  // wall time of the passes it was part of
+  TimePoint begun{}, done{};
 };
 
 class PrefillSink {

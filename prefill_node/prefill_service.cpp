@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "prefill_node/prefill_report.h"
+#include "prefill_node/prefill_trace.h"
 
 namespace sluice::prefill {
 namespace {
@@ -134,6 +135,7 @@ void PrefillService::on_export_end(const node::ExportEnd& e) {
     (void)loop_.cancel(e.request);
   }
   outside_.report(done);
+  if (outside_.spans != nullptr) trace_prefill(*r, e, clock_.now(), *outside_.spans);
 }
 
 }  // namespace sluice::prefill

@@ -14,6 +14,7 @@
 
 #include "common/log_gate.h"
 #include "common/metrics.h"
+#include "common/trace/span.h"
 #include "node/export/kv_export.h"
 #include "prefill_node/prefill_loop.h"
 #include "prefill_node/reference_out.h"
@@ -43,6 +44,7 @@ struct PrefillOutside {
   std::function<void(std::function<void()>)> post;  // runs it on the control thread
   std::function<void(const control::PrefillDone&)> report;
   std::function<void(const control::PromptLogprobs&)> report_logprobs;  // from any thread; what went in stays in order
+  trace::SpanSink* spans = nullptr;                                     // null: nothing is traced
 };
 
 class PrefillService final : public PrefillSink {

@@ -168,6 +168,8 @@ void fields(V& v, Of<V, ReserveRequest> m) {
   v.want("timeout_ms", m.timeout_ms);
   v.want("priority", m.priority);
   v.want("probe", m.probe);
+  v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
+  v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
 }
 
 Result<> check(const ReserveRequest& m) {
@@ -221,6 +223,8 @@ void fields(V& v, Of<V, PrefillRequest> m) {
   v.want("ways", m.ways, Length{.most = 1 + kMaxFallbacks});
   v.want("change", m.change);
   v.want("prompt_logprobs", m.prompt_logprobs);
+  v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
+  v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
 }
 
 Result<> check(const PrefillRequest& m) {

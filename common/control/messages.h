@@ -121,6 +121,9 @@ struct ProfileChange {
   friend bool operator==(const ProfileChange&, const ProfileChange&) = default;
 };
 
+/// Bytes of a trace context that a request may carry.
+inline constexpr std::size_t kMaxTraceparent = 128, kMaxTracestate = 512;
+
 /// Profiles that a request may name besides its own.
 inline constexpr std::size_t kMaxFallbacks = 16;
 
@@ -141,6 +144,8 @@ struct ReserveRequest {
   std::uint32_t timeout_ms = 60000;  // for KV to arrive
   std::int32_t priority = 0;
   bool probe = false;  // compare the first step's distribution with the prefill node's reference
+  // W3C trace context of the leg, whose children this node's spans are. Empty: the request is not traced.
+  std::string traceparent, tracestate;
 };
 
 struct ReserveReply {
@@ -169,6 +174,7 @@ struct PrefillRequest {
   std::vector<KvWay> ways;   // the profile, then those that the sender may change to; empty: nothing changes
   std::optional<ProfileChange> change;  // an order: change exactly so, as the transfer did that this one stands for
   std::optional<PromptRating> prompt_logprobs;  // PromptLogprobs must come before PrefillDone
+  std::string traceparent, tracestate;          // as in ReserveRequest
 };
 
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.

@@ -20,6 +20,7 @@
 #include "common/control/sampling.h"
 #include "common/ids.h"
 #include "common/result.h"
+#include "common/trace/span.h"
 #include "coordinator/api/model_text.h"
 
 namespace sluice::coordinator {
@@ -59,7 +60,8 @@ struct LegSpec {
   /// Log-probabilities of the prompt's own tokens, and how many of the likeliest to name beside each. A prefill node
   /// computes them: such a leg is always split.
   std::optional<int> prompt_logprobs;
-  TimePoint received;  // when the request's headers arrived: TTFT and the deadline count from here
+  TimePoint received;   // when the request's headers arrived: TTFT and the deadline count from here
+  trace::Parent trace;  // the request's span; without a sink: not traced
 };
 
 struct TokenLogprob {
@@ -153,7 +155,8 @@ class Backend {
   virtual void cancel(RequestId id, CancelReason reason) = 0;
 
   [[nodiscard]] virtual Health health() const = 0;
-  [[nodiscard]] virtual std::string metrics_text() const = 0;  // Prometheus text format 0.0.4
+  [[nodiscard]] virtual std::string metrics_text() const = 0;      // Prometheus text format 0.0.4
+  [[nodiscard]] virtual std::string openmetrics_text() const = 0;  // OpenMetrics 1.0.0, with exemplars
 };
 
 }  // namespace sluice::coordinator

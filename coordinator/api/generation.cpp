@@ -68,6 +68,7 @@ void Generation::begin() {
     self->cancel_all(CancelReason::client_gone);
   });
   if (over_) return;  // it had gone while its prompt was read
+  if (spec_.trace) spec_.trace->asked(request(), seeded_);
   if (request().stream)
     out_->keep_alive(std::string(kSseKeepAlive), [weak = weak_from_this()] {
       if (auto self = weak.lock(); self && !self->over_) self->open_stream();
@@ -97,6 +98,7 @@ void Generation::start_leg(std::size_t index) {
   leg.slo_tpot = q.slo_tpot;
   leg.priority = q.priority;
   leg.received = spec_.received;
+  if (spec_.trace) leg.trace = spec_.trace->parent();
   if (index % static_cast<std::size_t>(q.n) == 0) leg.prompt_logprobs = q.rates_prompt();
   c.leg = backend_.start(std::move(leg), std::make_shared<Sink>(shared_from_this(), index));
 }
@@ -145,6 +147,7 @@ void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats)
   --running_;
   if (over_) return;
   auto delta = c.stream->finish(silent() && end == LegEnd::stop ? LegEnd::length : end);
+  if (running_ == 0 && spec_.trace) tell_trace();
   if (request().stream) return send_last(index, std::move(delta));
   c.text += delta.text;
   if (running_ == 0) answer_whole();
@@ -154,6 +157,7 @@ void Generation::on_error(const Error& error, std::optional<Duration> retry_afte
   if (over_) return;
   over_ = true;
   auto e = ApiError::from(error, retry_after);
+  if (spec_.trace && writer_) spec_.trace->failed(error);
   if (writer_) {
     writer_->write(sse(error_json(e)));
     writer_->write(kSseDone);
@@ -197,6 +201,17 @@ json Generation::explain() const {
     for (const auto& c : choices_) all.push_back(explain_json(c.stats));
   }
   return j;
+}
+
+void Generation::tell_trace() const {
+  const Usage u = usage();
+  TracedUsage t{
+      .input_tokens = u.prompt_tokens, .output_tokens = u.completion_tokens, .ttft = {}, .finish_reasons = {}};
+  for (const auto& c : choices_) {
+    if (c.stats.ttft) t.ttft = std::min(t.ttft.value_or(*c.stats.ttft), *c.stats.ttft);
+    t.finish_reasons.emplace_back(name(c.stream->finish_reason().value_or(FinishReason::aborted)));
+  }
+  spec_.trace->served(t);
 }
 
 void Generation::answer_whole() {

@@ -15,6 +15,7 @@
 #include "coordinator/api/openai_json.h"
 #include "coordinator/api/prepared.h"
 #include "coordinator/api/prompt_executor.h"
+#include "coordinator/api/request_trace.h"
 #include "coordinator/api/token_stream.h"
 #include "coordinator/http/types.h"
 
@@ -27,6 +28,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::string client;  // as PromptJob has it
     std::string request_id;
     TimePoint received;
+    std::shared_ptr<RequestTrace> trace;  // null: not traced
   };
 
   Generation(Backend& backend, PromptExecutor& executor, Spec spec, std::shared_ptr<Responder> out);
@@ -72,6 +74,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   [[nodiscard]] bool silent() const { return request().max_tokens == 0; }
   [[nodiscard]] Usage usage() const;
   [[nodiscard]] nlohmann::json explain() const;
+  /// All legs have ended well.
+  void tell_trace() const;
 
   Backend& backend_;
   PromptExecutor& executor_;

@@ -1,7 +1,9 @@
 #include "coordinator/api/router.h"
 
+#include <chrono>
 #include <utility>
 
+#include "common/openmetrics.h"
 #include "coordinator/api/generation.h"
 #include "coordinator/api/openai_json.h"
 #include "coordinator/api/prompt_work.h"
@@ -13,13 +15,15 @@ using nlohmann::json;
 
 void ApiRouter::add_routes(HttpRoutes& routes) {
   using Out = std::shared_ptr<Responder>;
-  const auto add = [&](const char* path, Work work) {
-    routes.add("POST", path, [this, work](HttpRequest q, Out out) { hand_over(std::move(q), std::move(out), work); });
+  const auto add = [&](const char* path, Work work, std::string_view operation) {
+    routes.add("POST", path, [this, work, operation](HttpRequest q, Out out) {
+      hand_over(std::move(q), std::move(out), work, operation);
+    });
   };
-  add("/v1/completions", prepare_completion);
-  add("/v1/chat/completions", prepare_chat);
-  add("/tokenize", answer_tokenize);
-  add("/detokenize", answer_detokenize);
+  add("/v1/completions", prepare_completion, "text_completion");
+  add("/v1/chat/completions", prepare_chat, "chat");
+  add("/tokenize", answer_tokenize, {});
+  add("/detokenize", answer_detokenize, {});
   routes.add("GET", "/v1/models", [this](const HttpRequest&, const Out& out) {
     out->respond(json_response(models_json(backend_.model(), backend_.largest_context())));
   });
@@ -29,12 +33,15 @@ void ApiRouter::add_routes(HttpRoutes& routes) {
   routes.add("GET", "/version",
              [](const HttpRequest&, const Out& out) { out->respond(json_response({{"version", SLUICE_VERSION}})); },
              {.open = true});
-  routes.add(
-      "GET", "/metrics",
-      [this](const HttpRequest&, const Out& out) {
-        out->respond({200, {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}, backend_.metrics_text()});
-      },
-      {.open = true});
+  routes.add("GET", "/metrics", [this](const HttpRequest& q, const Out& out) { metrics(q, *out); }, {.open = true});
+}
+
+void ApiRouter::metrics(const HttpRequest& q, Responder& out) const {
+  const bool open = prefers_openmetrics(q.headers.find("accept").value_or(""));
+  const std::string_view type = open ? kOpenMetricsMediaType : "text/plain; version=0.0.4; charset=utf-8";
+  out.respond({200,
+               {{"content-type", std::string(type)}, {"vary", "accept"}},
+               open ? backend_.openmetrics_text() : backend_.metrics_text()});
 }
 
 std::string ApiRouter::client_of(const HttpRequest& q) const {
@@ -43,8 +50,10 @@ std::string ApiRouter::client_of(const HttpRequest& q) const {
   return q.peer.substr(0, q.peer.rfind(':'));
 }
 
-void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work work) {
-  Generation::Spec spec{{}, client_of(q), q.request_id, q.received};
+void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work work, std::string_view operation) {
+  Generation::Spec spec{
+      {}, client_of(q), q.request_id, q.received, RequestTrace::begin(tracing_, q, operation, backend_.model().id)};
+  if (spec.trace) out = traced(std::move(out), spec.trace);
   PromptJob job{.client = spec.client, .bytes = q.body.size(), .work = {}};
   job.work = [q = std::move(q), work,
               now = ServedNow{backend_.model(), backend_.text(), backend_.largest_context()}]() mutable {
@@ -52,6 +61,7 @@ void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work wo
   };
   executor_.submit(std::move(job), std::move(out),
                    [this, spec = std::move(spec)](PromptResult&& result, std::shared_ptr<Responder> to) mutable {
+                     if (spec.trace) spec.trace->read(std::chrono::steady_clock::now());
                      if (auto* answer = std::get_if<HttpResponse>(&result)) return to->respond(std::move(*answer));
                      spec.prepared = std::move(std::get<PreparedGeneration>(result));
                      std::make_shared<Generation>(backend_, executor_, std::move(spec), std::move(to))->begin();

@@ -11,6 +11,7 @@
 #include "coordinator/api/backend.h"
 #include "coordinator/api/prompt_executor.h"
 #include "coordinator/api/prompt_work.h"
+#include "coordinator/api/request_trace.h"
 #include "coordinator/http/routes.h"
 
 namespace sluice::coordinator {
@@ -18,8 +19,8 @@ namespace sluice::coordinator {
 class ApiRouter {
  public:
   /// `keyed`: requests carry an API key that was checked; clients are told apart by it, else by their address.
-  ApiRouter(Backend& backend, PromptExecutor& executor, bool keyed = false)
-      : backend_(backend), executor_(executor), keyed_(keyed) {}
+  ApiRouter(Backend& backend, PromptExecutor& executor, bool keyed = false, const RequestTracing& tracing = {})
+      : backend_(backend), executor_(executor), keyed_(keyed), tracing_(tracing) {}
   ApiRouter(const ApiRouter&) = delete;
   ApiRouter& operator=(const ApiRouter&) = delete;
 
@@ -29,7 +30,9 @@ class ApiRouter {
 
  private:
   using Work = PromptResult (*)(HttpRequest, const ServedNow&);
-  void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work);
+  /// operation: as RequestTrace has it; empty: never traced.
+  void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work, std::string_view operation);
+  void metrics(const HttpRequest& request, Responder& out) const;
   [[nodiscard]] std::string client_of(const HttpRequest& request) const;
   void models(const HttpRequest& request, Responder& out) const;
   void tokenizer_info(Responder& out) const;
@@ -38,6 +41,7 @@ class ApiRouter {
   Backend& backend_;
   PromptExecutor& executor_;
   bool keyed_;
+  RequestTracing tracing_;
 };
 
 }  // namespace sluice::coordinator

@@ -35,7 +35,7 @@ void AnswerWriter::head(int status, const HttpHeaders& headers, std::optional<st
   field("x-request-id", traits.request_id);
   if (traits.origin) {
     field("access-control-allow-origin", *traits.origin);
-    field("access-control-expose-headers", "x-request-id, retry-after");
+    field("access-control-expose-headers", "x-request-id, retry-after, traceparent");
     field("vary", "origin");
   }
   if (length && status != 204 && status != 304) field("content-length", std::to_string(*length));

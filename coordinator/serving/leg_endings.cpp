@@ -47,6 +47,7 @@ void LegEndings::record(const SessionPtr& s, std::string_view outcome) {
   const double e2e = seconds((s->end.finished == TimePoint{} ? now : s->end.finished) - s->asked.spec.received);
   use_.figures.on_end(*s, outcome, e2e);
   use_.log.record(*s, outcome, unix_now());
+  if (s->trace) s->trace->ended(*s, outcome, now);
   log::info("leg ended", {{"request_id", s->asked.spec.request_id},
                           {"outcome", outcome},
                           {"prefill", s->run.prefill},

@@ -50,7 +50,7 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
     use_.figures.on_first_token(*s);
     s->sink->on_begin(answer_fingerprint(*s));
   } else {
-    use_.figures.on_token_gap(seconds(now - a.last_token));
+    use_.figures.on_token_gap(*s, seconds(now - a.last_token));
   }
   a.last_token = now;
   TokenEvent e{.id = item.token.id, .stop = item.token.stop, .logprob = item.token.logprob, .top = {}};

@@ -53,6 +53,7 @@ void LegPlacer::shorten(Session& s, std::uint64_t largest) {
 
 RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
   const SessionPtr s = use_.legs.find(id);
+  if (s->trace) s->trace->deciding(use_.clock.now());
   if (s->asked.spec.open_ended) shorten(*s, largest_context(cluster_for(id)));
   RequestFeatures f = s->asked.features;
   f.waited_s = seconds(now - s->asked.spec.received);
@@ -100,6 +101,7 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   else
     fill_split(*s, c, d);
   remember_bits(*s);
+  if (s->trace) s->trace->decided(*s, use_.clock.now());
   use_.account.take(*s);
   use_.figures.on_decision(*s);
   reserve(s);
@@ -138,6 +140,7 @@ void LegPlacer::reserve(const SessionPtr& s) {
   use_.calls.reserve(*s, [this, s, attempt = s->run.number](Result<control::ReserveReply> reply) {
     if (s->run.number != attempt || s->state != SessionState::reserving) return;
     if (!reply) return again(s, reply.error());
+    if (s->trace) s->trace->reserved(*s, use_.clock.now());
     if (s->asked.colocated)
       s->state = SessionState::decoding;
     else
@@ -182,6 +185,7 @@ void LegPlacer::again(const SessionPtr& s, const Error& why) {
                                  {"code", name(why.code)},
                                  {"why", why.message}});
   undo(s);
+  if (s->trace) s->trace->failed(*s, why, use_.clock.now());
   s->state = SessionState::waiting;
   if (why.code == Errc::resource_exhausted) return place_later(s, why);
   if (!s->asked.colocated) use_.placement.failed(s->run.chosen, use_.clock.now());

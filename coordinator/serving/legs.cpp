@@ -45,6 +45,7 @@ RequestId Legs::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
   std::optional<Error> unknown_class;
   if (!slo) unknown_class = Error{Errc::invalid_argument, slo.error().message, "x-slo-class"};
   const SessionPtr s = table_.add(asked(std::move(spec), slo.value_or(use_.slos.defaults())), std::move(sink));
+  if (s->asked.spec.trace) s->trace = std::make_unique<LegTrace>(s->asked.spec.trace, use_.clock.now());
   boost::asio::post(use_.io, [this, s, unknown_class] {
     if (s->state == SessionState::ended) return;
     if (unknown_class) return endings_.fail(s, *unknown_class, std::nullopt);

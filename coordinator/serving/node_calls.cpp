@@ -42,6 +42,7 @@ void NodeCalls::reserve(const Session& s, Done<ctl::ReserveReply> done) {
   r.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
   r.priority = s.asked.spec.priority;
   r.probe = s.run.probed;
+  if (s.trace) s.trace->tell(r.traceparent, r.tracestate);
   registry_.call(s.run.decode, ctl::type::kReserve, to_json(r), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::ReserveReply>(reply)); });
 }
@@ -63,6 +64,7 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
   p.change = s.answer.change;
   if (const auto& top = s.asked.spec.prompt_logprobs)
     p.prompt_logprobs = {.top = static_cast<std::uint32_t>(*top), .last = s.asked.spec.prompt->back()};
+  if (s.trace) s.trace->tell(p.traceparent, p.tracestate);
   registry_.call(s.run.prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) {
                    done(reply ? Result<>() : Result<>(std::unexpected(reply.error())));

@@ -106,4 +106,9 @@ std::string Serving::metrics_text() const {
   return metrics_.text();
 }
 
+std::string Serving::openmetrics_text() const {
+  figures_.refresh(view_, legs_.counts(), slos_.book());
+  return metrics_.openmetrics();
+}
+
 }  // namespace sluice::coordinator

@@ -43,6 +43,7 @@ class Serving final : public Backend {
   void cancel(RequestId id, CancelReason reason) override { legs_.cancel(id, reason); }
   [[nodiscard]] Health health() const override;
   [[nodiscard]] std::string metrics_text() const override;
+  [[nodiscard]] std::string openmetrics_text() const override;
 
   // For the operator's surface and the process around it.
   [[nodiscard]] const ClusterView& view() const noexcept { return view_; }

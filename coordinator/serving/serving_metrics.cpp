@@ -65,18 +65,18 @@ void ServingMetrics::on_decision(const Session& s) {
 void ServingMetrics::on_first_token(const Session& s) {
   const double t = s.ttft_s().value_or(0);
   output_.add();
-  ttft_.observe(t);
-  vllm_.on_first_token(t);
+  ttft_.observe(t, s.exemplar());
+  vllm_.on_first_token(s, t);
   const double predicted = s.run.predicted_ttft_s + s.asked.features.waited_s;
   if (t <= 0 || s.run.predicted_ttft_s <= 0 || s.answer.resumes > 0) return;
   ttft_predicted_.observe(predicted);
   ttft_error_.observe(std::abs(t - predicted) / t);
 }
 
-void ServingMetrics::on_token_gap(double seconds) {
+void ServingMetrics::on_token_gap(const Session& s, double seconds) {
   output_.add();
-  itl_.observe(seconds);
-  vllm_.on_token_gap(seconds);
+  itl_.observe(seconds, s.exemplar());
+  vllm_.on_token_gap(s, seconds);
 }
 
 void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e2e_s) {
@@ -91,10 +91,10 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
 }
 
 void ServingMetrics::on_finished(const Session& s, double e2e_s) {
-  e2e_.observe(e2e_s);
+  e2e_.observe(e2e_s, s.exemplar());
   const auto tpot = s.tpot_s();
   if (tpot) {
-    tpot_.observe(*tpot);
+    tpot_.observe(*tpot, s.exemplar());
     if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0) {
       tpot_predicted_.observe(s.run.predicted_tpot_s);
       tpot_error_.observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);

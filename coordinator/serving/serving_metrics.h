@@ -15,7 +15,7 @@ class ServingMetrics {
   ServingMetrics(Metrics& m, const std::string& model, double max_model_len);
   void on_decision(const Session& s);
   void on_first_token(const Session& s);
-  void on_token_gap(double seconds);
+  void on_token_gap(const Session& s, double seconds);
   void on_end(const Session& s, std::string_view outcome, double e2e_s);
   void on_profile_change(const Session& s);
   void on_refused(Refused why, std::string_view code);

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "common/control/messages.h"
+#include "common/metrics.h"
 #include "coordinator/api/backend.h"
 #include "coordinator/cluster/cluster_view.h"
 #include "coordinator/policy/intake.h"
+#include "coordinator/serving/leg_trace.h"
 
 namespace sluice::coordinator {
 
@@ -95,6 +97,7 @@ struct Session {
   Answer answer;
   Figures seen;
   Ending end;
+  std::unique_ptr<LegTrace> trace;  // null: the request is not traced
 
   /// Holds something on nodes that must be taken back if it fails.
   [[nodiscard]] bool placed() const noexcept {
@@ -115,6 +118,11 @@ struct Session {
   [[nodiscard]] bool met_ttft() const;
   [[nodiscard]] bool met_tpot() const;
   [[nodiscard]] bool met_objectives() const { return met_ttft() && met_tpot(); }
+  /// Names the request beside what is measured of it: by its trace, or by its own id where none is kept.
+  [[nodiscard]] Exemplar exemplar() const noexcept {
+    if (trace) return {"trace_id", trace->trace_id()};
+    return {"request_id", asked.spec.request_id};
+  }
   /// What the policies learn from. Figures of the prefill node are there once it has reported.
   [[nodiscard]] Measured measured() const;
 };

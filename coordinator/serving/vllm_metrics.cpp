@@ -36,15 +36,15 @@ VllmMetrics::VllmMetrics(Metrics& m, const std::string& model, double max_model_
       generation_tokens_(m.histogram("vllm:request_generation_tokens", "Tokens generated for a finished request.",
                                      count_buckets(max_model_len), model_)) {}
 
-void VllmMetrics::on_first_token(double ttft_s) const {
+void VllmMetrics::on_first_token(const Session& s, double ttft_s) const {
   generation_.add();
-  ttft_.observe(ttft_s);
+  ttft_.observe(ttft_s, s.exemplar());
 }
 
-void VllmMetrics::on_token_gap(double seconds) const {
+void VllmMetrics::on_token_gap(const Session& s, double seconds) const {
   generation_.add();
-  itl_.observe(seconds);
-  itl_old_.observe(seconds);
+  itl_.observe(seconds, s.exemplar());
+  itl_old_.observe(seconds, s.exemplar());
 }
 
 void VllmMetrics::on_end(const Session& s, std::string_view outcome, double e2e_s) const {
@@ -53,10 +53,10 @@ void VllmMetrics::on_end(const Session& s, std::string_view outcome, double e2e_
   how["finished_reason"] = finished ? std::string(outcome) : "abort";
   if (finished || outcome == "cancelled") success_.with(how).add();
   if (!finished) return;
-  e2e_.observe(e2e_s);
+  e2e_.observe(e2e_s, s.exemplar());
   prompt_tokens_.observe(s.asked.features.prompt_tokens);
   generation_tokens_.observe(static_cast<double>(s.answer.emitted.size()));
-  if (const auto tpot = s.tpot_s()) tpot_.observe(*tpot);
+  if (const auto tpot = s.tpot_s()) tpot_.observe(*tpot, s.exemplar());
   // One that was placed again began more than once; its phases are no such sequence.
   if (s.answer.first_token && s.answer.resumes == 0) on_phases(s);
 }

@@ -14,8 +14,8 @@ class VllmMetrics {
  public:
   VllmMetrics(Metrics& m, const std::string& model, double max_model_len);
   void on_prompt(double tokens) const { prompt_.add(tokens); }
-  void on_first_token(double ttft_s) const;
-  void on_token_gap(double seconds) const;
+  void on_first_token(const Session& s, double ttft_s) const;
+  void on_token_gap(const Session& s, double seconds) const;
   /// outcome: as LegEndings has it.
   void on_end(const Session& s, std::string_view outcome, double e2e_s) const;
   /// The decode nodes' KV memory.

@@ -87,6 +87,9 @@ void Export::encoded(const PlannedFrame& f, std::size_t picked, std::uint64_t wi
   sums.raw_bytes += planner_.raw_bytes(f.spec);
   sums.wire_bytes += wire_bytes;
   if (!first_sent_) first_sent_ = now;
+  const TimePoint begun = now - from_seconds(took_s);
+  encode_begin_ = std::min(encode_begin_.value_or(begun), begun);
+  encode_end_ = std::max(encode_end_.value_or(now), now);
 }
 
 bool Export::closed() const {
@@ -107,6 +110,10 @@ std::optional<Export::Closed> Export::close(Result<> outcome, TimePoint now) {
   c.end.encode_s = kept_.encode_s + changed_.encode_s;
   c.end.raw_bytes = kept_.raw_bytes + changed_.raw_bytes;
   c.end.wire_bytes = kept_.wire_bytes + changed_.wire_bytes;
+  c.end.encode_begin = encode_begin_;
+  c.end.encode_end = encode_end_;
+  c.end.first_sent = first_sent_;
+  c.end.confirmed = confirmed_at_;
   if (const std::size_t to = choice_.changed_to(); to != 0) c.end.changed_to = profiles_[to];
   const TimePoint arrived = confirmed_at_.value_or(now);
   if (first_sent_) c.end.wire_s = seconds(arrived - *first_sent_);

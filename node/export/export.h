@@ -40,6 +40,9 @@ struct ExportEnd {
   double exposed_s = 0;  // end of compute until confirmed
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   const kv::Profile* changed_to = nullptr;  // the other profile that frames went under
+  // When its first frame was begun and its last one encoded, when the first one left, and when the decode node had all.
+  // No frames, or none of that: nothing.
+  std::optional<TimePoint> encode_begin, encode_end, first_sent, confirmed;
 };
 
 class Export;
@@ -114,7 +117,7 @@ class Export : public std::enable_shared_from_this<Export> {
   BlocksLease blocks_;
   bool closed_ = false;
   Sums kept_, changed_;
-  std::optional<TimePoint> first_sent_, computed_at_, confirmed_at_;
+  std::optional<TimePoint> encode_begin_, encode_end_, first_sent_, computed_at_, confirmed_at_;
 };
 
 }  // namespace sluice::node

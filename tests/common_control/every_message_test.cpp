@@ -125,8 +125,8 @@ TEST_CASE("reservations") {
        .stop_token_ids = {4},
        .logprobs = 2};
   holds(s, {});
-  ReserveRequest r{RequestId(1), 2,      "t",          {1, 2, 3, 4},   3, 2,  9,   s,
-                   "q8",         {"q4"}, NodeId("p0"), Incarnation(5), 7, -1, true};
+  ReserveRequest r{RequestId(1),   2, "t", {1, 2, 3, 4}, 3,      2,    9, s, "q8", {"q4"}, NodeId("p0"),
+                   Incarnation(5), 7, -1,  true,         "00-1", "v=1"};
   holds(r, {"request", "tokens", "prompt_tokens", "kv_tokens", "max_new_tokens", "sampling"});
   holds(ReserveReply{{{"id", 1}}, "h:1"}, {}, {"ticket"});
 
@@ -135,6 +135,11 @@ TEST_CASE("reservations") {
   CHECK(parse<ReserveRequest>(j).error().message == "reserve: 'sampling.temperature' must be a number, not a string");
   j["sampling"]["temperature"] = 9;
   CHECK(parse<ReserveRequest>(j).error().param == "sampling.temperature");
+  j = to_json(r);
+  j["traceparent"] = std::string(129, 'a');
+  CHECK(parse<ReserveRequest>(j).error().param == "traceparent");
+  r.traceparent.clear();
+  CHECK_FALSE(to_json(r).contains("traceparent"));  // most requests are not traced
   j = to_json(r);
   j["sampling"]["logit_bias"] = {{3}};
   CHECK(parse<ReserveRequest>(j).error().param == "sampling.logit_bias[0]");
@@ -154,7 +159,9 @@ TEST_CASE("prefills and transfers") {
                    1e9,
                    {{"q8", 2, 3e9, 4e9}, {"q4", 4, 1e9, 2e9}},
                    kChange,
-                   PromptRating{3, 9}};
+                   PromptRating{3, 9},
+                   "00-1",
+                   "v=1"};
   holds(p, {"request", "tokens", "ticket", "data_address", "profile"}, {"ticket"});
   holds(PrefillDone{RequestId(1), 2, kError, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "q4"}, {"request"});
   const PromptLogprobs l{RequestId(1), 2, 3, {{17, -0.5F, 1, {{17, -0.5F}}}, {4, -INFINITY, 9, {}}}};

@@ -20,7 +20,8 @@ struct Answer {
 /// The backend lives on the server's thread; `on_io` reaches it safely.
 class Api {
  public:
-  Api() : backend_(io_->io()), router_(backend_, prompts_), server_(routes(), {}, io_) {}
+  explicit Api(const RequestTracing& tracing = {})
+      : backend_(io_->io()), router_(backend_, prompts_, false, tracing), server_(routes(), {}, io_) {}
   template <class F>
   auto on_io(F f) {
     return io_->on_io(std::move(f));

@@ -61,6 +61,7 @@ class FakeBackend final : public coordinator::Backend {
   }
   coordinator::Health health() const override { return health_now; }
   std::string metrics_text() const override { return "sluice_fake 1\n"; }
+  std::string openmetrics_text() const override { return "sluice_fake 1\n# EOF\n"; }
 
   bool alive(RequestId id) const {
     auto it = legs.find(id.value());
