@@ -58,6 +58,7 @@ LABELS = {
     "sluice_slo_objectives_total": "class objective met",
     "sluice_slo_requests_total": "class met",
     "sluice_stage_seconds": "stage",
+    "sluice_trace_spans_total": "outcome",
     "vllm:cache_config_info": "block_size num_gpu_blocks",
     "vllm:request_success_total": "model_name finished_reason",
 }

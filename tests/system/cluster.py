@@ -1,6 +1,7 @@
 """A cluster of real processes on the bundled model, for the Python tests."""
 import ctypes
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -23,12 +24,13 @@ def _die_with_parent():
 class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
-    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=()):
+    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None):
         self._bin = Path(bin_dir)
         self._prefills = prefills
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
         self._more_node_flags = node_flags
+        self._env = {**os.environ, **(env or {})}
         self._processes = {}
 
     def __enter__(self):
@@ -46,7 +48,8 @@ class Cluster:
     def _spawn(self, name, program, *args):
         with open(self._dir / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
-                [self._bin / program, "--model", MODEL, *args], stdout=log, stderr=log, preexec_fn=_die_with_parent)
+                [self._bin / program, "--model", MODEL, *args], stdout=log, stderr=log, env=self._env,
+                preexec_fn=_die_with_parent)
 
     def _start(self):
         ready = self._dir / "ready"
@@ -68,6 +71,12 @@ class Cluster:
         self._spawn(f"d{self._decodes}", "sluice-decode", "--name", name, *self._node_flags)
         self._decodes += 1
         self._until(self._complete)
+
+    def kill(self, name):
+        """SIGKILL, and gone when this returns."""
+        p = self._processes.pop(name)
+        p.kill()
+        p.wait()
 
     def _complete(self):
         try:
