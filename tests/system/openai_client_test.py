@@ -123,7 +123,7 @@ def main():
     if not python.exists():
         print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
         return 77
-    if Path(sys.prefix) != args.venv:
+    if Path(sys.prefix) != args.venv.resolve():
         os.execv(python, [str(python), *sys.argv])
 
     import openai
