@@ -86,6 +86,7 @@ void fields(V& v, Of<V, RegisterRequest> m) {
   v.want("frame_kib", m.frame_kib);
   v.want("profiles", m.profiles);
   v.want("cluster_token", m.cluster_token);
+  v.want("data_key", m.data_key);
 }
 
 template <class V>
@@ -168,6 +169,7 @@ void fields(V& v, Of<V, ReserveRequest> m) {
   v.want("timeout_ms", m.timeout_ms);
   v.want("priority", m.priority);
   v.want("probe", m.probe);
+  v.want("tenant", m.tenant);
   v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
   v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
 }
@@ -185,6 +187,7 @@ template <class V>
 void fields(V& v, Of<V, ReserveReply> m) {
   v.want("ticket", m.ticket);
   v.want("data_address", m.data_address);
+  v.want("data_key", m.data_key);
 }
 
 template <class V>
@@ -223,6 +226,7 @@ void fields(V& v, Of<V, PrefillRequest> m) {
   v.want("ways", m.ways, Length{.most = 1 + kMaxFallbacks});
   v.want("change", m.change);
   v.want("prompt_logprobs", m.prompt_logprobs);
+  v.want("data_key", m.data_key);
   v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
   v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
 }
@@ -330,6 +334,7 @@ void fields(V& v, Of<V, ProbePathRequest> m) {
   v.need("data_address", m.data_address);
   v.want("block_bytes", m.block_bytes);
   v.want("decode_node", m.decode_node);
+  v.want("data_key", m.data_key);
 }
 
 template <class V>

@@ -77,6 +77,7 @@ struct RegisterRequest {
   std::uint32_t prefill_chunk = 0, max_batch_tokens = 0, frame_kib = 0;
   std::vector<ProfileInfo> profiles;
   std::string cluster_token;  // shared secret, when the coordinator demands one
+  std::string data_key;       // that who connects to data_address must prove to know; empty: none is asked for
 };
 
 struct RegisterReply {
@@ -143,7 +144,8 @@ struct ReserveRequest {
   Incarnation prefill_incarnation;
   std::uint32_t timeout_ms = 60000;  // for KV to arrive
   std::int32_t priority = 0;
-  bool probe = false;  // compare the first step's distribution with the prefill node's reference
+  bool probe = false;              // compare the first step's distribution with the prefill node's reference
+  std::string tenant = "default";  // whose request it is: stands in the ticket
   // W3C trace context of the leg, whose children this node's spans are. Empty: the request is not traced.
   std::string traceparent, tracestate;
 };
@@ -151,6 +153,7 @@ struct ReserveRequest {
 struct ReserveReply {
   nlohmann::json ticket;  // opaque to the coordinator; null when kv_tokens was 0
   std::string data_address;
+  std::string data_key;  // as in RegisterRequest
 };
 
 /// That log-probabilities of the prompt's own tokens are wanted.
@@ -174,6 +177,7 @@ struct PrefillRequest {
   std::vector<KvWay> ways;   // the profile, then those that the sender may change to; empty: nothing changes
   std::optional<ProfileChange> change;  // an order: change exactly so, as the transfer did that this one stands for
   std::optional<PromptRating> prompt_logprobs;  // PromptLogprobs must come before PrefillDone
+  std::string data_key;                         // of data_address, as in RegisterRequest
   std::string traceparent, tracestate;          // as in ReserveRequest
 };
 
@@ -272,6 +276,7 @@ struct ProbePathRequest {
   std::string data_address;
   std::uint32_t block_bytes = 0;  // of each of the few blocks sent; 0: the largest
   NodeId decode_node;             // who is there, for metrics; empty: a coordinator that does not say
+  std::string data_key;           // of data_address, as in RegisterRequest
 };
 
 nlohmann::json to_json(const RegisterRequest&);

@@ -69,6 +69,9 @@ std::uint32_t get_u32(const std::uint8_t* p) {
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
 }
 
+/// A record of TLS (handshake or alert) instead of a length, which could not be as large.
+bool speaks_tls(const std::uint8_t* p) { return (p[0] == 0x16 || p[0] == 0x15) && p[1] == 0x03; }
+
 }  // namespace
 
 Result<json> decode_cbor(std::span<const std::uint8_t> bytes) {
@@ -78,25 +81,58 @@ Result<json> decode_cbor(std::span<const std::uint8_t> bytes) {
   return j;
 }
 
-Connection::Connection(tcp::socket socket, Handlers handlers)
-    : socket_(std::move(socket)), handlers_(std::move(handlers)) {
+Connection::Connection(tls::Stream stream, Handlers handlers)
+    : stream_(std::move(stream)), handlers_(std::move(handlers)) {
   boost::system::error_code ec;
-  socket_.set_option(tcp::no_delay(true), ec);
+  stream_.socket().set_option(tcp::no_delay(true), ec);
 }
 
 std::string Connection::peer() const {
   boost::system::error_code ec;
-  const auto ep = socket_.remote_endpoint(ec);
+  const auto ep = stream_.socket().remote_endpoint(ec);
   return ec ? std::string("?") : net::host_port(ep.address().to_string(), ep.port());
 }
 
-void Connection::start() { read_length(); }
+void Connection::start() {
+  if (stream_.secure()) return shake_hands();
+  ready_ = true;
+  if (!out_.empty()) write_next();
+  read_length();
+}
+
+void Connection::shake_hands() {
+  auto limit = std::make_shared<asio::steady_timer>(stream_.get_executor(), kHandshakeTimeout);
+  limit->async_wait([weak = weak_from_this()](boost::system::error_code ec) {
+    if (const auto self = weak.lock(); self && !ec)
+      self->close(Error{Errc::unavailable, "the TLS handshake took too long", {}});
+  });
+  stream_.async_handshake([self = shared_from_this(), limit](boost::system::error_code ec) {
+    limit->cancel();
+    if (!self->open_) return;
+    if (ec) return self->lost(ec);
+    if (self->handlers_.admit)
+      if (auto admitted = self->handlers_.admit(self->certificate()); !admitted) return self->close(admitted.error());
+    self->ready_ = true;
+    if (!self->out_.empty()) self->write_next();
+    self->read_length();
+  });
+}
+
+void Connection::lost(boost::system::error_code ec) {
+  const std::string& tls = stream_.problem().message;
+  close(Error{Errc::unavailable, "control connection lost: " + (tls.empty() ? ec.message() : tls), {}});
+}
 
 void Connection::read_length() {
   asio::async_read(
-      socket_, asio::buffer(length_), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
+      stream_, asio::buffer(length_), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
         if (!self->open_) return;
-        if (ec) return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+        if (ec) return self->lost(ec);
+        if (speaks_tls(self->length_))
+          return self->close(Error{Errc::unavailable,
+                                   "the peer speaks TLS and this end does not: --cluster-cert, --cluster-key and "
+                                   "--cluster-ca go to all daemons",
+                                   {}});
         const std::uint32_t n = get_u32(self->length_);
         if (n == 0 || n > kMaxFrame)
           return self->close(
@@ -111,11 +147,10 @@ void Connection::read_body(std::uint32_t length) {
   const std::size_t have = body_.size();
   const std::size_t more = std::min<std::size_t>(length - have, kStep);
   body_.resize(have + more);
-  asio::async_read(socket_, asio::buffer(body_.data() + have, more),
+  asio::async_read(stream_, asio::buffer(body_.data() + have, more),
                    [self = shared_from_this(), length](boost::system::error_code ec, std::size_t) {
                      if (!self->open_) return;
-                     if (ec)
-                       return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+                     if (ec) return self->lost(ec);
                      if (self->body_.size() < length) return self->read_body(length);
                      const auto bytes = std::move(self->body_);
                      self->body_.clear();
@@ -171,7 +206,7 @@ void Connection::dispatch_reply(json& m) {
 void Connection::call(const std::string& type, json body, std::chrono::milliseconds timeout, Reply done) {
   if (!open_) return done(fail(Errc::unavailable, "control connection is closed"));
   const std::uint64_t id = next_id_++;
-  Pending p{std::move(done), std::make_unique<asio::steady_timer>(socket_.get_executor())};
+  Pending p{std::move(done), std::make_unique<asio::steady_timer>(stream_.get_executor())};
   p.timer->expires_after(timeout);
   p.timer->async_wait([weak = weak_from_this(), id, type](boost::system::error_code ec) {
     const auto self = weak.lock();
@@ -200,15 +235,14 @@ void Connection::send(const json& m) {
   queued_ += frame.size();
   if (queued_ > kMaxQueued) return close(Error{Errc::unavailable, "control peer does not read; disconnected", {}});
   out_.push_back(std::move(frame));
-  if (out_.size() == 1) write_next();
+  if (out_.size() == 1 && ready_) write_next();
 }
 
 void Connection::write_next() {
-  asio::async_write(socket_, asio::buffer(out_.front()),
+  asio::async_write(stream_, asio::buffer(out_.front()),
                     [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
                       if (!self->open_) return;
-                      if (ec)
-                        return self->close(Error{Errc::unavailable, "control connection lost: " + ec.message(), {}});
+                      if (ec) return self->lost(ec);
                       self->queued_ -= self->out_.front().size();
                       self->out_.pop_front();
                       if (!self->out_.empty()) self->write_next();
@@ -220,15 +254,16 @@ void Connection::close(const Error& why) {
   open_ = false;
   const auto keep = shared_from_this();
   boost::system::error_code ec;
-  socket_.shutdown(tcp::socket::shutdown_both, ec);
-  socket_.close(ec);
+  stream_.end_sending();
+  stream_.socket().shutdown(tcp::socket::shutdown_both, ec);
+  stream_.close();
   auto pending = std::move(pending_);
   pending_.clear();
   for (auto& [id, p] : pending) p.done(std::unexpected(Error{Errc::unavailable, why.message, {}}));
   // Handlers may own this connection's owner: drop them so that no cycle survives, but only once the stack is unwound,
   // since close() may be running inside one of them.
   auto h = std::make_shared<Handlers>(std::exchange(handlers_, {}));
-  asio::post(socket_.get_executor(), [keep, h, why] {
+  asio::post(stream_.get_executor(), [keep, h, why] {
     if (h->on_close) h->on_close(why);
   });
 }

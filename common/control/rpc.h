@@ -1,5 +1,6 @@
 #pragma once
-// Control-plane RPC: length-prefixed CBOR over one TCP connection per node, calls and notifications in both directions.
+// Control-plane RPC: length-prefixed CBOR over one connection per node, plain TCP or TLS, calls and notifications in
+// both directions.
 //
 // Frame: u32 little-endian length, then CBOR {"t": type, "b": body} plus "id" on a call, or "re" (id answered) with
 // either "b" or "e" (error) on a reply. Limits: kMaxFrame bytes, kMaxDepth nesting, kMaxQueued bytes waiting to be
@@ -8,6 +9,7 @@
 // Threading: a Connection lives on one io_context thread; every method and handler runs there. It is kept alive by
 // its own pending operations and by whoever holds the pointer. Failure: any protocol error closes the connection;
 // every open call then completes with `unavailable`, and on_close is called once.
+// With TLS nothing is read or sent before the handshake is over and `admit` has agreed; it has kHandshakeTimeout.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,16 +18,19 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "common/result.h"
+#include "common/tls/stream.h"
 
 namespace sluice::control {
 
 inline constexpr std::size_t kMaxFrame = 16U << 20;
 inline constexpr std::size_t kMaxQueued = 64U << 20;
 inline constexpr int kMaxDepth = 16;
+inline constexpr std::chrono::seconds kHandshakeTimeout{5};
 
 /// CBOR that was checked for depth and definite lengths before it is decoded (the decoder recurses per level).
 [[nodiscard]] Result<nlohmann::json> decode_cbor(std::span<const std::uint8_t> bytes);
@@ -38,9 +43,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::function<void(const std::string& type, nlohmann::json body, Reply reply)> on_call;
     std::function<void(const std::string& type, nlohmann::json body)> on_notify;
     std::function<void(const Error&)> on_close;
+    /// May this peer go on? Asked once, with TLS only; nothing: it showed no certificate.
+    std::function<Result<>(const std::optional<tls::Peer>&)> admit;
   };
 
-  Connection(boost::asio::ip::tcp::socket socket, Handlers handlers);
+  /// A TCP socket is a stream, too.
+  Connection(tls::Stream stream, Handlers handlers);
   /// Begins reading. Call once.
   void start();
   void call(const std::string& type, nlohmann::json body, std::chrono::milliseconds timeout, Reply done);
@@ -48,12 +56,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close(const Error& why);
   [[nodiscard]] bool open() const noexcept { return open_; }
   [[nodiscard]] std::string peer() const;
+  /// The peer by its certificate; nothing: there is none.
+  [[nodiscard]] const std::optional<tls::Peer>& certificate() const { return stream_.peer(); }
 
  private:
   struct Pending {
     Reply done;
     std::unique_ptr<boost::asio::steady_timer> timer;
   };
+  void shake_hands();
+  void lost(boost::system::error_code ec);
   void read_length();
   void read_body(std::uint32_t length);
   void dispatch(std::span<const std::uint8_t> bytes);
@@ -61,9 +73,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void send(const nlohmann::json& m);
   void write_next();
 
-  boost::asio::ip::tcp::socket socket_;
+  tls::Stream stream_;
   Handlers handlers_;
   bool open_ = true;
+  bool ready_ = false;  // to read and to send
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Pending> pending_;
   std::uint8_t length_[4] = {};

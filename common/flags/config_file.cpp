@@ -94,7 +94,12 @@ std::vector<CLI::ConfigItem> ConfigFile::from_config(std::istream& in) const {
                        e.description()));
   }
   std::vector<CLI::ConfigItem> items;
-  for (const auto& [key, value] : table) items.push_back(item_of(std::string(key.str()), value, app_));
+  for (const auto& [key, value] : table) {
+    items.push_back(item_of(std::string(key.str()), value, app_));
+    if (!objection_) continue;
+    if (const std::string why = objection_(items.back().name); !why.empty())
+      refuse(fmt::format("{}'{}': {}", at(value), items.back().name, why));
+  }
   return items;
 }
 

@@ -4,6 +4,7 @@
 // nearest known one) or a value of a kind that no option takes ends the program at its start. Values are never printed:
 // they may be secrets. Threading: start-up only. Failure: CLI::ConfigError, which run_main() prints.
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace sluice {
 class ConfigFile final : public CLI::Config {
  public:
   /// `app` must outlive this and have all its options when a file is read.
-  explicit ConfigFile(const CLI::App& app) : app_(app) {}
+  /// `objection` to an option in this file, in words; empty: none.
+  explicit ConfigFile(const CLI::App& app, std::function<std::string(const std::string& option)> objection = {})
+      : app_(app), objection_(std::move(objection)) {}
 
   [[nodiscard]] std::vector<CLI::ConfigItem> from_config(std::istream& in) const override;
   /// What --config would have to hold; not offered by any program.
@@ -20,6 +23,7 @@ class ConfigFile final : public CLI::Config {
 
  private:
   const CLI::App& app_;
+  std::function<std::string(const std::string&)> objection_;
 };
 
 }  // namespace sluice

@@ -1,7 +1,11 @@
 #include "common/flags/flags.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 
 namespace sluice::flags {
 namespace {
@@ -58,6 +62,11 @@ Option* Option::envname(const std::string& name) {
   option_->envname(name);
   return this;
 }
+Option* Option::secret(const std::string& env, const std::string& instead) {
+  option_->envname(env);
+  app_->keep_secret({"--" + option_->get_lnames().front(), env, instead});
+  return this;
+}
 Option* Option::delimiter(char c) {
   option_->delimiter(c);
   return this;
@@ -68,7 +77,7 @@ App::App(const std::string& description, const std::string& name)
 App::App(CLI::App& of_parent) : app_(&of_parent) {}
 App::~App() = default;
 
-Option* App::keep(CLI::Option& option) { return options_.emplace_back(std::make_unique<Option>(option)).get(); }
+Option* App::keep(CLI::Option& option) { return options_.emplace_back(std::make_unique<Option>(option, *this)).get(); }
 
 template <class T>
 Option* App::add_option(const std::string& names, T& value, const std::string& help) {
@@ -143,10 +152,41 @@ App* App::footer(const std::string& text) {
 }
 std::string App::name() const { return app_->get_name(); }
 
+namespace {
+
+/// Secrets stay out of argv, which ps shows to everybody.
+void refuse_secrets(const std::vector<App::Secret>& secrets, const std::vector<std::string>& arguments) {
+  for (const std::string& a : arguments) {
+    if (a == "--") return;
+    for (const auto& s : secrets)
+      if (a == s.flag || a.starts_with(s.flag + "="))
+        throw CLI::ValidationError(
+            s.flag, fmt::format("a secret on the command line is seen by every user of this machine; give it by {}, "
+                                "the variable {}, or in a --config file of mode 600",
+                                s.instead, s.env));
+  }
+}
+
+/// Once read they need not stand in /proc/PID/environ, nor go on to other programs.
+void forget_secrets(const std::vector<App::Secret>& secrets) {
+  for (const auto& s : secrets) {
+    if (char* const value = std::getenv(s.env.c_str()); value != nullptr) ::explicit_bzero(value, std::strlen(value));
+    ::unsetenv(s.env.c_str());
+  }
+}
+
+}  // namespace
+
 void App::parse(std::vector<std::string> arguments) {
+  refuse_secrets(secrets_, arguments);
   std::ranges::reverse(arguments);  // CLI11 takes them from the last
   app_->parse(std::move(arguments));
+  forget_secrets(secrets_);
 }
-void App::parse(int argc, char** argv) { app_->parse(argc, argv); }
+void App::parse(int argc, char** argv) {
+  refuse_secrets(secrets_, {argv + 1, argv + argc});
+  app_->parse(argc, argv);
+  forget_secrets(secrets_);
+}
 
 }  // namespace sluice::flags

@@ -34,20 +34,26 @@ struct Check {
 [[nodiscard]] inline Check existing_file() { return {Check::Kind::existing_file, 0, 0, {}}; }
 [[nodiscard]] inline Check existing_directory() { return {Check::Kind::existing_directory, 0, 0, {}}; }
 
+class App;
+
 class Option {
  public:
-  explicit Option(CLI::Option& option) : option_(&option) {}
+  Option(CLI::Option& option, App& app) : option_(&option), app_(&app) {}
   Option* required();
   /// --help shows the value of before parsing.
   Option* capture_default_str();
   Option* check(const Check& check);
   /// The variable that gives the value when no flag does.
   Option* envname(const std::string& name);
+  /// The value is a secret: on the command line, which every user of the machine can read, it is refused in words that
+  /// name `instead`; a --config file that holds it must be private; the variable `env` is emptied once it was read.
+  Option* secret(const std::string& env, const std::string& instead);
   /// One argument may hold several values with this between them.
   Option* delimiter(char c);
 
  private:
   CLI::Option* option_;
+  App* app_;  // that keeps it
 };
 
 class App {
@@ -91,6 +97,11 @@ class App {
 
   /// For this room.
   [[nodiscard]] CLI::App& cli() noexcept { return *app_; }
+  struct Secret {
+    std::string flag, env, instead;
+  };
+  void keep_secret(Secret s) { secrets_.push_back(std::move(s)); }
+  [[nodiscard]] const std::vector<Secret>& secrets() const noexcept { return secrets_; }
 
  private:
   explicit App(CLI::App& of_parent);
@@ -100,6 +111,7 @@ class App {
   CLI::App* app_;
   std::vector<std::unique_ptr<Option>> options_;
   std::vector<std::unique_ptr<App>> subcommands_;
+  std::vector<Secret> secrets_;
 };
 
 }  // namespace sluice::flags

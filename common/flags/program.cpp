@@ -1,16 +1,36 @@
 #include "common/flags/program.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "common/flags/config_file.h"
+#include "common/secret_file.h"
 
 namespace sluice {
+
+namespace {
+
+/// Why a file may not hold a secret; empty: it may.
+std::string not_private(const std::string& file) {
+  struct stat s{};
+  if (::stat(file.c_str(), &s) != 0) return {};  // whoever reads it says so
+  const std::string why = secret_mode_problem(s.st_mode, s.st_uid);
+  return why.empty() ? why : fmt::format("this file holds a secret, but {}: chmod 600 {}", why, file);
+}
+
+}  // namespace
 
 void add_config_option(flags::App& app) {
   CLI::App& cli = app.cli();
   cli.set_config("--config", "", "Read options from a TOML file; flags win over it");
-  cli.config_formatter(std::make_shared<ConfigFile>(cli));
+  cli.config_formatter(std::make_shared<ConfigFile>(cli, [&app](const std::string& option) {
+    const bool secret = std::ranges::any_of(app.secrets(), [&](const auto& s) { return s.flag == "--" + option; });
+    return secret ? not_private(app.cli().get_config_ptr()->as<std::string>()) : std::string();
+  }));
   cli.allow_config_extras(CLI::config_extras_mode::error);
 }
 

@@ -8,6 +8,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "common/net/address.h"
+#include "common/tls/stream.h"
 
 namespace sluice::http {
 namespace {
@@ -34,7 +35,7 @@ Result<std::string> head_of(const ClientRequest& q) {
 /// parser: its own reading and writing cost ten seconds of compile time.
 class Exchange {
  public:
-  explicit Exchange(const ClientRequest& q) : q_(q), socket_(io_) {}
+  explicit Exchange(const ClientRequest& q) : q_(q), stream_(tcp::socket(io_)) {}
 
   Result<ClientResponse> run(const OnBody* on_body) {
     SLUICE_ASSIGN(const std::string head, head_of(q_));
@@ -60,10 +61,12 @@ class Exchange {
     io_.run_for(limit);
     if (!io_.stopped()) {
       error_code ignored;
-      socket_.close(ignored);
+      stream_.socket().close(ignored);
       io_.run();
       return fail(Errc::deadline_exceeded, "{} {}: no progress within {} ms", what, q_.address, limit.count());
     }
+    const Error& tls = stream_.problem();
+    if (ec_ && !tls.message.empty()) return fail(Errc::unavailable, "{} {}: {}", what, q_.address, tls.message);
     if (ec_) return fail(Errc::unavailable, "{} {}: {}", what, q_.address, ec_.message());
     return {};
   }
@@ -76,19 +79,22 @@ class Exchange {
     Result<> connected = fail(Errc::unavailable, "{} has no address", q_.address);
     for (const auto& entry : found) {
       error_code ignored;
-      socket_.close(ignored);  // of the try before
-      socket_.async_connect(entry.endpoint(), [this](error_code ec) { ec_ = ec; });
+      stream_.socket().close(ignored);  // of the try before
+      stream_.socket().async_connect(entry.endpoint(), [this](error_code ec) { ec_ = ec; });
       connected = finish("cannot connect to");
       if (connected) break;
     }
-    return connected;
+    if (!connected || !q_.tls) return connected;
+    stream_ = tls::Stream(std::move(stream_.socket()), {q_.tls, at.host.empty() ? "127.0.0.1" : at.host});
+    stream_.async_handshake([this](error_code ec) { ec_ = ec; });
+    return finish("no TLS with");
   }
 
   /// The whole of it; each part that leaves is progress.
   Result<> send(std::string_view bytes) {
     while (!bytes.empty()) {
       std::size_t sent = 0;
-      socket_.async_write_some(asio::buffer(bytes), [this, &sent](error_code ec, std::size_t n) {
+      stream_.async_write_some(asio::buffer(bytes), [this, &sent](error_code ec, std::size_t n) {
         ec_ = ec;
         sent = n;
       });
@@ -101,7 +107,7 @@ class Exchange {
   /// What came, or nothing at the end of the stream.
   Result<std::string_view> more(const char* what) {
     std::size_t got = 0;
-    socket_.async_read_some(asio::buffer(input_.data() + left_, input_.size() - left_),
+    stream_.async_read_some(asio::buffer(input_.data() + left_, input_.size() - left_),
                             [this, &got](error_code ec, std::size_t n) {
                               ec_ = ec == asio::error::eof ? error_code() : ec;
                               got = n;
@@ -173,7 +179,7 @@ class Exchange {
   const ClientRequest& q_;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   asio::io_context io_;
-  tcp::socket socket_;
+  tls::Stream stream_;
   error_code ec_;
   std::string input_ = std::string(64U << 10U, '\0');
   std::size_t left_ = 0;  // bytes at its begin that the parser has not taken

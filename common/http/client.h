@@ -1,15 +1,17 @@
 #pragma once
-// A blocking HTTP/1.1 client for command-line tools and tests: one request per call, optionally streamed.
-// Threading: each call is independent; call from any thread. Failure: unavailable (cannot connect, connection lost),
-// deadline_exceeded (no progress within the timeout), data_corrupt (not HTTP, or larger than the limit).
+// A blocking HTTP/1.1 client, over TCP or TLS, for command-line tools and tests: one request per call, optionally
+// streamed. Threading: each call is independent; call from any thread. Failure: unavailable (cannot connect, connection
+// lost), deadline_exceeded (no progress within the timeout), data_corrupt (not HTTP, or larger than the limit).
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/result.h"
+#include "common/tls/context.h"
 
 namespace sluice::http {
 
@@ -22,6 +24,8 @@ struct ClientRequest {
   std::chrono::milliseconds timeout{30000};  // without any progress
   std::chrono::milliseconds total{0};        // of the whole exchange, however it progresses; 0: no bound
   std::uint64_t max_body = 256U << 20;       // of an answer that is not streamed
+  /// https: the host in `address` must have a certificate that this believes. Null: plain.
+  std::shared_ptr<const tls::Context> tls = {};
 };
 
 struct ClientResponse {

@@ -8,6 +8,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
+#include <string>
+
+#include "common/tls/context.h"
 
 namespace sluice::http {
 
@@ -25,6 +28,8 @@ class Wire {
 };
 
 using MakeWire = std::function<std::unique_ptr<Wire>(boost::asio::io_context&)>;
+/// TLS: `host`'s certificate must be one that `context` believes.
+[[nodiscard]] MakeWire tls_wire(std::shared_ptr<const tls::Context> context, std::string host);
 /// Plain TCP.
 [[nodiscard]] std::unique_ptr<Wire> tcp_wire(boost::asio::io_context& io);
 

@@ -73,6 +73,17 @@ Result<std::string> advertised_address(std::string_view listen, std::string_view
   return a.str();
 }
 
+bool is_loopback(std::string_view host) {
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host == "localhost") return true;
+  const std::string text(host);
+  in_addr v4{};
+  in6_addr v6{};
+  if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == 127;
+  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
 Result<PortRange> parse_port_range(const std::string& text) {
   if (text.empty() || text == "0") return PortRange{};
   const auto dash = text.find('-');

@@ -30,6 +30,9 @@ struct Address {
 /// [::], no host), which for whoever is told it would be himself.
 [[nodiscard]] Result<std::string> advertised_address(std::string_view listen, std::string_view advertise);
 
+/// Only processes of this machine reach a place there. A name other than localhost is not looked up: it is not.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
 struct PortRange {
   std::uint16_t first = 0, last = 0;  // both 0: any port
 };

@@ -87,6 +87,7 @@ TEST_CASE("registration and heartbeats") {
   r.frame_kib = 6;
   r.profiles = {{"ll", 0.1, 1.4, 1e9, 2e9}};
   r.cluster_token = "secret";
+  r.data_key = "key";
   holds(r, {"protocol_min", "protocol_max", "role", "node", "incarnation", "model"});
   holds(RegisterReply{7, 8, 9, true}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
@@ -125,10 +126,10 @@ TEST_CASE("reservations") {
        .stop_token_ids = {4},
        .logprobs = 2};
   holds(s, {});
-  ReserveRequest r{RequestId(1),   2, "t", {1, 2, 3, 4}, 3,      2,    9, s, "q8", {"q4"}, NodeId("p0"),
-                   Incarnation(5), 7, -1,  true,         "00-1", "v=1"};
+  ReserveRequest r{RequestId(1),   2, "t", {1, 2, 3, 4}, 3,      2,      9,    s, "q8", {"q4"}, NodeId("p0"),
+                   Incarnation(5), 7, -1,  true,         "acme", "00-1", "v=1"};
   holds(r, {"request", "tokens", "prompt_tokens", "kv_tokens", "max_new_tokens", "sampling"});
-  holds(ReserveReply{{{"id", 1}}, "h:1"}, {}, {"ticket"});
+  holds(ReserveReply{{{"id", 1}}, "h:1", "key"}, {}, {"ticket"});
 
   json j = to_json(r);
   j["sampling"]["temperature"] = "hot";
@@ -160,6 +161,7 @@ TEST_CASE("prefills and transfers") {
                    {{"q8", 2, 3e9, 4e9}, {"q4", 4, 1e9, 2e9}},
                    kChange,
                    PromptRating{3, 9},
+                   "key",
                    "00-1",
                    "v=1"};
   holds(p, {"request", "tokens", "ticket", "data_address", "profile"}, {"ticket"});
@@ -167,7 +169,7 @@ TEST_CASE("prefills and transfers") {
   const PromptLogprobs l{RequestId(1), 2, 3, {{17, -0.5F, 1, {{17, -0.5F}}}, {4, -INFINITY, 9, {}}}};
   holds(l, {"request", "attempt", "first", "tokens"});
   holds(KvReady{RequestId(1), 2, 3, 4, kChange}, {"request"});
-  holds(ProbePathRequest{"h:1", 5, NodeId("d0")}, {"data_address"});
+  holds(ProbePathRequest{"h:1", 5, NodeId("d0"), "key"}, {"data_address"});
   holds(ProbeResult{RequestId(1), "q8", 0.5, true}, {"request", "profile", "kl", "top1"});
   holds(kError, {"code", "message"});
 

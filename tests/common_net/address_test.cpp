@@ -40,6 +40,18 @@ TEST_CASE("port ranges are read as UCX writes them") {
   for (const char* bad : {"7310-7300", "a-b", "7300-", "-7", "0-5"}) CHECK_FALSE(parse_port_range(bad));
 }
 
+TEST_CASE("what is of this machine alone") {
+  for (const char* own : {"127.0.0.1", "127.8.9.1", "localhost", "::1", "[::1]", "::ffff:127.0.0.1"}) {
+    INFO(own);
+    CHECK(is_loopback(own));
+  }
+  for (const char* others :
+       {"", "0.0.0.0", "::", "[::]", "10.0.0.1", "host", "127.0.0.1.example.org", "::ffff:10.0.0.1"}) {
+    INFO(others);
+    CHECK_FALSE(is_loopback(others));
+  }
+}
+
 // A decode node that listened at 0.0.0.0 was once handed to prefill nodes as just that: they connected to themselves.
 TEST_CASE("a place that is every address is told to nobody") {
   for (const char* every : {"0.0.0.0:80", "[::]:80", ":80", "0:80", "[0:0::0]:80", "*:80"}) {

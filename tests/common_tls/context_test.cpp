@@ -1,0 +1,76 @@
+#include "common/tls/context.h"
+
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+
+#include "common/tls/source.h"
+#include "tests/support/certificates.h"
+
+using namespace sluice;
+using namespace sluice::tls;
+using Catch::Contains;
+
+namespace {
+
+ContextOptions server(const test::Certificates& c) {
+  return {Side::server, {c["coordinator.pem"], c["coordinator.key"], c["ca.pem"]}};
+}
+std::string refusal(const ContextOptions& o) {
+  const auto r = Context::load(o);
+  REQUIRE_FALSE(r);
+  return r.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("a context is made of files, and each that does not fit is named") {
+  const test::Certificates c;
+  ContextOptions o = server(c);
+  REQUIRE(Context::load(o));
+  CHECK((*Context::load(o))->expires() > std::chrono::system_clock::now() + std::chrono::days(80));
+  CHECK(Context::load({Side::client, {"", "", c["ca.pem"]}}));
+
+  o.files.key = c["prefill.key"];
+  CHECK_THAT(refusal(o), Contains("prefill.key") && Contains("not the key"));
+  o.files.key = c["coordinator.pem"];
+  CHECK_THAT(refusal(o), Contains("no private key"));
+  o.files.key = "";
+  CHECK_THAT(refusal(o), Contains("go together"));
+  o = server(c);
+  o.files.cert = c["coordinator.key"];
+  CHECK_THAT(refusal(o), Contains("no certificate"));
+  o = server(c);
+  o.files.ca = c["nothing.pem"];
+  CHECK_THAT(refusal(o), Contains("nothing.pem"));
+  o.files.ca = c["ca.key"];
+  CHECK_THAT(refusal(o), Contains("no certificate"));
+}
+
+TEST_CASE("a private key that others can read is refused, and so is one with a passphrase") {
+  const test::Certificates c;
+  ::chmod(c["coordinator.key"].c_str(), 0644);
+  CHECK_THAT(refusal(server(c)), Contains("chmod 600"));
+  const std::string lock = "openssl pkey -in " + c["client.key"] + " -aes256 -passout pass:x -out " + c["locked.key"];
+  REQUIRE(std::system(lock.c_str()) == 0);
+  ::chmod(c["locked.key"].c_str(), 0600);
+  CHECK_THAT(refusal({Side::client, {c["client.pem"], c["locked.key"], ""}}), Contains("passphrase"));
+}
+
+TEST_CASE("new files replace the context; those that do not fit leave the old one") {
+  test::Certificates c;
+  const auto source = *Source::open(server(c), "test");
+  const auto first = source->current();
+  CHECK_FALSE(source->refresh());
+  c.renew("coordinator");
+  CHECK(source->refresh());
+  const auto second = source->current();
+  CHECK(second != first);
+  std::filesystem::copy(c["prefill.pem"], c["coordinator.pem"], std::filesystem::copy_options::overwrite_existing);
+  CHECK_FALSE(source->refresh());
+  CHECK_FALSE(source->refresh());
+  CHECK(source->failures() == 1);  // said once
+  CHECK(source->current() == second);
+  c.renew("coordinator");
+  CHECK(source->refresh());
+}
