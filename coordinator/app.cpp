@@ -8,8 +8,11 @@
 #include <functional>
 
 #include "common/log.h"
+#include "common/net/address.h"
+#include "common/net/ticker.h"
 #include "common/process_metrics.h"
 #include "common/random_id.h"
+#include "common/tls/source.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/prompt_pool.h"
@@ -21,6 +24,7 @@
 #include "coordinator/operator_views.h"
 #include "coordinator/probe_pages.h"
 #include "coordinator/serving/state_file.h"
+#include "coordinator/tenants/tenants.h"
 #include "coordinator/ui/ui_routes.h"
 
 namespace sluice::coordinator {
@@ -28,13 +32,15 @@ namespace {
 
 /// Besides the HTTP connections: those of nodes, and files.
 constexpr std::uint64_t kOtherDescriptors = 512;
+/// How often files of keys and certificates are looked at.
+constexpr std::chrono::seconds kReloadInterval{1};
 
-void write_ready_file(const std::string& file, const std::string& http, const std::string& control) {
+void write_ready_file(const std::string& file, const nlohmann::json& addresses) {
   if (file.empty()) return;
   const std::string partial = file + ".partial";
   {
     std::ofstream out(partial);
-    out << nlohmann::json{{"http", http}, {"control", control}}.dump() << '\n';
+    out << addresses.dump() << '\n';
     if (!out) throw std::runtime_error("cannot write " + partial);
   }
   std::filesystem::rename(partial, file);  // a reader sees all of it or nothing
@@ -72,6 +78,48 @@ class StateKeeper {
   boost::asio::steady_timer timer_;
 };
 
+/// Certificates that follow their files.
+struct TlsInUse {
+  explicit TlsInUse(const AccessOptions& o) {
+    if (!o.http_tls.cert.empty()) http = or_throw(tls::Source::open({tls::Side::server, o.http_tls}, "HTTP"));
+    if (!o.cluster_tls.cert.empty())
+      cluster = or_throw(tls::Source::open({tls::Side::server, o.cluster_tls}, "control plane"));
+  }
+  void refresh() const {
+    if (http) http->refresh();
+    if (cluster) cluster->refresh();
+  }
+  std::shared_ptr<tls::Source> http, cluster;  // null: plain
+};
+
+/// When certificates end is what an alert wants to know.
+void export_certificates(Metrics& metrics, const TlsInUse& in_use) {
+  const Gauges expiry = metrics.gauges("sluice_tls_certificate_expiry_seconds",
+                                       "When the coordinator's certificate in use ends, in Unix seconds.");
+  const Counters failures =
+      metrics.counters("sluice_tls_reload_failures_total", "Times that changed certificate files could not be used.");
+  const auto tell = [&](const std::shared_ptr<tls::Source>& source, const std::string& plane) {
+    if (!source) return;
+    metrics.before_text([source, ends = expiry.with({{"plane", plane}}), failed = failures.with({{"plane", plane}})] {
+      ends.set(std::chrono::duration<double>(source->current()->expires().time_since_epoch()).count());
+      failed.raise_to(static_cast<double>(source->failures()));
+    });
+  };
+  tell(in_use.http, "http");
+  tell(in_use.cluster, "control");
+}
+
+/// The listener of the operator, if there is one: it answers everything, the public one all but what is the operator's.
+std::unique_ptr<HttpServer> admin_server(boost::asio::io_context& io, const std::string& listen, HttpServerOptions http,
+                                         HttpRoutes routes, HttpObserver& observer) {
+  const auto at = or_throw(net::parse_listen_address(listen));
+  http.host = at.host.empty() ? "0.0.0.0" : at.host;
+  http.port = at.port;
+  auto server = std::make_unique<HttpServer>(io, std::move(http), std::move(routes), std::ref(observer));
+  if (auto bound = server->listen(); !bound) throw std::runtime_error("--admin-listen: " + bound.error().message);
+  return server;
+}
+
 }  // namespace
 
 int run_app(const AppOptions& o) {
@@ -83,28 +131,55 @@ int run_app(const AppOptions& o) {
   boost::asio::io_context io(1);
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
-  Serving serving(io, clock, o.serving, std::move(model), std::move(text), metrics);
+  const TlsInUse certificates(o.access);
+  export_certificates(metrics, certificates);
+  const tls::Workers handshakes;
+  ServingOptions serving_options = o.serving;
+  serving_options.registry.tls = certificates.cluster;
+  serving_options.registry.handshakes = handshakes.executor();
+  Serving serving(io, clock, serving_options, std::move(model), std::move(text), metrics);
+  Tenants tenants(o.access.keys, clock, metrics);
 
   StateKeeper state(io, o.state_file, serving.state());
 
-  HttpRoutes routes;
+  HttpServerOptions http = o.http;
+  http.tls = certificates.http;
+  http.handshakes = handshakes.executor();
+  if (tenants.guarded()) http.identify = [&tenants](std::string_view key) { return tenants.identify(key); };
+  const net::Ticker reload(io, kReloadInterval, [&] {
+    certificates.refresh();
+    tenants.refresh();
+  });
+
   PromptPool prompts(io, o.prompts);
-  ApiRouter router(serving, prompts, !o.http.api_keys.empty(), {tracing.sink(), tracing.share()});
-  router.add_routes(routes);
+  ApiRouter router(serving, prompts, &tenants, {tracing.sink(), tracing.share()});
   OperatorViews operator_views(serving);
-  add_admin_routes(routes, operator_views.views());
-  add_ui_routes(routes);
   ProbePages probes(io, clock, [&] { return serving.health(); }, prompts, from_seconds(o.wedge_s));
-  probes.add_routes(routes);
+  const auto routes_of = [&](bool with_admin) {
+    HttpRoutes routes;
+    router.add_routes(routes, with_admin);
+    probes.add_routes(routes);
+    if (!with_admin) return routes;
+    add_admin_routes(routes, operator_views.views());
+    add_ui_routes(routes);
+    return routes;
+  };
   HttpObserver observer(io, metrics);
-  HttpServer server(io, o.http, std::move(routes), std::ref(observer));
+  const bool apart = !o.access.admin_listen.empty();
+  std::unique_ptr<HttpServer> admin;
+  if (apart) admin = admin_server(io, o.access.admin_listen, http, routes_of(true), observer);
+  HttpServer server(io, http, routes_of(!apart), std::ref(observer));
   export_front(metrics, server, prompts);
   raise_descriptor_limit(o.http.max_connections + kOtherDescriptors);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
-  write_ready_file(o.ready_file, server.address(), serving.control_address());
-  log::info(
-      "coordinator ready",
-      {{"http", "http://" + server.address()}, {"control", serving.control_address()}, {"model", serving.model().id}});
+  const std::string scheme = certificates.http ? "https" : "http";
+  nlohmann::json addresses{{"http", server.address()}, {"scheme", scheme}, {"control", serving.control_address()}};
+  if (admin) addresses["admin"] = admin->address();
+  write_ready_file(o.ready_file, addresses);
+  log::info("coordinator ready", {{"http", scheme + "://" + server.address()},
+                                  {"admin", scheme + "://" + (admin ? admin->address() : server.address())},
+                                  {"control", serving.control_address()},
+                                  {"model", serving.model().id}});
 
   // A hang-up of the terminal, too: it would end everything undrained.
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/trace/tracing.h"
+#include "coordinator/access.h"
 #include "coordinator/api/prompt_pool.h"
 #include "coordinator/http/server.h"
 #include "coordinator/serving/serving.h"
@@ -16,6 +17,7 @@ struct AppOptions {
   std::string model_name;  // empty: the directory's name
   int max_model_len = 0;   // 0: the model's
   HttpServerOptions http;
+  AccessOptions access;  // settled
   PromptPoolOptions prompts;
   ServingOptions serving;
   trace::TraceOptions trace;

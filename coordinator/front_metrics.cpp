@@ -10,12 +10,13 @@ void export_server(Metrics& metrics, const HttpServer& server) {
   const Counters closed = metrics.counters(
       "sluice_http_connections_closed_total",
       "HTTP connections that the server ended: evicted to make room, turned away with nobody to evict, slow readers "
-      "cut off, requests that did not arrive in time; and answers that their clients cut.");
+      "cut off, requests that did not arrive in time, failed TLS handshakes; and answers that their clients cut.");
   const Counters bytes = metrics.counters("sluice_http_bytes_total", "Bytes over HTTP connections.");
   metrics.before_text([=, &server, evicted = closed.with({{"why", "evicted"}}),
                        refused = closed.with({{"why", "full"}}), slow = closed.with({{"why", "slow_reader"}}),
-                       late = closed.with({{"why", "read_timeout"}}), cut = closed.with({{"why", "client_closed"}}),
-                       in = bytes.with({{"direction", "in"}}), out = bytes.with({{"direction", "out"}})] {
+                       late = closed.with({{"why", "read_timeout"}}), handshake = closed.with({{"why", "handshake"}}),
+                       cut = closed.with({{"why", "client_closed"}}), in = bytes.with({{"direction", "in"}}),
+                       out = bytes.with({{"direction", "out"}})] {
     const HttpServerStats& s = server.stats();
     open.set(static_cast<double>(s.open));
     active.set(static_cast<double>(s.active));
@@ -24,6 +25,7 @@ void export_server(Metrics& metrics, const HttpServer& server) {
     refused.raise_to(static_cast<double>(s.refused));
     slow.raise_to(static_cast<double>(s.slow_readers));
     late.raise_to(static_cast<double>(s.read_timeouts));
+    handshake.raise_to(static_cast<double>(s.handshake_failures));
     cut.raise_to(static_cast<double>(s.client_closed));
     in.raise_to(static_cast<double>(s.bytes_in));
     out.raise_to(static_cast<double>(s.bytes_out));

@@ -22,8 +22,7 @@ int main(int argc, char** argv) {
       ->check(flags::non_negative());
   app.add_option("--host", o.http.host, "HTTP address to listen on")->capture_default_str();
   app.add_option("--port", o.http.port, "HTTP port; 0 takes a free one")->capture_default_str();
-  app.add_option("--api-key", o.http.api_keys, "Accepted bearer keys; none means no authentication")
-      ->envname("SLUICE_API_KEY");
+  add_access_options(app, o.access, s.registry);
   app.add_option("--cors-origin", o.http.cors_origins, "Browser origins allowed to call");
   app.add_option("--max-body-bytes", o.http.max_body_bytes, "Largest request body")->capture_default_str();
   app.add_option("--max-connections", o.http.max_connections,
@@ -40,8 +39,6 @@ int main(int argc, char** argv) {
          "the cores, 2 to 4")
       ->check(flags::range(1, 64));
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
-  app.add_option("--cluster-token", s.registry.cluster_token, "Secret that nodes must present")
-      ->envname("SLUICE_CLUSTER_TOKEN");
   app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")
       ->capture_default_str()
       ->check(flags::range(10, 3'600'000));
@@ -105,6 +102,8 @@ int main(int argc, char** argv) {
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
       throw UsageError("--lease-ms", "must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);
+    coordinator::settle_access(o.access, s.registry);
+    coordinator::check_binds(o.access, o.http.host, s.registry);
     o.http.stream_keepalive = from_seconds(sse_keepalive_s);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;

@@ -177,8 +177,11 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
       r->respond(json_response(make(views, q)));
     });
   };
-  get("/sluice/v1/status",
-      [](const AdminViews& v, const HttpRequest&) { return status_json(v.status.status(), v.slos.slos().defaults()); });
+  get("/sluice/v1/status", [](const AdminViews& v, const HttpRequest& q) {
+    json j = status_json(v.status.status(), v.slos.slos().defaults());
+    j["admin"] = q.caller && q.caller->admin;  // whether this caller may change things
+    return j;
+  });
   get("/sluice/v1/nodes", [](const AdminViews& v, const HttpRequest&) {
     return json{{"nodes", nodes_json(v.nodes)}, {"refused", refused_json(v.nodes)}};
   });
@@ -192,16 +195,20 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
     return json{{"decisions", v.decisions.decisions(after, query_number(q.query, "limit", 100))}};
   });
   routes.add("PUT", "/sluice/v1/slo",
-             [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, *r); });
+             [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, *r); },
+             {.admin = true});
   routes.add_prefix("DELETE", "/sluice/v1/slo/",
-                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { delete_slo(slos, q, *r); });
+                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { delete_slo(slos, q, *r); },
+                    {.admin = true});
   routes.add_prefix("GET", "/sluice/v1/slo/explain/",
                     [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { explain_slo(slos, q, *r); });
-  routes.add_prefix("POST", "/sluice/v1/drain/", [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) {
-    if (auto drained = nodes.drain(NodeId(q.rest), query_number(q.query, "force", 0) != 0); !drained)
-      return r->respond(error_response(ApiError::from(drained.error())));
-    r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
-  });
+  routes.add_prefix("POST", "/sluice/v1/drain/",
+                    [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) {
+                      if (auto drained = nodes.drain(NodeId(q.rest), query_number(q.query, "force", 0) != 0); !drained)
+                        return r->respond(error_response(ApiError::from(drained.error())));
+                      r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
+                    },
+                    {.admin = true});
 }
 
 }  // namespace sluice::coordinator

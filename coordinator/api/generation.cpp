@@ -60,6 +60,16 @@ Generation::Generation(Backend& backend, PromptExecutor& executor, Spec spec, st
       rated_.push_back(std::make_shared<RatedPrompt>(RatedPrompt{p.ids, {}}));
 }
 
+Generation::~Generation() { settle(); }
+
+void Generation::settle() {
+  if (!spec_.lease) return;
+  Usage used;
+  // A leg that no token came of was refused, or cancelled before its prompt was computed.
+  if (std::ranges::any_of(choices_, [](const Choice& c) { return !c.fingerprint.empty(); })) used = usage();
+  spec_.lease->settle(used.prompt_tokens, used.completion_tokens);
+}
+
 void Generation::begin() {
   out_->on_disconnect([weak = weak_from_this()](Disconnect) {
     auto self = weak.lock();
@@ -83,6 +93,7 @@ void Generation::start_leg(std::size_t index) {
     c.logprobs = std::make_unique<LogprobsWriter>(backend_.text(), head_.chat, *q.sampling.logprobs);
   LegSpec leg;
   leg.request_id = spec_.request_id;
+  if (spec_.lease) leg.tenant = spec_.lease->tenant();
   leg.choice = static_cast<int>(index);
   leg.prompt = prompt_of(index).ids;
   leg.sampling = q.sampling;
@@ -217,6 +228,7 @@ void Generation::tell_trace() const {
 void Generation::answer_whole() {
   constexpr std::size_t kWrittenHere = std::size_t{16} << 10;
   over_ = true;
+  settle();  // before the answer, whose headers say what is left
   WholeAnswer answer{head(fingerprint_of_all()), {}, usage(), {}, &backend_.text(), request().prompt_logprobs};
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     auto& c = choices_[i];

@@ -18,6 +18,7 @@
 #include "coordinator/api/request_trace.h"
 #include "coordinator/api/token_stream.h"
 #include "coordinator/http/types.h"
+#include "coordinator/tenants/tenants.h"
 
 namespace sluice::coordinator {
 
@@ -28,10 +29,12 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::string client;  // as PromptJob has it
     std::string request_id;
     TimePoint received;
-    std::shared_ptr<RequestTrace> trace;  // null: not traced
+    std::shared_ptr<RequestTrace> trace = {};    // null: not traced
+    std::shared_ptr<Tenants::Lease> lease = {};  // of the tenant's budgets; null: nobody counts
   };
 
   Generation(Backend& backend, PromptExecutor& executor, Spec spec, std::shared_ptr<Responder> out);
+  ~Generation();
   void begin();
 
  private:
@@ -54,6 +57,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void on_error(const Error& error, std::optional<Duration> retry_after);
   void take(std::size_t index, TokenStream::Delta delta);
   void cancel_all(CancelReason why);
+  /// Tells the tenant's account what was used.
+  void settle();
 
   void open_stream();
   /// The choices' first chunks, before anything else of them.

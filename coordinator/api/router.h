@@ -13,34 +13,38 @@
 #include "coordinator/api/prompt_work.h"
 #include "coordinator/api/request_trace.h"
 #include "coordinator/http/routes.h"
+#include "coordinator/tenants/tenants.h"
 
 namespace sluice::coordinator {
 
 class ApiRouter {
  public:
-  /// `keyed`: requests carry an API key that was checked; clients are told apart by it, else by their address.
-  ApiRouter(Backend& backend, PromptExecutor& executor, bool keyed = false, const RequestTracing& tracing = {})
-      : backend_(backend), executor_(executor), keyed_(keyed), tracing_(tracing) {}
+  /// Clients are told apart by the API key that was checked, else by their address. `tenants` outlives this; null:
+  /// nobody's requests are counted or bounded.
+  ApiRouter(Backend& backend, PromptExecutor& executor, Tenants* tenants = nullptr, const RequestTracing& tracing = {})
+      : backend_(backend), executor_(executor), tenants_(tenants), tracing_(tracing) {}
   ApiRouter(const ApiRouter&) = delete;
   ApiRouter& operator=(const ApiRouter&) = delete;
 
   /// /v1/completions, /v1/chat/completions, /v1/models, /tokenize, /detokenize, /tokenizer_info, /health, /version,
-  /// /metrics
-  void add_routes(HttpRoutes& routes);
+  /// /metrics (but where that has a listener of its own)
+  void add_routes(HttpRoutes& routes, bool with_metrics = true);
 
  private:
   using Work = PromptResult (*)(HttpRequest, const ServedNow&);
   /// operation: as RequestTrace has it; empty: never traced.
   void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work, std::string_view operation);
   void metrics(const HttpRequest& request, Responder& out) const;
-  [[nodiscard]] std::string client_of(const HttpRequest& request) const;
+  /// A request begins for its tenant. False: it was refused, and answered.
+  [[nodiscard]] bool begin(const HttpRequest& request, std::shared_ptr<Responder>& out,
+                           std::shared_ptr<Tenants::Lease>& lease);
   void models(const HttpRequest& request, Responder& out) const;
   void tokenizer_info(Responder& out) const;
   void health(Responder& out) const;
 
   Backend& backend_;
   PromptExecutor& executor_;
-  bool keyed_;
+  Tenants* tenants_;
   RequestTracing tracing_;
 };
 

@@ -14,6 +14,7 @@ using control::Connection;
 namespace {
 
 constexpr std::size_t kMaxConnections = 4096;
+constexpr std::chrono::seconds kRegisterPatience{10};
 
 bool same_secret(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
@@ -31,6 +32,8 @@ bool names_are_text(const control::RegisterRequest& r) {
 struct NodeRegistry::Peer {
   std::shared_ptr<Connection> conn;
   NodeId node;
+  std::string from;  // its address
+  TimePoint since;
   bool registered = false;
 };
 
@@ -53,33 +56,44 @@ void NodeRegistry::stop() {
   timer_.cancel();
   listener_.stop();
   for (auto& weak : all_)
-    if (auto c = weak.lock()) c->close(Error{Errc::cancelled, "coordinator stops", {}});
+    if (const auto p = weak.lock()) p->conn->close(Error{Errc::cancelled, "coordinator stops", {}});
   peers_.clear();
 }
 
 void NodeRegistry::accept(boost::asio::ip::tcp::socket s) {
   std::erase_if(all_, [](const auto& w) { return w.expired(); });
-  if (all_.size() >= kMaxConnections) return;  // the socket closes as it goes out of scope
+  if (all_.size() >= kMaxConnections) drop_stranger();
+  if (all_.size() >= 2 * kMaxConnections) return;  // the socket closes as it goes out of scope
   auto peer = std::make_shared<Peer>();
+  peer->since = clock_.now();
+  const auto secured = options_.tls ? tls::Secured{options_.tls->current(), {}, options_.handshakes} : tls::Secured{};
   peer->conn = std::make_shared<Connection>(
-      std::move(s), Connection::Handlers{
-                        .on_call =
-                            [this, peer](const std::string& type, nlohmann::json body, Connection::Reply reply) {
-                              if (type == control::type::kRegister) return on_register(peer, body, reply);
-                              reply(fail(Errc::unsupported, "the coordinator does not answer '{}'", type));
-                            },
-                        .on_notify =
-                            [this, peer](const std::string& type, const nlohmann::json& body) {
-                              if (!peer->registered) return;
-                              if (type != control::type::kHeartbeat) return events_.on_event(peer->node, type, body);
-                              auto h = control::parse<control::Heartbeat>(body);
-                              if (!h)
-                                return log::warn("bad heartbeat", {{"node", peer->node}, {"why", h.error().message}});
-                              view_.heartbeat(peer->node, std::move(*h), clock_.now());
-                              peer->conn->notify(control::type::kHeartbeat, nlohmann::json::object());
-                            },
-                        .on_close = [this, peer](const Error& why) { lost(peer, why); }});
-  all_.push_back(peer->conn);
+      tls::Stream(std::move(s), secured),
+      Connection::Handlers{.on_call =
+                               [this, peer](const std::string& type, nlohmann::json body, Connection::Reply reply) {
+                                 if (type == control::type::kRegister) return on_register(peer, body, reply);
+                                 reply(fail(Errc::unsupported, "the coordinator does not answer '{}'", type));
+                               },
+                           .on_notify =
+                               [this, peer](const std::string& type, const nlohmann::json& body) {
+                                 if (!peer->registered) return;
+                                 if (type != control::type::kHeartbeat) return events_.on_event(peer->node, type, body);
+                                 auto h = control::parse<control::Heartbeat>(body);
+                                 if (!h)
+                                   return log::warn("bad heartbeat",
+                                                    {{"node", peer->node}, {"why", h.error().message}});
+                                 view_.heartbeat(peer->node, std::move(*h), clock_.now());
+                                 peer->conn->notify(control::type::kHeartbeat, nlohmann::json::object());
+                               },
+                           .on_close =
+                               [this, peer](const Error& why) {
+                                 if (!peer->registered)
+                                   log::debug("connection to the control plane ended before it registered",
+                                              {{"peer", peer->from}, {"why", why.message}});
+                                 lost(peer, why);
+                               }});
+  peer->from = peer->conn->peer();
+  all_.push_back(peer);
   peer->conn->start();
 }
 
@@ -98,6 +112,13 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
   if (peer->registered) return refuse(Error{Errc::already_exists, "this connection has registered before", {}});
   if (!options_.cluster_token.empty() && !same_secret(options_.cluster_token, info->cluster_token))
     return refuse(Error{Errc::permission_denied, "wrong cluster token", "cluster_token"});
+  if (const auto& shown = peer->conn->certificate();
+      options_.tls && !(shown && shown->has_role(control::name(info->role))))
+    return refuse(Error{
+        Errc::permission_denied,
+        fmt::format("its certificate ({}) does not allow the role {}: it lacks {}{}", shown ? shown->subject : "none",
+                    control::name(info->role), tls::kRoleUri, control::name(info->role)),
+        "role"});
   if (info->protocol_max < control::kProtocolMin || info->protocol_min > control::kProtocolMax)
     return refuse(Error{Errc::unsupported,
                         fmt::format("node speaks control protocol {}-{}, coordinator {}-{}", info->protocol_min,
@@ -143,6 +164,15 @@ void NodeRegistry::lost(const std::shared_ptr<Peer>& peer, const Error& why) {
   events_.on_lost(peer->node);
 }
 
+/// Who connects and does not register keeps no node out.
+void NodeRegistry::drop_stranger() {
+  for (const auto& weak : all_) {
+    const auto p = weak.lock();
+    if (!p || p->registered || !p->conn->open()) continue;
+    return p->conn->close(Error{Errc::resource_exhausted, "had not registered when others came", {}});
+  }
+}
+
 void NodeRegistry::check_leases() {
   timer_.expires_after(std::chrono::milliseconds(std::max(options_.lease_ms / 8, 10U)));
   timer_.async_wait([this](boost::system::error_code ec) {
@@ -150,6 +180,9 @@ void NodeRegistry::check_leases() {
     for (const NodeId& id : view_.expired(clock_.now()))
       if (const auto it = peers_.find(id); it != peers_.end())
         it->second->conn->close(Error{Errc::unavailable, "lease ran out: no heartbeat", {}});
+    for (const auto& weak : all_)
+      if (const auto p = weak.lock(); p && !p->registered && clock_.now() - p->since > kRegisterPatience)
+        p->conn->close(Error{Errc::deadline_exceeded, "did not register in time", {}});
     check_leases();
   });
 }

@@ -1,23 +1,30 @@
 #pragma once
 // The coordinator's side of the control plane: accepts node connections, keeps ClusterView's leases, routes calls and
-// events. Threading: one io_context thread. Failure: a node whose connection closes or whose lease ends is removed at
+// events. A node proves itself by the cluster token, by a certificate that says its role, or by both, as is demanded.
+// Who connects has ten seconds to register; when places are short the oldest who has not makes room.
+// Threading: one io_context thread. Failure: a node whose connection closes or whose lease ends is removed at
 // once and reported through on_lost, exactly once per registration.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "common/control/rpc.h"
 #include "common/net/listener.h"
+#include "common/tls/source.h"
+#include "common/tls/stream.h"
 #include "coordinator/cluster/cluster_view.h"
 
 namespace sluice::coordinator {
 
 struct RegistryOptions {
   std::string listen = "127.0.0.1:0";
-  std::string cluster_token;  // empty: any node may register
+  std::string cluster_token;                                    // empty: none is demanded
+  std::shared_ptr<tls::Source> tls = {};                        // null: plain
+  std::optional<boost::asio::any_io_executor> handshakes = {};  // where their costly part runs; nothing: here
   std::uint32_t heartbeat_ms = 250;
   std::uint32_t lease_ms = 2000;
 };
@@ -46,6 +53,7 @@ class NodeRegistry {
   void retire(const control::RegisterRequest& next);
   void lost(const std::shared_ptr<Peer>& peer, const Error& why);
   void check_leases();
+  void drop_stranger();
 
   const Clock& clock_;
   RegistryOptions options_;
@@ -53,7 +61,7 @@ class NodeRegistry {
   Events events_;
   boost::asio::steady_timer timer_;
   std::unordered_map<NodeId, std::shared_ptr<Peer>> peers_;
-  std::vector<std::weak_ptr<control::Connection>> all_;
+  std::vector<std::weak_ptr<Peer>> all_;  // the oldest first
   bool stopped_ = false;
   net::Listener listener_;
 };

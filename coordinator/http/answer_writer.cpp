@@ -13,9 +13,9 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-AnswerWriter::AnswerWriter(asio::ip::tcp::socket& socket, const HttpServerOptions& options, HttpServerStats& stats,
+AnswerWriter::AnswerWriter(tls::Stream& stream, const HttpServerOptions& options, HttpServerStats& stats,
                            std::function<void()> stalled)
-    : socket_(socket), options_(options), stats_(stats), stalled_(std::move(stalled)), stall_(socket.get_executor()) {}
+    : stream_(stream), options_(options), stats_(stats), stalled_(std::move(stalled)), stall_(stream.get_executor()) {}
 
 void AnswerWriter::field(std::string_view name, std::string_view value) {
   queued_ += name;
@@ -82,14 +82,14 @@ void AnswerWriter::watch() {
 }
 
 asio::awaitable<bool> AnswerWriter::flush() {
-  while (!queued_.empty() && socket_.is_open()) {
+  while (!queued_.empty() && stream_.is_open()) {
     writing_.clear();
     writing_.swap(queued_);
     left_ = writing_.size();
     while (left_ > 0) {
       watch();
       error_code ec;
-      std::size_t n = co_await socket_.async_write_some(asio::buffer(writing_.data() + writing_.size() - left_, left_),
+      std::size_t n = co_await stream_.async_write_some(asio::buffer(writing_.data() + writing_.size() - left_, left_),
                                                         asio::redirect_error(asio::use_awaitable, ec));
       stall_.cancel();
       if (ec) {

@@ -3,7 +3,6 @@
 // connection flushes them. What a slow reader leaves queued is bounded, and so is the time of one write.
 // Threading: the server's io_context thread. The bytes under way are a member, so they outlive the write.
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/tls/stream.h"
 #include "coordinator/http/request_traits.h"
 #include "coordinator/http/server.h"
 
@@ -28,7 +28,7 @@ struct AnswerTraits {
 class AnswerWriter {
  public:
   /// `stalled` is called when a write took longer than it may.
-  AnswerWriter(boost::asio::ip::tcp::socket& socket, const HttpServerOptions& options, HttpServerStats& stats,
+  AnswerWriter(tls::Stream& stream, const HttpServerOptions& options, HttpServerStats& stats,
                std::function<void()> stalled);
 
   /// A whole answer.
@@ -55,7 +55,7 @@ class AnswerWriter {
   /// Sees to it that the write about to begin does not take for ever.
   void watch();
 
-  boost::asio::ip::tcp::socket& socket_;
+  tls::Stream& stream_;
   const HttpServerOptions& options_;
   HttpServerStats& stats_;
   std::function<void()> stalled_;

@@ -4,6 +4,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/log.h"
@@ -17,19 +20,19 @@ using boost::system::error_code;
 
 // ---- Life ----
 
-HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<HttpServerCore> core)
+HttpConnection::HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core)
     : core_(std::move(core)),
-      socket_(std::move(socket)),
-      in_(socket_, core_->options.max_header_bytes, core_->stats, core_->discard_pace),
-      out_(socket_, core_->options, core_->stats, [this] { lost(Disconnect::slow_reader); }),
-      wake_(socket_.get_executor()) {
+      stream_(std::move(stream)),
+      in_(stream_, core_->options.max_header_bytes, core_->stats, core_->discard_pace),
+      out_(stream_, core_->options, core_->stats, [this] { lost(Disconnect::slow_reader); }),
+      wake_(stream_.get_executor()) {
   error_code ec;
-  auto remote = socket_.remote_endpoint(ec);
+  auto remote = stream_.socket().remote_endpoint(ec);
   if (!ec) peer_ = net::host_port(remote.address().to_string(), remote.port());
   seat_.owner = this;
   seat_.peer = EvictionQueue::peer_of(remote.address());
   seat_.received = &in_.received();
-  socket_.set_option(asio::ip::tcp::no_delay(true), ec);
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ec);
   core_->connections.insert(this);
   core_->stats.open = core_->connections.size();
   ++core_->seats;
@@ -47,11 +50,40 @@ void HttpConnection::start() {
   auto self = shared_from_this();
   out_.belong_to(self);
   core_->evictable.wait(seat_);
-  asio::co_spawn(socket_.get_executor(), [self] { return self->read_side(); }, asio::detached);
-  asio::co_spawn(socket_.get_executor(), [self] { return self->serve(); }, asio::detached);
+  asio::co_spawn(stream_.get_executor(), [self] { return self->run(); }, asio::detached);
 }
 
-void HttpConnection::post(std::function<void()> f) { asio::post(socket_.get_executor(), std::move(f)); }
+asio::awaitable<void> HttpConnection::run() {
+  auto self = shared_from_this();
+  if (stream_.secure()) {
+    const bool agreed = co_await shake_hands();
+    if (!agreed) {
+      ++core_->stats.handshake_failures;
+      close();
+      co_return;
+    }
+  }
+  asio::co_spawn(stream_.get_executor(), [self] { return self->read_side(); }, asio::detached);
+  co_await serve();
+}
+
+asio::awaitable<bool> HttpConnection::shake_hands() {
+  asio::steady_timer limit(stream_.get_executor(), core_->options.header_timeout);
+  limit.async_wait([weak = weak_from_this()](error_code ec) {
+    const auto self = weak.lock();
+    if (ec || !self) return;
+    ++self->core_->stats.read_timeouts;
+    self->close();
+  });
+  error_code ec;
+  co_await stream_.async_handshake(asio::redirect_error(asio::use_awaitable, ec));
+  limit.cancel();
+  if (ec && !stream_.problem().message.empty())
+    log::debug("http handshake failed", {{"peer", peer_}, {"why", stream_.problem().message}});
+  co_return !ec && stream_.is_open();
+}
+
+void HttpConnection::post(std::function<void()> f) { asio::post(stream_.get_executor(), std::move(f)); }
 
 void HttpConnection::give_up_seat() {
   core_->evictable.leave(seat_);
@@ -59,8 +91,7 @@ void HttpConnection::give_up_seat() {
 }
 
 void HttpConnection::close() {
-  error_code ec;
-  socket_.close(ec);
+  cut_ ? stream_.close() : stream_.finish();
   give_up_seat();
   out_.cancel_timer();
   in_.closed();
@@ -90,6 +121,7 @@ void HttpConnection::cut(Disconnect why) {
                {{"reason", name(why)}, {"route", record_.route}, {"peer", peer_}, {"request_id", record_.request_id}});
     if (auto ex = exchange_.lock()) ex->cut(why);
   }
+  cut_ = true;
   out_.drop();
   close();
 }
@@ -116,12 +148,12 @@ asio::awaitable<void> HttpConnection::read_side() {
 
 asio::awaitable<void> HttpConnection::serve() {
   bool more = true;
-  while (more && socket_.is_open()) {
+  while (more && stream_.is_open()) {
     more = co_await serve_one();
     first_request_ = false;
   }
   idle_ = true;
-  if (socket_.is_open() && !in_.ended()) {
+  if (stream_.is_open() && !in_.ended()) {
     core_->evictable.wait(seat_);
     co_await linger();
   }
@@ -145,16 +177,19 @@ asio::awaitable<bool> HttpConnection::await_first_byte() {
 }
 
 std::optional<ApiError> HttpConnection::check_request(RequestReader& reader, const HttpRoutes::Match& match) {
-  keyed_ = !match.open && !core_->options.api_keys.empty();
-  if (!match.open && !core_->authorized(request_.headers)) {
-    keyed_ = false;
-    auto e = refusal(401, "Give a valid API key in the Authorization header: Bearer KEY.", "invalid_api_key");
-    e.type = "authentication_error";
-    return e;
-  }
+  auto caller = core_->caller(request_.headers);
+  if (caller) request_.caller = std::move(*caller);
+  if (!match.open && !request_.caller) return caller.error();
   if (match.allow.empty()) return refusal(404, fmt::format("There is no {} here.", request_.path), "unknown_path");
   if (!match.handler)
     return refusal(405, fmt::format("{} does not answer {}.", match.route, request_.method), "method_not_allowed");
+  if (match.admin && !(request_.caller && request_.caller->admin))
+    return ApiError{403,
+                    fmt::format("{} {} takes an administrator's API key.", request_.method, match.route),
+                    "permission_error",
+                    {},
+                    "admin_key_required",
+                    std::nullopt};
   return reader.check_framing(request_);
 }
 
@@ -168,7 +203,6 @@ void HttpConnection::begin_request() {
   record_.route = "-";
   record_.peer = peer_;
   origin_.reset();
-  keyed_ = false;
   ++core_->stats.requests;
 }
 
@@ -215,7 +249,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
     traits_.keep_alive = false;
     co_return co_await refuse(*e, {});
   }
-  if (!socket_.is_open()) co_return false;  // the server stopped while the body was decoded
+  if (!stream_.is_open()) co_return false;  // the server stopped while the body was decoded
   request_.rest = std::move(match.rest);
   if (traits_.head_only) request_.method = "GET";
   co_await answer(*match.handler);
@@ -223,8 +257,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
 }
 
 std::string HttpConnection::client() const {
-  if (keyed_)
-    if (const auto key = request_.headers.find("authorization")) return std::string(*key);
+  if (request_.caller && !request_.caller->key_id.empty()) return "key " + request_.caller->key_id;
   return {seat_.peer.begin(), seat_.peer.end()};
 }
 
@@ -233,7 +266,7 @@ asio::awaitable<bool> HttpConnection::take_place(std::size_t bytes) {
   place_ = core_->bodies->enter(client(), bytes, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->wake_.notify();
   });
-  while (!place_->inside() && socket_.is_open() && !in_.gone() && std::chrono::steady_clock::now() < deadline)
+  while (!place_->inside() && stream_.is_open() && !in_.gone() && std::chrono::steady_clock::now() < deadline)
     co_await wake_.wait(deadline);
   const bool inside = place_->inside();
   if (!inside) place_.reset();
@@ -278,7 +311,7 @@ asio::awaitable<std::optional<ApiError>> HttpConnection::read_body(RequestReader
 }
 
 asio::awaitable<bool> HttpConnection::refuse(ApiError error, HttpHeaders extra) {
-  if (!socket_.is_open()) co_return false;
+  if (!stream_.is_open()) co_return false;
   ++core_->stats.bad_requests;
   if (request_.request_id.empty()) request_.request_id = record_.request_id = generate_request_id();
   HttpResponse r = error_response(error);
@@ -295,7 +328,7 @@ asio::awaitable<void> HttpConnection::answer(const HttpHandler& handler) {
   dispatched_ = true;
   watch_.emplace(std::chrono::steady_clock::now(), core_->options.half_close_grace);
   handle(handler);
-  while (socket_.is_open()) {
+  while (stream_.is_open()) {
     if (!out_.empty()) {
       co_await flush();
       watch_->sent(std::chrono::steady_clock::now());
@@ -415,8 +448,7 @@ HttpResponse HttpConnection::options_response(const HttpRoutes::Match& match) co
 
 asio::awaitable<void> HttpConnection::linger() {
   // Closing with unread input makes the kernel reset the connection, which can destroy the answer on its way.
-  error_code ec;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+  stream_.end_sending();
   co_await in_.discard(std::chrono::steady_clock::now() + core_->options.linger_timeout);
 }
 
@@ -457,13 +489,14 @@ void HttpConnection::abandoned(bool streaming) {
     return send_response(
         error_response({500, "The server failed to answer the request.", "server_error", {}, "internal", {}}));
   exchange_open_ = false;
+  cut_ = true;
   out_.drop();
   close();
 }
 
 asio::awaitable<void> HttpConnection::flush() {
   const bool sent = co_await out_.flush();
-  if (!sent && socket_.is_open()) lost(Disconnect::client_closed);
+  if (!sent && stream_.is_open()) lost(Disconnect::client_closed);
 }
 
 }  // namespace sluice::coordinator

@@ -7,15 +7,16 @@
 // does not answer, its seat is at the EvictionQueue's disposal.
 // Ownership: each coroutine holds a shared_ptr to the connection; handlers hold the Exchange, which holds the
 // connection weakly; the connection holds the Exchange weakly. Inbox and writer are members: they outlive what they
-// started on the socket.
+// started on the stream. With TLS a handshake comes first, in the time that a request's header has; until it is over
+// the seat is as any that waits.
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/tls/stream.h"
 #include "coordinator/http/answer_watch.h"
 #include "coordinator/http/answer_writer.h"
 #include "coordinator/http/exchange.h"
@@ -29,7 +30,7 @@ class RequestReader;
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(boost::asio::ip::tcp::socket socket, std::shared_ptr<HttpServerCore> core);
+  HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core);
   ~HttpConnection();
 
   void start();
@@ -51,6 +52,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void abandoned(bool streaming);
 
  private:
+  boost::asio::awaitable<bool> shake_hands();
+  boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> read_side();
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<bool> serve_one();
@@ -86,7 +89,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void close();
 
   std::shared_ptr<HttpServerCore> core_;
-  boost::asio::ip::tcp::socket socket_;
+  tls::Stream stream_;
   std::string peer_;
   EvictionQueue::Seat seat_;
   bool seated_ = true;  // counted in core_->seats
@@ -106,10 +109,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::string comment_;                 // that a stream's readers skip; empty: there is none
   std::function<void()> begin_stream_;  // for a comment that comes before the handler's first event
   bool streaming_ = false;              // the answer is a stream and has begun
-  bool keyed_ = false;                  // the request has shown a valid key
 
   bool idle_ = true;  // between requests
   bool first_request_ = true;
+  bool cut_ = false;            // not all was said: the close must not look like an end
   bool held_ = false;           // counted in core_->held
   bool dispatched_ = false;     // a handler owns the exchange
   bool exchange_open_ = false;  // a request's answer is not complete

@@ -10,14 +10,14 @@ namespace sluice::coordinator {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-Inbox::Inbox(asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace)
-    : socket_(socket),
+Inbox::Inbox(tls::Stream& stream, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace)
+    : stream_(stream),
       stats_(stats),
       discard_pace_(discard_pace),
       capacity_(std::max<std::size_t>(64 * 1024, max_header_bytes + chunk_.size())),
-      data_(socket.get_executor()),
-      space_(socket.get_executor()),
-      go_on_(socket.get_executor()) {}
+      data_(stream.get_executor()),
+      space_(stream.get_executor()),
+      go_on_(stream.get_executor()) {}
 
 namespace {
 constexpr std::size_t kSmallPiece = 1024;
@@ -30,10 +30,10 @@ Duration Inbox::pause() const {
 }
 
 asio::awaitable<void> Inbox::run() {
-  while (socket_.is_open()) {
+  while (stream_.is_open()) {
     if (const auto p = pause(); p > Duration::zero()) {
       co_await go_on_.wait(std::chrono::steady_clock::now() + p);
-      if (!socket_.is_open()) break;
+      if (!stream_.is_open()) break;
     }
     if (bytes_.size() >= capacity_) {
       co_await space_.wait();
@@ -41,7 +41,7 @@ asio::awaitable<void> Inbox::run() {
     }
     error_code ec;
     std::size_t n =
-        co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(asio::use_awaitable, ec));
+        co_await stream_.async_read_some(asio::buffer(chunk_), asio::redirect_error(asio::use_awaitable, ec));
     if (ec) {
       gone_ = ec != asio::error::eof;
       break;
@@ -62,16 +62,17 @@ asio::awaitable<void> Inbox::run() {
 }
 
 asio::awaitable<void> Inbox::until_gone() {
-  if (gone_ || !socket_.is_open()) co_return;
+  if (gone_ || !stream_.is_open()) co_return;
   error_code ec;
-  co_await socket_.async_wait(asio::ip::tcp::socket::wait_error, asio::redirect_error(asio::use_awaitable, ec));
-  if (ec || !socket_.is_open()) co_return;
-  pollfd p{socket_.native_handle(), 0, 0};  // urgent data ends that wait, too
+  co_await stream_.socket().async_wait(asio::ip::tcp::socket::wait_error,
+                                       asio::redirect_error(asio::use_awaitable, ec));
+  if (ec || !stream_.is_open()) co_return;
+  pollfd p{stream_.socket().native_handle(), 0, 0};  // urgent data ends that wait, too
   gone_ = ::poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 asio::awaitable<Inbox::More> Inbox::more(TimePoint deadline) {
-  if (ended_ || !socket_.is_open()) co_return More::end;
+  if (ended_ || !stream_.is_open()) co_return More::end;
   bool woken = co_await data_.wait(deadline);
   co_return woken ? More::data : More::timeout;
 }
@@ -85,7 +86,7 @@ asio::awaitable<void> Inbox::discard(TimePoint deadline) {
   discarding_ = true;
   consume(bytes_.size());
   // Not one condition: g++ 12 destroys what is awaited behind && also where it was never awaited.
-  while (!ended_ && socket_.is_open()) {
+  while (!ended_ && stream_.is_open()) {
     const bool more = co_await data_.wait(deadline);
     if (!more) break;
   }

@@ -2,16 +2,16 @@
 // Internal to the HTTP server: what a client has sent and nobody has parsed yet.
 //
 // run() always has a read outstanding, so a client's end is noticed at once, also while an answer streams; it stops
-// reading while the box is full. Threading: two coroutines of one connection, on the server's thread. The socket
+// reading while the box is full. Threading: two coroutines of one connection, on the server's thread. The stream
 // is the connection's, which outlives both coroutines, and so does the chunk that the outstanding read fills.
 #include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "common/tls/stream.h"
 #include "coordinator/http/pace.h"
 #include "coordinator/http/server.h"
 #include "coordinator/http/signal.h"
@@ -22,7 +22,7 @@ class Inbox {
  public:
   enum class More { data, end, timeout };
 
-  Inbox(boost::asio::ip::tcp::socket& socket, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace);
+  Inbox(tls::Stream& stream, std::size_t max_header_bytes, HttpServerStats& stats, Pace& discard_pace);
 
   /// Reads until the client ends or the socket closes.
   boost::asio::awaitable<void> run();
@@ -56,7 +56,7 @@ class Inbox {
  private:
   [[nodiscard]] Duration pause() const;
 
-  boost::asio::ip::tcp::socket& socket_;
+  tls::Stream& stream_;
   HttpServerStats& stats_;
   Pace& discard_pace_;
   std::array<char, 16 * 1024> chunk_;  // owned by the outstanding read

@@ -24,6 +24,7 @@ HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method,
   if (it == entry.methods.end()) return m;
   m.handler = &it->second.handler;
   m.open = it->second.options.open;
+  m.admin = it->second.options.admin;
   return m;
 }
 

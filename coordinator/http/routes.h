@@ -10,7 +10,8 @@
 namespace sluice::coordinator {
 
 struct RouteOptions {
-  bool open = false;  // answers without an API key (health, metrics, version)
+  bool open = false;   // answers without an API key (health, metrics, version)
+  bool admin = false;  // changes things: wants an administrator's key
 };
 
 class HttpRoutes {
@@ -23,6 +24,7 @@ class HttpRoutes {
   struct Match {
     const HttpHandler* handler = nullptr;  // null: `allow` tells 404 (empty) from 405
     bool open = false;
+    bool admin = false;
     std::string route;  // the pattern, for metrics: bounded cardinality whatever clients ask for
     std::string rest;
     std::string allow;  // "GET, HEAD, OPTIONS" for a known path

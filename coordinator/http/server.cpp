@@ -1,9 +1,5 @@
 #include "coordinator/http/server.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-
-#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -22,12 +18,6 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
-
-std::array<unsigned char, SHA256_DIGEST_LENGTH> sha256(std::string_view s) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> d;
-  SHA256(reinterpret_cast<const unsigned char*>(s.data()), s.size(), d.data());
-  return d;
-}
 
 /// Best effort, never waits: under a flood a refused client matters less than the ones being served.
 void turn_away(tcp::socket socket, HttpServerCore& core) {
@@ -51,7 +41,7 @@ void turn_away(tcp::socket socket, HttpServerCore& core) {
                    .code = r.code,
                    .peer = net::host_port(remote.address().to_string(), remote.port())});
   socket.non_blocking(true, ec);
-  socket.write_some(asio::buffer(text), ec);
+  if (!core.options.tls) socket.write_some(asio::buffer(text), ec);
   socket.shutdown(tcp::socket::shutdown_send, ec);
 }
 
@@ -95,26 +85,22 @@ asio::awaitable<void> accept_loop(std::shared_ptr<HttpServerCore> core) {
       }
     }
     ++core->stats.accepted;
-    std::make_shared<HttpConnection>(std::move(socket), core)->start();
+    const auto& o = core->options;
+    const auto secured = o.tls ? tls::Secured{o.tls->current(), {}, o.handshakes} : tls::Secured{};
+    std::make_shared<HttpConnection>(tls::Stream(std::move(socket), secured), core)->start();
   }
 }
 
 }  // namespace
 
-bool HttpServerCore::authorized(const HttpHeaders& headers) const {
-  if (options.api_keys.empty()) return true;
-  auto value = headers.find("authorization");
+std::expected<std::shared_ptr<const Caller>, ApiError> HttpServerCore::caller(const HttpHeaders& headers) const {
+  static const auto kAnybody = std::make_shared<const Caller>();
+  if (!options.identify) return kAnybody;
   constexpr std::string_view kScheme = "Bearer ";
-  if (!value || value->size() < kScheme.size() || !equals_ignore_case(value->substr(0, kScheme.size()), kScheme))
-    return false;
-  // Digests have one length and every key is compared, so the time taken tells nothing about the keys.
-  auto given = sha256(value->substr(kScheme.size()));
-  bool ok = false;
-  for (const auto& key : options.api_keys) {
-    auto want = sha256(key);
-    ok |= CRYPTO_memcmp(given.data(), want.data(), want.size()) == 0;
-  }
-  return ok;
+  const auto value = headers.find("authorization");
+  const bool bearer =
+      value && value->size() >= kScheme.size() && equals_ignore_case(value->substr(0, kScheme.size()), kScheme);
+  return options.identify(bearer ? value->substr(kScheme.size()) : std::string_view());
 }
 
 std::optional<std::string> HttpServerCore::allowed_origin(const HttpHeaders& headers) const {

@@ -1,6 +1,6 @@
 #pragma once
-// The coordinator's front door: HTTP/1.1 on Boost.Asio coroutines. It accepts, bounds, authenticates, routes, and
-// streams answers with backpressure; it knows nothing of models.
+// The coordinator's front door: HTTP/1.1 on Boost.Asio coroutines, over TCP or TLS. It accepts, bounds, authenticates,
+// routes, and streams answers with backpressure; it knows nothing of models.
 //
 // Lifecycle: construct, listen(), run the io_context; drain() for a graceful end. Destroying the server cuts what
 // is left. Threading: everything runs on the one thread that runs the io_context; no locks.
@@ -9,12 +9,17 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
+#include "common/tls/source.h"
+#include "common/tls/stream.h"
 #include "coordinator/http/routes.h"
 #include "coordinator/http/types.h"
 
@@ -44,8 +49,11 @@ struct HttpServerOptions {
   // Silence that a stream of events may keep (Responder::keep_alive); 0 = any.
   Duration stream_keepalive = std::chrono::seconds(15);
 
-  std::vector<std::string> api_keys = {};      // any of them, as "Authorization: Bearer KEY"; empty = no authentication
-  std::vector<std::string> cors_origins = {};  // allowed browser origins, "*" = any; empty = CORS off
+  /// Whose key is it that came as "Authorization: Bearer KEY"? Null: no authentication.
+  std::function<std::expected<std::shared_ptr<const Caller>, ApiError>(std::string_view key)> identify = {};
+  std::shared_ptr<tls::Source> tls = {};                        // null: plain
+  std::optional<boost::asio::any_io_executor> handshakes = {};  // where their costly part runs; nothing: here
+  std::vector<std::string> cors_origins = {};                   // allowed browser origins, "*" = any; empty = CORS off
 };
 
 struct HttpServerStats {
@@ -59,6 +67,7 @@ struct HttpServerStats {
   std::uint64_t client_closed = 0;  // answers cut by the client
   std::uint64_t slow_readers = 0;   // answers cut by us
   std::uint64_t read_timeouts = 0;  // 408, and idle connections closed
+  std::uint64_t handshake_failures = 0;  // connections that did not get through TLS
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };

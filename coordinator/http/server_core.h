@@ -43,7 +43,8 @@ struct HttpServerCore {
   void stop_accepting();
   void cut_all();
   [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> alive() const;
-  [[nodiscard]] bool authorized(const HttpHeaders& headers) const;
+  /// Who asks; 401.
+  [[nodiscard]] std::expected<std::shared_ptr<const Caller>, ApiError> caller(const HttpHeaders& headers) const;
   /// The Access-Control-Allow-Origin value for this request, if CORS is on and allows it.
   [[nodiscard]] std::optional<std::string> allowed_origin(const HttpHeaders& headers) const;
 };

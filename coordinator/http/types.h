@@ -34,6 +34,14 @@ class HttpHeaders {
   std::vector<Field> fields_;
 };
 
+/// Who asks, by the API key that was shown. Where none is demanded: anybody, who may do everything.
+struct Caller {
+  virtual ~Caller() = default;
+  std::string tenant = "default";
+  std::string key_id;  // names the key, and is no secret; empty: none was demanded
+  bool admin = true;   // may change things: objectives, drains
+};
+
 struct HttpRequest {
   std::string method;  // upper case; a HEAD arrives at GET handlers as "GET"
   std::string path;    // without the query, as sent
@@ -41,10 +49,11 @@ struct HttpRequest {
   std::string rest;    // of a prefix route: what follows the prefix, percent-decoded
   HttpHeaders headers;
   std::string body;
-  std::string request_id;       // the client's x-request-id, sanitised, or a generated one
-  std::string peer;             // "127.0.0.1:4242"
-  TimePoint received;           // when the request's first bytes arrived
-  std::shared_ptr<void> place;  // of a large body: to be dropped with it, on any thread
+  std::string request_id;                     // the client's x-request-id, sanitised, or a generated one
+  std::string peer;                           // "127.0.0.1:4242"
+  std::shared_ptr<const Caller> caller = {};  // null: an open route, asked without a key
+  TimePoint received;                         // when the request's first bytes arrived
+  std::shared_ptr<void> place;                // of a large body: to be dropped with it, on any thread
 };
 
 struct HttpResponse {

@@ -42,6 +42,7 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
       {"seq", next_++},
       {"time", now_unix_s},
       {"request_id", s.asked.spec.request_id},
+      {"tenant", s.asked.spec.tenant},
       {"choice_index", s.asked.spec.choice},
       {"prefill_node", placed ? json(s.run.prefill.value()) : json(nullptr)},
       {"decode_node", placed ? json(s.run.decode.value()) : json(nullptr)},

@@ -42,6 +42,7 @@ void NodeCalls::reserve(const Session& s, Done<ctl::ReserveReply> done) {
   r.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
   r.priority = s.asked.spec.priority;
   r.probe = s.run.probed;
+  r.tenant = s.asked.spec.tenant;
   if (s.trace) s.trace->tell(r.traceparent, r.tracestate);
   registry_.call(s.run.decode, ctl::type::kReserve, to_json(r), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::ReserveReply>(reply)); });
@@ -55,6 +56,7 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
   p.tokens.assign(s.asked.spec.prompt->begin(), s.asked.spec.prompt->end() - 1);
   p.ticket = std::move(ticket.ticket);
   p.data_address = std::move(ticket.data_address);
+  p.data_key = std::move(ticket.data_key);
   p.profile = s.run.profile;
   p.priority = s.asked.spec.priority;
   p.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
@@ -93,8 +95,10 @@ void NodeCalls::drain(const NodeId& node) {
 
 void NodeCalls::probe_path(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes,
                            Done<ctl::LinkReport> done) {
-  registry_.call(l.prefill, ctl::type::kProbePath, to_json(ctl::ProbePathRequest{data_address, block_bytes, l.decode}),
-                 kProbeTimeout,
+  const NodeRecord* const there = view_.find(l.decode);
+  const std::string key = there == nullptr ? std::string() : there->info.data_key;
+  registry_.call(l.prefill, ctl::type::kProbePath,
+                 to_json(ctl::ProbePathRequest{data_address, block_bytes, l.decode, key}), kProbeTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::LinkReport>(reply)); });
 }
 

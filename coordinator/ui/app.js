@@ -50,7 +50,7 @@ async function turn() {
     lost = null;
     askKey(false);
     draw();
-    connection('live', 'good');
+    connection(seen.status.admin === false ? 'live, read-only key' : 'live', 'good');
     return true;
   } catch (e) {
     if (e instanceof Fault) {

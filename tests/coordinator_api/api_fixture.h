@@ -20,8 +20,9 @@ struct Answer {
 /// The backend lives on the server's thread; `on_io` reaches it safely.
 class Api {
  public:
-  explicit Api(const RequestTracing& tracing = {})
-      : backend_(io_->io()), router_(backend_, prompts_, false, tracing), server_(routes(), {}, io_) {}
+  /// `tenants`: whose keys are demanded; they live on the server's thread. Null: none.
+  explicit Api(Tenants* tenants = nullptr, const RequestTracing& tracing = {})
+      : backend_(io_->io()), router_(backend_, prompts_, tenants, tracing), server_(routes(), options(tenants), io_) {}
   template <class F>
   auto on_io(F f) {
     return io_->on_io(std::move(f));
@@ -83,6 +84,11 @@ class Api {
   }
 
  private:
+  static HttpServerOptions options(Tenants* tenants) {
+    HttpServerOptions o;
+    if (tenants != nullptr) o.identify = [tenants](std::string_view key) { return tenants->identify(key); };
+    return o;
+  }
   HttpRoutes routes() {
     HttpRoutes r;
     router_.add_routes(r);

@@ -20,7 +20,7 @@ std::string traceparent(const char* flags) {
 struct Traced {
   SpanList spans;
   Api api;
-  explicit Traced(double share = 1) : api(RequestTracing{&spans, share}) {}
+  explicit Traced(double share = 1) : api(nullptr, RequestTracing{&spans, share}) {}
   /// The request's own span, which comes last.
   trace::Span root(const std::string& name) {
     REQUIRE(api.eventually([&](auto&) { return spans.count(name) > 0; }));

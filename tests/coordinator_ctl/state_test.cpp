@@ -82,8 +82,11 @@ TEST_CASE("addresses come out of URLs") {
   CHECK(address_of_url("http://host:80/").value() == "host:80");
   CHECK(address_of_url("http://host:80/v1").value() == "host:80");
   CHECK(address_of_url("host:65535").value() == "host:65535");
-  for (const char* bad : {"", "host", "http://host", ":80", "host:0", "host:65536", "host:8x",
-                          "host:", "https://host:1", "http://host:80/other", "host:80 "}) {
+  CHECK(address_of_url("https://host:8443/v1").value() == "host:8443");
+  CHECK(is_https("https://host:8443"));
+  CHECK_FALSE(is_https("http://host:80"));
+  for (const char* bad : {"", "host", "http://host", ":80", "host:0", "host:65536", "host:8x", "host:", "ftp://host:1",
+                          "http://host:80/other", "host:80 "}) {
     CAPTURE(bad);
     CHECK_FALSE(address_of_url(bad));
   }

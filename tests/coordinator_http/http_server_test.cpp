@@ -183,7 +183,7 @@ TEST_CASE("a stream is chunked for HTTP/1.1, plain for HTTP/1.0, and may be foll
 }
 
 TEST_CASE("an API key guards all but open routes, before a body is read") {
-  ServerFixture s(echo_routes(), {.api_keys = {"first", "second"}});
+  ServerFixture s(echo_routes(), {.identify = accept_keys({"first", "second"})});
   RawClient c(s.port());
   auto get = [&](std::string extra, std::string path = "/hello") {
     c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + extra + "\r\n");
@@ -201,6 +201,22 @@ TEST_CASE("an API key guards all but open routes, before a body is read") {
   CHECK_THAT(get("", "/nowhere"), StartsWith("HTTP/1.1 401 "));
   c.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
   CHECK_THAT(c.read_all(), StartsWith("HTTP/1.1 401 ") && Contains("connection: close"));
+}
+
+TEST_CASE("what changes things takes an administrator's key") {
+  HttpRoutes routes = echo_routes();
+  routes.add("PUT", "/setting", [](HttpRequest, std::shared_ptr<Responder> out) { out->respond({200, {}, "set"}); },
+             {.admin = true});
+  ServerFixture s(std::move(routes), {.identify = accept_keys({"boss", "user-1"})});
+  RawClient c(s.port());
+  const auto ask = [&](const std::string& line, const std::string& key) {
+    c.send(line + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\n\r\n");
+    return c.read_response();
+  };
+  CHECK_THAT(ask("PUT /setting", "user-1"), StartsWith("HTTP/1.1 403 ") && Contains("admin_key_required"));
+  CHECK_THAT(ask("PUT /setting", "nobody"), StartsWith("HTTP/1.1 401 "));
+  CHECK_THAT(ask("GET /hello", "user-1"), StartsWith("HTTP/1.1 200 "));
+  CHECK_THAT(ask("PUT /setting", "boss"), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_CASE("CORS headers are sent only where configured") {

@@ -17,7 +17,7 @@ TEST_CASE("every refusal is told to the observer, with its code, and '-' where n
                                       .max_body_bytes = 10,
                                       .header_timeout = 200ms,
                                       .body_timeout = 200ms,
-                                      .api_keys = {"k"}});
+                                      .identify = accept_keys({"k"})});
   struct Case {
     std::string request;
     std::string method;
