@@ -1,5 +1,6 @@
 #include "decode_node/app.h"
 
+#include "common/digest.h"
 #include "common/log.h"
 #include "common/log_gate.h"
 #include "decode_node/decode_gauges.h"
@@ -36,6 +37,7 @@ class App {
   DecodeGauges gauges_;
   LogGate unsent_notes_;
   DecodeService service_;
+  const std::string data_key_ = hex(random_bytes(32));  // new each start; the coordinator hands it to prefill nodes
   kv::KvReceiver receiver_;
   std::unique_ptr<kv::Transport> transport_;
   node::HostReport host_;
@@ -59,7 +61,7 @@ App::App(const AppOptions& o)
           o.decode, node_.clock(), node_.metrics(),
           [this](const char* type, json body) { node_.notify(type, std::move(body)); }, node_.spans()),
       receiver_(o.receiver, service_.frames()),
-      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_))),
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_, data_key_))),
       host_(o.node, "decode") {
   receiver_.attach(*transport_);
   service_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
@@ -76,6 +78,7 @@ App::App(const AppOptions& o)
 ctl::RegisterRequest App::introduction() const {
   ctl::RegisterRequest r = kv_.introduction(ctl::Role::decode);
   r.data_address = data_address_;
+  r.data_key = data_key_;
   r.max_seqs = o_.decode.max_seqs;
   return r;
 }
@@ -105,8 +108,9 @@ void App::reserve(const json& body, const ctl::Connection::Reply& reply) {
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   const auto ticket = service_.reserve(*r);
   if (!ticket) return reply(std::unexpected(ticket.error()));
-  reply(to_json(
-      ctl::ReserveReply{.ticket = *ticket ? kv::to_json(**ticket) : json(nullptr), .data_address = data_address_}));
+  reply(to_json(ctl::ReserveReply{.ticket = *ticket ? kv::to_json(**ticket) : json(nullptr),
+                                  .data_address = data_address_,
+                                  .data_key = data_key_}));
 }
 
 void App::cancel(const json& body, const ctl::Connection::Reply& reply) {

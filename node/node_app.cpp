@@ -32,8 +32,13 @@ NodeApp::NodeApp(const NodeOptions& o, Role role)
       incarnation_(random_incarnation()),
       tracing_(o.trace, std::string(control::name(role)), o.name, metrics_) {
   export_process(metrics_, std::string(control::name(role_)));
-  (void)advertised(o_, "--admin-listen", o_.admin_listen);  // said at once, not after the model is loaded
+  // Said at once, not after the model is loaded.
+  (void)advertised(o_, "--admin-listen", o_.admin_listen);
   check_port_range(o_);
+  settle_node_options(o_);
+  if (o_.cluster_tls.cert.empty()) return;
+  cluster_tls_ = or_throw(tls::Source::open({tls::Side::client, o_.cluster_tls}, "control plane"));
+  renewal_.emplace(io_, std::chrono::seconds(1), [this] { cluster_tls_->refresh(); });
 }
 
 int NodeApp::run(RegisterRequest me, Handlers handlers) {
@@ -94,7 +99,7 @@ void NodeApp::open_link(const RegisterRequest& me) {
     log::error("the coordinator refuses this node", {{"code", sluice::name(e.code)}, {"why", e.message}});
     stop(1);
   };
-  link_ = std::make_unique<NodeLink>(io_, o_.coordinator, me, std::move(h));
+  link_ = std::make_unique<NodeLink>(io_, o_.coordinator, me, std::move(h), cluster_tls_);
 }
 
 void NodeApp::wait_signal() {

@@ -21,7 +21,9 @@
 #include "common/clock.h"
 #include "common/http/admin_server.h"
 #include "common/metrics.h"
+#include "common/net/ticker.h"
 #include "common/stall_watch.h"
+#include "common/tls/source.h"
 #include "common/trace/tracing.h"
 #include "node/node_health.h"
 #include "node/node_link.h"
@@ -96,6 +98,8 @@ class NodeApp {
   unsigned ticks_ = 0;
   int exit_code_ = 0;
   std::unique_ptr<http::AdminServer> pages_;
+  std::shared_ptr<tls::Source> cluster_tls_;  // null: plain
+  std::optional<net::Ticker> renewal_;
   std::unique_ptr<NodeLink> link_;
 };
 

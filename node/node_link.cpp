@@ -20,15 +20,24 @@ bool heals_by_waiting(Errc c) {
          c == Errc::internal || c == Errc::already_exists;  // our own older connection has not timed out yet
 }
 
+/// Before the cluster token and anything else is told it.
+Result<> must_be_coordinator(const std::optional<tls::Peer>& peer) {
+  if (peer && peer->has_role("coordinator")) return {};
+  return fail(Errc::permission_denied, "the certificate there ({}) is no coordinator's: it lacks {}coordinator",
+              peer ? peer->subject : "none", tls::kRoleUri);
+}
+
 }  // namespace
 
 using boost::asio::ip::tcp;
 
-NodeLink::NodeLink(boost::asio::io_context& io, std::string coordinator, RegisterRequest me, Handlers handlers)
+NodeLink::NodeLink(boost::asio::io_context& io, std::string coordinator, RegisterRequest me, Handlers handlers,
+                   std::shared_ptr<tls::Source> tls)
     : io_(io),
       coordinator_(std::move(coordinator)),
       me_(std::move(me)),
       handlers_(std::move(handlers)),
+      tls_(std::move(tls)),
       timer_(io),
       attempt_(io),
       resolver_(io) {}
@@ -80,7 +89,7 @@ void NodeLink::connect() {
 void NodeLink::talk(tcp::socket socket) {
   heard_ = std::chrono::steady_clock::now();
   conn_ = std::make_shared<Connection>(
-      std::move(socket),
+      tls::Stream(std::move(socket), tls_ ? tls::Secured{tls_->current()} : tls::Secured{}),
       Connection::Handlers{
           .on_call =
               [this](const std::string& t, nlohmann::json b, Connection::Reply r) {
@@ -88,7 +97,14 @@ void NodeLink::talk(tcp::socket socket) {
                 handlers_.on_call(t, std::move(b), std::move(r));
               },
           .on_notify = [this](const std::string&, const nlohmann::json&) { heard_ = std::chrono::steady_clock::now(); },
-          .on_close = [this](const Error& e) { retry(e); }});
+          .on_close =
+              [this](const Error& e) {
+                // What it sent was no TLS to a coordinator that expects it, which just hangs up.
+                if (!up_ && !tls_ && e.code == Errc::unavailable)
+                  return retry(Error{e.code, e.message + " (if it has --cluster-cert, this node needs one, too)", {}});
+                retry(e);
+              },
+          .admit = must_be_coordinator});
   conn_->start();
   conn_->call(type::kRegister, to_json(me_), kRegisterTimeout,
               [this](Result<nlohmann::json> r) { registered(std::move(r)); });

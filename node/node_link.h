@@ -5,7 +5,8 @@
 // (another model's hash, protocol mismatch, wrong cluster token) ends in `refused` and is reported once.
 // Both ends decide by heartbeats: the coordinator answers each with one, and a node that hears nothing for a lease
 // gives the connection up. Waiting for TCP would take as long again as a partition lasted. While the coordinator cannot
-// be reached, that is said at once and every half minute. Threading: lives on one io_context thread, handlers too;
+// be reached, that is said at once and every half minute. With TLS both show certificates, and the other end must be a
+// coordinator by its own: its name matters less than its role. Threading: lives on one io_context thread, handlers too;
 // notify() is called there as well.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,6 +17,7 @@
 
 #include "common/control/messages.h"
 #include "common/control/rpc.h"
+#include "common/tls/source.h"
 
 namespace sluice::node {
 
@@ -28,7 +30,9 @@ class NodeLink {
     std::function<void()> on_lost;
     std::function<void(const Error&)> on_refused;
   };
-  NodeLink(boost::asio::io_context& io, std::string coordinator, control::RegisterRequest me, Handlers handlers);
+  /// `tls`: null: plain.
+  NodeLink(boost::asio::io_context& io, std::string coordinator, control::RegisterRequest me, Handlers handlers,
+           std::shared_ptr<tls::Source> tls = nullptr);
   /// Replaces what registration says; before start().
   void introduce(control::RegisterRequest me) { me_ = std::move(me); }
   void start();
@@ -48,6 +52,7 @@ class NodeLink {
   std::string coordinator_;
   control::RegisterRequest me_;
   Handlers handlers_;
+  std::shared_ptr<tls::Source> tls_;
   boost::asio::steady_timer timer_, attempt_;
   boost::asio::ip::tcp::resolver resolver_;
   std::shared_ptr<control::Connection> conn_;

@@ -2,13 +2,20 @@
 
 #include "common/flags/program.h"
 #include "common/net/address.h"
+#include "common/secret_file.h"
 
 namespace sluice::node {
 
 void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--name", o.name, "Node name, unique in the cluster; default: random");
   app.add_option("--coordinator", o.coordinator, "Coordinator's control address, host:port")->required();
-  app.add_option("--cluster-token", o.cluster_token, "Secret the coordinator demands")->envname("SLUICE_CLUSTER_TOKEN");
+  app.add_option("--cluster-token", o.cluster_token, "Secret the coordinator demands; not on the command line")
+      ->secret("SLUICE_CLUSTER_TOKEN", "--cluster-token-file FILE");
+  app.add_option("--cluster-token-file", o.cluster_token_file, "File with that secret, of mode 600");
+  app.add_option("--cluster-cert", o.cluster_tls.cert,
+                 "Certificate for the control plane, PEM; its URI sluice://role/... says what this node may be");
+  app.add_option("--cluster-key", o.cluster_tls.key, "Its private key, of mode 600");
+  app.add_option("--cluster-ca", o.cluster_tls.ca, "Authorities of the cluster's certificates");
   app.add_option("--model", o.model_dir, "Hugging Face model directory")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--admin-listen", o.admin_listen, "Address of /metrics and /health")->capture_default_str();
@@ -65,6 +72,18 @@ void add_node_options(flags::App& app, NodeOptions& o) {
 void check_port_range(const NodeOptions& o) {
   if (const auto range = net::parse_port_range(o.ucx_port_range); !range)
     throw UsageError("--ucx-port-range", range.error().message);
+}
+
+void settle_node_options(NodeOptions& o) {
+  if (!o.cluster_token_file.empty()) {
+    auto token = read_secret_line(o.cluster_token_file);
+    if (!token) throw UsageError("--cluster-token-file", token.error().message);
+    o.cluster_token = std::move(*token);
+  }
+  const tls::Files& f = o.cluster_tls;
+  if (f.cert.empty() && f.key.empty() && f.ca.empty()) return;
+  if (f.cert.empty() || f.key.empty() || f.ca.empty())
+    throw UsageError("--cluster-cert", "--cluster-cert, --cluster-key and --cluster-ca go together");
 }
 
 std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen) {

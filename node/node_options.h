@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/flags/flags.h"
+#include "common/tls/context.h"
 #include "common/trace/tracing.h"
 
 namespace sluice::node {
@@ -13,6 +14,8 @@ struct NodeOptions {
   std::string name;         // empty: random
   std::string coordinator;  // host:port of its control plane
   std::string cluster_token;
+  std::string cluster_token_file;
+  tls::Files cluster_tls;  // of the control plane; empty: plain
   std::string model_dir;
   std::string model_name;                    // empty: the directory's name
   std::string admin_listen = "127.0.0.1:0";  // /metrics and /health
@@ -36,6 +39,8 @@ struct NodeOptions {
   trace::TraceOptions trace;
 };
 
+/// What the flags leave to be read and checked: secrets from their files. Throws UsageError.
+void settle_node_options(NodeOptions& o);
 void add_node_options(flags::App& app, NodeOptions& o);
 
 /// Throws UsageError for a --ucx-port-range that is none, before anything is loaded.

@@ -111,6 +111,7 @@ void App::prefill(const json& body, const ctl::Connection::Reply& reply) {
   if (!checked) return reply(std::unexpected(checked.error()));
   if (node_.draining()) return reply(fail(Errc::unavailable, "node '{}' is draining", node_.name()));
   peers_.learn(checked->call.data_address, checked->ticket.decode_node);
+  transport_->introduce(checked->call.data_address, checked->call.data_key);
   if (auto started = service_.start(std::move(*checked)); !started) return reply(std::unexpected(started.error()));
   reply(json::object());
 }
@@ -125,6 +126,7 @@ void App::probe_path(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::ProbePathRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
   peers_.learn(r->data_address, r->decode_node);
+  transport_->introduce(r->data_address, r->data_key);
   sender_.probe(r->data_address, r->block_bytes, [this, reply, address = r->data_address](Result<kv::LinkStats> s) {
     node_.post([reply, address, s] {
       if (!s) return reply(std::unexpected(s.error()));

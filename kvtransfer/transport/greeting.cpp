@@ -16,9 +16,12 @@
 namespace sluice::kv {
 namespace {
 
+// Versions: without and with a proof, which follows the prefix.
+constexpr std::uint16_t kPlain = 1, kProven = 2;
+
 struct Prefix {
   std::uint64_t magic = 0x31564b6563696c53;  // "SliceKV1"
-  std::uint16_t version = 1;
+  std::uint16_t version = kPlain;
   std::uint16_t reserved = 0;
   std::uint32_t fabric_bytes = 0;
   std::uint64_t key = 0;
@@ -44,6 +47,20 @@ void keep_alive(int fd) {
 }
 
 }  // namespace
+
+Digest prove(const std::string& admission_key, const Greeting& g, std::uint64_t answers) {
+  std::vector<std::byte> text;
+  for (const std::uint64_t word : {g.key, answers}) {
+    const auto bytes = std::as_bytes(std::span(&word, 1));
+    text.insert(text.end(), bytes.begin(), bytes.end());
+  }
+  text.insert(text.end(), g.fabric.begin(), g.fabric.end());
+  return hmac_sha256(std::as_bytes(std::span(admission_key)), text);
+}
+
+bool proves(const std::string& admission_key, const Greeting& g, std::uint64_t answers) {
+  return g.proof && same_digest(*g.proof, prove(admission_key, g, answers));
+}
 
 Result<SockAddr> SockAddr::resolve(const net::Address& a) {
   addrinfo hints{};
@@ -73,8 +90,13 @@ void GreetingSocket::say(const Greeting& ours) {
   Prefix p;
   p.fabric_bytes = static_cast<std::uint32_t>(ours.fabric.size());
   p.key = ours.key;
+  p.version = ours.proof ? kProven : kPlain;
   const auto prefix = std::as_bytes(std::span(&p, 1));
   out_.assign(prefix.begin(), prefix.end());
+  if (ours.proof) {
+    const auto proof = std::as_bytes(std::span(*ours.proof));
+    out_.insert(out_.end(), proof.begin(), proof.end());
+  }
   out_.insert(out_.end(), ours.fabric.begin(), ours.fabric.end());
 }
 
@@ -96,7 +118,7 @@ Result<std::optional<Greeting>> GreetingSocket::advance() {
     if (n < 0 && would_block()) break;
     if (n < 0) return socket_error("the peer is gone");
     if (n == 0) return fail(Errc::unavailable, "the peer is gone");
-    if (greeted_ || in_.size() + static_cast<std::size_t>(n) > sizeof(Prefix) + kMaxFabricAddress)
+    if (greeted_ || in_.size() + static_cast<std::size_t>(n) > sizeof(Prefix) + sizeof(Digest) + kMaxFabricAddress)
       return fail(Errc::data_corrupt, "more bytes than a greeting has");
     in_.insert(in_.end(), chunk.begin(), chunk.begin() + n);
   }
@@ -108,12 +130,14 @@ Result<std::optional<Greeting>> GreetingSocket::parse() {
   const Prefix expected;
   if (greeted_ || in_.size() < sizeof p) return std::nullopt;
   std::memcpy(&p, in_.data(), sizeof p);
-  if (p.magic != expected.magic || p.version != expected.version || p.fabric_bytes > kMaxFabricAddress)
+  if (p.magic != expected.magic || (p.version != kPlain && p.version != kProven) || p.fabric_bytes > kMaxFabricAddress)
     return fail(Errc::data_corrupt, "not a greeting of this protocol");
-  if (in_.size() < sizeof p + p.fabric_bytes) return std::nullopt;
-  if (in_.size() > sizeof p + p.fabric_bytes) return fail(Errc::data_corrupt, "more bytes than a greeting has");
+  const std::size_t head = sizeof p + (p.version == kProven ? sizeof(Digest) : 0);
+  if (in_.size() < head + p.fabric_bytes) return std::nullopt;
+  if (in_.size() > head + p.fabric_bytes) return fail(Errc::data_corrupt, "more bytes than a greeting has");
   greeted_ = true;
-  Greeting g{p.key, {in_.begin() + sizeof p, in_.end()}};
+  Greeting g{p.key, {in_.begin() + static_cast<std::ptrdiff_t>(head), in_.end()}, {}};
+  if (p.version == kProven) std::memcpy(g.proof.emplace().data(), in_.data() + sizeof p, sizeof(Digest));
   in_ = {};
   return g;
 }

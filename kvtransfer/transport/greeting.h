@@ -4,7 +4,9 @@
 // ends.
 //
 // Why not the fabric's own connection manager: UCX's listener ends the process when a stranger sends it other bytes
-// (docs/adr/0003-ucx-active-messages.md). Here the first bytes from a stranger are checked and bounded.
+// (docs/adr/0003-ucx-active-messages.md). Here the first bytes from a stranger are checked and bounded, and where the
+// listener has a key, only who proves to know it gets any further: a keyed hash over who the greeter is in the fabric,
+// so that a proof that was overheard is no use for another address. The listener proves it too.
 // Threading: one thread at a time. Sockets never block; their owner waits for them edge-triggered.
 #include <sys/socket.h>
 
@@ -13,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "common/digest.h"
 #include "common/net/address.h"
 #include "common/result.h"
 #include "kvtransfer/transport/wakeup.h"
@@ -35,7 +38,11 @@ class SockAddr {
 struct Greeting {
   std::uint64_t key = 0;          // marks what is meant for this connection of the greeter; random
   std::vector<std::byte> fabric;  // the greeter's address in the fabric
+  std::optional<Digest> proof{};  // that the greeter knows the listener's key
 };
+/// The proof of a greeting; `answers`: the key of the greeting that the listener answers, 0 from who connects.
+[[nodiscard]] Digest prove(const std::string& admission_key, const Greeting& g, std::uint64_t answers);
+[[nodiscard]] bool proves(const std::string& admission_key, const Greeting& g, std::uint64_t answers);
 inline constexpr std::size_t kMaxFabricAddress = 16U << 10;  // bytes
 
 class GreetingSocket {

@@ -75,6 +75,11 @@ class Transport {
   [[nodiscard]] virtual Result<std::string> listen(const std::string& address) = 0;
   /// Opens a connection; on_connected or on_closed follows.
   [[nodiscard]] virtual Result<ConnId> connect(const std::string& address) = 0;
+  /// Who listens at `address` asks those who connect to prove that they know `key`, and proves it in turn. Connections
+  /// opened from now on do so. Nothing to do within one process.
+  virtual void introduce(const std::string& address, const std::string& key) {
+    static_cast<void>(address), static_cast<void>(key);
+  }
   virtual void send(ConnId conn, const Message& m, SendDone done) = 0;
   virtual void close(ConnId conn) = 0;
   /// What carries the bytes of a connection, e.g. "tcp/lo" or "posix/memory"; for logs and the slow-path warning.
@@ -94,6 +99,11 @@ struct UcxOptions {
   std::string net_devices{};                 // empty: all
   std::chrono::milliseconds keepalive{500};  // a peer's death is seen within about two of these; at most 1 s
   std::chrono::milliseconds connect_timeout{5000};
+  /// Whoever connects here must prove to know this; empty: anybody may. It is checked before anything of the stranger
+  /// reaches UCX, and before he is given memory.
+  std::string admission_key{};
+  /// Called on the progress thread for each who could not prove it, with his address.
+  std::function<void(const std::string& peer)> on_stranger{};
   /// "first-last": ports for data sockets and for listen(":0"); empty: UCX_TCP_PORT_RANGE if that is set, else any.
   std::string port_range{};
   /// Called on the progress thread when a connection runs over TCP although `tls` names a faster transport: the caller

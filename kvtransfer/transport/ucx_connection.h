@@ -103,6 +103,8 @@ class Connection {
   /// True when the shared endpoint must go: the peer vanished without goodbye, or UCX does not let go of our buffers.
   [[nodiscard]] bool condemns_peer() const noexcept;
   [[nodiscard]] std::uint64_t key() const noexcept { return key_; }
+  /// Has said nothing yet that would be believed: costs little to lose.
+  [[nodiscard]] bool is_stranger() const noexcept { return inbound_ && !peer_ && state_ == State::connecting; }
 
  private:
   enum class State { connecting, open, draining, broken };

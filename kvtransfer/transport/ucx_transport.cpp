@@ -21,7 +21,7 @@ namespace {
 
 using ucx::Connection;
 
-constexpr std::size_t kMaxInbound = 1024;           // connections; one more is turned away
+constexpr std::size_t kMaxInbound = 1024;           // connections; for one more the oldest stranger goes
 constexpr std::uint64_t kTurnsPerPoll = 64;         // how often busy turns look at sockets
 constexpr std::uint64_t kListenerTag = 1ULL << 63;  // epoll tags: listeners, else connections by id
 constexpr auto kShutdownPatience = std::chrono::seconds(2);
@@ -70,6 +70,17 @@ class UcxTransport final : public Transport {
     const ConnId id{++last_id_};
     command([id, to, address](UcxTransport& t) { t.do_connect(id, to, address); });
     return id;
+  }
+
+  void introduce(const std::string& address, const std::string& key) override {
+    if (key.empty()) return;
+    {
+      const std::lock_guard lock(commands_mu_);
+      auto& known = introduced_[address];
+      if (known == key) return;  // said with every request: the progress thread need not wake for it
+      known = key;
+    }
+    command([address, key](UcxTransport& t) { t.keys_[address] = key; });
   }
 
   void send(ConnId conn, const Message& m, SendDone done) override {
@@ -207,6 +218,7 @@ class UcxTransport final : public Transport {
     const auto conn = std::move(it->second);
     std::erase(busy_, conn.get());
     by_key_.erase(conn->key());
+    demanded_.erase(conn->id());
     {
       const std::lock_guard lock(lanes_mu_);
       lanes_.erase(conn->id());
@@ -250,8 +262,18 @@ class UcxTransport final : public Transport {
   }
 
   void accept_strangers(const GreetingListener& l) {
-    while (auto socket = l.accept())
-      if (conns_.size() < kMaxInbound) adopt(add(ConnId{++last_id_}, true), std::move(*socket));
+    while (auto socket = l.accept()) {
+      if (conns_.size() >= kMaxInbound) drop_stranger();
+      if (conns_.size() < 2 * kMaxInbound) adopt(add(ConnId{++last_id_}, true), std::move(*socket));
+    }
+  }
+
+  /// Who connects and says nothing keeps nobody else out: the oldest of them makes room.
+  void drop_stranger() {
+    Connection* oldest = nullptr;
+    for (const auto& [id, c] : conns_)
+      if (c->is_stranger() && (oldest == nullptr || id.value() < oldest->id().value())) oldest = c.get();
+    if (oldest != nullptr) oldest->fail({Errc::resource_exhausted, "had not greeted when others came", {}});
   }
 
   void adopt(Connection& c, GreetingSocket socket) {
@@ -264,14 +286,32 @@ class UcxTransport final : public Transport {
   void advance(Connection& c) {
     const auto greeting = c.on_lifeline();
     if (!greeting) return;
+    if (!admitted(c, *greeting)) return;
     auto peer = peer_at(greeting->fabric);
     if (!peer) return c.fail(std::move(peer).error());
     c.attach(*peer, greeting->key);
     if (c.inbound()) {
-      c.lifeline().say({c.key(), fabric_});
+      Greeting ours{c.key(), fabric_, {}};
+      if (greeting->proof && !options_.admission_key.empty())
+        ours.proof = prove(options_.admission_key, ours, greeting->key);
+      c.lifeline().say(ours);
       (void)c.on_lifeline();
     }
     if (c.has_work()) mark_busy(c);
+  }
+
+  /// Before anything of the greeting goes to UCX, which believes what it is given.
+  bool admitted(Connection& c, const Greeting& g) {
+    if (c.inbound()) {
+      if (options_.admission_key.empty() || proves(options_.admission_key, g, 0)) return true;
+      if (options_.on_stranger) options_.on_stranger(c.lifeline().peer(true));
+      c.fail({Errc::permission_denied, "it does not know the key of this address", {}});
+      return false;
+    }
+    const auto demanded = demanded_.find(c.id());
+    if (demanded == demanded_.end() || proves(demanded->second, g, c.key())) return true;
+    c.fail({Errc::permission_denied, "who listens there does not know the key of its address", {}});
+    return false;
   }
 
   Result<std::shared_ptr<ucx::Peer>> peer_at(const std::vector<std::byte>& fabric) {
@@ -314,7 +354,12 @@ class UcxTransport final : public Transport {
   void do_connect(ConnId id, const SockAddr& to, const std::string& address) {
     if (stopping_) return handler_.on_closed(id, {Errc::cancelled, "the transport was destroyed", {}});
     Connection& c = add(id, false);
-    auto socket = GreetingSocket::connect(to, {c.key(), fabric_});
+    Greeting ours{c.key(), fabric_, {}};
+    if (const auto known = keys_.find(address); known != keys_.end()) {
+      ours.proof = prove(known->second, ours, 0);
+      demanded_[id] = known->second;
+    }
+    auto socket = GreetingSocket::connect(to, ours);
     if (!socket) return c.fail({Errc::unavailable, fmt::format("{}: {}", address, socket.error().message), {}});
     adopt(c, std::move(*socket));
   }
@@ -386,8 +431,9 @@ class UcxTransport final : public Transport {
   std::atomic<std::uint64_t> last_id_ = 0;
 
   mutable std::mutex commands_mu_;
-  std::vector<Command> commands_;           // guarded by commands_mu_
-  std::atomic<bool> has_commands_ = false;  // written under commands_mu_; spares an idle turn the lock
+  std::vector<Command> commands_;                            // guarded by commands_mu_
+  std::unordered_map<std::string, std::string> introduced_;  // keys by address; guarded by commands_mu_
+  std::atomic<bool> has_commands_ = false;                   // written under commands_mu_; spares an idle turn the lock
   mutable std::mutex lanes_mu_;
   std::unordered_map<ConnId, OpenPath> lanes_;  // guarded by lanes_mu_
   Wakeup wakeup_;
@@ -402,6 +448,8 @@ class UcxTransport final : public Transport {
   std::vector<std::shared_ptr<ucx::Peer>> failed_;  // reported by UCX, to be condemned outside its callback
   std::vector<ucx::Request> closing_;
   std::unordered_map<std::uint64_t, Connection*> by_key_;
+  std::unordered_map<std::string, std::string> keys_;  // to prove, by address
+  std::unordered_map<ConnId, std::string> demanded_;   // that the listener has to prove, of connections opened here
   std::mt19937_64 random_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
   std::uint64_t turns_ = 0;
   std::vector<Connection*> busy_;  // with messages to post

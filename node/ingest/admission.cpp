@@ -18,7 +18,7 @@ Result<DrawnTicket> Admission::draw(const control::ReserveRequest& r, std::span<
   SLUICE_TRY(kv::draw_secrets(k));
   k.seal = seal;
   k.request = r.request;
-  k.tenant = "default";
+  k.tenant = r.tenant;
   k.prefill_node = r.prefill_node;
   k.prefill_incarnation = r.prefill_incarnation;
   k.decode_node = me_.node;

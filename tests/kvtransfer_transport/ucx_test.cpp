@@ -283,3 +283,44 @@ TEST_CASE("what UCX finds, and why a configuration would not start") {
   CHECK(names(missing.found, "tcp", "lo"));
   CHECK_FALSE(names(report_fabric({.net_devices = "lo"}).usable, "tcp", "eth0"));
 }
+
+// Anybody who reached a decode node's port could say hello and be given 32 MiB of its memory, or hand UCX a worker
+// address of his making.
+TEST_CASE("a port with a key takes only who proves to know it") {
+  RecordingHandler ha, hb;
+  std::vector<std::string> strangers;
+  UcxOptions guarded;
+  guarded.admission_key = "the key";
+  guarded.on_stranger = [&](const std::string& peer) {
+    const std::lock_guard lock(hb.mu);
+    strangers.push_back(peer);
+  };
+  const auto a = make_ucx_transport({}, ha).value();
+  const auto b = make_ucx_transport(guarded, hb).value();
+  const std::string address = b->listen("127.0.0.1:0").value();
+  for (const char* key : {"", "another key"}) {
+    CAPTURE(key);
+    a->introduce(address, key);
+    const ConnId c = a->connect(address).value();
+    REQUIRE(ha.wait([&] { return ha.closed.contains(c); }));
+  }
+  CHECK(hb.read([&] { return hb.connected.empty() && strangers.size() == 2; }));
+  a->introduce(address, "the key");
+  const ConnId c = a->connect(address).value();
+  std::vector<Result<>> done;
+  a->send(c, {1, bytes_of("x"), {}}, ha.done(done));
+  REQUIRE(hb.wait([&] { return hb.messages.size() == 1; }));
+  REQUIRE(ha.wait([&] { return done.size() == 1; }));
+  CHECK(done[0]);
+}
+
+TEST_CASE("who dials with a key leaves a listener that does not know it") {
+  RecordingHandler ha, hb;
+  const auto a = make_ucx_transport({}, ha).value();
+  const auto b = make_ucx_transport({}, hb).value();
+  const std::string address = b->listen("127.0.0.1:0").value();
+  a->introduce(address, "the key");
+  const ConnId c = a->connect(address).value();
+  REQUIRE(ha.wait([&] { return ha.closed.contains(c); }));
+  CHECK_THAT(ha.read([&] { return ha.closed[c].at(0).message; }), Catch::Contains("key"));
+}
