@@ -14,6 +14,7 @@ http::ClientRequest make_request(const Endpoint& e, const std::string& method, c
   q.address = e.address;
   q.method = method;
   q.target = target;
+  q.tls = e.tls;
   if (!e.api_key.empty()) q.headers["authorization"] = "Bearer " + e.api_key;
   return q;
 }

@@ -3,17 +3,20 @@
 // Threading: calls are independent; call from any thread. Failure: those of http::request, and the API's error codes.
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/http/client.h"
 #include "common/result.h"
+#include "common/tls/context.h"
 
 namespace sluice::ctl {
 
 struct Endpoint {
-  std::string address;  // host:port
-  std::string api_key;  // empty: none
+  std::string address;                           // host:port
+  std::string api_key;                           // empty: none
+  std::shared_ptr<const tls::Context> tls = {};  // https; null: plain
 };
 
 /// The server's answer; anything but 2xx is an error with the message of its body.

@@ -5,10 +5,12 @@
 #include <thread>
 
 #include "common/flags/program.h"
+#include "common/secret_file.h"
 #include "coordinator/ctl/bench_flags.h"
 #include "coordinator/ctl/chat.h"
 #include "coordinator/ctl/doctor/command.h"
 #include "coordinator/ctl/down.h"
+#include "coordinator/ctl/keys.h"
 #include "coordinator/ctl/load/load.h"
 #include "coordinator/ctl/profile.h"
 #include "coordinator/ctl/simulate.h"
@@ -25,6 +27,8 @@ using nlohmann::json;
 struct Common {
   std::string url;
   std::string api_key;
+  std::string api_key_file;
+  tls::Files tls;  // of https
   std::string run_dir = default_run_dir().string();
   bool json = false;
 
@@ -41,7 +45,18 @@ struct Common {
   [[nodiscard]] Result<Endpoint> endpoint() const {
     SLUICE_ASSIGN(const std::string at, where());
     SLUICE_ASSIGN(const auto address, address_of_url(at));
-    return Endpoint{address, api_key};
+    SLUICE_ASSIGN(std::string key, secret());
+    Endpoint e{address, std::move(key)};
+    if (!is_https(at)) {
+      if (!tls.ca.empty() || !tls.cert.empty()) return fail_param("ca", "--ca and --cert are for https:// URLs");
+      return e;
+    }
+    SLUICE_ASSIGN(e.tls, tls::Context::load({tls::Side::client, tls}));
+    return e;
+  }
+
+  [[nodiscard]] Result<std::string> secret() const {
+    return api_key_file.empty() ? Result<std::string>(api_key) : read_secret_line(api_key_file);
   }
 };
 
@@ -90,7 +105,8 @@ void pass_on(flags::App& c, std::vector<std::string>& args, const std::string& f
 
 void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
   flags::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
-    o.api_key = c.api_key;
+    SLUICE_ASSIGN(o.api_key, c.secret());
+    SLUICE_ASSIGN(o.tls, tls::Context::load({tls::Side::client, c.tls}));
     o.json = c.json;
     return up(o, c.dir());
   });
@@ -266,7 +282,10 @@ void add_bench(flags::App& app, const Common& c, Body& chosen, load::LoadOptions
   flags::App* s =
       command(app, chosen, "bench", "Put load on a server of OpenAI's API and measure it", [&]() -> Result<int> {
         SLUICE_ASSIGN(o.url, c.where());
-        o.api_key = c.api_key;
+        SLUICE_ASSIGN(o.api_key, c.secret());
+        if (is_https(o.url)) {
+          SLUICE_ASSIGN(o.tls, tls::Context::load({tls::Side::client, c.tls}));
+        }
         o.json = c.json;
         return load::bench(o);
       });
@@ -287,6 +306,28 @@ void add_doctor(flags::App& app, const Common& c, Body& chosen, doctor::CommandL
     return doctor::run(doctor::with_cluster(line, std::move(cluster), local, c.dir()));
   });
   doctor::add_flags(*s, line);
+}
+
+void add_key(flags::App& app, const Common& c, Body& chosen, NewKeyOptions& o, std::string& file) {
+  flags::App* s = app.add_subcommand("key", "API keys of the coordinator's --api-keys file");
+  s->require_subcommand(1)->fallthrough();
+  flags::App* made = command(*s, chosen, "new", "Draw a key; its line for the file goes to standard output", [&] {
+    o.json = c.json;
+    return new_key(o);
+  });
+  made->add_option("--tenant", o.tenant, "Whose key it is")->required();
+  made->add_option("--id", o.id, "Names the key in logs and errors; default: drawn");
+  made->add_flag("--admin", o.admin, "May change objectives and drain nodes");
+  made->add_option("--requests-per-minute", o.requests_per_minute, "Budget of requests")->check(flags::positive());
+  made->add_option("--tokens-per-minute", o.tokens_per_minute, "Budget of prompt and answer tokens")
+      ->check(flags::positive());
+  made->add_option("--concurrent", o.concurrent, "Requests at a time")->check(flags::positive());
+  made->add_option("--models", o.models, "Models that it may ask for; default: all")->delimiter(',');
+  made->add_option("--slo-classes", o.slo_classes, "SLO classes that it may name; default: all")->delimiter(',');
+  made->add_option("--expires", o.expires, "2027-01-31 or 2027-01-31T12:00:00Z");
+  flags::App* checked = command(*s, chosen, "check", "Read a file of keys as the coordinator would",
+                                [&] { return check_keys(file, c.json); });
+  checked->add_option("file", file, "The file")->required();
 }
 
 void add_profile(flags::App& app, const Common& c, Body& chosen) {
@@ -367,13 +408,22 @@ int main(int argc, char** argv) {
   bench_options.command = command_text(argc, argv);
   doctor::CommandLine doctor_line;
   SimulateOptions simulate_options;
+  NewKeyOptions key_options;
+  std::string key_file;
   Body chosen;
   flags::App app("Runs and inspects Sluice clusters", "sluicectl");
   add_config_option(app);
   app.version(std::string("sluice ") + SLUICE_VERSION);
   app.require_subcommand(1);
-  app.add_option("--url", common.url, "Coordinator, http://host:port; default: the local cluster, else 127.0.0.1:8000");
-  app.add_option("--api-key", common.api_key, "Bearer key")->envname("SLUICE_API_KEY");
+  app.add_option("--url", common.url,
+                 "Coordinator, http(s)://host:port; default: the local cluster, else 127.0.0.1:8000");
+  app.add_option("--api-key", common.api_key, "Bearer key; not on the command line")
+      ->secret("SLUICE_API_KEY", "--api-key-file FILE");
+  app.add_option("--api-key-file", common.api_key_file, "File with the bearer key, of mode 600");
+  app.add_option("--ca", common.tls.ca,
+                 "Authorities that https servers' certificates come from; default: the system's");
+  app.add_option("--cert", common.tls.cert, "Certificate to show to https servers that demand one");
+  app.add_option("--key", common.tls.key, "Its private key, of mode 600");
   app.add_option("--run-dir", common.run_dir, "Where the local cluster keeps its state and logs")
       ->capture_default_str();
   app.add_flag("--json", common.json, "Print JSON");
@@ -388,6 +438,7 @@ int main(int argc, char** argv) {
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
   add_doctor(app, common, chosen, doctor_line);
+  add_key(app, common, chosen, key_options, key_file);
   add_profile(app, common, chosen);
   add_simulate(app, common, chosen, simulate_options);
   return run_main(app, argc, argv, [&] {

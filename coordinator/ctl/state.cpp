@@ -62,10 +62,14 @@ Result<ClusterState> parse_state(std::string_view text) {
   return s;
 }
 
+bool is_https(std::string_view url) { return url.starts_with("https://"); }
+
 Result<std::string> address_of_url(std::string_view url) {
   std::string_view rest = url;
-  if (rest.starts_with("https://")) return fail_param("url", "'{}': only http:// is spoken here", url);
-  if (rest.starts_with("http://")) rest.remove_prefix(7);
+  if (is_https(rest))
+    rest.remove_prefix(8);
+  else if (rest.starts_with("http://"))
+    rest.remove_prefix(7);
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.ends_with("/v1")) rest.remove_suffix(3);
   const auto colon = rest.rfind(':');
@@ -76,7 +80,7 @@ Result<std::string> address_of_url(std::string_view url) {
     if (r.ec != std::errc() || r.ptr != digits.data() + digits.size()) port = 0;
   }
   if (port == 0 || port > 65535 || rest.find('/') != std::string_view::npos)
-    return fail_param("url", "'{}' is not an address; write http://host:port", url);
+    return fail_param("url", "'{}' is not an address; write http://host:port or https://host:port", url);
   return std::string(rest);
 }
 

@@ -29,5 +29,6 @@ struct ClusterState {
 
 /// "http://host:port", "host:port" or "http://host:port/v1" -> "host:port".
 [[nodiscard]] Result<std::string> address_of_url(std::string_view url);
+[[nodiscard]] bool is_https(std::string_view url);
 
 }  // namespace sluice::ctl

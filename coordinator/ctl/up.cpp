@@ -150,7 +150,7 @@ class Launch {
         std::string address = word(j, "http");
         if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
         if (address.starts_with("[::]:")) address.replace(0, 4, "[::1]");
-        state_.url = "http://" + address;
+        state_.url = (word(j, "scheme") == "https" ? "https://" : "http://") + address;
         SLUICE_TRY(dir_.save(state_));
         return word(j, "control");
       }
@@ -160,7 +160,7 @@ class Launch {
 
   Result<> wait_ready() {
     SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
-    const Endpoint endpoint{address, {}};
+    const Endpoint endpoint{address, {}, is_https(state_.url) ? o_.tls : nullptr};
     std::string shown;
     for (;;) {
       const auto h = health(endpoint);
@@ -183,7 +183,7 @@ class Launch {
   }
   Result<> try_write_targets(bool with_nodes) const {
     SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
-    const Endpoint endpoint{address, o_.api_key};
+    const Endpoint endpoint{address, o_.api_key, is_https(state_.url) ? o_.tls : nullptr};
     json nodes;
     if (with_nodes) {
       SLUICE_ASSIGN(nodes, get(endpoint, "/sluice/v1/nodes"));

@@ -2,10 +2,12 @@
 // `up`: one coordinator, P prefill and M decode nodes as child processes, until /health says that all have joined.
 // Either everything runs at the end or nothing does. Threading: the caller's thread alone; it takes SIGINT, SIGTERM,
 // SIGHUP and SIGCHLD for itself.
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
+#include "common/tls/context.h"
 #include "coordinator/ctl/run_dir.h"
 
 namespace sluice::ctl {
@@ -24,6 +26,7 @@ struct UpOptions {
   int ready_timeout_s = 60;
   int stop_timeout_s = 35;
   std::string api_key;
+  std::shared_ptr<const tls::Context> tls;  // whom to believe when the coordinator speaks https
   // Flags of our own that daemons take as they are: all of them, the coordinator, the nodes.
   std::vector<std::string> every_flag, coordinator_flag, node_flag;
   std::vector<std::string> coordinator_arg;  // further ones, as they were given

@@ -170,7 +170,7 @@ class Bench {
     add("TPOT", goal_.tpot);
     add("end to end", goal_.e2el);
     return {{"command", o_.command.empty() ? "sluicectl bench" : o_.command},
-            {"server", "http://" + server_.address + server_.path(o_.endpoint)},
+            {"server", server_.url() + server_.path(o_.endpoint)},
             {"version", server_.version.empty() ? "unknown" : server_.version},
             {"model", server_.model},
             {"dataset", fmt::format("{}, seed {}", o_.dataset, o_.seed)},

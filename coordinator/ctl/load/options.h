@@ -1,15 +1,19 @@
 #pragma once
 // What `sluicectl bench` was asked for: the flags' values, as they were read. Pure data.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "common/tls/context.h"
 
 namespace sluice::ctl::load {
 
 struct LoadOptions {
   // The server.
-  std::string url;  // http://host:port[/base]
+  std::string url;                               // http(s)://host:port[/base]
+  std::shared_ptr<const tls::Context> tls = {};  // whom to believe at an https one
   std::string api_key;
   std::string model;  // empty: the first one served
   std::string endpoint = "completions";

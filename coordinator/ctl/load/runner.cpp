@@ -61,7 +61,7 @@ struct Runner::Call {
 Runner::Runner(Setting setting)
     : set_(std::move(setting)),
       target_(set_.server.path(set_.rules.chat ? "chat" : "completions")),
-      client_(io_, {.address = set_.server.address, .timeout = set_.timeout, .make_wire = http::tcp_wire}),
+      client_(io_, {.address = set_.server.address, .timeout = set_.timeout, .make_wire = set_.server.wire()}),
       arrival_(io_),
       telling_(io_) {}
 

@@ -105,19 +105,32 @@ std::string Server::path(std::string_view endpoint) const {
 http::ClientRequest Server::request(const std::string& method, const std::string& target) const {
   http::ClientRequest q;
   q.address = address;
+  q.tls = tls;
   q.method = method;
   q.target = target;
   q.headers = headers;
   return q;
 }
 
+http::MakeWire Server::wire() const {
+  if (!tls) return http::tcp_wire;
+  const auto at = net::parse_address(address);
+  return http::tls_wire(tls, at ? at->host : address);
+}
+
 Result<Server> server_of(const LoadOptions& o) {
   std::string_view rest = o.url;
-  if (rest.starts_with("https://")) return fail_param("url", "'{}': only http:// is spoken here", shown(o.url));
-  if (rest.starts_with("http://")) rest.remove_prefix(7);
+  const bool secure = rest.starts_with("https://");
+  if (secure || rest.starts_with("http://")) rest.remove_prefix(secure ? 8 : 7);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.ends_with("/v1")) rest.remove_suffix(3);
   Server s;
+  if (secure) {
+    s.tls = o.tls;
+    if (!s.tls) {
+      SLUICE_ASSIGN(s.tls, tls::Context::load({tls::Side::client, {}}));  // whom the system believes
+    }
+  }
   const auto slash = rest.find('/');
   s.address = rest.substr(0, slash);
   if (slash != std::string_view::npos) s.base = rest.substr(slash);

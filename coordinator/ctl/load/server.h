@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/http/client.h"
+#include "common/http/wire.h"
 #include "common/result.h"
 #include "coordinator/ctl/load/options.h"
 #include "coordinator/ctl/load/prompt.h"
@@ -18,8 +19,9 @@
 namespace sluice::ctl::load {
 
 struct Server {
-  std::string address;  // host:port
-  std::string base;     // what stands before /v1; empty or "/..." without a slash at its end
+  std::string address;                           // host:port
+  std::shared_ptr<const tls::Context> tls = {};  // https; null: plain
+  std::string base;                              // what stands before /v1; empty or "/..." without a slash at its end
   std::map<std::string, std::string> headers;
 
   std::string model;
@@ -30,6 +32,8 @@ struct Server {
   double tokens_per_word = 1.3;       // of our words; a guess without /tokenize
 
   [[nodiscard]] std::string path(std::string_view endpoint) const;  // of "completions" or "chat"
+  [[nodiscard]] std::string url() const { return (tls ? "https://" : "http://") + address; }
+  [[nodiscard]] http::MakeWire wire() const;
   [[nodiscard]] http::ClientRequest request(const std::string& method, const std::string& target) const;
 };
 
