@@ -152,6 +152,7 @@ VARIABLES = {
     "model": variable("model", "Model", "label_values(sluice_build_info, model)"),
     "node": variable("node", "Node", 'label_values(sluice_build_info{model=~"$model", role=~"prefill|decode"}, node)'),
     "class": variable("class", "SLO class", 'label_values(sluice_slo_attainment_ratio{model=~"$model"}, class)'),
+    "tenant": variable("tenant", "Tenant", 'label_values(sluice_tenant_requests_total{model=~"$model"}, tenant)'),
 }
 
 ALERTS = {"name": "Alerts", "datasource": SOURCE, "enable": True, "iconColor": "red", "titleFormat": "{{alertname}}",
@@ -382,7 +383,42 @@ def front():
     return b
 
 
-BOARDS = {"serving": serving, "kv_transfer": transfer, "controller": controller, "nodes": nodes, "front_door": front}
+def tenants():
+    mt = M + ', tenant=~"$tenant"'
+    b = Board("sluice-tenants", "Sluice: tenants", "Who asks, what it costs, and whose budgets are spent.",
+              ("model", "tenant"))
+    b.row("Now")
+    b.stat("Requests", "Admitted, per second.",
+           [(rate("sluice_tenant_requests_total", mt + ', outcome="admitted"'), "")], "reqps")
+    b.stat("Tokens", "Of prompts and answers, per second.", [(rate("sluice_tenant_tokens_total", mt), "")], "short")
+    b.stat("Being answered", "Requests.", [(f"sum(sluice_tenant_requests_running{{{mt}}})", "")])
+    b.stat("Refused", "Share of requests that a spent budget turned away.",
+           [(rate("sluice_tenant_requests_total", mt + ', outcome="rate_limited"') + " / "
+             + rate("sluice_tenant_requests_total", mt), "")],
+           "percentunit", thresholds=SHARE_BAD)
+    b.stat("API keys", "Accepted; 0: the API asks for none.", [(f"sluice_api_keys{{{M}}}", "")])
+    b.stat("Key files refused", "Changed files of keys that could not be used, last hour.",
+           [(f"sum(increase(sluice_api_key_reload_failures_total{{{M}}}[1h]))", "")], thresholds=NONE_IS_GOOD)
+    b.row("Use")
+    b.lines("Requests", "Admitted, per second.",
+            [(rate("sluice_tenant_requests_total", mt + ', outcome="admitted"', ("tenant",)), "{{tenant}}")], "reqps", stack=True)
+    b.lines("Prompt tokens", "Per second.",
+            [(rate("sluice_tenant_tokens_total", mt + ', kind="prompt"', ("tenant",)), "{{tenant}}")], stack=True)
+    b.lines("Answer tokens", "Per second.",
+            [(rate("sluice_tenant_tokens_total", mt + ', kind="completion"', ("tenant",)), "{{tenant}}")], stack=True)
+    b.lines("Being answered", "Requests at a time.", [(f"sum by (tenant) (sluice_tenant_requests_running{{{mt}}})", "{{tenant}}")],
+            stack=True)
+    b.row("Refusals")
+    b.lines("Budgets spent", "Requests turned away (429) per second, by the budget: requests or tokens per minute, requests at a "
+            "time.", [(rate("sluice_tenant_rate_limited_total", mt, ("tenant", "limit")), "{{tenant}}, {{limit}}")], "reqps")
+    b.lines("Not allowed", "Requests for a model or an SLO class that the key does not name (403), per second.",
+            [(rate("sluice_tenant_requests_total", mt + ', outcome="denied"', ("tenant",)), "{{tenant}}")], "reqps")
+    b.table("Last day", "Tokens used by tenant.",
+            [(f"sum by (tenant, kind) (increase(sluice_tenant_tokens_total{{{mt}}}[1d]))", "")], "short", width=8)
+    return b
+
+
+BOARDS = {"serving": serving, "kv_transfer": transfer, "controller": controller, "nodes": nodes, "front_door": front, "tenants": tenants}
 
 
 def main():

@@ -9,7 +9,7 @@ packages=(
   g++ cmake ninja-build make pkg-config git ca-certificates
   libucx-dev ucx-utils libboost1.81-dev nlohmann-json3-dev prometheus-cpp-dev catch2 libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
   libssl-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
-  python3 python3-venv procps iproute2
+  python3 python3-venv procps iproute2 openssl
 )
 case "${1:-}" in test | ci) packages+=(prometheus chromium) ;; esac
 if [ "${1:-}" = ci ]; then

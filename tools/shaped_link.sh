@@ -147,7 +147,7 @@ make_link() {
 # start NAME PORT PROBE_SHARE: one cluster, 1P1D. Its HTTP is at 127.0.0.1:PORT in the control namespace.
 start() {
   local name=$1 port=$2 control=$(($2 + 1))
-  in_c "$bin/sluice-coordinator" --model "$model" --port "$port" --control-listen "0.0.0.0:$control" \
+  in_c "$bin/sluice-coordinator" --model "$model" --port "$port" --control-listen "0.0.0.0:$control" --insecure-bind \
     --slo-ttft-ms "$slo_ttft" --quality-kl "$quality_kl" --max-wait-s 60 >"$work/$name-coordinator.log" 2>&1 &
   in_p "$bin/sluice-prefill" --name "$name-p" --coordinator "10.99.1.1:$control" --model "$model" --threads 1 \
     --ucx-net-devices kv-p >"$work/$name-prefill.log" 2>&1 &

@@ -12,6 +12,20 @@ namespace sluice::test {
 using namespace sluice::coordinator;
 using namespace std::chrono_literals;
 
+/// Accepts these keys, each an administrator's but those that begin with "user".
+inline auto accept_keys(std::vector<std::string> keys) {
+  return [keys = std::move(keys)](std::string_view key) -> std::expected<std::shared_ptr<const Caller>, ApiError> {
+    for (const auto& k : keys)
+      if (k == key) {
+        auto c = std::make_shared<Caller>();
+        c->key_id = k;
+        c->admin = !k.starts_with("user");
+        return c;
+      }
+    return std::unexpected(ApiError{401, "no such key", "authentication_error", {}, "invalid_api_key", {}});
+  };
+}
+
 class ServerFixture {
  public:
   /// `io` is shared when what answers the routes lives on it too.

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,13 +25,16 @@ def _die_with_parent():
 class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
-    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None):
+    def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None,
+                 ca=None):
+        """node_flags: further ones, or a function that gives them by role; env: of all daemons; ca: the authority's file where HTTP is HTTPS."""
         self._bin = Path(bin_dir)
         self._prefills = prefills
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
-        self._more_node_flags = node_flags
+        self._more_node_flags = node_flags if callable(node_flags) else lambda role: node_flags
         self._env = {**os.environ, **(env or {})}
+        self._tls = ssl.create_default_context(cafile=ca) if ca else None
         self._processes = {}
 
     def __enter__(self):
@@ -57,18 +61,22 @@ class Cluster:
                     *self._coordinator_flags)
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
-        self.http = "http://" + addresses["http"]
-        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64",
-                            *self._more_node_flags]
+        self.http = f"{addresses['scheme']}://{addresses['http']}"
+        self.admin = f"{addresses['scheme']}://{addresses.get('admin', addresses['http'])}"
+        self.control = addresses["control"]
+        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
         for i in range(self._prefills):
-            self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *self._node_flags)
+            self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *self._node_flags,
+                        *self._more_node_flags("prefill"))
         for i in range(self._decodes):
-            self._spawn(f"d{i}", "sluice-decode", "--name", f"d{i}", *self._node_flags)
+            self._spawn(f"d{i}", "sluice-decode", "--name", f"d{i}", *self._node_flags,
+                        *self._more_node_flags("decode"))
         self._until(self._complete)
 
     def add_decode(self, name):
         """One more decode node, of any name."""
-        self._spawn(f"d{self._decodes}", "sluice-decode", "--name", name, *self._node_flags)
+        self._spawn(f"d{self._decodes}", "sluice-decode", "--name", name, *self._node_flags,
+                    *self._more_node_flags("decode"))
         self._decodes += 1
         self._until(self._complete)
 
@@ -110,8 +118,23 @@ class Cluster:
         shutil.rmtree(self._dir, ignore_errors=True)
 
     def get(self, target):
-        with urllib.request.urlopen(self.http + target, timeout=30) as r:
-            return r.read().decode()
+        return self.ask(target)[2]
+
+    def ask(self, target, body=None, key="", method=None, at=None):
+        """(status, headers, text) of a 2xx answer; others raise urllib.error.HTTPError."""
+        headers = {"Authorization": "Bearer " + key} if key else {}
+        data = None if body is None else json.dumps(body).encode()
+        q = urllib.request.Request((at or self.http) + target, data, headers, method=method)
+        with urllib.request.urlopen(q, timeout=30, context=self._tls) as r:
+            return r.status, r.headers, r.read().decode()
+
+    @property
+    def directory(self):
+        return self._dir
+
+    @property
+    def pids(self):
+        return {name: p.pid for name, p in self._processes.items()}
 
     def pid(self, name):
         return self._processes[name].pid
@@ -121,8 +144,11 @@ class Cluster:
 
     def metric(self, name, label=""):
         """The sum of a coordinator metric's series whose labels hold `label`."""
+        return self.metric_at(self.http, name, label)
+
+    def metric_at(self, where, name, label=""):
         total = 0.0
-        for line in self.get("/metrics").splitlines():
+        for line in self.ask("/metrics", at=where)[2].splitlines():
             if line.startswith((name + " ", name + "{")) and label in line:
                 total += float(line.rsplit(" ", 1)[1])
         return total

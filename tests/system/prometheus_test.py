@@ -31,7 +31,7 @@ import metrics_doc  # noqa: E402
 MODEL = ROOT / "models" / "sluice-tiny"
 PROFILES = ("raw", "ll", "q8", "h4", None)
 LIMIT_S = 45
-VARIABLES = {"$__rate_interval": "1m", "$model": ".*", "$node": ".*", "$class": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$model": ".*", "$node": ".*", "$class": ".*", "$tenant": ".*"}
 
 # Metrics that may have no series here, and why.
 QUIET = {

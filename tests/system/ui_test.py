@@ -194,8 +194,8 @@ class UiTest(unittest.TestCase):
 
 
 def check_key(program_dir):
-    """With --api-key the page loads, asks for a key, and shows nothing before it has the right one."""
-    with Cluster(program_dir, coordinator_flags=["--api-key", KEY]) as c:
+    """With an API key the page loads, asks for a key, and shows nothing before it has the right one."""
+    with Cluster(program_dir, env={"SLUICE_API_KEY": KEY}) as c:
         tab = browser.open()
         tab.shape(*DESKTOP)
         tab.go(c.http + "/ui/")
