@@ -47,7 +47,8 @@ def blocks(a, buffer, size, depth):
 def target(size, depth, out, stop):
     a = agent("target")
     buffer = np.zeros(size * depth, np.uint8)
-    out.put((a.get_agent_metadata(), a.get_serialized_descs(blocks(a, buffer, size, depth))))
+    mine = a.get_serialized_descs(blocks(a, buffer, size, depth))
+    out.put((a.get_agent_metadata(), mine))  # the metadata names what is registered
     while not stop.is_set():
         a.get_new_notifs()
         time.sleep(0.0005)
@@ -56,13 +57,14 @@ if __name__ == "__main__":
     size, depth, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     mp.set_start_method("spawn")
     out, stop = mp.Queue(), mp.Event()
-    p = mp.Process(target=target, args=(size, depth, out, stop))
+    p = mp.Process(target=target, args=(size, depth, out, stop), daemon=True)
     p.start()
     a = agent("initiator")
     buffer = np.random.randint(0, 255, size * depth, dtype=np.uint8)
     mine = blocks(a, buffer, size, depth)
     meta, theirs = out.get()
-    handle = a.initialize_xfer("WRITE", mine, a.deserialize_descs(theirs), a.add_remote_agent(meta))
+    other = a.add_remote_agent(meta)
+    handle = a.initialize_xfer("WRITE", mine, a.deserialize_descs(theirs), other)
     def go():
         state = a.transfer(handle)
         while state != "DONE":

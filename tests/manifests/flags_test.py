@@ -18,10 +18,10 @@ from sense import World, pod_template, title  # noqa: E402 (in the venv from her
 
 # {program: flags that manifests use and this build does not have}
 NOT_YET = {
-    # Overlays ha and tls.
-    "sluice-coordinator": {"--registry", "--advertise", "--tls-cert", "--tls-key", "--cluster-cert", "--cluster-key", "--cluster-ca"},
-    "sluice-prefill": {"--registry", "--cluster-cert", "--cluster-key", "--cluster-ca"},
-    "sluice-decode": {"--registry", "--cluster-cert", "--cluster-key", "--cluster-ca"},
+    # Overlay ha.
+    "sluice-coordinator": {"--registry", "--advertise"},
+    "sluice-prefill": {"--registry"},
+    "sluice-decode": {"--registry"},
 }
 
 
