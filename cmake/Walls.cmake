@@ -9,7 +9,7 @@ set(SLUICE_WALLS
   "common/tls: common"
   "common/control: common common/net common/tls common/transfer"
   "common/http: common common/net common/tls"
-  "common/etcd: common common/net"
+  "common/etcd: common common/flags common/net common/tls"
   "common/svg: common"
   "common/trace: common common/flags common/http common/net"
 

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 
+#include "common/flags/program.h"
 #include "common/log.h"
 #include "common/net/address.h"
 #include "common/net/ticker.h"
@@ -23,6 +25,7 @@
 #include "coordinator/http/observer.h"
 #include "coordinator/operator_views.h"
 #include "coordinator/probe_pages.h"
+#include "coordinator/registry/shared_registry.h"
 #include "coordinator/serving/state_file.h"
 #include "coordinator/tenants/tenants.h"
 #include "coordinator/ui/ui_routes.h"
@@ -51,18 +54,27 @@ class StateKeeper {
  public:
   static constexpr std::chrono::seconds kInterval{10};
 
-  StateKeeper(boost::asio::io_context& io, const std::string& path, LastingState& state)
-      : file_(path), state_(state), timer_(io) {
+  /// `name`: this coordinator's; empty: the one in the file, else a random one, which the file will have.
+  StateKeeper(boost::asio::io_context& io, const std::string& path, LastingState& state, std::string name)
+      : file_(path), state_(state), name_(std::move(name)), timer_(io) {
+    const bool named = !name_.empty();
+    if (!named) name_ = random_name("coordinator");
     if (!file_.enabled()) return;
     if (auto r = file_.check_writable(); !r) throw std::runtime_error("--state-file: " + r.error().message);
-    state_.load(or_throw(file_.load()));
+    const nlohmann::json before = or_throw(file_.load());
+    if (!named && before.value("coordinator", nlohmann::json()).is_string()) name_ = before["coordinator"];
+    state_.load(before);
     state_.on_change([this] { save(); });
     arm();
   }
   void save() {
     if (!file_.enabled()) return;
-    if (auto r = file_.save(state_.save()); !r) log::warn("state not saved", {{"why", r.error().message}});
+    nlohmann::json j = state_.save();
+    j["coordinator"] = name_;
+    if (auto r = file_.save(j); !r) log::warn("state not saved", {{"why", r.error().message}});
   }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
   void arm() {
@@ -75,6 +87,7 @@ class StateKeeper {
   }
   StateFile file_;
   LastingState& state_;
+  std::string name_;
   boost::asio::steady_timer timer_;
 };
 
@@ -120,6 +133,30 @@ std::unique_ptr<HttpServer> admin_server(boost::asio::io_context& io, const std:
   return server;
 }
 
+/// What others are told of a place that this coordinator listens at.
+std::string advertised(const AppOptions& o, const std::string& flag, const std::string& listen) {
+  auto address = net::advertised_address(listen, o.advertise);
+  if (!address) throw UsageError(flag, address.error().message);
+  return *address;
+}
+
+void export_place(Metrics& metrics, const std::function<bool()>& leads) {
+  (void)metrics.gauges("sluice_registry_up", kRegistryUpHelp);
+  metrics.before_text([leads, leader = metrics.gauge("sluice_coordinator_leader",
+                                                     "1 while this coordinator has the duties that one must have.")] {
+    leader.set(leads() ? 1 : 0);
+  });
+}
+
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// A space of leg ids that no other coordinator is likely to have: 31 random bits, and never 0.
+control::LegSpace random_leg_space() {
+  return control::LegSpace(static_cast<std::uint32_t>(random_incarnation() >> 33U) | 1U);
+}
+
 }  // namespace
 
 int run_app(const AppOptions& o) {
@@ -134,13 +171,16 @@ int run_app(const AppOptions& o) {
   const TlsInUse certificates(o.access);
   export_certificates(metrics, certificates);
   const tls::Workers handshakes;
+  std::unique_ptr<SharedRegistry> shared;  // null: this coordinator is alone
   ServingOptions serving_options = o.serving;
   serving_options.registry.tls = certificates.cluster;
   serving_options.registry.handshakes = handshakes.executor();
+  serving_options.registry.leg_space = random_leg_space();
+  if (o.registry.shared()) serving_options.leads = [&shared] { return shared && shared->leads(); };
   Serving serving(io, clock, serving_options, std::move(model), std::move(text), metrics);
   Tenants tenants(o.access.keys, clock, metrics);
 
-  StateKeeper state(io, o.state_file, serving.state());
+  StateKeeper state(io, o.state_file, serving.state(), o.name);
 
   HttpServerOptions http = o.http;
   http.tls = certificates.http;
@@ -172,6 +212,31 @@ int run_app(const AppOptions& o) {
   export_front(metrics, server, prompts);
   raise_descriptor_limit(o.http.max_connections + kOtherDescriptors);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
+  Member me{.id = state.name(),
+            .control = serving.control_address(),
+            .http = server.address(),
+            .version = SLUICE_VERSION,
+            .incarnation = random_incarnation(),
+            .since = unix_seconds()};
+  if (o.registry.shared()) {
+    me.control = advertised(o, "--control-listen", me.control);
+    me.http = advertised(o, "--host", me.http);
+    LastingState& learned = serving.state();
+    shared = std::make_unique<SharedRegistry>(
+        io, o.registry, me,
+        SharedRegistry::Uses{
+            .clock = clock,
+            .metrics = metrics,
+            .slo_classes = [&serving] { return serving.slos().book().to_json(); },
+            .take_over_slo_classes = [&serving](const nlohmann::json& c) { serving.slos().take_over(c); },
+            .learned = {.state = [&learned] { return learned.save(); },
+                        .take = [&learned](const nlohmann::json& s) { learned.adopt(s); },
+                        .borrow = [&learned](const std::vector<nlohmann::json>& o) { learned.borrow(o); }}});
+    serving.slos().share(shared->slo_store());
+    shared->start();
+  }
+  operator_views.introduce(me, shared.get());
+  export_place(metrics, serving_options.leads);
   const std::string scheme = certificates.http ? "https" : "http";
   nlohmann::json addresses{{"http", server.address()}, {"scheme", scheme}, {"control", serving.control_address()}};
   if (admin) addresses["admin"] = admin->address();
@@ -184,6 +249,7 @@ int run_app(const AppOptions& o) {
   // A hang-up of the terminal, too: it would end everything undrained.
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   auto stop = [&] {
+    if (shared) shared->stop();
     serving.stop();
     prompts.stop();
     io.stop();
@@ -192,6 +258,7 @@ int run_app(const AppOptions& o) {
     if (ec) return;
     log::info("draining", {{"signal", signal}, {"active", serving.active()}});
     serving.begin_drain();
+    if (shared) shared->leave();
     server.drain(from_seconds(o.drain_timeout_s), stop);
     // A second signal means now.
     signals.async_wait([&](boost::system::error_code again, int) {

@@ -39,6 +39,12 @@ int main(int argc, char** argv) {
          "the cores, 2 to 4")
       ->check(flags::range(1, 64));
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
+  app.add_option("--name", o.name, "Of this coordinator among others; default: the state file's, else random");
+  app.add_option(
+      "--advertise", o.advertise,
+      "Name or IP by which nodes and clients on other machines reach this coordinator, of all its addresses; "
+      "needed with --registry where it listens at every address");
+  etcd::add_registry_options(app, o.registry);
   app.add_option("--heartbeat-ms", s.registry.heartbeat_ms, "Interval of node heartbeats")
       ->capture_default_str()
       ->check(flags::range(10, 3'600'000));
@@ -99,6 +105,8 @@ int main(int argc, char** argv) {
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
   trace::add_trace_options(app, o.trace, trace::Begins::yes);
   return run_main(app, argc, argv, [&] {
+    if (o.registry.shared())
+      if (auto r = o.registry.options(); !r) throw UsageError(r.error().param, r.error().message);
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
       throw UsageError("--lease-ms", "must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);

@@ -24,7 +24,7 @@ class App {
 
  private:
   [[nodiscard]] ctl::RegisterRequest introduction() const;
-  [[nodiscard]] ctl::Heartbeat heartbeat() const;
+  [[nodiscard]] ctl::Heartbeat heartbeat(ctl::LegSpace to) const;
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void reserve(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
@@ -59,7 +59,8 @@ App::App(const AppOptions& o)
       service_(
           kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(), {*m_.model, *m_.pool, m_.limits, m_.step_s},
           o.decode, node_.clock(), node_.metrics(),
-          [this](const char* type, json body) { node_.notify(type, std::move(body)); }, node_.spans()),
+          [this](RequestId leg, const char* type, json body) { node_.notify(leg, type, std::move(body)); },
+          node_.spans()),
       receiver_(o.receiver, service_.frames()),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_, data_key_))),
       host_(o.node, "decode") {
@@ -83,7 +84,7 @@ ctl::RegisterRequest App::introduction() const {
   return r;
 }
 
-ctl::Heartbeat App::heartbeat() const {
+ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
   const DecodeFigures f = service_.figures();
   ctl::Heartbeat h;
   node::tell_blocks(f.counters, h);
@@ -91,6 +92,9 @@ ctl::Heartbeat App::heartbeat() const {
   h.running = f.counters.running;
   h.step_s = f.step_s;
   h.step_batch = f.step_batch;
+  const HeldLegs others = service_.held_by_others(to);
+  h.others_blocks = others.blocks;
+  h.others_seqs = others.legs;
   for (const auto& [profile, r] : service_.rates())
     h.profiles.push_back({.name = profile, .ratio = 0, .decode_bps = r.bps});
   return h;
@@ -129,8 +133,8 @@ node::NodeApp::Engine App::engine() const {
 int App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
-  h.heartbeat = [this] { return heartbeat(); };
-  h.on_lost = [this] { service_.cancel_all(); };  // the coordinator places its legs again when it is back
+  h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
+  h.on_lost = [this](ctl::LegSpace of) { service_.cancel_all(of); };  // it places its legs again when it is back
   h.set_gauges = [this] { gauges_.set(service_.figures(), receiver_.figures()); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
   h.engine = [this] { return engine(); };

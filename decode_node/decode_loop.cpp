@@ -155,13 +155,25 @@ void DecodeLoop::fail(RequestId id, const Error& why) {
   sink_.flush();
 }
 
-void DecodeLoop::cancel_all() {
+void DecodeLoop::cancel_all(control::LegSpace of) {
   std::vector<RequestId> ids;
   {
     const Held held = core_.hold();
-    for (const auto& [id, leg] : legs_) ids.push_back(id);
+    for (const auto& [id, leg] : legs_)
+      if (control::space_of(id) == of) ids.push_back(id);
   }
   for (const RequestId id : ids) (void)cancel(id);
+}
+
+HeldLegs DecodeLoop::held_by_others(control::LegSpace me) const {
+  HeldLegs out;
+  const Held held = core_.hold();
+  for (const auto& [id, leg] : legs_) {
+    if (control::space_of(id) == me) continue;
+    out.blocks += leg->blocks;
+    ++out.legs;
+  }
+  return out;
 }
 
 DecodeFigures DecodeLoop::figures() const {

@@ -65,6 +65,11 @@ struct LegStart {
   std::function<void(const LegTimes&)> on_end{};
 };
 
+/// What legs of some coordinators hold.
+struct HeldLegs {
+  std::uint32_t blocks = 0, legs = 0;
+};
+
 struct DecodeFigures {
   engine::SchedulerCounters counters;
   std::uint32_t legs = 0;
@@ -88,7 +93,10 @@ class DecodeLoop {
   [[nodiscard]] std::optional<std::uint32_t> cancel(RequestId id);
   /// Ends a leg with an error that the sink is told.
   void fail(RequestId id, const Error& why);
-  void cancel_all();
+  /// Those of one coordinator.
+  void cancel_all(control::LegSpace of);
+  /// What the legs of all coordinators but this one hold.
+  [[nodiscard]] HeldLegs held_by_others(control::LegSpace me) const;
   void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] DecodeFigures figures() const;
   void stop() { core_.stop(); }

@@ -13,7 +13,7 @@ DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry
       spans_(spans),
       out_(metrics, notify_),
       probe_(clock, metrics,
-             [this](const control::ProbeResult& r) { notify_(control::type::kProbeResult, to_json(r)); }),
+             [this](const control::ProbeResult& r) { notify_(r.request, control::type::kProbeResult, to_json(r)); }),
       loop_(engine.model, engine.pool, engine.limits, o.max_seqs, engine.step_s, out_),
       ingest_(me, codecs, engine.pool, clock, o.ingest_workers, metrics,
               {.on_committed = [this](const node::IngestResult& r) { on_committed(r); },
@@ -55,10 +55,10 @@ std::optional<std::uint32_t> DecodeService::cancel(RequestId id) {
   return loop_.cancel(id);
 }
 
-void DecodeService::cancel_all() {
-  loop_.cancel_all();
-  ingest_.revoke_all();
-  probe_.drop_all();
+void DecodeService::cancel_all(control::LegSpace of) {
+  loop_.cancel_all(of);
+  ingest_.revoke_all(of);
+  probe_.drop_all(of);
 }
 
 void DecodeService::expire() {
@@ -69,7 +69,8 @@ void DecodeService::expire() {
 void DecodeService::on_committed(const node::IngestResult& r) {
   if (r.change) probe_.drop(r.request);  // what it measured would be said of the request's own profile
   // Before the first token: with that, only the same KV continues the answer, and this says which that is.
-  notify_(control::type::kKvReady, to_json(control::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
+  notify_(r.request, control::type::kKvReady,
+          to_json(control::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
   KvArrival kv{r.decode_s, r.raw_bytes, r.wire_bytes, r.change ? r.change->to : std::string()};
   loop_.mark_ready(r.request, std::move(kv));
 }

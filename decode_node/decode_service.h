@@ -35,8 +35,8 @@ struct DecodeEngine {
 
 class DecodeService {
  public:
-  /// Tells the coordinator, from any thread.
-  using Notify = std::function<void(const char* type, nlohmann::json body)>;
+  /// Tells the coordinator whose leg it is, from any thread.
+  using Notify = std::function<void(RequestId leg, const char* type, nlohmann::json body)>;
   DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
                 const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify,
                 trace::SpanSink* spans = nullptr);
@@ -46,8 +46,9 @@ class DecodeService {
   [[nodiscard]] Result<std::optional<kv::Ticket>> reserve(const control::ReserveRequest& r);
   /// The blocks the leg held, or nothing if it was not here.
   std::optional<std::uint32_t> cancel(RequestId id);
-  /// Nobody reads the legs' tokens any more.
-  void cancel_all();
+  /// Nobody reads the tokens of this coordinator's legs any more.
+  void cancel_all(control::LegSpace of);
+  [[nodiscard]] HeldLegs held_by_others(control::LegSpace me) const { return loop_.held_by_others(me); }
   /// Ends what waits too long; call now and then.
   void expire();
 

@@ -79,9 +79,9 @@ void QualityProbe::drop(RequestId request) {
   open_.erase(request);
 }
 
-void QualityProbe::drop_all() {
+void QualityProbe::drop_all(control::LegSpace of) {
   const std::lock_guard lock(mutex_);
-  open_.clear();
+  std::erase_if(open_, [&](const auto& o) { return control::space_of(o.first) == of; });
 }
 
 void QualityProbe::expire() {

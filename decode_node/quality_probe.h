@@ -39,7 +39,8 @@ class QualityProbe {
   /// A note of a prefill node. What no open probe's bearer can have sent is dropped and counted.
   void on_note(std::span<const std::byte> note);
   void drop(RequestId request);
-  void drop_all();
+  /// Those of one coordinator's legs.
+  void drop_all(control::LegSpace of);
   /// Ends the probes whose time is over; call now and then.
   void expire();
   [[nodiscard]] std::size_t open() const;

@@ -12,7 +12,7 @@ void TokenOut::on_token(RequestId id, std::uint32_t index, const engine::Sampled
   for (const auto& t : s.top_logprobs) e.top.push_back({t.token, t.logprob});
   sampled_.add();
   const std::lock_guard lock(mutex_);
-  tokens_.items.push_back({id, index, std::move(e)});
+  tokens_[control::space_of(id)].items.push_back({id, index, std::move(e)});
 }
 
 void TokenOut::on_finished(const control::Finished& f) {
@@ -24,10 +24,14 @@ void TokenOut::on_finished(const control::Finished& f) {
 void TokenOut::flush() {
   // Sent under the mutex, so that two flushes cannot swap a leg's last token and its end.
   const std::lock_guard lock(mutex_);
-  if (!tokens_.items.empty()) send_(control::type::kTokens, to_json(tokens_));
-  for (const control::Finished& f : finished_) send_(control::type::kFinished, to_json(f));
-  tokens_.items.clear();
+  for (auto& [space, tokens] : tokens_) {
+    if (tokens.items.empty()) continue;
+    send_(tokens.items.front().request, control::type::kTokens, to_json(tokens));
+    tokens.items.clear();
+  }
+  for (const control::Finished& f : finished_) send_(f.request, control::type::kFinished, to_json(f));
   finished_.clear();
+  if (tokens_.size() > kMostIdle) std::erase_if(tokens_, [](const auto& t) { return t.second.items.empty(); });
 }
 
 }  // namespace sluice::decode

@@ -30,7 +30,8 @@ NodeApp::NodeApp(const NodeOptions& o, Role role)
       role_(role),
       name_(o.name),
       incarnation_(random_incarnation()),
-      tracing_(o.trace, std::string(control::name(role)), o.name, metrics_) {
+      tracing_(o.trace, std::string(control::name(role)), o.name, metrics_),
+      list_(io_, o_, metrics_) {
   export_process(metrics_, std::string(control::name(role_)));
   // Said at once, not after the model is loaded.
   (void)advertised(o_, "--admin-listen", o_.admin_listen);
@@ -49,12 +50,12 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
   me.incarnation = incarnation_;
   me.cluster_token = o_.cluster_token;
   me.admin_address = advertised(o_, "--admin-listen", pages_->address());
-  open_link(me);
+  open_links(me);
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
   signals_.add(SIGHUP);
   wait_signal();
-  link_->start();
+  list_.start([this](const std::set<std::string>& addresses) { coordinators_->list(addresses); });
   tick();
   log::info("node ready", {{"role", control::name(role_)},
                            {"data", me.data_address},
@@ -73,7 +74,11 @@ void NodeApp::open_pages() {
   };
   pages["/health"] = [this] {
     return AdminReply{ready_of(facts()).ok ? 200 : 503, "application/json",
-                      json{{"registered", link_->up()}, {"draining", draining()}, {"stalled", stalled_}}.dump()};
+                      json{{"registered", coordinators_->up()},
+                           {"coordinators", coordinators_->links_up()},
+                           {"draining", draining()},
+                           {"stalled", stalled_}}
+                          .dump()};
   };
   if (handlers_.host)
     pages["/host"] = [this] {
@@ -85,21 +90,21 @@ void NodeApp::open_pages() {
   pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages));
 }
 
-void NodeApp::open_link(const RegisterRequest& me) {
-  NodeLink::Handlers h;
+void NodeApp::open_links(const RegisterRequest& me) {
+  Coordinators::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const Connection::Reply& r) { on_call(t, b, r); };
-  h.heartbeat = [this] {
-    Heartbeat beat = handlers_.heartbeat();
+  h.heartbeat = [this](LegSpace to) {
+    Heartbeat beat = handlers_.heartbeat(to);
     beat.draining = draining();
     beat.stalled = stalled_;
     return beat;
   };
-  h.on_lost = [this] { handlers_.on_lost(); };
+  h.on_lost = [this](LegSpace of) { handlers_.on_lost(of); };
   h.on_refused = [this](const Error& e) {
-    log::error("the coordinator refuses this node", {{"code", sluice::name(e.code)}, {"why", e.message}});
+    log::error("every coordinator refuses this node", {{"code", sluice::name(e.code)}, {"why", e.message}});
     stop(1);
   };
-  link_ = std::make_unique<NodeLink>(io_, o_.coordinator, me, std::move(h), cluster_tls_);
+  coordinators_ = std::make_unique<Coordinators>(io_, me, std::move(h), cluster_tls_);
 }
 
 void NodeApp::wait_signal() {
@@ -118,8 +123,10 @@ void NodeApp::on_call(const std::string& type, const json& body, const Connectio
 }
 
 NodeFacts NodeApp::facts() const {
-  return {
-      .registered = link_->up(), .draining = draining(), .still = engine_.still(), .wedge = from_seconds(o_.wedge_s)};
+  return {.registered = coordinators_->up(),
+          .draining = draining(),
+          .still = engine_.still(),
+          .wedge = from_seconds(o_.wedge_s)};
 }
 
 void NodeApp::watch_engine() {
@@ -136,6 +143,7 @@ void NodeApp::watch_engine() {
 void NodeApp::tick() {
   watch_engine();
   handlers_.housekeeping();
+  coordinators_->sweep();
   if (++ticks_ % kTicksPerRelease == 0) handlers_.release_unused();
   if (drain_until_ && (handlers_.open_work() == 0 || clock_.now() >= *drain_until_)) return stop(0);
   timer_.expires_after(kHousekeeping);
@@ -148,16 +156,18 @@ void NodeApp::begin_drain(const char* why) {
   if (draining()) return;
   log::info("draining", {{"why", why}, {"open", handlers_.open_work()}});
   drain_until_ = clock_.now() + from_seconds(o_.drain_timeout_s);
+  coordinators_->beat_now();  // whoever did not ask for it should place nothing more here
 }
 
 void NodeApp::stop(int code) {
   exit_code_ = code;
-  link_->stop();
+  list_.stop();
+  coordinators_->stop();
   io_.stop();
 }
 
-void NodeApp::notify(const char* type, json body) {
-  post([this, type, body = std::move(body)]() mutable { link_->notify(type, std::move(body)); });
+void NodeApp::notify(RequestId leg, const char* type, json body) {
+  post([this, leg, type, body = std::move(body)]() mutable { coordinators_->notify(leg, type, std::move(body)); });
 }
 
 void NodeApp::post(std::function<void()> f) { boost::asio::post(io_, std::move(f)); }

@@ -1,5 +1,5 @@
 #pragma once
-// The shell every node daemon lives in: who the process is, its control thread, the link to the coordinator, the pages
+// The shell every node daemon lives in: who the process is, its control thread, the links to coordinators, the pages
 // /metrics, /health, /livez, /readyz, /version and /host, signals, and the drain. What a node does with calls is its
 // own.
 //
@@ -8,7 +8,7 @@
 // SIGINT or SIGHUP) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a
 // second signal ends at once. Threading: run() is the control thread and calls every handler. notify() and post() may
 // come from any thread; the rest belongs to the control thread. Failure: the constructor throws UsageError
-// for an admin address that others could not use, a port range that is none or a receiver of spans that is none, run()
+// for an admin address that others could not use, a port range, a registry or a receiver of spans that is none, run()
 // std::runtime_error when it cannot be bound.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -25,8 +25,9 @@
 #include "common/stall_watch.h"
 #include "common/tls/source.h"
 #include "common/trace/tracing.h"
+#include "node/coordinator_list.h"
+#include "node/coordinators.h"
 #include "node/node_health.h"
-#include "node/node_link.h"
 #include "node/node_options.h"
 
 namespace sluice::node {
@@ -42,11 +43,12 @@ class NodeApp {
     /// Every call but `drain`.
     std::function<void(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply)>
         on_call;
-    std::function<control::Heartbeat()> heartbeat;  // `draining` is filled in here
-    std::function<void()> on_lost;                  // the coordinator went away: nobody reads the open requests
-    std::function<void()> set_gauges;               // before a scrape
-    std::function<nlohmann::json()> host;           // the page /host
-    std::function<std::size_t()> open_work;         // what a drain waits for
+    /// As told to the coordinator whose legs are of `to`; `draining` is filled in here.
+    std::function<control::Heartbeat(control::LegSpace to)> heartbeat;
+    std::function<void(control::LegSpace of)> on_lost;         // a coordinator went away: nobody reads its legs
+    std::function<void()> set_gauges;                          // before a scrape
+    std::function<nlohmann::json()> host;                      // the page /host
+    std::function<std::size_t()> open_work;                    // what a drain waits for
     std::function<Engine()> engine = [] { return Engine{}; };  // every 200 ms
     std::function<void()> housekeeping = [] {};                // every 200 ms
     std::function<void()> release_unused = [] {};              // every 5 s: gives back memory that a burst left
@@ -59,7 +61,8 @@ class NodeApp {
   /// drain is over or the coordinator refuses this node. Returns the process's exit code. Call once.
   [[nodiscard]] int run(control::RegisterRequest me, Handlers handlers);
 
-  void notify(const char* type, nlohmann::json body);
+  /// Tells the coordinator whose leg it is.
+  void notify(RequestId leg, const char* type, nlohmann::json body);
   void post(std::function<void()> f);
 
   [[nodiscard]] bool draining() const noexcept { return drain_until_.has_value(); }
@@ -72,7 +75,7 @@ class NodeApp {
 
  private:
   void open_pages();
-  void open_link(const control::RegisterRequest& me);
+  void open_links(const control::RegisterRequest& me);
   void wait_signal();
   void on_call(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply);
   [[nodiscard]] NodeFacts facts() const;
@@ -100,7 +103,8 @@ class NodeApp {
   std::unique_ptr<http::AdminServer> pages_;
   std::shared_ptr<tls::Source> cluster_tls_;  // null: plain
   std::optional<net::Ticker> renewal_;
-  std::unique_ptr<NodeLink> link_;
+  CoordinatorList list_;
+  std::unique_ptr<Coordinators> coordinators_;
 };
 
 }  // namespace sluice::node

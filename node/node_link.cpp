@@ -126,6 +126,7 @@ void NodeLink::registered(Result<nlohmann::json> reply) {
   said_.reset();
   backoff_ = kLeastBackoff;
   heartbeat_ = std::chrono::milliseconds(std::max<std::uint32_t>(parsed->heartbeat_ms, 10));
+  leg_space_ = parsed->leg_space;
   silence_.reset();
   if (parsed->echoes) silence_ = std::max(std::chrono::milliseconds(parsed->lease_ms), 2 * heartbeat_);
   heard_ = std::chrono::steady_clock::now();
@@ -162,6 +163,10 @@ void NodeLink::beat() {
   timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) beat();
   });
+}
+
+void NodeLink::beat_now() {
+  if (up_ && !stopped_) conn_->notify(type::kHeartbeat, to_json(handlers_.heartbeat()));
 }
 
 void NodeLink::notify(const char* type, nlohmann::json body) {

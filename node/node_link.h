@@ -39,7 +39,12 @@ class NodeLink {
   /// Ends the link; no handler is called afterwards.
   void stop();
   void notify(const char* type, nlohmann::json body);
+  /// A heartbeat out of turn: what it says cannot wait.
+  void beat_now();
   [[nodiscard]] bool up() const noexcept { return up_; }
+  /// Of the coordinator that it was up with last.
+  [[nodiscard]] control::LegSpace leg_space() const noexcept { return leg_space_; }
+  [[nodiscard]] const std::string& coordinator() const noexcept { return coordinator_; }
 
  private:
   void connect();
@@ -62,6 +67,7 @@ class NodeLink {
   std::chrono::steady_clock::time_point heard_{};
   std::optional<std::chrono::steady_clock::time_point> said_;  // that the coordinator cannot be joined
   std::string said_why_;
+  control::LegSpace leg_space_;
   bool up_ = false, stopped_ = false;
 };
 

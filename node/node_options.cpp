@@ -8,7 +8,10 @@ namespace sluice::node {
 
 void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--name", o.name, "Node name, unique in the cluster; default: random");
-  app.add_option("--coordinator", o.coordinator, "Coordinator's control address, host:port")->required();
+  app.add_option("--coordinator", o.coordinators,
+                 "Coordinators' control addresses, host:port[,host:port...]; with --registry besides those found there")
+      ->delimiter(',');
+  etcd::add_registry_options(app, o.registry);
   app.add_option("--cluster-token", o.cluster_token, "Secret the coordinator demands; not on the command line")
       ->secret("SLUICE_CLUSTER_TOKEN", "--cluster-token-file FILE");
   app.add_option("--cluster-token-file", o.cluster_token_file, "File with that secret, of mode 600");

@@ -3,7 +3,9 @@
 // Threading: start-up only.
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "common/etcd/registry.h"
 #include "common/flags/flags.h"
 #include "common/tls/context.h"
 #include "common/trace/tracing.h"
@@ -11,8 +13,9 @@
 namespace sluice::node {
 
 struct NodeOptions {
-  std::string name;         // empty: random
-  std::string coordinator;  // host:port of its control plane
+  std::string name;                       // empty: random
+  std::vector<std::string> coordinators;  // host:port of their control planes
+  etcd::Registry registry;                // where further ones are found
   std::string cluster_token;
   std::string cluster_token_file;
   tls::Files cluster_tls;  // of the control plane; empty: plain

@@ -25,7 +25,7 @@ class App {
 
  private:
   [[nodiscard]] ctl::RegisterRequest introduction() const;
-  [[nodiscard]] ctl::Heartbeat heartbeat() const;
+  [[nodiscard]] ctl::Heartbeat heartbeat(ctl::LegSpace to) const;
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
@@ -67,9 +67,12 @@ App::App(const AppOptions& o)
                 .send_note = [this](const std::string& address,
                                     std::span<const std::byte> note) { return sender_.send_note(address, note); },
                 .post = [this](std::function<void()> f) { node_.post(std::move(f)); },
-                .report = [this](const ctl::PrefillDone& d) { node_.notify(ctl::type::kPrefillDone, to_json(d)); },
+                .report =
+                    [this](const ctl::PrefillDone& d) { node_.notify(d.request, ctl::type::kPrefillDone, to_json(d)); },
                 .report_logprobs =
-                    [this](const ctl::PromptLogprobs& l) { node_.notify(ctl::type::kPromptLogprobs, to_json(l)); },
+                    [this](const ctl::PromptLogprobs& l) {
+                      node_.notify(l.request, ctl::type::kPromptLogprobs, to_json(l));
+                    },
                 .spans = node_.spans()}),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))),
       host_(o.node, "prefill") {
@@ -84,13 +87,14 @@ ctl::RegisterRequest App::introduction() const {
   return r;
 }
 
-ctl::Heartbeat App::heartbeat() const {
+ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
   const PrefillFigures f = service_.figures();
   ctl::Heartbeat h;
   node::tell_blocks(f.counters, h);
   h.waiting = f.waiting + f.counters.waiting;
   h.running = f.counters.running;
   h.queued_tokens = f.queued_tokens;
+  h.others_tokens = service_.queued_by_others(to);
   h.prefill_tokens_per_s = f.tokens_per_s;
   for (const auto& [address, s] : sender_.stats())
     h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
@@ -151,8 +155,8 @@ void App::set_gauges() const {
 int App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
-  h.heartbeat = [this] { return heartbeat(); };
-  h.on_lost = [this] { service_.cancel_all(); };
+  h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
+  h.on_lost = [this](ctl::LegSpace of) { service_.cancel_all(of); };
   h.set_gauges = [this] { set_gauges(); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
   h.engine = [this] { return engine(); };

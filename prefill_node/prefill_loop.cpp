@@ -137,7 +137,7 @@ bool PrefillLoop::cancel_prompt(Held& held, RequestId id) {
   return true;
 }
 
-void PrefillLoop::cancel_all() {
+void PrefillLoop::cancel_all(control::LegSpace of) {
   std::vector<RequestId> ids;
   {
     const Held held = core_.hold();
@@ -145,7 +145,18 @@ void PrefillLoop::cancel_all() {
     for (const auto& w : waiting_) ids.push_back(w.prompt.id);
     for (const auto& [id, p] : kept_) ids.push_back(id);
   }
+  std::erase_if(ids, [&](RequestId id) { return control::space_of(id) != of; });
   for (const RequestId id : ids) (void)cancel(id);
+}
+
+std::uint64_t PrefillLoop::queued_by_others(control::LegSpace me) const {
+  std::uint64_t tokens = 0;
+  const Held held = core_.hold();
+  for (const auto& [id, r] : running_)
+    if (control::space_of(id) != me) tokens += r.left;
+  for (const auto& w : waiting_)
+    if (control::space_of(w.prompt.id) != me) tokens += w.prompt.tokens.size();
+  return tokens;
 }
 
 PrefillFigures PrefillLoop::figures() const {

@@ -81,7 +81,10 @@ class PrefillLoop {
   bool cancel(RequestId id);
   /// Runs the probe of a computed prompt; on_probed follows. False when there is none.
   bool run_probe(RequestId id);
-  void cancel_all();
+  /// Those of one coordinator.
+  void cancel_all(control::LegSpace of);
+  /// Prompt tokens of all coordinators but this one that are not computed yet.
+  [[nodiscard]] std::uint64_t queued_by_others(control::LegSpace me) const;
   void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] PrefillFigures figures() const;
   void stop() { core_.stop(); }

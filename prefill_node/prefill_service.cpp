@@ -57,10 +57,10 @@ bool PrefillService::cancel(RequestId id) {
   return found;
 }
 
-void PrefillService::cancel_all() {
-  loop_.cancel_all();
-  const std::vector<RequestId> ids = requests_.clear();
-  references_.clear();
+void PrefillService::cancel_all(control::LegSpace of) {
+  loop_.cancel_all(of);
+  const std::vector<RequestId> ids = requests_.clear(of);
+  references_.clear(of);
   for (const RequestId id : ids) export_.cancel(id);
 }
 

@@ -58,7 +58,9 @@ class PrefillService final : public PrefillSink {
   [[nodiscard]] Result<> start(CheckedPrompt p);
   /// Whether it was here.
   bool cancel(RequestId id);
-  void cancel_all();
+  /// Those of one coordinator.
+  void cancel_all(control::LegSpace of);
+  [[nodiscard]] std::uint64_t queued_by_others(control::LegSpace me) const { return loop_.queued_by_others(me); }
 
   /// What a decode node says of a ticket.
   void on_note(std::span<const std::byte> bytes);

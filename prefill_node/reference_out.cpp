@@ -20,9 +20,9 @@ void ReferenceOut::forget(RequestId id) {
   kept_.erase(id);
 }
 
-void ReferenceOut::clear() {
+void ReferenceOut::clear(control::LegSpace of) {
   const std::lock_guard lock(mutex_);
-  kept_.clear();
+  std::erase_if(kept_, [&](const auto& k) { return control::space_of(k.first) == of; });
 }
 
 std::size_t ReferenceOut::kept() const {

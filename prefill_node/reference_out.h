@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "common/control/leg_space.h"
 #include "common/metrics.h"
 #include "common/result.h"
 #include "kvtransfer/wire/ticket.h"
@@ -24,7 +25,8 @@ class ReferenceOut {
   /// Where the request's reference will go, and under which ticket.
   void keep(RequestId id, kv::Ticket ticket, std::string address);
   void forget(RequestId id);
-  void clear();
+  /// Forgets those of one coordinator.
+  void clear(control::LegSpace of);
   /// What the model says after the probe token: [vocab]. Of a request that is not kept it is ignored.
   void on_probed(RequestId id, const Result<std::span<const float>>& logits);
   [[nodiscard]] std::size_t kept() const;

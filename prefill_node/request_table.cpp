@@ -29,11 +29,12 @@ std::optional<OpenRequest> RequestTable::take(RequestId id, const kv::TicketId& 
   return out;
 }
 
-std::vector<RequestId> RequestTable::clear() {
+std::vector<RequestId> RequestTable::clear(control::LegSpace of) {
   std::vector<RequestId> ids;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, r] : open_) ids.push_back(id);
-  open_.clear();
+  for (const auto& [id, r] : open_)
+    if (control::space_of(id) == of) ids.push_back(id);
+  for (const RequestId id : ids) open_.erase(id);
   return ids;
 }
 

@@ -33,8 +33,8 @@ class RequestTable {
   bool with(RequestId id, const std::function<void(OpenRequest&)>& f);
   /// Takes the request out if this is still its ticket: one that came again under another stays.
   [[nodiscard]] std::optional<OpenRequest> take(RequestId id, const kv::TicketId& ticket);
-  /// Takes all out and names them.
-  [[nodiscard]] std::vector<RequestId> clear();
+  /// Takes all of one coordinator out and names them.
+  [[nodiscard]] std::vector<RequestId> clear(control::LegSpace of);
   [[nodiscard]] std::size_t size() const;
 
  private:

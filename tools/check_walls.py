@@ -14,7 +14,7 @@ import sys
 SOURCES = {".h", ".cpp", ".inl", ".cu", ".cuh"}
 OUTSIDE = [
     (re.compile(r"^(ucp|ucs|uct)/"), re.compile(r"^(kvtransfer/transport/ucx|tests/kvtransfer_transport/)"), "UCX"),
-    (re.compile(r"^boost/beast"), re.compile(r"^(common/http/|coordinator/http/|tests/)"), "Beast"),
+    (re.compile(r"^boost/beast"), re.compile(r"^(common/etcd/|common/http/|coordinator/http/|tests/)"), "Beast"),
     (re.compile(r"^openssl/ssl\.h|^boost/asio/ssl"), re.compile(r"^(common/tls/|tests/common_tls/)"), "TLS"),
     (re.compile(r"^(cuda|cublas|nccl)"), re.compile(r"^(engine/cuda/|kvtransfer/codec/cuda/|common/cuda_raii\.h)|\.cu$"), "CUDA"),
     (re.compile(r"^(oneapi/dnnl|dnnl)"), re.compile(r"^(engine/cpu/|tools/bench/|tests/)"), "oneDNN"),

@@ -95,6 +95,7 @@ void fields(V& v, Of<V, RegisterReply> m) {
   v.need("heartbeat_ms", m.heartbeat_ms);
   v.need("lease_ms", m.lease_ms);
   v.want("echoes", m.echoes);
+  v.want("leg_space", m.leg_space);
 }
 
 template <class V>
@@ -117,6 +118,9 @@ void fields(V& v, Of<V, Heartbeat> m) {
   v.want("step_s", m.step_s);
   v.want("step_batch", m.step_batch);
   v.want("draining", m.draining);
+  v.want("others_blocks", m.others_blocks);
+  v.want("others_seqs", m.others_seqs);
+  v.want("others_tokens", m.others_tokens);
   v.want("links", m.links);
   v.want("profiles", m.profiles);
   v.want("stalled", m.stalled);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/control/leg_space.h"
 #include "common/control/sampling.h"
 #include "common/ids.h"
 #include "common/result.h"
@@ -85,6 +86,7 @@ struct RegisterReply {
   std::uint32_t heartbeat_ms = 250;
   std::uint32_t lease_ms = 2000;
   bool echoes = false;  // answers each heartbeat with one: who hears nothing for a lease is cut off
+  LegSpace leg_space;   // that the ids of its legs are of
 };
 
 /// A measured path to one decode node's data address.
@@ -103,6 +105,9 @@ struct Heartbeat {
   double step_s = 0.0;                // EWMA of one decode step
   double step_batch = 0.0;            // EWMA of its batch size
   bool draining = false;
+  // Of the above, what other coordinators' legs hold; this one keeps its own account of its own.
+  std::uint32_t others_blocks = 0, others_seqs = 0;  // decode
+  std::uint64_t others_tokens = 0;                   // prefill: not yet computed
   std::vector<LinkReport> links;
   std::vector<ProfileInfo> profiles;
   bool stalled = false;  // its engine has work and does not go on: nothing more for it until that is over

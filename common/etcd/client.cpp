@@ -59,7 +59,11 @@ struct Refusal {
 Refusal refusal_of(const HttpCall::Answer& a) {
   const auto j = parse_json(a.body, {.what = "etcd's answer", .max_bytes = std::size_t{64} << 10});
   Refusal r{j ? int_at(*j, "code") : kUnavailable, j ? text_at(*j, "message") : std::string()};
-  if (r.message.empty()) r.message = fmt::format("etcd answered with status {}", a.status);
+  if (r.message.empty()) {  // no JSON: the gateway's own words, in front of etcd
+    const std::string_view line = std::string_view(a.body).substr(0, std::min(a.body.find('\n'), std::size_t{200}));
+    r.message = fmt::format("etcd answered with status {}{}{}", a.status, line.empty() ? "" : ": ", line);
+    r.code = a.status >= 500 ? kUnavailable : kInvalidArgument;
+  }
   return r;
 }
 
@@ -88,7 +92,7 @@ struct Client::Pages {
   std::size_t bytes = 0;
 };
 
-Client::Client(boost::asio::io_context& io, Options o, std::shared_ptr<Tls> tls)
+Client::Client(boost::asio::io_context& io, Options o, std::shared_ptr<const tls::Context> tls)
     : io_(io), options_(std::move(o)), tls_(std::move(tls)) {}
 
 Client::~Client() { stop(); }

@@ -25,8 +25,8 @@ class Client {
   template <class T>
   using Done = std::function<void(Result<T>)>;
 
-  /// `tls` as Tls::load(options) made it.
-  Client(boost::asio::io_context& io, Options o, std::shared_ptr<Tls> tls);
+  /// `tls` as load_tls(options) made it.
+  Client(boost::asio::io_context& io, Options o, std::shared_ptr<const tls::Context> tls);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -63,7 +63,7 @@ class Client {
 
   boost::asio::io_context& io_;
   const Options options_;
-  std::shared_ptr<Tls> tls_;
+  std::shared_ptr<const tls::Context> tls_;
   std::size_t endpoint_ = 0;
   std::string token_;
   std::vector<AttemptPtr> wait_for_token_;  // not empty: it has been asked for

@@ -3,28 +3,25 @@
 #include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <optional>
 
-#include "common/etcd/tls.h"
+#include "common/tls/stream.h"
 
 namespace sluice::etcd {
 namespace {
 
 namespace asio = boost::asio;
-namespace ssl = asio::ssl;
 namespace bhttp = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
 class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
  public:
-  Call(asio::io_context& io, std::shared_ptr<Tls> tls, Request q, OnLine on_line, Done done)
+  Call(asio::io_context& io, std::shared_ptr<const tls::Context> tls, Request q, OnLine on_line, Done done)
       : q_(std::move(q)),
         on_line_(std::move(on_line)),
         done_(std::move(done)),
@@ -33,7 +30,6 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
         resolver_(io),
         socket_(io) {
     parser_.body_limit(on_line_ ? std::numeric_limits<std::uint64_t>::max() : q_.max_bytes);
-    if (trust_) tls_.emplace(socket_, trust_->context);
   }
 
   void run() {
@@ -65,6 +61,7 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
     timer_.cancel();
     resolver_.cancel();
     socket_.close(ignored);
+    if (stream_) stream_->close();
   }
 
   void end(Result<Answer> r) {
@@ -82,17 +79,18 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
     asio::async_connect(socket_, found, [self = shared_from_this()](error_code ec, const tcp::endpoint&) {
       if (self->over()) return;
       if (ec) return self->cut("cannot connect", ec);
-      self->tls_ ? self->greet() : self->send();
+      self->greet();
     });
   }
 
   void greet() {
     std::string host = q_.at.host;
     if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-    tls_->set_verify_callback(ssl::host_name_verification(host));
-    SSL_set_tlsext_host_name(tls_->native_handle(), host.c_str());
-    tls_->async_handshake(ssl::stream_base::client, [self = shared_from_this()](error_code ec) {
+    stream_.emplace(std::move(socket_), tls::Secured{.context = trust_, .host = std::move(host)});
+    stream_->async_handshake([self = shared_from_this()](error_code ec) {
       if (self->over()) return;
+      const std::string& words = self->stream_->problem().message;
+      if (ec && !words.empty()) return self->end(fail(Errc::unavailable, "{}: {}", self->q_.at.str(), words));
       if (ec) return self->cut("no TLS", ec);
       self->send();
     });
@@ -110,7 +108,7 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
       if (ec) return self->cut("cannot send", ec);
       self->read();
     };
-    tls_ ? asio::async_write(*tls_, asio::buffer(out_), sent) : asio::async_write(socket_, asio::buffer(out_), sent);
+    asio::async_write(*stream_, asio::buffer(out_), std::move(sent));
   }
 
   void read() {
@@ -118,12 +116,11 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
     auto came = [self = shared_from_this()](error_code ec, std::size_t n) {
       if (!self->over()) self->take(ec, n);
     };
-    tls_ ? tls_->async_read_some(room, came) : socket_.async_read_some(room, came);
+    stream_->async_read_some(room, std::move(came));
   }
 
   void take(error_code ec, std::size_t n) {
-    if (ec && parser_.got_some() && !parser_.is_done() &&
-        (ec == asio::error::eof || ec == ssl::error::stream_truncated)) {
+    if (ec && parser_.got_some() && !parser_.is_done() && ec == asio::error::eof) {
       error_code at_end;
       parser_.put_eof(at_end);  // a body without a length ends here; any other is cut short
       if (!at_end && parser_.is_done()) return answered();
@@ -188,11 +185,11 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
   Request q_;
   OnLine on_line_;
   Done done_;
-  std::shared_ptr<Tls> trust_;
+  std::shared_ptr<const tls::Context> trust_;
   asio::steady_timer timer_;
   tcp::resolver resolver_;
   tcp::socket socket_;
-  std::optional<ssl::stream<tcp::socket&>> tls_;
+  std::optional<tls::Stream> stream_;
   bhttp::response_parser<bhttp::string_body> parser_;
   std::string out_, line_;
   std::string input_ = std::string(64U << 10U, '\0');
@@ -201,8 +198,8 @@ class Call final : public HttpCall, public std::enable_shared_from_this<Call> {
 
 }  // namespace
 
-std::shared_ptr<HttpCall> HttpCall::start(asio::io_context& io, std::shared_ptr<Tls> tls, Request q, OnLine on_line,
-                                          Done done) {
+std::shared_ptr<HttpCall> HttpCall::start(asio::io_context& io, std::shared_ptr<const tls::Context> tls, Request q,
+                                          OnLine on_line, Done done) {
   auto call = std::make_shared<Call>(io, std::move(tls), std::move(q), std::move(on_line), std::move(done));
   call->run();
   return call;

@@ -15,10 +15,9 @@
 
 #include "common/net/address.h"
 #include "common/result.h"
+#include "common/tls/context.h"
 
 namespace sluice::etcd {
-
-struct Tls;
 
 class HttpCall {
  public:
@@ -41,7 +40,8 @@ class HttpCall {
   virtual void cancel() = 0;
 
   /// on_line: empty for an answer that is wanted whole. Nothing is called from inside start().
-  [[nodiscard]] static std::shared_ptr<HttpCall> start(boost::asio::io_context& io, std::shared_ptr<Tls> tls, Request q,
+  [[nodiscard]] static std::shared_ptr<HttpCall> start(boost::asio::io_context& io,
+                                                       std::shared_ptr<const tls::Context> tls, Request q,
                                                        OnLine on_line, Done done);
 };
 

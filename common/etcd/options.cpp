@@ -2,6 +2,19 @@
 
 namespace sluice::etcd {
 
+Result<std::shared_ptr<const tls::Context>> load_tls(const Options& o) {
+  if (o.ca.empty()) {
+    if (!o.cert.empty() || !o.key.empty())
+      return fail_param("--registry-ca", "a certificate for etcd needs --registry-ca, which says whom to trust");
+    return nullptr;
+  }
+  if (o.cert.empty() != o.key.empty())
+    return fail_param("--registry-cert", "--registry-cert and --registry-key go together");
+  auto context = tls::Context::load({tls::Side::client, {.cert = o.cert, .key = o.key, .ca = o.ca}});
+  if (!context) return fail_param("--registry-ca", "{}", context.error().message);
+  return context;
+}
+
 Result<std::vector<net::Address>> parse_endpoints(std::string_view url) {
   constexpr std::string_view kScheme = "etcd://";
   constexpr std::size_t kMost = 16;

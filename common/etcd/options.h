@@ -1,12 +1,14 @@
 #pragma once
 // Where etcd is and how to speak to it. Threading: values.
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/net/address.h"
 #include "common/result.h"
+#include "common/tls/context.h"
 
 namespace sluice::etcd {
 
@@ -17,6 +19,8 @@ struct Options {
   std::chrono::milliseconds timeout{1000};  // of one try at one endpoint
 };
 
+/// Null when the options name no CA. invalid_argument names the flag and the file that cannot be used.
+[[nodiscard]] Result<std::shared_ptr<const tls::Context>> load_tls(const Options& o);
 /// "etcd://host:port,host:port". invalid_argument shows how to write it.
 [[nodiscard]] Result<std::vector<net::Address>> parse_endpoints(std::string_view url);
 

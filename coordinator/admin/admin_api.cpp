@@ -145,21 +145,23 @@ Result<std::string> take_class(json& body) {
   return name;
 }
 
-void put_slo(SloView& v, const HttpRequest& q, Responder& r) {
-  constexpr std::size_t kMaxBody = std::size_t{64} << 10;  // it is read on the thread that everything runs on
-  auto body = parse_json(q.body, {.what = "the body", .max_bytes = kMaxBody});
-  if (!body) return r.respond(error_response(ApiError::from(body.error())));
-  auto name = take_class(*body);
-  if (!name) return r.respond(error_response(ApiError::from(name.error())));
-  if (auto done = v.change_slo(*name, *body, q.peer); !done)
-    return r.respond(error_response(ApiError::from(done.error())));
-  r.respond(json_response(slo_document(v.slos())));
+using ResponderPtr = std::shared_ptr<Responder>;
+
+/// Answers once the change is in force.
+SloView::Done answer_with_slos(SloView& v, const ResponderPtr& r) {
+  return [&v, r](const Result<>& done) {
+    if (!done) return r->respond(error_response(ApiError::from(done.error())));
+    r->respond(json_response(slo_document(v.slos())));
+  };
 }
 
-void delete_slo(SloView& v, const HttpRequest& q, Responder& r) {
-  if (auto done = v.remove_slo(std::string(q.rest), q.peer); !done)
-    return r.respond(error_response(ApiError::from(done.error())));
-  r.respond(json_response(slo_document(v.slos())));
+void put_slo(SloView& v, const HttpRequest& q, const ResponderPtr& r) {
+  constexpr std::size_t kMaxBody = std::size_t{64} << 10;  // it is read on the thread that everything runs on
+  auto body = parse_json(q.body, {.what = "the body", .max_bytes = kMaxBody});
+  if (!body) return r->respond(error_response(ApiError::from(body.error())));
+  auto name = take_class(*body);
+  if (!name) return r->respond(error_response(ApiError::from(name.error())));
+  v.change_slo(*name, *body, q.peer, answer_with_slos(v, r));
 }
 
 void explain_slo(SloView& v, const HttpRequest& q, Responder& r) {
@@ -171,7 +173,6 @@ void explain_slo(SloView& v, const HttpRequest& q, Responder& r) {
 }  // namespace
 
 void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
-  using ResponderPtr = std::shared_ptr<Responder>;
   auto get = [&](const char* path, auto make) {
     routes.add("GET", path, [views, make](const HttpRequest& q, const ResponderPtr& r) {
       r->respond(json_response(make(views, q)));
@@ -189,16 +190,19 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
     return json{{"profiles", profiles_json(v.nodes, v.slos.slos().defaults())}};
   });
   get("/sluice/v1/slo", [](const AdminViews& v, const HttpRequest&) { return slo_document(v.slos.slos()); });
+  get("/sluice/v1/coordinators", [](const AdminViews& v, const HttpRequest&) { return v.coordinators.coordinators(); });
   get("/sluice/v1/totals", [](const AdminViews& v, const HttpRequest&) { return v.decisions.totals(); });
   get("/sluice/v1/decisions", [](const AdminViews& v, const HttpRequest& q) {
     const std::uint64_t after = query_number(q.query, "after", 0);
     return json{{"decisions", v.decisions.decisions(after, query_number(q.query, "limit", 100))}};
   });
   routes.add("PUT", "/sluice/v1/slo",
-             [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, *r); },
+             [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, r); },
              {.admin = true});
   routes.add_prefix("DELETE", "/sluice/v1/slo/",
-                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { delete_slo(slos, q, *r); },
+                    [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) {
+                      slos.remove_slo(std::string(q.rest), q.peer, answer_with_slos(slos, r));
+                    },
                     {.admin = true});
   routes.add_prefix("GET", "/sluice/v1/slo/explain/",
                     [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { explain_slo(slos, q, *r); });

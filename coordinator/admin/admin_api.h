@@ -6,7 +6,7 @@
 
 namespace sluice::coordinator {
 
-/// GET  /sluice/v1/status | nodes | profiles | slo | totals | decisions?after=SEQ&limit=N
+/// GET  /sluice/v1/status | nodes | coordinators | profiles | slo | totals | decisions?after=SEQ&limit=N
 /// PUT  /sluice/v1/slo          {"class", "ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority",
 /// "seeded_lossy"},
 ///                              any subset

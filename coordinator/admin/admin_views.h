@@ -2,6 +2,7 @@
 // What the operator's surface needs of the service, and no more. Owned here; the process that has both implements them.
 // Threading: the coordinator's io_context thread.
 #include <cstddef>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -43,10 +44,11 @@ class SloView {
  public:
   virtual ~SloView() = default;
   [[nodiscard]] virtual const SloBook& slos() const = 0;
-  /// Changes or makes a class. `who` is for the record.
-  [[nodiscard]] virtual Result<> change_slo(const std::string& name, const nlohmann::json& settings,
-                                            const std::string& who) = 0;
-  [[nodiscard]] virtual Result<> remove_slo(const std::string& name, const std::string& who) = 0;
+  /// Changes or makes a class, for all coordinators. `who` is for the record. `done` comes once it is in force.
+  using Done = std::function<void(Result<>)>;
+  virtual void change_slo(const std::string& name, const nlohmann::json& settings, const std::string& who,
+                          Done done) = 0;
+  virtual void remove_slo(const std::string& name, const std::string& who, Done done) = 0;
   [[nodiscard]] virtual Result<nlohmann::json> explain_slo(const std::string& name) = 0;
 };
 
@@ -59,12 +61,20 @@ class DecisionsView {
   [[nodiscard]] virtual nlohmann::json totals() const = 0;
 };
 
+class CoordinatorsView {
+ public:
+  virtual ~CoordinatorsView() = default;
+  /// {"registry", "in_touch", "coordinators": [{"id", "http", "control", "version", "since", "leader", "me"}]}
+  [[nodiscard]] virtual nlohmann::json coordinators() const = 0;
+};
+
 /// Borrowed for as long as the routes are served.
 struct AdminViews {
   const StatusView& status;
   NodesView& nodes;
   SloView& slos;
   const DecisionsView& decisions;
+  const CoordinatorsView& coordinators;
 };
 
 }  // namespace sluice::coordinator

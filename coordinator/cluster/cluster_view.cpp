@@ -221,12 +221,14 @@ void ClusterView::sync_load(const NodeRecord& n) {
   if (n.info.role == Role::prefill) {
     snapshot_.prefills[n.index].usable = n.usable();
     snapshot_.prefills[n.index].queued_tokens = n.queued_tokens;
+    snapshot_.prefills[n.index].others_tokens = n.last.others_tokens;
     return;
   }
   DecodeView& d = snapshot_.decodes[n.index];
   d.usable = n.usable();
-  d.free_blocks = n.info.total_blocks - std::min(n.reserved_blocks, n.info.total_blocks);
-  d.seqs = n.seqs;
+  const std::uint64_t held = std::uint64_t{n.reserved_blocks} + n.last.others_blocks;
+  d.free_blocks = n.info.total_blocks - static_cast<std::uint32_t>(std::min<std::uint64_t>(held, n.info.total_blocks));
+  d.seqs = n.seqs + std::min(n.last.others_seqs, n.info.max_seqs);
 }
 
 void ClusterView::sync_speeds(const NodeRecord& n) {

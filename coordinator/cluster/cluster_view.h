@@ -1,8 +1,9 @@
 #pragma once
 // What the coordinator knows of its nodes: identity, lease, measured rates, and its own account of assigned work.
 //
-// Work is accounted here, not read from heartbeats: this coordinator hands out all of it, and a heartbeat is always
-// a little old. Heartbeats bring measured speeds. Pure state with the time given; not thread-safe.
+// Work that this coordinator hands out is accounted here, not read from heartbeats, which are always a little old.
+// Heartbeats bring measured speeds, and what other coordinators' legs hold on a node: that is added to our own account.
+// Pure state with the time given; not thread-safe.
 #include <map>
 #include <string>
 #include <vector>

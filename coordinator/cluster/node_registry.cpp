@@ -132,7 +132,8 @@ void NodeRegistry::on_register(const std::shared_ptr<Peer>& peer, const nlohmann
   peer->registered = true;
   peers_[node] = peer;
   log::info("node registered", {{"node", node}, {"role", control::name(role)}, {"peer", peer->conn->peer()}});
-  reply(control::to_json(control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms, true}));
+  reply(control::to_json(
+      control::RegisterReply{protocol, options_.heartbeat_ms, options_.lease_ms, true, options_.leg_space}));
   events_.on_up(node);
 }
 

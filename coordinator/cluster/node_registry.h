@@ -27,6 +27,7 @@ struct RegistryOptions {
   std::optional<boost::asio::any_io_executor> handshakes = {};  // where their costly part runs; nothing: here
   std::uint32_t heartbeat_ms = 250;
   std::uint32_t lease_ms = 2000;
+  control::LegSpace leg_space;  // that nodes are told
 };
 
 class NodeRegistry {

@@ -431,6 +431,7 @@ int main(int argc, char** argv) {
   add_down(app, common, chosen, drain_s);
   add_status(app, common, chosen);
   add_view(app, common, chosen, "nodes", "The nodes that have joined", nodes_text);
+  add_view(app, common, chosen, "coordinators", "The coordinators of the cluster, and who leads", coordinators_text);
   add_slo(app, common, chosen, slo);
   add_view(app, common, chosen, "profiles", "KV profiles and their measured speeds", profiles_text);
   add_decisions(app, common, chosen, decision_options);

@@ -1,6 +1,7 @@
 #include "coordinator/ctl/views.h"
 
 #include <fmt/format.h>
+#include <chrono>
 
 #include "coordinator/ctl/table.h"
 
@@ -111,6 +112,18 @@ std::string nodes_text(const json& answer) {
            fmt::format("{} / {}", word(n, "free_blocks"), word(n, "total_blocks")), speed_of(n), word(n, "backend"),
            word(n, "admin_address")});
   return t.empty() ? "no nodes have joined\n" : t.text();
+}
+
+std::string coordinators_text(const json& answer) {
+  Table t({"COORDINATOR", "LEADER", "HTTP", "CONTROL", ">UP, h", "VERSION"});
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  for (const auto& c : list(answer, "coordinators"))
+    t.row({word(c, "id") + (is_true(c, "me") ? " (this one)" : ""), is_true(c, "leader") ? "yes" : "", word(c, "http"),
+           word(c, "control"), fmt::format("{:.1f}", (now - number(c, "since")) / 3600), word(c, "version")});
+  std::string out = t.empty() ? "no coordinator has entered the registry\n" : t.text();
+  if (answer.contains("in_touch") && !is_true(answer, "in_touch"))
+    out += "the registry is out of reach: this is what was known last\n";
+  return out;
 }
 
 std::string slo_text(const json& s) { return slo_line(s) + "\n"; }

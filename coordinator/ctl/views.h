@@ -18,6 +18,7 @@ namespace sluice::ctl {
 
 [[nodiscard]] std::string status_text(const nlohmann::json& status, const std::string& address);
 [[nodiscard]] std::string nodes_text(const nlohmann::json& nodes);
+[[nodiscard]] std::string coordinators_text(const nlohmann::json& coordinators);
 [[nodiscard]] std::string slo_text(const nlohmann::json& slo);
 [[nodiscard]] std::string slo_classes_text(const nlohmann::json& slos);
 [[nodiscard]] std::string slo_explain_text(const nlohmann::json& said);

@@ -73,10 +73,12 @@ double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double t
 
 double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now) {
   const PrefillView& view = c.prefills[p];
-  if (view.queued_tokens == 0) return 0;
+  // Nothing tells the order of theirs and ours, so theirs are all in front.
+  const double others = view.others_tokens == 0 ? 0 : prefill_s(c, p, static_cast<double>(view.others_tokens), now);
+  if (view.queued_tokens == 0) return others;
   const double by_tokens = prefill_s(c, p, static_cast<double>(view.queued_tokens), now);
   const PrefillNode& n = prefills_[names_.prefill[p]];
-  return n.outstanding == 0 ? by_tokens : std::min(by_tokens, until(n.busy_until, now));
+  return others + (n.outstanding == 0 ? by_tokens : std::min(by_tokens, until(n.busy_until, now)));
 }
 
 Overlap LatencyModel::overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s, TimePoint now) {

@@ -180,7 +180,7 @@ void ProfileController::load(const json& j, TimePoint now) {
   if (Features mean; j.is_object() && j.contains("shared") && read_fit(j["shared"], mean))
     shared_.restore(mean, kDoubt);
   if (const double noise = number(j, "noise"); noise > 0) noise_ = std::clamp(noise, 0.0025, 0.25);
-  seen_ = static_cast<std::uint64_t>(std::clamp(number(j, "seen"), 0.0, 1e15));
+  if (j.is_object() && j.contains("seen")) seen_ = static_cast<std::uint64_t>(std::clamp(number(j, "seen"), 0.0, 1e15));
   if (!j.is_object() || !j.contains("pairs") || !j["pairs"].is_array()) return;
   for (const auto& l : j["pairs"]) {
     if (!l.is_object() || !l.value("prefill", json()).is_string() || !l.value("decode", json()).is_string()) continue;
@@ -197,30 +197,59 @@ json Placement::save() const {
 Result<> Placement::load(const json& j, TimePoint now) {
   if (!j.is_object() || number(j, "version") != kVersion)
     return fail(Errc::unsupported, "the learned state is not of version {}", kVersion);
+  adopt(j, now);
+  return {};
+}
+
+void Placement::adopt(const json& j, TimePoint now) {
   latency_.load(child(j, "latency"), now);
   controller_.load(child(j, "controller"), now);
   latency_.load(json::object(), now);  // sizes its tables for names only the controller knew
-  return {};
 }
 
 json OutputLengths::save() const { return {{"version", kOutputsVersion}, {"ended", ended_}, {"left", left_}}; }
 
-Result<> OutputLengths::load(const json& j) {
+Result<OutputLengths::Seen> OutputLengths::read(const json& j) {
   if (!j.is_object() || number(j, "version") != kOutputsVersion)
     return fail(Errc::unsupported, "the output lengths are not of version {}", kOutputsVersion);
-  std::array<double, kBuckets> ended{}, left{};
-  bool sound = j.contains("ended") && j.contains("left") && read_fit(j["ended"], ended) && read_fit(j["left"], left);
-  double weight = 0;
+  Seen s;
+  bool sound =
+      j.contains("ended") && j.contains("left") && read_fit(j["ended"], s.ended) && read_fit(j["left"], s.left);
   for (std::size_t i = 0; i < kBuckets; ++i) {
-    sound &= ended[i] >= 0 && ended[i] <= left[i];
-    weight += left[i];
+    sound &= s.ended[i] >= 0 && s.ended[i] <= s.left[i];
+    s.weight += s.left[i];
   }
-  if (!sound || weight > kMemory * 1.001) return fail(Errc::data_corrupt, "the output lengths are damaged");
-  ended_ = ended;
-  left_ = left;
-  weight_ = weight;
+  if (!sound || s.weight > kMemory * 1.001) return fail(Errc::data_corrupt, "the output lengths are damaged");
+  return s;
+}
+
+Result<> OutputLengths::load(const json& j) {
+  SLUICE_ASSIGN(const Seen s, read(j));
+  ended_ = s.ended;
+  left_ = s.left;
+  weight_ = s.weight;
   rebuild();
   return {};
+}
+
+void OutputLengths::borrow(const std::vector<json>& others) {
+  Seen all;
+  for (const json& j : others) {
+    const auto s = read(j);
+    if (!s) continue;
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+      all.ended[i] += s->ended[i];
+      all.left[i] += s->left[i];
+    }
+    all.weight += s->weight;
+  }
+  const double share = all.weight > kMemory ? kMemory / all.weight : 1;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    borrowed_ended_[i] = share * all.ended[i];
+    borrowed_left_[i] = share * all.left[i];
+  }
+  borrowed_weight_ = share * all.weight;
+  rebuild();
 }
 
 }  // namespace sluice::coordinator

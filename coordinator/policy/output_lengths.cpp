@@ -28,12 +28,12 @@ void OutputLengths::observe(double tokens, bool by_itself) {
 }
 
 void OutputLengths::rebuild() {
-  double at_risk = weight_;
+  double at_risk = weight_ + borrowed_weight_;
   survival_[0] = 1;
   for (std::size_t i = 0; i < kBuckets; ++i) {
-    const double hazard = at_risk > 1e-9 ? std::min(ended_[i] / at_risk, 1.0) : 0;
+    const double hazard = at_risk > 1e-9 ? std::min((ended_[i] + borrowed_ended_[i]) / at_risk, 1.0) : 0;
     survival_[i + 1] = survival_[i] * (1 - hazard);
-    at_risk -= left_[i];
+    at_risk -= left_[i] + borrowed_left_[i];
   }
 }
 
@@ -43,7 +43,8 @@ double OutputLengths::survival(double tokens, double limit) const {
   const auto i = static_cast<std::size_t>(at);
   const double seen = survival_[i] + (at - static_cast<double>(i)) * (survival_[i + 1] - survival_[i]);
   const double prior = 1 - std::max(tokens, 0.0) / limit;
-  return (weight_ * seen + kPriorWeight * prior) / (weight_ + kPriorWeight);
+  const double weight = weight_ + borrowed_weight_;
+  return (weight * seen + kPriorWeight * prior) / (weight + kPriorWeight);
 }
 
 double OutputLengths::survival(double tokens, double emitted, double limit) const {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <vector>
 
 #include "common/result.h"
 
@@ -26,8 +27,12 @@ class OutputLengths {
   [[nodiscard]] double survival(double tokens, double emitted, double limit) const;
   /// How long an output with this limit is expected to be, in tokens.
   [[nodiscard]] double mean(double limit) const;
-  [[nodiscard]] bool known() const noexcept { return weight_ >= kKnown; }
-  /// What was seen, for a file; and back. A state of another version, or a damaged one, is refused whole.
+  [[nodiscard]] bool known() const noexcept { return weight_ + borrowed_weight_ >= kKnown; }
+  /// What other observers saw, as their save() says, from now on; it adds to what was seen here, and stays apart from
+  /// it: save() does not tell it, so nobody counts it twice. What cannot be read is left out. All of them together
+  /// weigh no more than one memory.
+  void borrow(const std::vector<nlohmann::json>& others);
+  /// What was seen here, for a file; and back. A state of another version, or a damaged one, is refused whole.
   [[nodiscard]] nlohmann::json save() const;
   [[nodiscard]] Result<> load(const nlohmann::json& j);
 
@@ -38,13 +43,20 @@ class OutputLengths {
   [[nodiscard]] static double position(double tokens);
   void rebuild();
 
+  struct Seen {
+    std::array<double, kBuckets> ended{}, left{};  // by themselves; in any way
+    double weight = 0;
+  };
+  [[nodiscard]] static Result<Seen> read(const nlohmann::json& j);
+
   std::array<double, kBuckets> ended_{}, left_{};  // by themselves; in any way
+  std::array<double, kBuckets> borrowed_ended_{}, borrowed_left_{};
   std::array<double, kBuckets + 1> survival_ = [] {
     std::array<double, kBuckets + 1> s{};
     s.fill(1);
     return s;
   }();  // at each bucket's lower edge
-  double weight_ = 0;
+  double weight_ = 0, borrowed_weight_ = 0;
 };
 
 }  // namespace sluice::coordinator

@@ -63,6 +63,8 @@ class Placement {
   /// What was learned, for a file; and back. A state of another version, or a damaged one, is refused whole.
   [[nodiscard]] nlohmann::json save() const;
   [[nodiscard]] Result<> load(const nlohmann::json& j, TimePoint now);
+  /// As load(), of a part of a state of our version: what it does not name stays as it is.
+  void adopt(const nlohmann::json& j, TimePoint now);
 
  private:
   struct Ranked {

@@ -190,29 +190,48 @@ json QualityWatch::save() const {
   return {{"identity", identity_}, {"profiles", std::move(out)}};
 }
 
+QualityWatch::Profile QualityWatch::read_profile(const std::string& name, const json& from, TimePoint now) const {
+  Profile p;
+  p.name = name;
+  p.stated = number(from, "stated", 1e6);
+  p.probes = static_cast<std::uint64_t>(number(from, "probes", 1e15));
+  p.same_top1 = std::min(p.probes, static_cast<std::uint64_t>(number(from, "same_top1", 1e15)));
+  p.recent = read_tally(from, "recent", now);
+  p.left = from.contains("left") && from["left"] == true;
+  p.upper = number(from, "upper", 1e6);
+  p.rest_s = std::clamp(number(from, "rest_s", options_.longest_rest_s), options_.rest_s, options_.longest_rest_s);
+  p.since[0] = p.recent;
+  if (p.left) {
+    p.needed = kGoodProbes;
+    p.next_trial = now + from_seconds(p.rest_s);
+  }
+  return p;
+}
+
+namespace {
+
+bool is_state(const json& j) {
+  return j.is_object() && j.contains("identity") && j["identity"].is_string() && j.contains("profiles") &&
+         j["profiles"].is_object();
+}
+
+}  // namespace
+
+void QualityWatch::adopt(const json& j, TimePoint now) {
+  if (!is_state(j)) return;
+  if (identity_.empty()) return load(j, now);
+  if (j["identity"] != identity_) return;
+  for (const auto& [name, from] : j["profiles"].items())
+    if (Profile* p = at(name); p != nullptr && from.is_object() && number(from, "stated", 1e6) == p->stated)
+      *p = read_profile(name, from, now);
+}
+
 void QualityWatch::load(const json& j, TimePoint now) {
-  if (!j.is_object() || !j.contains("identity") || !j["identity"].is_string() || !j.contains("profiles") ||
-      !j["profiles"].is_object())
-    return;
+  if (!is_state(j)) return;
   identity_ = j["identity"].get<std::string>();
   profiles_.clear();
   for (const auto& [name, from] : j["profiles"].items()) {
-    if (!from.is_object()) continue;
-    Profile p;
-    p.name = name;
-    p.stated = number(from, "stated", 1e6);
-    p.probes = static_cast<std::uint64_t>(number(from, "probes", 1e15));
-    p.same_top1 = std::min(p.probes, static_cast<std::uint64_t>(number(from, "same_top1", 1e15)));
-    p.recent = read_tally(from, "recent", now);
-    p.left = from.contains("left") && from["left"] == true;
-    p.upper = number(from, "upper", 1e6);
-    p.rest_s = std::clamp(number(from, "rest_s", options_.longest_rest_s), options_.rest_s, options_.longest_rest_s);
-    p.since[0] = p.recent;
-    if (p.left) {
-      p.needed = kGoodProbes;
-      p.next_trial = now + from_seconds(p.rest_s);
-    }
-    profiles_.push_back(std::move(p));
+    if (from.is_object()) profiles_.push_back(read_profile(name, from, now));
   }
 }
 

@@ -107,8 +107,12 @@ class QualityWatch {
   [[nodiscard]] nlohmann::json save() const;
   /// Taken up when a cluster of the same identity is bound; what cannot be read is left out.
   void load(const nlohmann::json& j, TimePoint now);
+  /// As load(), but only what is said of profiles that are bound, if it is of the bound identity; before any is bound
+  /// it is load().
+  void adopt(const nlohmann::json& j, TimePoint now);
 
  private:
+  [[nodiscard]] Profile read_profile(const std::string& name, const nlohmann::json& from, TimePoint now) const;
   [[nodiscard]] Profile* at(std::string_view profile);
   void bet(Profile& p, double kl, TimePoint now);
   [[nodiscard]] std::optional<Change> leave(Profile& p, TimePoint now);

@@ -48,19 +48,28 @@ Result<Slo> SloBook::find(const std::string& name) const {
       Errc::not_found, fmt::format("there is no SLO class '{}' (there are: {})", name.substr(0, 64), known), "class"});
 }
 
-Result<Slo> SloBook::change(const std::string& name, const json& settings) {
+Result<Slo> SloBook::changed(const std::string& name, const json& settings) const {
   SLUICE_TRY(check_name(name));
   const auto it = classes_.find(name);
   if (it == classes_.end() && classes_.size() >= kMaxClasses)
     return fail_param("class", "there are {} SLO classes already; remove one first", classes_.size());
-  SLUICE_ASSIGN(const Slo slo, changed_slo(it == classes_.end() ? defaults() : it->second, settings));
+  return changed_slo(it == classes_.end() ? defaults() : it->second, settings);
+}
+
+Result<Slo> SloBook::change(const std::string& name, const json& settings) {
+  SLUICE_ASSIGN(const Slo slo, changed(name, settings));
   classes_[name] = slo;
   return slo;
 }
 
-Result<> SloBook::remove(const std::string& name) {
+Result<> SloBook::may_remove(const std::string& name) const {
   if (name == kDefaultClass) return fail_param("class", "the class '{}' cannot be removed", kDefaultClass);
   SLUICE_TRY(find(name));
+  return {};
+}
+
+Result<> SloBook::remove(const std::string& name) {
+  SLUICE_TRY(may_remove(name));
   classes_.erase(name);
   return {};
 }

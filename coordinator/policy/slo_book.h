@@ -25,9 +25,13 @@ class SloBook {
   [[nodiscard]] const Slo& defaults() const { return classes_.at(kDefaultClass); }
   /// not_found names the classes there are.
   [[nodiscard]] Result<Slo> find(const std::string& name) const;
+  /// What change() would make of it.
+  [[nodiscard]] Result<Slo> changed(const std::string& name, const nlohmann::json& settings) const;
   /// Changes a class, or makes one that starts as the default is. Names are up to 64 of [a-z0-9_-].
   [[nodiscard]] Result<Slo> change(const std::string& name, const nlohmann::json& settings);
   [[nodiscard]] Result<> remove(const std::string& name);
+  /// What remove() would refuse.
+  [[nodiscard]] Result<> may_remove(const std::string& name) const;
   [[nodiscard]] const std::map<std::string, Slo>& classes() const noexcept { return classes_; }
 
   /// {"NAME": slo_json, ...}

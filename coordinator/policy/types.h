@@ -48,7 +48,8 @@ struct PrefillView {
   std::vector<ProfileSpeed> profiles;  // by profile index
   // How its KV leaves, see overlap.h; 0 = not stated: rows of a pass, rows of one prompt in a chunk, KiB of a frame.
   std::uint32_t pass_tokens = 0, chunk_tokens = 0, frame_kib = 0;
-  std::uint64_t total_tokens = 0;  // that its KV memory holds; 0 = not stated
+  std::uint64_t total_tokens = 0;   // that its KV memory holds; 0 = not stated
+  std::uint64_t others_tokens = 0;  // as queued_tokens, of other coordinators, as the node told last
 };
 
 struct DecodeView {

@@ -47,6 +47,15 @@ void LastingState::load_objectives(const nlohmann::json& state) {
     used("objectives of the flags not used", std::unexpected(set.error()));
 }
 
+void LastingState::adopt(const nlohmann::json& state) {
+  const TimePoint now = clock_.now();
+  if (const auto policy = state.find("policy"); policy != state.end()) parts_.placement.adopt(*policy, now);
+  const auto quality = state.find("quality");
+  if (quality == state.end() || quality->empty()) return;
+  for (const auto& of_model : *quality) parts_.quality.adopt(of_model, now);
+  parts_.quality_changed();
+}
+
 void LastingState::load(const nlohmann::json& state) {
   const TimePoint now = clock_.now();
   if (state.contains("slo")) load_objectives(state);

@@ -25,6 +25,7 @@ class LastingState {
     OutputLengths& lengths;
     SloBook& slos;
     QualityWatch& quality;
+    std::function<void()> quality_changed = [] {};  // by somebody else than its probes
   };
   /// While `p.slos` still has the objectives of the flags.
   LastingState(const Parts& p, const Clock& clock)
@@ -33,6 +34,10 @@ class LastingState {
   [[nodiscard]] nlohmann::json save() const;
   /// What an earlier process left. A part that cannot be used is logged and left out.
   void load(const nlohmann::json& state);
+  /// What other coordinators learned, entry by entry; nothing else of ours changes.
+  void adopt(const nlohmann::json& state);
+  /// The lengths of outputs that others saw, all that are known now.
+  void borrow(const std::vector<nlohmann::json>& outputs) { parts_.lengths.borrow(outputs); }
   /// Called after every change that should be on disk at once.
   void on_change(std::function<void()> f) { on_change_ = std::move(f); }
   void changed() const {

@@ -21,6 +21,8 @@ SessionPtr LegTable::find(RequestId id) const {
 
 namespace {
 
+constexpr double kOthersLimit = 1024;  // output tokens of a leg that another coordinator placed, at most
+
 /// Legs that are with a prefill node.
 struct AtNode {
   std::size_t known = 0;  // since before its last heartbeat
@@ -78,6 +80,14 @@ OccupantsOf LegTable::occupants(const ClusterView& view, TimePoint now) const {
     o.tpot_s = s->tpot_s().value_or(s->run.predicted_tpot_s);
     out.resize(std::max(out.size(), n->index + 1));
     out[n->index].push_back(o);
+  }
+  for (const auto& [id, n] : view.nodes()) {
+    if (n.info.role != control::Role::decode || n.last.others_seqs == 0) continue;
+    out.resize(std::max(out.size(), n.index + 1));
+    // Nobody tells how far they are. They are taken to begin, which errs on the side of waiting.
+    const double seqs = std::min(n.last.others_seqs, n.info.max_seqs);
+    const Occupant o{.blocks = n.last.others_blocks / seqs, .limit = kOthersLimit, .tpot_s = n.last.step_s};
+    out[n.index].insert(out[n.index].end(), static_cast<std::size_t>(seqs), o);
   }
   return [all = std::move(out)](std::size_t node) {
     return node < all.size() ? std::span<const Occupant>(all[node]) : std::span<const Occupant>();

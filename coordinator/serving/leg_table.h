@@ -16,6 +16,8 @@ struct LegCounts {
 
 class LegTable {
  public:
+  /// Ids are of this space: nodes tell coordinators apart by it.
+  explicit LegTable(control::LegSpace space = {}) : next_id_(control::base_of(space) + 1) {}
   /// Gives the leg its id; ids are given in order.
   SessionPtr add(Asked asked, std::shared_ptr<LegSink> sink);
   void remove(RequestId id) { legs_.erase(id); }
@@ -28,12 +30,13 @@ class LegTable {
 
   /// Legs that need this node for what is under way, in order of arrival.
   [[nodiscard]] std::vector<SessionPtr> on_node(const NodeId& node) const;
-  /// What decode nodes hold and will hold, as this coordinator's own account has it. A copy.
+  /// What decode nodes hold and will hold: as this coordinator's own account has it, and others' legs as nodes told. A
+  /// copy.
   [[nodiscard]] OccupantsOf occupants(const ClusterView& view, TimePoint now) const;
 
  private:
   std::unordered_map<RequestId, SessionPtr> legs_;
-  std::uint64_t next_id_ = 1;
+  std::uint64_t next_id_;
 };
 
 }  // namespace sluice::coordinator

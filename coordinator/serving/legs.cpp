@@ -11,9 +11,10 @@ constexpr std::chrono::milliseconds kReportGrace{250};
 
 }  // namespace
 
-Legs::Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes)
+Legs::Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes, control::LegSpace ids)
     : use_(u),
       lifetime_s_(intake.lifetime_s),
+      table_(ids),
       account_({u.view, u.placement, u.links, u.clock}),
       changes_(u.view, u.figures, profile_changes),
       placer_({u.io, u.clock, u.view, u.placement, table_, intake_, account_, changes_, u.quality, u.calls, endings_,

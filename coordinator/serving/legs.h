@@ -24,7 +24,7 @@ class Legs {
     DecisionLog& log;
     ServingMetrics& figures;
   };
-  Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes);
+  Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes, control::LegSpace ids);
   Legs(const Legs&) = delete;  // the parts refer to each other
   Legs& operator=(const Legs&) = delete;
 

@@ -28,24 +28,54 @@ void LinkWatch::probe(const LinkProbes::Link& l, const std::string& data_address
 }
 
 void LinkWatch::on_node_up(const NodeId& node) {
+  if (use_.leads()) return measure_new(node, true);
+  waiting_[node] = use_.clock.now();
+}
+
+void LinkWatch::measure_new(const NodeId& node, bool all) {
+  const ClusterSnapshot& c = use_.view.snapshot();
   const NodeRecord* me = use_.view.find(node);
+  if (me == nullptr) return;
   const bool i_prefill = me->info.role == control::Role::prefill;
   for (const auto& [id, other] : use_.view.nodes()) {
     if (other.info.role == me->info.role) continue;
     const LinkProbes::Link l{i_prefill ? node : id, i_prefill ? id : node};
+    const NodeRecord& p = i_prefill ? *me : other;
+    const NodeRecord& d = i_prefill ? other : *me;
     probes_.began(l);
-    probe(l, i_prefill ? other.info.data_address : me->info.data_address, 0);
+    if (all || c.link(p.index, d.index).bandwidth_bps <= 0)
+      probe(l, d.info.data_address, 0);
+    else
+      probes_.ended(l, use_.clock.now());
+  }
+}
+
+void LinkWatch::measure_waiting() {
+  const TimePoint now = use_.clock.now();
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (now - it->second < kOthersWait) {
+      ++it;
+      continue;
+    }
+    measure_new(it->first, false);
+    it = waiting_.erase(it);
   }
 }
 
 void LinkWatch::measure_idle() {
+  measure_waiting();
+  if (!use_.leads()) return;
   const ClusterSnapshot& c = use_.view.snapshot();
   for (int i = 0; i < kProbesPerTurn; ++i) {
     const auto l = probes_.next(use_.clock.now());
     if (!l) return;
     const NodeRecord* p = use_.view.find(l->prefill);
     const NodeRecord* d = use_.view.find(l->decode);
-    if (p == nullptr || d == nullptr) continue;  // lost this moment
+    if (p == nullptr || d == nullptr) continue;          // lost this moment
+    if (c.link(p->index, d->index).backlog_bytes > 0) {  // idle to us: another coordinator's KV is on it
+      probes_.ended(*l, use_.clock.now());
+      continue;
+    }
     probe(*l, d->info.data_address, LinkProbes::block_bytes(c.link(p->index, d->index).bandwidth_bps));
   }
 }

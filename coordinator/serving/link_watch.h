@@ -1,7 +1,12 @@
 #pragma once
 // Has links measured: all of a node's when it registers, and one that was idle for long. Owns what is known of links'
-// idleness (LinkProbes); speeds come back with the nodes' heartbeats.
+// idleness (LinkProbes); speeds come back with the nodes' heartbeats. Of several coordinators the leader does it: two
+// measurements of a link at once would each find half of it. The others look after kOthersWait whether a node's links
+// have been measured, and measure those that have not: there may be no leader.
 // Threading: the coordinator's io_context thread.
+#include <functional>
+#include <map>
+
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
 #include "coordinator/serving/node_calls.h"
@@ -15,6 +20,7 @@ class LinkWatch {
     NodeCalls& calls;
     Metrics& metrics;
     const Clock& clock;
+    std::function<bool()> leads;  // duties that one coordinator has are ours
   };
   /// every_s: a link that nothing went over for so long is measured anew; 0: never.
   LinkWatch(const Uses& u, double every_s)
@@ -24,7 +30,11 @@ class LinkWatch {
 
   /// Asks each prefill node to measure its path to each decode node that is new to it.
   void on_node_up(const NodeId& node);
-  void on_node_lost(const NodeId& node) { probes_.forget(node); }
+  void on_node_lost(const NodeId& node) {
+    probes_.forget(node);
+    waiting_.erase(node);
+  }
+  static constexpr std::chrono::seconds kOthersWait{3};
   /// A transfer begins, and ends.
   void began(const NodeId& prefill, const NodeId& decode) { probes_.began({prefill, decode}); }
   void ended(const NodeId& prefill, const NodeId& decode) { probes_.ended({prefill, decode}, use_.clock.now()); }
@@ -33,9 +43,13 @@ class LinkWatch {
 
  private:
   void probe(const LinkProbes::Link& l, const std::string& data_address, std::uint32_t block_bytes);
+  /// A new node's links: all, or those that nobody has measured.
+  void measure_new(const NodeId& node, bool all);
+  void measure_waiting();
 
   Uses use_;
   LinkProbes probes_;
+  std::map<NodeId, TimePoint> waiting_;  // new nodes whose links another coordinator should measure, and since when
   Counters measured_;
 };
 

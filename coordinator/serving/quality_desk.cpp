@@ -39,7 +39,6 @@ void QualityDesk::on_node_up() {
   show();
 }
 
-/// Placement and metrics see what the watch thinks.
 void QualityDesk::show() {
   for (const QualityWatch::Profile& p : watch_.profiles()) {
     use_.view.set_kl(p.name, watch_.effective(p));

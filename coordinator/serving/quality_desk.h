@@ -33,12 +33,13 @@ class QualityDesk {
   /// cannot start in time, its own choice stands: nobody is refused, or kept waiting, for a trial.
   void try_left_profile(const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d, TimePoint now);
 
+  /// Placement and metrics see what the watch thinks.
+  void show();
+
   [[nodiscard]] QualityWatch& watch() noexcept { return watch_; }
   [[nodiscard]] const QualityWatch& watch() const noexcept { return watch_; }
 
  private:
-  void show();
-
   Uses use_;
   QualityWatch watch_;
   Gauges drift_, stated_;

@@ -29,12 +29,12 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
       calls_(registry_, view_, o.request_timeout_s),
-      links_({view_, calls_, metrics, clock}, o.link_probe_s),
+      links_({view_, calls_, metrics, clock, o.leads}, o.link_probe_s),
       quality_({view_, placement_, log_, metrics, clock, [this] { state_.changed(); }}, o.quality),
       slos_({view_, placement_, log_, clock, [this] { state_.changed(); }}, o.slo),
       legs_({io, clock, view_, placement_, slos_.book(), links_, quality_, calls_, log_, figures_}, intake_options(o),
-            o.profile_changes),
-      state_({placement_, legs_.lengths(), slos_.book(), quality_.watch()}, clock),
+            o.profile_changes, o.registry.leg_space),
+      state_({placement_, legs_.lengths(), slos_.book(), quality_.watch(), [this] { quality_.show(); }}, clock),
       sweep_timer_(io),
       registry_(io, clock, o.registry, view_, events()) {
   sweep();

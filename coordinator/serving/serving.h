@@ -5,6 +5,7 @@
 // Lifetime: stop() before the io_context ends; calls to nodes under way keep `this` until they are answered or cut.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 
 #include "coordinator/api/backend.h"
@@ -27,6 +28,7 @@ struct ServingOptions {
   ControllerOptions controller;
   QualityWatchOptions quality;
   RegistryOptions registry;
+  std::function<bool()> leads = [] { return true; };  // duties that one coordinator has are ours
 };
 
 class Serving final : public Backend {

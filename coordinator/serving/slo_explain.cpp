@@ -15,7 +15,7 @@ constexpr double kNoLimit = 1e6;  // s, of an objective that another one's searc
 constexpr double kUsualPrompt = 1024, kUsualOutput = 128;  // when nothing was served yet
 
 ClusterSnapshot idle(ClusterSnapshot c) {
-  for (auto& p : c.prefills) p.queued_tokens = 0;
+  for (auto& p : c.prefills) p.queued_tokens = p.others_tokens = 0;
   for (auto& d : c.decodes) {
     d.seqs = 0;
     d.free_blocks = d.total_blocks;

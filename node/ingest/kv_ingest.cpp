@@ -127,8 +127,9 @@ void KvIngest::revoke(RequestId request) {
     settle(t, Error{Errc::cancelled, "the request was cancelled", {}});
 }
 
-void KvIngest::revoke_all() {
-  for (const TransferPtr& t : transfers_.all()) settle(t, Error{Errc::cancelled, "the request was cancelled", {}});
+void KvIngest::revoke_all(control::LegSpace of) {
+  for (const TransferPtr& t : transfers_.all())
+    if (control::space_of(t->request()) == of) settle(t, Error{Errc::cancelled, "the request was cancelled", {}});
 }
 
 void KvIngest::expire() {

@@ -52,7 +52,8 @@ class KvIngest final : public kv::FrameSink {
                                           kv::SealMode seal);
   /// The request was cancelled: nothing more is written for it. Unknown requests are ignored.
   void revoke(RequestId request);
-  void revoke_all();
+  /// Those of one coordinator's legs.
+  void revoke_all(control::LegSpace of);
   /// Fails every transfer whose ticket ran out.
   void expire();
   /// Measured speed of decoding per profile; what heartbeats report.

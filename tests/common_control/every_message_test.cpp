@@ -89,10 +89,10 @@ TEST_CASE("registration and heartbeats") {
   r.cluster_token = "secret";
   r.data_key = "key";
   holds(r, {"protocol_min", "protocol_max", "role", "node", "incarnation", "model"});
-  holds(RegisterReply{7, 8, 9, true}, {"protocol", "heartbeat_ms", "lease_ms"});
+  holds(RegisterReply{7, 8, 9, true, LegSpace(10)}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
   holds(link, {"address"});
-  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, {link}, r.profiles, true},
+  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, 9, 10, 11, {link}, r.profiles, true},
         {"waiting", "running", "free_blocks", "total_blocks"});
 
   json j = to_json(r);

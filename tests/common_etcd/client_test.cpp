@@ -148,8 +148,8 @@ TEST_CASE("etcd over TLS: its certificate is checked, and ours is asked for") {
     CHECK_FALSE(r.put("/k", "v"));
   }
   o.ca = "/none";
-  CHECK_FALSE(Tls::load(o));
+  CHECK_FALSE(load_tls(o));
   o.ca = ca;
   o.cert = cert;
-  CHECK_FALSE(Tls::load(o));  // no key
+  CHECK_FALSE(load_tls(o));  // no key
 }

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "common/etcd/client.h"
-#include "common/etcd/tls.h"
 #include "tests/support/real_etcd.h"
 
 namespace sluice::test {
@@ -13,7 +12,7 @@ struct EtcdRig {
   boost::asio::io_context io;
   etcd::Client client;
 
-  explicit EtcdRig(const etcd::Options& o) : client(io, o, or_throw(etcd::Tls::load(o))) {}
+  explicit EtcdRig(const etcd::Options& o) : client(io, o, or_throw(etcd::load_tls(o))) {}
   ~EtcdRig() {
     client.stop();
     io.run_for(std::chrono::milliseconds(50));

@@ -10,7 +10,7 @@ namespace ctl = sluice::control;
 
 namespace {
 
-struct FakeService final : StatusView, NodesView, SloView, DecisionsView {
+struct FakeService final : StatusView, NodesView, SloView, DecisionsView, CoordinatorsView {
   ServiceStatus now{.ready = true, .model = "fake", .control_address = "127.0.0.1:7", .waiting = 2, .active = 5};
   ClusterView view{std::chrono::minutes(1)};
   QualityWatch watch{{}};
@@ -27,15 +27,16 @@ struct FakeService final : StatusView, NodesView, SloView, DecisionsView {
     return {};
   }
   [[nodiscard]] const SloBook& slos() const override { return book; }
-  [[nodiscard]] Result<> change_slo(const std::string& name, const json& settings, const std::string& who) override {
+  void change_slo(const std::string& name, const json& settings, const std::string& who, SloView::Done done) override {
     asked.push_back(name + " by " + who);
-    SLUICE_TRY(book.change(name, settings));
-    return {};
+    const auto changed = book.change(name, settings);
+    done(changed ? Result<>() : Result<>(std::unexpected(changed.error())));
   }
-  [[nodiscard]] Result<> remove_slo(const std::string& name, const std::string& who) override {
+  void remove_slo(const std::string& name, const std::string& who, SloView::Done done) override {
     asked.push_back("no " + name + " by " + who);
-    return book.remove(name);
+    done(book.remove(name));
   }
+  [[nodiscard]] json coordinators() const override { return {{"registry", "memory"}}; }
   [[nodiscard]] Result<json> explain_slo(const std::string& name) override {
     SLUICE_TRY(book.find(name));
     return json{{"class", name}};
@@ -71,7 +72,7 @@ struct Surface {
   FakeService service;
   HttpRoutes routes;
 
-  Surface() { add_admin_routes(routes, {service, service, service, service}); }
+  Surface() { add_admin_routes(routes, {service, service, service, service, service}); }
   /// The body of a 200, or {"status": ...} and the error.
   json ask(const std::string& method, const std::string& path, const std::string& query = "",
            const std::string& body = "") {

@@ -28,7 +28,7 @@ struct Rig {
                         {.max_seqs = 4},
                         clock,
                         metrics,
-                        [this](const char* type, const nlohmann::json& body) {
+                        [this](RequestId, const char* type, const nlohmann::json& body) {
                           if (std::string(type) != control::type::kFinished) return;
                           const std::lock_guard lock(mutex);
                           finished.push_back({.request = RequestId(body.at("request").get<std::uint64_t>()),
@@ -106,7 +106,7 @@ TEST_CASE("a reservation that fails holds nothing") {
   SECTION("too many legs") {
     for (std::uint64_t id = 2; id <= 5; ++id) REQUIRE(r.service.reserve(Rig::request(id, 19)));
     CHECK(r.service.reserve(q).error().code == Errc::resource_exhausted);
-    r.service.cancel_all();
+    r.service.cancel_all({});
   }
   CHECK(r.service.figures().legs == 0);
   CHECK(r.free() == 32);
@@ -128,7 +128,7 @@ TEST_CASE("KV that does not come in time ends its leg with an error") {
 TEST_CASE("everything goes when nobody reads it any more") {
   Rig r;
   for (std::uint64_t id = 1; id <= 3; ++id) REQUIRE(r.service.reserve(Rig::request(id, 19)));
-  r.service.cancel_all();
+  r.service.cancel_all({});
   CHECK(r.service.figures().legs == 0);
   CHECK(r.free() == 32);
   CHECK(r.finished.empty());

@@ -102,7 +102,7 @@ TEST_CASE("open probes are bounded in number") {
   CHECK_FALSE(r.probe.expect(Rig::ticket(1000)));
   CHECK(r.probe.expect(Rig::ticket(3)));  // placed again: the same request, another ticket
   CHECK(r.probe.open() == QualityProbe::kMostOpen);
-  r.probe.drop_all();
+  r.probe.drop_all({});
   CHECK(r.probe.open() == 0);
 }
 

@@ -41,7 +41,7 @@ struct Rig {
   static NodeOptions options(const std::string& coordinator) {
     NodeOptions o;
     o.name = "n1";
-    o.coordinator = coordinator;
+    o.coordinators = {coordinator};
     o.cluster_token = "secret";
     o.drain_timeout_s = 3600;
     o.wedge_s = 0.3;
@@ -53,8 +53,8 @@ struct Rig {
       h.on_call = [](const std::string& t, const nlohmann::json&, const Connection::Reply& r) {
         r(nlohmann::json("did " + t));
       };
-      h.heartbeat = [] { return Heartbeat{.running = 3}; };
-      h.on_lost = [this] { ++lost; };
+      h.heartbeat = [](LegSpace) { return Heartbeat{.running = 3}; };
+      h.on_lost = [this](LegSpace) { ++lost; };
       h.set_gauges = [this] { node.metrics().gauge("sluice_test", "Of this test.").set(42); };
       h.open_work = [this] { return open.load(); };
       h.engine = [this] { return NodeApp::Engine{turns, work}; };
@@ -100,7 +100,7 @@ TEST_CASE("a node says who it is, beats, answers its calls and shows its pages")
   REQUIRE(r.coordinator.until([&] { return answer.has_value(); }));
   CHECK(*answer == "did anything");
 
-  r.node.notify(type::kKvReady, to_json(KvReady{.request = RequestId(7)}));
+  r.node.notify(RequestId(7), type::kKvReady, to_json(KvReady{.request = RequestId(7)}));
   REQUIRE(r.coordinator.until([&] { return !r.coordinator.told.empty(); }));
   CHECK(r.coordinator.told[0].first == type::kKvReady);
 

@@ -338,7 +338,7 @@ TEST_CASE("a probe's blocks come back whatever becomes of it") {
     CHECK_FALSE(r.loop.cancel(RequestId(1)));
     CHECK_FALSE(r.loop.run_probe(RequestId(1)));
   }
-  SECTION("everything is cancelled") { r.loop.cancel_all(); }
+  SECTION("everything is cancelled") { r.loop.cancel_all({}); }
   SECTION("its pass fails") {
     r.model.fail_next = true;
     REQUIRE(r.loop.run_probe(RequestId(1)));

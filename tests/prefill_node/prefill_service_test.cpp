@@ -149,7 +149,7 @@ TEST_CASE("a cancelled request is not reported, and its blocks come back") {
   Rig r;
   REQUIRE(r.start(prefill::test::call(r.ticket(1))));
   const bool all = GENERATE(false, true);
-  if (all) r.service.cancel_all();
+  if (all) r.service.cancel_all({});
   if (!all) CHECK(r.service.cancel(RequestId(1)));
   CHECK_FALSE(r.service.cancel(RequestId(1)));
   CHECK(r.comes([&] { return r.free() == 32; }));

@@ -54,7 +54,7 @@ TEST_CASE("nothing is sent of a request that was forgotten") {
   r.out.forget(RequestId(1));
   r.out.on_probed(RequestId(1), std::span(kLogits));
   CHECK(r.out.kept() == 1);
-  r.out.clear();
+  r.out.clear({});
   r.out.on_probed(RequestId(2), std::span(kLogits));
   CHECK(r.sent.empty());
   CHECK(r.outcome("sent") == 0);

@@ -45,6 +45,7 @@ class FakeCoordinator {
   std::optional<Error> refusal;
   bool echoes = false;  // says that it answers heartbeats
   bool silent = false;  // and does not
+  control::LegSpace leg_space;
 
  private:
   void take(boost::asio::ip::tcp::socket s) {
@@ -54,7 +55,7 @@ class FakeCoordinator {
       ++registered;
       if (auto me = control::parse<control::RegisterRequest>(b)) introduced = *me;
       if (refusal) return r(std::unexpected(*refusal));
-      r(to_json(control::RegisterReply{1, 20, 200, echoes}));
+      r(to_json(control::RegisterReply{1, 20, 200, echoes, leg_space}));
     };
     h.on_notify = [this](const std::string& t, const nlohmann::json& b) {
       if (t != control::type::kHeartbeat) return told.emplace_back(t, b), void();

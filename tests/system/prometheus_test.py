@@ -35,6 +35,7 @@ VARIABLES = {"$__rate_interval": "1m", "$model": ".*", "$node": ".*", "$class": 
 
 # Metrics that may have no series here, and why.
 QUIET = {
+    "sluice_registry_up": "the only coordinator has no registry",
     "sluice_kv_profile_changes_total": "no link gives way on one machine",
     "sluice_early_rejections_total": "nobody is refused for what nodes are expected to hold",
     'sluice_http_requests_total{route=~"/v1/.+",status="429"}': "the load is small, nobody is turned away",
