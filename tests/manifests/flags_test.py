@@ -17,12 +17,7 @@ rendering.enter(args.venv)
 from sense import World, pod_template, title  # noqa: E402 (in the venv from here on)
 
 # {program: flags that manifests use and this build does not have}
-NOT_YET = {
-    # Overlay ha.
-    "sluice-coordinator": {"--registry", "--advertise"},
-    "sluice-prefill": {"--registry"},
-    "sluice-decode": {"--registry"},
-}
+NOT_YET = {}
 
 
 def help_of(program):
