@@ -14,6 +14,7 @@
 #include "common/net/ticker.h"
 #include "common/process_metrics.h"
 #include "common/random_id.h"
+#include "common/service_manager.h"
 #include "common/tls/source.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
@@ -245,6 +246,7 @@ int run_app(const AppOptions& o) {
                                   {"admin", scheme + "://" + (admin ? admin->address() : server.address())},
                                   {"control", serving.control_address()},
                                   {"model", serving.model().id}});
+  announce_service(o.notify_socket, kServiceReady);
 
   // A hang-up of the terminal, too: it would end everything undrained.
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
@@ -257,6 +259,7 @@ int run_app(const AppOptions& o) {
   signals.async_wait([&](boost::system::error_code ec, int signal) {
     if (ec) return;
     log::info("draining", {{"signal", signal}, {"active", serving.active()}});
+    announce_service(o.notify_socket, kServiceStopping);
     serving.begin_drain();
     if (shared) shared->leave();
     server.drain(from_seconds(o.drain_timeout_s), stop);

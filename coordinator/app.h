@@ -24,11 +24,12 @@ struct AppOptions {
   trace::TraceOptions trace;
   double drain_timeout_s = 30;
   double wedge_s = 30;
-  std::string state_file;   // what was learned and set, over restarts; empty: nothing is kept
-  etcd::Registry registry;  // shared with other coordinators; default: none, all is in memory
-  std::string name;         // among them; empty: the one in the state file, else a random one
-  std::string advertise;    // host by which nodes and others reach this one; empty: as it listens
-  std::string ready_file;   // written with the addresses in use once they are bound
+  std::string state_file;     // what was learned and set, over restarts; empty: nothing is kept
+  etcd::Registry registry;    // shared with other coordinators; default: none, all is in memory
+  std::string name;           // among them; empty: the one in the state file, else a random one
+  std::string advertise;      // host by which nodes and others reach this one; empty: as it listens
+  std::string ready_file;     // written with the addresses in use once they are bound
+  std::string notify_socket;  // of the service manager; empty: none
 };
 
 /// Returns the process's exit code; throws std::runtime_error when it cannot start (model, address).

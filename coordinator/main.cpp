@@ -103,6 +103,8 @@ int main(int argc, char** argv) {
       ->check(flags::range(0.1, 1e6));
   app.add_option("--state-file", o.state_file, "Keep what was learned and set here, over restarts");
   app.add_option("--ready-file", o.ready_file, "Write the bound addresses here as JSON once ready");
+  app.add_option("--notify-socket", o.notify_socket, "Socket of the service manager, which is told of start and end")
+      ->envname("NOTIFY_SOCKET");
   trace::add_trace_options(app, o.trace, trace::Begins::yes);
   return run_main(app, argc, argv, [&] {
     if (o.registry.shared())

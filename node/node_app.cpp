@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/process_metrics.h"
 #include "common/random_id.h"
+#include "common/service_manager.h"
 
 namespace sluice::node {
 
@@ -61,6 +62,7 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
                            {"data", me.data_address},
                            {"admin", me.admin_address},
                            {"transports", o_.ucx_tls}});
+  announce_service(o_.notify_socket, kServiceReady);
   io_.run();
   return exit_code_;
 }
@@ -155,6 +157,7 @@ void NodeApp::tick() {
 void NodeApp::begin_drain(const char* why) {
   if (draining()) return;
   log::info("draining", {{"why", why}, {"open", handlers_.open_work()}});
+  announce_service(o_.notify_socket, kServiceStopping);
   drain_until_ = clock_.now() + from_seconds(o_.drain_timeout_s);
   coordinators_->beat_now();  // whoever did not ask for it should place nothing more here
 }

@@ -64,6 +64,8 @@ void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--drain-timeout-s", o.drain_timeout_s, "Time for running requests after SIGTERM")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
+  app.add_option("--notify-socket", o.notify_socket, "Socket of the service manager, which is told of start and end")
+      ->envname("NOTIFY_SOCKET");
   app.add_option("--wedge-s", o.wedge_s,
                  "An engine that has work and does not move for this long makes the node unready; ten times as long, "
                  "not live")

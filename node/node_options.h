@@ -40,6 +40,7 @@ struct NodeOptions {
   double drain_timeout_s = 30;
   double wedge_s = 30;
   trace::TraceOptions trace;
+  std::string notify_socket;  // of the service manager; empty: none
 };
 
 /// What the flags leave to be read and checked: secrets from their files. Throws UsageError.
