@@ -3,13 +3,14 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps configure build cluster demo test manifests-test bench peers-load shaped-link format format-check tidy sanitize fuzz clean
+.PHONY: help deps configure build cluster package package-test demo test manifests-test bench peers-load shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
 	@echo 'make test      build and run every test that needs no GPU'
 	@echo 'make manifests-test  what is shipped for Kubernetes: rendered, validated, its pods run as processes'
 	@echo 'make cluster   what a cluster needs: the daemons and sluicectl, in build/bin'
+	@echo 'make package   Debian packages, in build/packages; make package-test installs them in a clean Debian and serves'
 	@echo 'make build     everything, tests and benches too   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
 	@echo 'make peers-load  aiperf beside sluicectl bench (installs some gigabytes)'
@@ -26,6 +27,16 @@ build: configure
 # What a cluster needs and no more: neither tests nor benches, which are two thirds of the objects.
 cluster: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target sluice-coordinator sluice-prefill sluice-decode sluicectl
+
+# What is in packages has the time of the last commit, so that the same objects make the same packages.
+package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+package: configure
+	@tools/install_deps.sh package
+	@cmake --build $(BUILD) -j $(JOBS) --target sluice_package_files
+	@cpack --config $(BUILD)/CPackConfig.cmake
+package-test: package
+	@tools/install_deps.sh package-test
+	@tools/package_test.sh --full $(BUILD)
 
 demo: cluster
 	@tools/demo.sh

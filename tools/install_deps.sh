@@ -2,6 +2,8 @@
 # Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
 #   tools/install_deps.sh        build and run
 #   tools/install_deps.sh test   also Prometheus, a browser and etcd, for the tests of what is shipped for them
+#   tools/install_deps.sh package       what packages are built with
+#   tools/install_deps.sh package-test  what they are tested with, in systems made for it
 #   tools/install_deps.sh ci     also the clang tools of version 19
 set -euo pipefail
 
@@ -12,6 +14,12 @@ packages=(
   python3 python3-venv procps iproute2 openssl
 )
 case "${1:-}" in test | ci) packages+=(prometheus chromium etcd-server etcd-client) ;; esac
+case "${1:-}" in test | ci | package | package-test) packages+=(dpkg-dev) ;; esac
+# They judge what is shipped; docker-compose reads the compose file, and runs nothing.
+case "${1:-}" in test | ci | package-test) packages+=(lintian man-db mandoc zsh systemd nftables docker-compose) ;; esac
+if [ "${1:-}" = package-test ]; then
+  packages+=(mmdebstrap buildah)  # clean systems, images
+fi
 if [ "${1:-}" = ci ]; then
   packages+=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache)
 fi
