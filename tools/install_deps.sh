@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
-#   tools/install_deps.sh        build and run
-#   tools/install_deps.sh test   also Prometheus, a browser and etcd, for the tests of what is shipped for them
+#   tools/install_deps.sh               build and run
+#   tools/install_deps.sh test          also Prometheus, a browser, etcd, lintian and more, for the tests of what is shipped
 #   tools/install_deps.sh package       what packages are built with
 #   tools/install_deps.sh package-test  what they are tested with, in systems made for it
-#   tools/install_deps.sh ci     also the clang tools of version 19
+#   tools/install_deps.sh ci            also the clang tools of version 19
 set -euo pipefail
 
 packages=(

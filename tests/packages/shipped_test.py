@@ -142,6 +142,17 @@ class Compose(unittest.TestCase):
         # Values come from the environment: the file holds no secret.
         self.assertNotRegex(self.FILE.read_text(), r"(?m)(KEY|TOKEN|PASSWORD): +[^$\s]")
 
+    def test_secrets_are_drawn_once_and_are_ones_own(self):
+        with tempfile.TemporaryDirectory() as work:
+            script = Path(shutil.copy(DEPLOY / "compose" / "make_env.sh", work))
+            self.assertEqual(run(script).returncode, 0)
+            drawn = Path(work) / ".env"
+            self.assertEqual(drawn.stat().st_mode & 0o777, 0o600)
+            self.assertRegex(drawn.read_text(), r"\ASLUICE_API_KEY=[0-9a-f]{48}\nSLUICE_CLUSTER_TOKEN=[0-9a-f]{48}\n\Z")
+            before = drawn.read_text()
+            run(script)
+            self.assertEqual(drawn.read_text(), before)
+
     @needs("docker-compose")
     def test_secrets_must_be_given(self):
         r = self.read(self.FILE, {"PATH": "/usr/bin:/bin"})
