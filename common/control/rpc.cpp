@@ -69,8 +69,11 @@ std::uint32_t get_u32(const std::uint8_t* p) {
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
 }
 
-/// A record of TLS (handshake or alert) instead of a length, which could not be as large.
-bool speaks_tls(const std::uint8_t* p) { return (p[0] == 0x16 || p[0] == 0x15) && p[1] == 0x03; }
+/// A record of TLS (handshake or alert, then its version) instead of the first message's length. As a length it would
+/// be 64 KiB at the least: no connection begins with such a message, but any later one may be of any length.
+bool speaks_tls(const std::uint8_t* p) {
+  return (p[0] == 0x16 || p[0] == 0x15) && p[1] == 0x03 && p[2] >= 0x01 && p[2] <= 0x04;
+}
 
 }  // namespace
 
@@ -128,7 +131,7 @@ void Connection::read_length() {
       stream_, asio::buffer(length_), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
         if (!self->open_) return;
         if (ec) return self->lost(ec);
-        if (speaks_tls(self->length_))
+        if (!std::exchange(self->heard_, true) && !self->stream_.secure() && speaks_tls(self->length_))
           return self->close(Error{Errc::unavailable,
                                    "the peer speaks TLS and this end does not: --cluster-cert, --cluster-key and "
                                    "--cluster-ca go to all daemons",

@@ -80,6 +80,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Pending> pending_;
   std::uint8_t length_[4] = {};
+  bool heard_ = false;  // a message's length has come
   std::vector<std::uint8_t> body_;
   std::deque<std::vector<std::uint8_t>> out_;
   std::size_t queued_ = 0;

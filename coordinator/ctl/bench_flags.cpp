@@ -115,11 +115,10 @@ std::string command_text(int argc, const char* const* argv) {
   for (int i = 0; i < argc; ++i) {
     std::string_view word = argv[i];
     if (i == 0) word = word.substr(word.rfind('/') == std::string_view::npos ? 0 : word.rfind('/') + 1);
-    const bool flag = word == "--api-key" || word == "--header";
+    const bool flag = word == "--header";
     std::string shown(word);
     if (secret) shown = "***";
-    for (const std::string_view name : {"--api-key=", "--header="})
-      if (word.starts_with(name)) shown = std::string(name) + "***";
+    if (constexpr std::string_view kName = "--header="; word.starts_with(kName)) shown = std::string(kName) + "***";
     // As a shell would take it back.
     const bool plain = std::ranges::all_of(shown, [](unsigned char c) {
       return (std::isalnum(c) != 0) ||

@@ -8,7 +8,7 @@
 namespace sluice::ctl {
 
 void add_bench_flags(flags::App& s, load::LoadOptions& o);
-/// The command line as a report may show it: what follows --api-key and --header is left out.
+/// The command line as a report may show it: what follows --header is left out.
 [[nodiscard]] std::string command_text(int argc, const char* const* argv);
 
 }  // namespace sluice::ctl

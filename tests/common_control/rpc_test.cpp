@@ -69,6 +69,18 @@ TEST_CASE("notifications keep their order, large ones too") {
   CHECK(sizes == sent);
 }
 
+// The incident: a message of 789 bytes was taken for a TLS record, whose first bytes its length has.
+TEST_CASE("messages may be of any length, also of those that read as a record of TLS") {
+  std::vector<std::size_t> sizes, sent;
+  Pair p({},
+         {.on_notify = [&](const std::string&, const json& body) { sizes.push_back(body.get<std::string>().size()); }});
+  for (const std::size_t frame : {0x0316U, 0x10316U, 0x30316U})
+    for (std::size_t n = frame - 40; n <= frame; ++n) sent.push_back(n);  // what is around the text takes less
+  for (const std::size_t n : sent) p.a->notify("blob", std::string(n, 'x'));
+  REQUIRE(p.until([&] { return sizes.size() == sent.size(); }));
+  CHECK(sizes == sent);
+}
+
 TEST_CASE("an unanswered call times out; the connection lives on") {
   Connection::Reply kept;
   Pair p({}, {.on_call = [&](const std::string&, json, Connection::Reply r) { kept = std::move(r); }});

@@ -26,14 +26,14 @@ MACHINE = {"threads", "cpu-quota", "isa", "memory", "shm", "open-files", "rdma-d
 bin_dir = None
 
 
-def sluicectl(*args, limits=(), prefix=(), limit_s=60):
+def sluicectl(*args, limits=(), prefix=(), limit_s=60, env=None):
     """Exit code and standard output."""
     def prepare():
         _die_with_parent()
         for what, value in limits:
             resource.setrlimit(what, (value, value))
     r = subprocess.run([*prefix, bin_dir / "sluicectl", *map(str, args)], stdout=subprocess.PIPE, text=True, timeout=limit_s,
-                       preexec_fn=prepare)
+                       preexec_fn=prepare, env=env)
     return r.returncode, r.stdout
 
 
@@ -141,11 +141,11 @@ class DoctorTest(unittest.TestCase):
             self.told(r, "admin-unreachable", "warning", found="198.51.100.7", to_set="--advertise", subject="d1")
 
     def test_a_wrong_api_key(self):
-        with Cluster(bin_dir, coordinator_flags=("--api-key", "right")) as c:
-            r = doctor("--url", c.http, "--api-key", "wrong")
-            self.told(r, "api-key", "error", to_set="--api-key")
-            r = doctor("--url", c.http, "--api-key", "right", "--no-canary")
-            self.told(r, "ready", "ok")
+        def key(value):
+            return {"env": {**os.environ, "SLUICE_API_KEY": value}}
+        with Cluster(bin_dir, env={"SLUICE_API_KEY": "right"}) as c:
+            self.told(doctor("--url", c.http, **key("wrong")), "api-key", "error", to_set="SLUICE_API_KEY")
+            self.told(doctor("--url", c.http, "--no-canary", **key("right")), "ready", "ok")
 
     def test_nobody_there_or_somebody_else(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
@@ -266,7 +266,7 @@ class Namespaces:
             self._until(lambda: "state UP" in self._ip("ip", "-n", self.names[k], "link", "show", f"kv-{k}").stdout)
         ready = self.test.dir / "ready"
         self._spawn("p", "sluice-coordinator", "--host", "10.211.7.1", "--port", "0", "--control-listen", "10.211.7.1:0",
-                    "--ready-file", ready)
+                    "--insecure-bind", "--ready-file", ready)
         self._until(ready.exists)
         at = json.loads(ready.read_text())
         self.url = "http://" + at["http"]

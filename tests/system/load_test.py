@@ -7,6 +7,7 @@ no version, lines that end in CR LF.
 """
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -155,9 +156,9 @@ class Load(unittest.TestCase):
 
     def test_ramp_and_report(self):
         report = scratch / "ramp.html"
-        p = subprocess.run([ctl, "--url", cluster.http, "--api-key", KEY, "bench", "--rates", "5,20", "--requests", "10", "--header",
+        p = subprocess.run([ctl, "--url", cluster.http, "bench", "--rates", "5,20", "--requests", "10", "--header",
                             f"x-secret: {KEY}", "--input-len", "40", "--output-len", "6", "--slo-ttft-ms", "60000", "--report", report],
-                           capture_output=True, text=True, timeout=120)
+                           capture_output=True, text=True, timeout=120, env={**os.environ, "SLUICE_API_KEY": KEY})
         self.assertEqual(p.returncode, 0, p.stderr)
         self.assertEqual(p.stderr, "")  # no terminal, no progress
         self.assertIn("knee: 20 requests/s", p.stdout)

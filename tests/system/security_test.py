@@ -494,9 +494,15 @@ def test_a_node_tells_nothing_to_a_false_coordinator(f):
                               f"127.0.0.1:{listener.getsockname()[1]}", "--threads", "1", "--kv-memory-mib", "32",
                               *f.cluster_flags("decode")], stderr=subprocess.PIPE, text=True,
                              env={**os.environ, "SLUICE_CLUSTER_TOKEN": TOKEN})
-        t.join(30)
+        stop = threading.Timer(30, p.kill)
+        stop.start()
+        said = ""
+        while "no coordinator's" not in said and (line := p.stderr.readline()):
+            said += line
+        stop.cancel()
         p.kill()
-        said = p.communicate()[1]
+        p.communicate()
+        t.join(30)
     assert heard == [b""], heard
     assert "no coordinator's" in said, said
 

@@ -28,7 +28,7 @@ void judge_unreachable(const ClusterFacts& c, Notebook& n) {
   if (e.code == Errc::permission_denied)
     n.error("api-key", fmt::format("refuses the API key: {}", e.message),
             "without the key nothing but /health can be asked",
-            "--api-key, or SLUICE_API_KEY, to the key that the coordinator was started with");
+            "SLUICE_API_KEY, or --api-key-file, to a key that the coordinator knows");
   else if (e.code == Errc::data_corrupt)
     n.error("not-sluice", e.message, "something else listens at that address",
             "--url to the coordinator's HTTP address");
