@@ -75,6 +75,7 @@ class Nodes {
     REQUIRE(reply);
     p.ticket = reply->ticket;
     p.data_address = reply->data_address;
+    p.data_key = reply->data_key;
     (void)call("p0", ctl::type::kPrefill, to_json(p));
     // A probe of changed KV would be said of the request's own profile.
     REQUIRE(until([&] {
