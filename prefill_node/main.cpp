@@ -1,8 +1,8 @@
 #include "common/flags/program.h"
 #include "common/log.h"
 #include "common/random_id.h"
-#include "prefill_node/app.h"
 #include "node/host_report.h"
+#include "prefill_node/app.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;

@@ -1,6 +1,7 @@
 #pragma once
 // UCX's own measure of this machine, by ucx_perftest over the loopback: what UCX reaches here without Sluice. Optional.
-// Threading: any; blocks for two seconds, 20 at most. Failure: not_found when the tool is not installed, else its words.
+// Threading: any; blocks for two seconds, 20 at most. Failure: not_found when the tool is not installed, else its
+// words.
 #include <string>
 
 #include "common/result.h"
