@@ -25,9 +25,10 @@ std::optional<Digest> parse_hash(std::string_view text) {
   text.remove_prefix(kHashScheme.size());
   if (text.size() != 2 * d.size()) return std::nullopt;
   for (std::size_t i = 0; i < d.size(); ++i) {
-    const auto pair = text.substr(2 * i, 2);
-    const auto [end, ec] = std::from_chars(pair.data(), pair.data() + 2, d[i], 16);
-    if (ec != std::errc{} || end != pair.data() + 2) return std::nullopt;
+    const std::string pair(text.substr(2 * i, 2));
+    const char* const last = pair.data() + pair.size();
+    const auto [end, ec] = std::from_chars(pair.data(), last, d[i], 16);
+    if (ec != std::errc{} || end != last) return std::nullopt;
   }
   return d;
 }

@@ -108,7 +108,7 @@ void Tenants::refresh() {
 }
 
 std::expected<std::shared_ptr<const Caller>, ApiError> Tenants::identify(std::string_view key) const {
-  const auto found = ring_->find(key);
+  auto found = ring_->find(key);
   if (!found)
     return std::unexpected(
         unknown_key("Give a valid API key in the Authorization header: Bearer KEY.", "invalid_api_key"));

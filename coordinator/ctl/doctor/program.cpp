@@ -56,7 +56,7 @@ pid_t start(const Program& p, int out) {
     const auto replaced = [&](const auto& v) { return entry.starts_with(v.first + "="); };
     if (std::ranges::none_of(p.env, replaced)) env_text.emplace_back(entry);
   }
-  for (const auto& [key, value] : p.env) env_text.push_back(key + "=" + value);
+  for (const auto& [key, value] : p.env) env_text.push_back(fmt::format("{}={}", key, value));
   const auto pointers = [](std::vector<std::string>& strings) {
     std::vector<char*> out_pointers;
     for (auto& s : strings) out_pointers.push_back(s.data());
