@@ -1,5 +1,7 @@
 #include "node/host_facts.h"
 
+#include <fmt/format.h>
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -201,7 +203,7 @@ json rdma_facts(const fs::path& root) {
     for (const auto& port : entries(root / "sys/class/infiniband" / device / "ports")) {
       const fs::path dir = root / "sys/class/infiniband" / device / "ports" / port;
       const std::string state = text_of(dir / "state");  // "4: ACTIVE"
-      out.push_back({{"device", device + ":" + port},
+      out.push_back({{"device", fmt::format("{}:{}", device, port)},
                      {"active", state.find("ACTIVE") != std::string::npos},
                      {"rate", text_of(dir / "rate")},
                      {"layer", text_of(dir / "link_layer")}});
