@@ -41,18 +41,23 @@ def post(url, tokens):
         return e.code, json.loads(e.read())
 
 
-def freeze_in_a_step(node, thread):
-    """Held within a step, not with the mutex that the node's own pages take."""
+def freeze_in_a_step(c, node, thread):
+    """Held within a step, not with a mutex that the node's pages or heartbeats take, be it the allocator's."""
     for _ in range(50):
         held = Frozen(thread)
         held.__enter__()
         try:
             get(node + "/readyz")
-            return held
+            time.sleep(0.6)
+            get(node + "/readyz")
+            ages = {n["node"]: n["heartbeat_age_ms"] for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
+            if ages.get("d0", 1e9) < 450:  # it sends one every 250 ms
+                return held
         except OSError:
-            held.__exit__()
-            time.sleep(0.01)
-    raise SystemExit("the engine always had the mutex")
+            pass
+        held.__exit__()
+        time.sleep(0.01)
+    raise SystemExit("the engine always had a mutex")
 
 
 def main():
@@ -64,7 +69,7 @@ def main():
             assert get(url + "/readyz")[0] == 200, url
         engine = thread_of(c.pid("d0"), "engine")
         answers = []
-        work = threading.Thread(target=lambda: answers.append(post(c.http, LONG)))
+        work = threading.Thread(target=lambda: answers.append(post(c.http, LONG)), daemon=True)
 
         try:
             with Frozen(engine):
@@ -80,24 +85,26 @@ def main():
 
         work.start()
         until("a request runs", lambda: c.metric("sluice_requests_running") > 0)
-        held = freeze_in_a_step(decode, engine)
-        assert work.is_alive(), "the request was over before the engine stood still"
-        until("the node is not ready", lambda: get(decode + "/readyz")[0] == 503)
-        status, said = get(decode + "/readyz")
-        assert "the engine has work and has not moved" in said["why"], said
-        assert get(decode + "/livez")[0] == 200
-        until("the coordinator knows", lambda: get(c.http + "/readyz")[0] == 503)
-        status, said = get(c.http + "/readyz")
-        assert said["why"] == "no decode node is ready; 1 registered, but the engine stands still", said
-        assert get(c.http + "/livez")[0] == 200
-        states = {n["node"]: n["state"] for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
-        assert states == {"p0": "ready", "d0": "stalled"}, states
-        status, said = post(c.http, 2)
-        assert status == 503, (status, said)
-        assert not answers
+        held = freeze_in_a_step(c, decode, engine)
+        try:
+            assert work.is_alive(), "the request was over before the engine stood still"
+            until("the node is not ready", lambda: get(decode + "/readyz")[0] == 503)
+            status, said = get(decode + "/readyz")
+            assert "the engine has work and has not moved" in said["why"], said
+            assert get(decode + "/livez")[0] == 200
+            until("the coordinator knows", lambda: get(c.http + "/readyz")[0] == 503)
+            status, said = get(c.http + "/readyz")
+            assert said["why"] == "no decode node is ready; 1 registered, but the engine stands still", said
+            assert get(c.http + "/livez")[0] == 200
+            states = {n["node"]: n["state"] for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
+            assert states == {"p0": "ready", "d0": "stalled"}, states
+            status, said = post(c.http, 2)
+            assert status == 503, (status, said)
+            assert not answers
 
-        until("the node does not live", lambda: get(decode + "/livez")[0] == 503, limit=30)
-        held.__exit__()
+            until("the node does not live", lambda: get(decode + "/livez")[0] == 503, limit=30)
+        finally:  # a process whose thread is held does not end
+            held.__exit__()
         until("the node is ready again", lambda: get(decode + "/readyz")[0] == 200)
         assert get(decode + "/livez")[0] == 200
         until("the coordinator is ready again", lambda: get(c.http + "/readyz")[0] == 200)
