@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every flag, configuration key and environment variable of the rendered manifests is one of the program that gets it, by the
-program's own --help. What a later version brings stands in NOT_YET, and must not be there yet: a list that is stale fails."""
+program's own --help."""
 import argparse
 import re
 import subprocess
@@ -16,10 +16,6 @@ rendering.enter(args.venv)
 
 from sense import World, pod_template, title  # noqa: E402 (in the venv from here on)
 
-# {program: flags that manifests use and this build does not have}
-NOT_YET = {}
-
-
 def help_of(program):
     said = subprocess.run([f"{args.bin}/{program}", "--help"], capture_output=True, text=True, check=True).stdout
     return set(re.findall(r"--[a-z][a-z0-9-]*", said)), set(re.findall(r"\bSLUICE_[A-Z_]+", said))
@@ -27,10 +23,6 @@ def help_of(program):
 
 KNOWN = {p: help_of(p) for p in ("sluice-coordinator", "sluice-prefill", "sluice-decode")}
 faults, seen = set(), set()
-for program, flags in NOT_YET.items():
-    for flag in flags & KNOWN[program][0]:
-        faults.add(f"{program} has {flag} now: take it out of NOT_YET")
-
 for name in ["", *rendering.OVERLAYS, "+hpa"]:
     for objects in (rendering.overlay(name), rendering.chart(name.removeprefix("+"))):
         w = World(objects)
@@ -42,15 +34,11 @@ for name in ["", *rendering.OVERLAYS, "+hpa"]:
                 flags, variables = KNOWN[program]
                 for key in w.settings(o):
                     seen.add((program, f"--{key}"))
-                    if f"--{key}" not in flags | NOT_YET.get(program, set()):
+                    if f"--{key}" not in flags:
                         faults.add(f"{name or 'base'}, {title(o)}: {program} has no --{key}")
                 for e in c["env"]:
                     if e["name"].startswith("SLUICE_") and e["name"] not in variables:
                         faults.add(f"{name or 'base'}, {title(o)}: {program} reads no {e['name']}")
-for program, flags in NOT_YET.items():
-    for flag in flags:
-        if (program, flag) not in seen:
-            faults.add(f"NOT_YET has {flag} of {program}, which no manifest uses")
 
 print(f"{len(seen)} flags of {len(KNOWN)} programs")
 print("\n".join(sorted(faults)))
