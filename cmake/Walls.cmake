@@ -17,6 +17,8 @@ set(SLUICE_WALLS
   "text/regex: common text/unicode"
   "text/tokenizer: common text/regex text/unicode"
   "text/jinja: common text/unicode"
+  "text/grammar: common text/regex text/tokenizer text/unicode"
+  "text/output: common text/grammar"
   "text: common text/*"
 
   "engine: common"
@@ -55,7 +57,7 @@ set(SLUICE_WALLS
   "node/quality: common kvtransfer/wire"
   "node: common common/control common/etcd common/flags common/http common/net common/tls common/trace common/transfer engine/* kvtransfer/* node/kv"
   "prefill_node: common common/control common/flags common/trace common/transfer engine/* kvtransfer/* node/*"
-  "decode_node: common common/control common/flags common/trace common/transfer engine/* kvtransfer/* node/*"
+  "decode_node: common common/control common/flags common/trace common/transfer text/grammar text/tokenizer text/unicode engine/* kvtransfer/* node/*"
 
   "tools: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node"
   "tests: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node tools"
