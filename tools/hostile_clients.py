@@ -7,7 +7,8 @@ A cluster of one prefill and two decode nodes serves the bundled model. Four sma
 undisturbed for S seconds, then as long while hostile clients, each a process of its own, do the same things at once: post
 prompts of 15 MB (over N connections), post chats with 60,000 template variables, trickle headers over 2,000 connections. Printed are median and
 99th percentile of each phase, and the medians over rounds of their ratios. Rounds are pairs, so that what else the machine
-does falls on both sides. Exit 1 when a small request failed, an answer differed, or a node was lost; a ratio fails nothing.
+does falls on both sides. A third phase has the hostile clients talk to a sink that accepts and never reads: what they cost
+the others merely by running on the same machine. Exit 1 when a small request failed, an answer differed, or a node was lost; a ratio fails nothing.
 """
 import argparse
 import http.client
@@ -78,6 +79,14 @@ def slow(address, _):
 HOSTILE = {"text": text, "variables": variables, "slow": slow}
 
 
+def sink(told):
+    server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    told.put(server.getsockname()[1])
+    kept = []
+    while True:
+        kept.append(server.accept()[0])
+
+
 class Phase:
     """Small clients over one stretch of time."""
 
@@ -117,28 +126,44 @@ def attack(name, address, nice, crowd):
     HOSTILE[name](address, crowd)
 
 
-def rounds(cluster, address, names, args):
+def beside(address, names, expected, args):
+    """The hostile clients talk to a sink: what they cost merely by running here."""
+    told = multiprocessing.Queue()
+    server = multiprocessing.Process(target=sink, args=(told,), daemon=True)
+    server.start()
+    phase = disturbed(address, f"127.0.0.1:{told.get()}", names, expected, args)
+    server.kill()
+    server.join()
+    return phase
+
+
+def disturbed(address, target, names, expected, args):
+    hostile = [multiprocessing.Process(target=attack, args=(n, target, args.nice, args.crowd), daemon=True) for n in names]
+    for p in hostile:
+        p.start()
+    time.sleep(1.5)  # until all connections are there
+    phase = Phase(address, args.seconds, expected)
+    for p in hostile:
+        p.kill()
+    for p in hostile:
+        p.join()
+    time.sleep(1)
+    return phase
+
+
+def rounds(address, names, args):
     expected, pairs, bad = {}, [], 0
     Phase(address, 2, expected)  # what is learned of nodes and links at first
     for r in range(args.rounds):
         quiet = Phase(address, args.seconds, expected)
-        hostile = [multiprocessing.Process(target=attack, args=(n, address, args.nice, args.crowd), daemon=True)
-                   for n in names]
-        for p in hostile:
-            p.start()
-        time.sleep(1.5)  # until all connections are there
-        loud = Phase(address, args.seconds, expected)
-        for p in hostile:
-            p.kill()
-        for p in hostile:
-            p.join()
-        time.sleep(1)
-        bad += quiet.failed + quiet.differ + loud.failed + loud.differ
-        pairs.append({f"{what}_{name}_ms": phase.quantile(q) for what, phase in (("quiet", quiet), ("loud", loud))
+        apart = beside(address, names, expected, args)
+        loud = disturbed(address, address, names, expected, args)
+        bad += sum(phase.failed + phase.differ for phase in (quiet, apart, loud))
+        pairs.append({f"{what}_{name}_ms": phase.quantile(q) for what, phase in (("quiet", quiet), ("beside", apart), ("loud", loud))
                       for name, q in (("p50", 0.5), ("p99", 0.99))} |
                      {"quiet_requests": len(quiet.ms), "loud_requests": len(loud.ms)})
         print(f"round {r + 1}: undisturbed p50 {pairs[-1]['quiet_p50_ms']:.1f} p99 {pairs[-1]['quiet_p99_ms']:.1f} ms "
-              f"({len(quiet.ms)}), disturbed p50 {pairs[-1]['loud_p50_ms']:.1f} p99 {pairs[-1]['loud_p99_ms']:.1f} ms "
+              f"({len(quiet.ms)}), beside p99 {pairs[-1]['beside_p99_ms']:.1f} ms, disturbed p50 {pairs[-1]['loud_p50_ms']:.1f} p99 {pairs[-1]['loud_p99_ms']:.1f} ms "
               f"({len(loud.ms)}); failed {loud.failed}, other tokens {loud.differ}", flush=True)
     return pairs, bad
 
@@ -159,13 +184,15 @@ def main():
     names = [args.only] if args.only else list(HOSTILE)
     with Cluster(args.bin, prefills=1, decodes=2, coordinator_flags=["--max-connections", "4096"]) as cluster:
         address = cluster.http.removeprefix("http://")
-        pairs, bad = rounds(cluster, address, names, args)
+        pairs, bad = rounds(address, names, args)
         lost = cluster.log("coordinator").count("node lost")
     result = {f"{q}_ratio": statistics.median(p[f"loud_{q}_ms"] / p[f"quiet_{q}_ms"] for p in pairs)
               for q in ("p50", "p99")}
+    result["p99_ratio_beside"] = statistics.median(p["beside_p99_ms"] / p["quiet_p99_ms"] for p in pairs)
     result |= {key: statistics.median(p[key] for p in pairs) for key in pairs[0]}
     result |= {"hostile": names, "rounds": len(pairs), "bad_answers": bad, "nodes_lost": lost}
-    print(f"medians over {len(pairs)} rounds: p50 x {result['p50_ratio']:.2f}, p99 x {result['p99_ratio']:.2f}; "
+    print(f"medians over {len(pairs)} rounds: p50 x {result['p50_ratio']:.2f}, p99 x {result['p99_ratio']:.2f} "
+          f"(x {result['p99_ratio_beside']:.2f} when they talk to a sink); "
           f"bad answers {bad}, nodes lost {lost}")
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <span>
 
 namespace sluice::kv {
@@ -171,6 +172,17 @@ Result<GreetingListener> GreetingListener::create(const net::Address& at) {
   l.port_ = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(bound).sin6_port
                                               : reinterpret_cast<sockaddr_in&>(bound).sin_port);
   return l;
+}
+
+Result<GreetingListener> GreetingListener::create(const net::Address& at, net::PortRange ports) {
+  if (at.port != 0 || ports.first == 0) return create(at);
+  const unsigned span = ports.last - ports.first + 1U;
+  const unsigned start = std::random_device{}() % span;
+  for (unsigned i = 0; i < span; ++i) {
+    auto l = create({at.host, static_cast<std::uint16_t>(ports.first + (start + i) % span)});
+    if (l || l.error().code != Errc::already_exists) return l;
+  }
+  return fail(Errc::resource_exhausted, "every port of {}-{} is taken", ports.first, ports.last);
 }
 
 std::optional<GreetingSocket> GreetingListener::accept() const {

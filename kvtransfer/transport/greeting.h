@@ -69,6 +69,8 @@ class GreetingSocket {
 class GreetingListener {
  public:
   [[nodiscard]] static Result<GreetingListener> create(const net::Address& at);
+  /// Port 0 is a free one of `ports`, where those name any. resource_exhausted: every one is taken.
+  [[nodiscard]] static Result<GreetingListener> create(const net::Address& at, net::PortRange ports);
   /// The next stranger, if one waits.
   [[nodiscard]] std::optional<GreetingSocket> accept() const;
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -11,8 +10,10 @@
 #include <vector>
 
 #include "common/net/address.h"
+#include "kvtransfer/transport/admission.h"
 #include "kvtransfer/transport/transport.h"
 #include "kvtransfer/transport/ucx_connection.h"
+#include "kvtransfer/transport/ucx_peers.h"
 #include "kvtransfer/transport/ucx_settings.h"
 #include "kvtransfer/transport/wakeup.h"
 
@@ -58,7 +59,7 @@ class UcxTransport final : public Transport {
 
   Result<std::string> listen(const std::string& address) override {
     SLUICE_ASSIGN(net::Address at, net::parse_address(address));
-    SLUICE_ASSIGN(auto listener, bind(at));
+    SLUICE_ASSIGN(auto listener, GreetingListener::create(at, ports_));
     at.port = listener.port();
     command([l = std::move(listener)](UcxTransport& t) mutable { t.add_listener(std::move(l)); });
     return at.str();
@@ -80,7 +81,7 @@ class UcxTransport final : public Transport {
       if (known == key) return;  // said with every request: the progress thread need not wake for it
       known = key;
     }
-    command([address, key](UcxTransport& t) { t.keys_[address] = key; });
+    command([address, key](UcxTransport& t) { t.admission_.introduce(address, key); });
   }
 
   void send(ConnId conn, const Message& m, SendDone done) override {
@@ -182,25 +183,20 @@ class UcxTransport final : public Transport {
 
   void settle() {
     unsettled_ = false;
-    for (const auto& peer : std::exchange(failed_, {})) condemn(*peer);
-    std::erase_if(closing_, [](const ucx::Request& r) { return r.done(); });
+    peers_.settle();
     for (auto it = conns_.begin(); it != conns_.end();) {
       Connection& c = *it->second;
       if (!c.settled()) c.settle();
-      if (c.condemns_peer()) condemn(*c.peer());
+      if (c.condemns_peer()) peers_.condemn(*c.peer());
       if (!c.settled()) unsettled_ = true;
       if (c.has_work()) mark_busy(c);  // its bye
       it = c.finished() ? forget(it) : std::next(it);
     }
   }
 
-  /// Ends the endpoint and with it every connection to that worker.
-  void condemn(ucx::Peer& peer) {
-    if (std::exchange(peer.dead, true)) return;
-    std::erase_if(peers_, [&](const auto& p) { return p.second.get() == &peer; });
+  void lose(const ucx::Peer& peer, const Error& why) {
     for (auto& [id, c] : conns_)
-      if (c->peer().get() == &peer) c->fail({Errc::unavailable, "the peer is gone", {}});
-    closing_.push_back(peer.ep.close());
+      if (c->peer().get() == &peer) c->fail(why);
     unsettled_ = true;
   }
 
@@ -218,7 +214,7 @@ class UcxTransport final : public Transport {
     const auto conn = std::move(it->second);
     std::erase(busy_, conn.get());
     by_key_.erase(conn->key());
-    demanded_.erase(conn->id());
+    admission_.forget(conn->id());
     {
       const std::lock_guard lock(lanes_mu_);
       lanes_.erase(conn->id());
@@ -287,13 +283,12 @@ class UcxTransport final : public Transport {
     const auto greeting = c.on_lifeline();
     if (!greeting) return;
     if (!admitted(c, *greeting)) return;
-    auto peer = peer_at(greeting->fabric);
+    auto peer = peers_.at(worker_, greeting->fabric);
     if (!peer) return c.fail(std::move(peer).error());
     c.attach(*peer, greeting->key);
     if (c.inbound()) {
       Greeting ours{c.key(), fabric_, {}};
-      if (greeting->proof && !options_.admission_key.empty())
-        ours.proof = prove(options_.admission_key, ours, greeting->key);
+      admission_.answer(ours, *greeting);
       c.lifeline().say(ours);
       (void)c.on_lifeline();
     }
@@ -302,29 +297,13 @@ class UcxTransport final : public Transport {
 
   /// Before anything of the greeting goes to UCX, which believes what it is given.
   bool admitted(Connection& c, const Greeting& g) {
-    if (c.inbound()) {
-      if (options_.admission_key.empty() || proves(options_.admission_key, g, 0)) return true;
-      if (options_.on_stranger) options_.on_stranger(c.lifeline().peer(true));
-      c.fail({Errc::permission_denied, "it does not know the key of this address", {}});
-      return false;
-    }
-    const auto demanded = demanded_.find(c.id());
-    if (demanded == demanded_.end() || proves(demanded->second, g, c.key())) return true;
-    c.fail({Errc::permission_denied, "who listens there does not know the key of its address", {}});
+    if (c.inbound() ? admission_.admits(g) : admission_.believes(c.id(), g, c.key())) return true;
+    if (c.inbound() && options_.on_stranger) options_.on_stranger(c.lifeline().peer(true));
+    c.fail({Errc::permission_denied,
+            c.inbound() ? "it does not know the key of this address"
+                        : "who listens there does not know the key of its address",
+            {}});
     return false;
-  }
-
-  Result<std::shared_ptr<ucx::Peer>> peer_at(const std::vector<std::byte>& fabric) {
-    auto& known = peers_[fabric];
-    if (known) return known;
-    auto ep = ucx::Endpoint::connect(worker_, fabric, on_endpoint_error, this);
-    if (!ep) {
-      peers_.erase(fabric);
-      return std::unexpected(std::move(ep).error());
-    }
-    known = std::make_shared<ucx::Peer>();
-    known->ep = std::move(*ep);
-    return known;
   }
 
   void announce(Connection& c) {
@@ -340,25 +319,11 @@ class UcxTransport final : public Transport {
       options_.on_slow_path({c.id(), peer, lane});
   }
 
-  Result<GreetingListener> bind(const net::Address& at) const {
-    if (at.port != 0 || ports_.first == 0) return GreetingListener::create(at);
-    const unsigned span = ports_.last - ports_.first + 1U;
-    const unsigned start = std::random_device{}() % span;
-    for (unsigned i = 0; i < span; ++i) {
-      auto l = GreetingListener::create({at.host, static_cast<std::uint16_t>(ports_.first + (start + i) % span)});
-      if (l || l.error().code != Errc::already_exists) return l;
-    }
-    return fail(Errc::resource_exhausted, "every port of {}-{} is taken", ports_.first, ports_.last);
-  }
-
   void do_connect(ConnId id, const SockAddr& to, const std::string& address) {
     if (stopping_) return handler_.on_closed(id, {Errc::cancelled, "the transport was destroyed", {}});
     Connection& c = add(id, false);
     Greeting ours{c.key(), fabric_, {}};
-    if (const auto known = keys_.find(address); known != keys_.end()) {
-      ours.proof = prove(known->second, ours, 0);
-      demanded_[id] = known->second;
-    }
+    admission_.approach(id, address, ours);
     auto socket = GreetingSocket::connect(to, ours);
     if (!socket) return c.fail({Errc::unavailable, fmt::format("{}: {}", address, socket.error().message), {}});
     adopt(c, std::move(*socket));
@@ -379,13 +344,13 @@ class UcxTransport final : public Transport {
     listeners_.clear();
     run_commands();
     for (auto& [id, c] : conns_) c->fail({Errc::cancelled, "the transport was destroyed", {}});
-    while (!peers_.empty()) condemn(*std::shared_ptr(peers_.begin()->second));
+    peers_.condemn_all();
     const TimePoint give_up = clock_.now() + kShutdownPatience;
-    for (unsettled_ = true; (!conns_.empty() || !closing_.empty()) && clock_.now() < give_up;) {
+    for (unsettled_ = true; (!conns_.empty() || peers_.closing()) && clock_.now() < give_up;) {
       settle();
       worker_.progress();
     }
-    closing_.clear();
+    peers_.abandon();
     worker_ = {};
     while (!conns_.empty()) {
       conns_.begin()->second->abandon();
@@ -395,7 +360,7 @@ class UcxTransport final : public Transport {
     }
   }
 
-  // --- UCX's callbacks, from worker_.progress() ---
+  // --- UCX's callback, from worker_.progress() ---
 
   static ucs_status_t on_am(void* arg, const void* head, std::size_t head_bytes, void* data, std::size_t bytes,
                             const ucp_am_recv_param_t* p) {
@@ -411,17 +376,6 @@ class UcxTransport final : public Transport {
     else
       c.receive({static_cast<const std::byte*>(head), head_bytes}, {static_cast<const std::byte*>(data), bytes});
     return UCS_OK;
-  }
-
-  static void on_endpoint_error(void* arg, ucp_ep_h ep, ucs_status_t status) {
-    auto& t = *static_cast<UcxTransport*>(arg);
-    for (const auto& [address, peer] : t.peers_)
-      if (peer->ep.get() == ep) {
-        for (auto& [id, c] : t.conns_)
-          if (c->peer() == peer) c->fail(ucx::to_error(status, "the peer is gone"));
-        t.failed_.push_back(peer);
-        t.unsettled_ = true;
-      }
   }
 
   const UcxOptions options_;
@@ -443,13 +397,10 @@ class UcxTransport final : public Transport {
   ucx::Worker worker_;
   Connections conns_;
   std::vector<GreetingListener> listeners_;
-  std::vector<std::byte> fabric_;                                       // our worker's address
-  std::map<std::vector<std::byte>, std::shared_ptr<ucx::Peer>> peers_;  // by the other worker's address
-  std::vector<std::shared_ptr<ucx::Peer>> failed_;  // reported by UCX, to be condemned outside its callback
-  std::vector<ucx::Request> closing_;
+  std::vector<std::byte> fabric_;  // our worker's address
+  ucx::Peers peers_{[this](const ucx::Peer& peer, const Error& why) { lose(peer, why); }};
   std::unordered_map<std::uint64_t, Connection*> by_key_;
-  std::unordered_map<std::string, std::string> keys_;  // to prove, by address
-  std::unordered_map<ConnId, std::string> demanded_;   // that the listener has to prove, of connections opened here
+  Admission admission_{options_.admission_key};
   std::mt19937_64 random_{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
   std::uint64_t turns_ = 0;
   std::vector<Connection*> busy_;  // with messages to post
