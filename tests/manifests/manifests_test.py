@@ -15,11 +15,14 @@ args.add_argument("--venv", required=True)
 rendering.enter(args.parse_args().venv)
 
 from schemas import schema_faults  # noqa: E402 (in the venv from here on)
-from sense import pod_template, sense_faults  # noqa: E402
+from sense import pod_template, sense_faults, workloads_of  # noqa: E402
 
 OLDEST = "1.30"  # preStop's sleep is on by default; Chart.yaml says the same
 BEYOND_OLDEST = {"gpu", "gpu-rdma", "full"}  # DRA: 1.34
 PAIRS = ["", *rendering.OVERLAYS, "+hpa"]
+# Components together, and the chart's values for the same.
+TOGETHER = {"+monitoring+tls": ("podMonitor.enabled=true", "tls.enabled=true"),
+            "+tls+disaggregatedset": ("tls.enabled=true", "nodes.kind=DisaggregatedSet")}
 faults = []
 
 
@@ -52,8 +55,8 @@ def normal(objects):
         if o["kind"] == "ConfigMap":
             o["metadata"]["name"] = hashes[o["metadata"]["name"]]
             o["data"] = {k: tomllib.loads(v) for k, v in o["data"].items()}
-        if o["kind"] in ("Deployment", "StatefulSet", "LeaderWorkerSet"):
-            pod = pod_template(o)
+        for workload in workloads_of(o):
+            pod = pod_template(workload)
             pod["metadata"].get("annotations", {}).pop("checksum/config", None)
             if not pod["metadata"].get("annotations", True):
                 del pod["metadata"]["annotations"]
@@ -76,8 +79,9 @@ def differences(a, b, at):
 
 
 def render_all():
-    for name in PAIRS:
-        ours, theirs = rendering.overlay(name), rendering.chart(name.removeprefix("+"))
+    for name in (*PAIRS, *TOGETHER):
+        ours = rendering.overlay(name)
+        theirs = rendering.chart_with(*TOGETHER[name]) if name in TOGETHER else rendering.chart(name.removeprefix("+"))
         for tool, objects in (("kustomize", ours), ("helm", theirs)):
             check(f"{tool} {name or 'base'}", schema_faults(objects) + sense_faults(objects))
             if name not in BEYOND_OLDEST:
@@ -109,6 +113,8 @@ def at(objects, title, *path):
 
 POD = ("spec", "template", "spec")
 BOX = (*POD, "containers", 0)
+SET = ("DisaggregatedSet/sluice", "spec")
+SCRAPE = ("spec", "podMetricsEndpoints", 0)
 BROKEN = [
     ("an unknown field", "", lambda o: at(o, "StatefulSet/sluice-decode", *BOX).update(imagePolicy="Always"), "imagePolicy"),
     ("a field in the wrong place", "", lambda o: at(o, "StatefulSet/sluice-decode", "spec").update(containers=[]), "containers"),
@@ -179,6 +185,33 @@ BROKEN = [
     ("a group's pod with a slip", "lws", lambda o: at(
         o, "LeaderWorkerSet/sluice-decode", "spec", "leaderWorkerTemplate", "workerTemplate", "spec").update(
             terminationGracePeriod=1), "terminationGracePeriod"),
+    ("a set with one role", "disaggregatedset", lambda o: at(o, *SET, "roles").pop(), "roles"),
+    ("a set with two roles of one name", "disaggregatedset", lambda o: at(o, *SET, "roles", 1).update(name="prefill"), "one name"),
+    ("a set that is half asleep", "disaggregatedset", lambda o: at(o, *SET, "roles", 1, "spec").update(replicas=0), "are 0"),
+    ("a set's partition", "disaggregatedset", lambda o: at(
+        o, *SET, "roles", 0, "spec", "rolloutStrategy", "rollingUpdateConfiguration").update(partition=1), "partition"),
+    ("a set that cannot roll out", "disaggregatedset", lambda o: at(
+        o, *SET, "roles", 0, "spec", "rolloutStrategy", "rollingUpdateConfiguration").update(maxUnavailable=0), "neither"),
+    ("a set's placement without a place", "disaggregatedset", lambda o: at(o, *SET).update(
+        placementPolicy={"type": "ExclusiveSlice"}), "topology"),
+    ("a set whose Services' names are too long", "disaggregatedset", lambda o: at(o, *SET, "roles", 0).update(name="p" * 50),
+     "too long"),
+    ("a set's pod with a slip", "disaggregatedset", lambda o: at(
+        o, *SET, "roles", 1, "spec", "leaderWorkerTemplate", "workerTemplate", "spec").update(terminationGracePeriod=1),
+     "terminationGracePeriod"),
+    ("a set's pod of the other role", "disaggregatedset", lambda o: at(
+        o, *SET, "roles", 1, "spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers", 0).update(
+            command=["/usr/bin/sluice-prefill"]), "command"),
+    ("a slice field of the draft", "disaggregatedset", lambda o: at(o, *SET).update(replicas=2), "replicas"),
+    ("HTTPS scraped in the clear", "+monitoring+tls", lambda o: at(o, "PodMonitor/sluice-coordinator", *SCRAPE).pop("scheme"),
+     "speaks HTTPS"),
+    ("a page scraped over HTTPS that is plain", "+monitoring+tls", lambda o: at(o, "PodMonitor/sluice-nodes", *SCRAPE).update(
+        scheme="https"), "speaks HTTP"),
+    ("any certificate will do", "+monitoring+tls", lambda o: at(o, "PodMonitor/sluice-coordinator", *SCRAPE, "tlsConfig").update(
+        insecureSkipVerify=True), "no authority"),
+    ("another's certificate is expected", "+monitoring+tls", lambda o: at(
+        o, "PodMonitor/sluice-coordinator", *SCRAPE, "tlsConfig").update(serverName="other"), "no name of the certificate"),
+    ("components in the wrong order", "+tls+monitoring", lambda o: None, "speaks HTTPS"),
     ("a registry where none is", "ha", lambda o: o.remove(at(o, "Service/sluice-etcd")), "no Service answers at --registry"),
     ("two coordinators that share nothing", "", lambda o: at(o, "Deployment/sluice-coordinator", "spec").update(replicas=2),
      "several coordinators"),
@@ -211,6 +244,8 @@ def refuse_all():
             faults.append(f"not refused: {what} ({found or 'nothing found'})")
     for what, *sets in (("two autoscalers", "keda.enabled=true", "hpa.enabled=true"),
                         ("a scaler of what is not there", "keda.enabled=true", "nodes.kind=LeaderWorkerSet"),
+                        ("another scaler of what is not there", "hpa.enabled=true", "nodes.kind=DisaggregatedSet"),
+                        ("a kind of nodes that is none", "nodes.kind=ReplicaSet"),
                         ("a value that the chart does not know", "replica=3"),
                         ("a value of the wrong kind", "prefill.replicas=many"),
                         ("two coordinators that share nothing", "coordinator.replicas=2")):
@@ -219,7 +254,7 @@ def refuse_all():
             faults.append(f"helm took {what}")
         except RuntimeError:
             pass
-    print(f"{len(BROKEN) + 5} broken ones refused")
+    print(f"{len(BROKEN) + 7} broken ones refused")
 
 
 lint()

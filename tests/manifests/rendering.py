@@ -53,13 +53,13 @@ def _templated(values):
 
 
 def overlay(name):
-    """The objects of an overlay; of the base where the name is empty; of a component over the base: "+hpa"."""
+    """The objects of an overlay; of the base where the name is empty; of components over the base, in turn: "+monitoring+tls"."""
     if name.startswith("+"):
         with tempfile.TemporaryDirectory() as made:
             up = os.path.relpath(KUBERNETES, Path(made).resolve())
             (Path(made) / "kustomization.yaml").write_text(
                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: sluice\n"
-                f"resources: [{up}/base]\ncomponents: [{up}/components/{name[1:]}]\n")
+                f"resources: [{up}/base]\ncomponents: [{', '.join(f'{up}/components/{c}' for c in name[1:].split('+'))}]\n")
             return _objects(run("kubectl", "kustomize", made))
     return _objects(_kustomized(KUBERNETES / "overlays" / name if name else KUBERNETES / "base"))
 

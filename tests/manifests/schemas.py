@@ -1,6 +1,7 @@
 """Whether an object is one that the API server would take: Kubernetes' own kinds by its published schemas, strictly, the others
 by the schemas below. These are written down here from the APIs' public references; they have the fields that we use and those
 beside them that a slip of the pen could mean, and nothing else is let through."""
+import copy
 import json
 import re
 from functools import cache
@@ -21,6 +22,17 @@ def _list(of, least=0):
 
 def _enum(*values):
     return {"enum": list(values)}
+
+
+def _without(schema, *path):
+    """The same, without a field that lies deeper."""
+    schema = copy.deepcopy(schema)
+    *above, last = path
+    inner = schema
+    for key in above:
+        inner = inner["properties"][key]
+    del inner["properties"][last]
+    return schema
 
 
 TEXT = {"type": "string", "minLength": 1}
@@ -45,6 +57,17 @@ SCALING_RULES = _object(
                            periodSeconds={"type": "integer", "minimum": 1, "maximum": 1800})))
 PARENT = _object(["name"], group=TEXT, kind=TEXT, namespace=NAME, name=NAME, sectionName=TEXT, port=PORT)
 BACKEND = _object(["name"], group={"type": "string"}, kind=TEXT, namespace=NAME, name=NAME, port=PORT, weight=COUNT)
+
+GROUPS = _object(
+    ["leaderWorkerTemplate"],
+    replicas=COUNT, startupPolicy=_enum("LeaderCreated", "LeaderReady"),
+    leaderWorkerTemplate=_object(
+        ["workerTemplate"], size={"type": "integer", "minimum": 1},
+        restartPolicy=_enum("None", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart"),
+        leaderTemplate={"type": "object"}, workerTemplate={"type": "object"}),
+    rolloutStrategy=_object(["type"], type=_enum("RollingUpdate"), rollingUpdateConfiguration=_object(
+        maxUnavailable={"type": ["integer", "string"]}, maxSurge={"type": ["integer", "string"]}, partition=COUNT)),
+    networkConfig=_object(subdomainPolicy=_enum("Shared", "UniquePerReplica")))
 
 CUSTOM = {
     "monitoring.coreos.com/v1 PodMonitor": _object(
@@ -83,16 +106,16 @@ CUSTOM = {
         privateKey=_object(algorithm=_enum("RSA", "ECDSA", "Ed25519"), encoding=_enum("PKCS1", "PKCS8"), size=COUNT,
                            rotationPolicy=_enum("Never", "Always")),
         issuerRef=_object(["name"], name=NAME, kind=_enum("Issuer", "ClusterIssuer"), group=TEXT)),
-    "leaderworkerset.x-k8s.io/v1 LeaderWorkerSet": _object(
-        ["leaderWorkerTemplate"],
-        replicas=COUNT, startupPolicy=_enum("LeaderCreated", "LeaderReady"),
-        leaderWorkerTemplate=_object(
-            ["workerTemplate"], size={"type": "integer", "minimum": 1},
-            restartPolicy=_enum("None", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart"),
-            leaderTemplate={"type": "object"}, workerTemplate={"type": "object"}),
-        rolloutStrategy=_object(["type"], type=_enum("RollingUpdate"), rollingUpdateConfiguration=_object(
-            maxUnavailable={"type": ["integer", "string"]}, maxSurge={"type": ["integer", "string"]}, partition=COUNT)),
-        networkConfig=_object(subdomainPolicy=_enum("Shared", "UniquePerReplica"))),
+    "leaderworkerset.x-k8s.io/v1 LeaderWorkerSet": GROUPS,
+    "disaggregatedset.x-k8s.io/v1 DisaggregatedSet": _object(
+        ["roles"],
+        slices={"type": "integer", "minimum": 1, "maximum": 100},
+        placementPolicy=_object(type=_enum("None", "ExclusiveSlice", "ExclusiveTopology"), topology=TEXT),
+        roles={**_list(_object(
+            ["name", "spec"], name={"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63},
+            scaling=_object(mode=_enum("Static", "External")), metadata=_object(labels=LABELS, annotations=LABELS),
+            # The set rolls its roles out itself: no partition of theirs.
+            spec=_without(GROUPS, "rolloutStrategy", "rollingUpdateConfiguration", "partition")), 2), "maxItems": 10}),
     "inference.networking.k8s.io/v1 InferencePool": _object(
         ["selector", "targetPorts", "endpointPickerRef"],
         selector=_object(["matchLabels"], matchLabels=LABELS),
@@ -111,6 +134,31 @@ CUSTOM = {
 }
 
 
+def _fault_of_set(o):
+    """What its admission webhook refuses beyond its schema."""
+    name, roles = f"DisaggregatedSet/{o['metadata']['name']}", o["spec"]["roles"]
+    if len({r["name"] for r in roles}) != len(roles):
+        return f"{name}: two roles of one name"
+    own = [r["spec"].get("replicas", 0) for r in roles if r.get("scaling", {}).get("mode") != "External"]
+    if any(own) and not all(own):
+        return f"{name}: replicas of some roles are 0, of others not"
+    if len(own) < len(roles) and o["spec"].get("slices", 1) > 1:
+        return f"{name}: several slices of roles that something else scales"
+    policy = o["spec"].get("placementPolicy", {})
+    if policy.get("type", "None") != "None" and "topology" not in policy:
+        return f"{name}: a placementPolicy without a topology"
+    for r in roles:
+        limits = r["spec"].get("rolloutStrategy", {}).get("rollingUpdateConfiguration", {})
+        if r["spec"].get("replicas", 0) > 0 and limits and not any(
+                limits.get(k, least) not in (0, "0%") for k, least in (("maxUnavailable", 1), ("maxSurge", 0))):
+            return f"{name}: role {r['name']} can neither take a group away nor add one"
+        # SET-SLICE-REVISION-ROLE-prv is the name of a Service.
+        made = f"{o['metadata']['name']}-{o['spec'].get('slices', 1) - 1}-01234567-{r['name']}-prv"
+        if len(made) > 63:
+            return f"{name}: the name of the Service that role {r['name']} gets is too long"
+    return None
+
+
 @cache
 def _fault(text, version):
     o = json.loads(text)
@@ -121,9 +169,12 @@ def _fault(text, version):
             whole = _object(["apiVersion", "kind", "metadata", "spec"], apiVersion=TEXT, kind=TEXT, metadata=META,
                             spec=CUSTOM[kind])
             jsonschema.Draft202012Validator(whole).validate(o)
-            if o["kind"] == "LeaderWorkerSet":
-                pod = o["spec"]["leaderWorkerTemplate"]["workerTemplate"]
+            for groups in ([o["spec"]] if o["kind"] == "LeaderWorkerSet" else
+                           [r["spec"] for r in o["spec"]["roles"]] if o["kind"] == "DisaggregatedSet" else []):
+                pod = groups["leaderWorkerTemplate"]["workerTemplate"]
                 kubernetes_validate.validate({"apiVersion": "v1", "kind": "PodTemplate", "template": pod}, version, strict=True)
+            if o["kind"] == "DisaggregatedSet":
+                return _fault_of_set(o)
         else:
             kubernetes_validate.validate(o, version, strict=True)
     except kubernetes_validate.SchemaNotFoundError as e:

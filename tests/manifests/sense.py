@@ -5,9 +5,17 @@ import tomllib
 WORKLOADS = ("Deployment", "StatefulSet", "LeaderWorkerSet")
 
 
+def workloads_of(o):
+    """The workloads that an object is: of a DisaggregatedSet each role, in words of a LeaderWorkerSet."""
+    if o["kind"] == "DisaggregatedSet":
+        return [{"kind": o["kind"], "apiVersion": o["apiVersion"], "spec": r["spec"],
+                 "metadata": {**o["metadata"], "name": f"{o['metadata']['name']}:{r['name']}"}} for r in o["spec"]["roles"]]
+    return [o] if o["kind"] in WORKLOADS else []
+
+
 def pod_template(o):
     spec = o["spec"]
-    return spec["leaderWorkerTemplate"]["workerTemplate"] if o["kind"] == "LeaderWorkerSet" else spec["template"]
+    return spec["leaderWorkerTemplate"]["workerTemplate"] if "leaderWorkerTemplate" in spec else spec["template"]
 
 
 def component(o):
@@ -17,7 +25,7 @@ def component(o):
 class World:
     def __init__(self, objects):
         self.objects = objects
-        self.workloads = [o for o in objects if o["kind"] in WORKLOADS]
+        self.workloads = [w for o in objects for w in workloads_of(o)]
         self.daemons = [o for o in self.workloads if component(o) != "etcd"]  # our own programs
 
     def of(self, *kinds):
@@ -155,6 +163,22 @@ def network_policies(w):
                     yield f"{title(o)}: no NetworkPolicy lets anybody to port '{name}'"
 
 
+def scraping(w, monitor, endpoint, pod):
+    """A pod is scraped as it speaks; the name that is expected is one of the certificate's."""
+    said = w.settings(pod)
+    secure = endpoint["port"] == "http" and "tls-cert" in said
+    if (endpoint.get("scheme", "http").lower() == "https") != secure:
+        yield f"{title(monitor)}: port '{endpoint['port']}' of {title(pod)} speaks {'HTTPS' if secure else 'HTTP'}"
+    elif secure:
+        tls = endpoint.get("tlsConfig", {})
+        ca = tls.get("ca", {}).get("secret", {})
+        made = next((c["spec"] for c in w.of("Certificate") if c["spec"]["secretName"] == ca.get("name")), None)
+        if tls.get("insecureSkipVerify") or made is None or ca["key"] != "ca.crt":
+            yield f"{title(monitor)}: no authority by which {title(pod)} is known"
+        elif tls.get("serverName") not in made["dnsNames"]:
+            yield f"{title(monitor)}: '{tls.get('serverName')}' is no name of the certificate of {title(pod)}"
+
+
 def references(w):
     for o in w.workloads:
         spec = pod_template(o)["spec"]
@@ -200,6 +224,7 @@ def references(w):
             for pod in pods:
                 if e["port"] not in ports_of(pod):
                     yield f"{title(m)}: {title(pod)} has no port '{e['port']}'"
+                yield from scraping(w, m, e, pod)
     for p in w.of("InferencePool"):
         pods = w.chosen(p["spec"]["selector"])
         if not pods:
