@@ -15,6 +15,7 @@
 #include "common/process_metrics.h"
 #include "common/random_id.h"
 #include "common/service_manager.h"
+#include "common/tls/certificate_metrics.h"
 #include "common/tls/source.h"
 #include "coordinator/admin/admin_api.h"
 #include "coordinator/api/model_info.h"
@@ -106,23 +107,6 @@ struct TlsInUse {
   std::shared_ptr<tls::Source> http, cluster;  // null: plain
 };
 
-/// When certificates end is what an alert wants to know.
-void export_certificates(Metrics& metrics, const TlsInUse& in_use) {
-  const Gauges expiry = metrics.gauges("sluice_tls_certificate_expiry_seconds",
-                                       "When the coordinator's certificate in use ends, in Unix seconds.");
-  const Counters failures =
-      metrics.counters("sluice_tls_reload_failures_total", "Times that changed certificate files could not be used.");
-  const auto tell = [&](const std::shared_ptr<tls::Source>& source, const std::string& plane) {
-    if (!source) return;
-    metrics.before_text([source, ends = expiry.with({{"plane", plane}}), failed = failures.with({{"plane", plane}})] {
-      ends.set(std::chrono::duration<double>(source->current()->expires().time_since_epoch()).count());
-      failed.raise_to(static_cast<double>(source->failures()));
-    });
-  };
-  tell(in_use.http, "http");
-  tell(in_use.cluster, "control");
-}
-
 /// The listener of the operator, if there is one: it answers everything, the public one all but what is the operator's.
 std::unique_ptr<HttpServer> admin_server(boost::asio::io_context& io, const std::string& listen, HttpServerOptions http,
                                          HttpRoutes routes, HttpObserver& observer) {
@@ -170,7 +154,9 @@ int run_app(const AppOptions& o) {
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
   const TlsInUse certificates(o.access);
-  export_certificates(metrics, certificates);
+  tls::CertificateMetrics certificate_metrics(metrics);
+  certificate_metrics.follow(certificates.http, "http");
+  certificate_metrics.follow(certificates.cluster, "control");
   const tls::Workers handshakes;
   std::unique_ptr<SharedRegistry> shared;  // null: this coordinator is alone
   ServingOptions serving_options = o.serving;
@@ -234,6 +220,7 @@ int run_app(const AppOptions& o) {
                         .take = [&learned](const nlohmann::json& s) { learned.adopt(s); },
                         .borrow = [&learned](const std::vector<nlohmann::json>& o) { learned.borrow(o); }}});
     serving.slos().share(shared->slo_store());
+    certificate_metrics.follow(shared->certificates(), "registry");
     shared->start();
   }
   operator_views.introduce(me, shared.get());

@@ -41,10 +41,11 @@ CoordinatorList::CoordinatorList(boost::asio::io_context& io, const NodeOptions&
   const auto options = o.registry.options();
   if (!options)
     throw UsageError(options.error().param.empty() ? "--registry" : options.error().param, options.error().message);
-  auto tls = etcd::load_tls(*options);
+  auto tls = etcd::open_tls(*options);
   if (!tls) throw UsageError(tls.error().param, tls.error().message);
+  certificates_ = std::move(*tls);
   up_ = up.with({});
-  client_ = std::make_unique<etcd::Client>(io, *options, std::move(*tls));
+  client_ = std::make_unique<etcd::Client>(io, *options, certificates_);
   watch_ =
       std::make_unique<etcd::Watch>(io, *client_, etcd::KeyRange::prefix(etcd::coordinators_prefix(o.registry.cluster)),
                                     etcd::Watch::Handlers{.on_keys = [this](const etcd::Watch::Keys& k) { changed(k); },

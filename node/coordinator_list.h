@@ -22,6 +22,8 @@ class CoordinatorList {
   /// on_list: at once with those that are named, then whenever the registry's change.
   void start(OnList on_list);
   void stop();
+  /// Those shown to the registry; null: none.
+  [[nodiscard]] const std::shared_ptr<tls::Source>& certificates() const noexcept { return certificates_; }
 
  private:
   void changed(const etcd::Watch::Keys& keys);
@@ -29,6 +31,7 @@ class CoordinatorList {
 
   std::set<std::string> named_;
   OnList on_list_;
+  std::shared_ptr<tls::Source> certificates_;
   std::unique_ptr<etcd::Client> client_;
   std::unique_ptr<etcd::Watch> watch_;
   std::optional<Gauge> up_;

@@ -7,6 +7,7 @@
 #include "common/process_metrics.h"
 #include "common/random_id.h"
 #include "common/service_manager.h"
+#include "common/tls/certificate_metrics.h"
 
 namespace sluice::node {
 
@@ -38,9 +39,25 @@ NodeApp::NodeApp(const NodeOptions& o, Role role)
   (void)advertised(o_, "--admin-listen", o_.admin_listen);
   check_port_range(o_);
   settle_node_options(o_);
+  tls::CertificateMetrics certificates(metrics_);
+  certificates.follow(list_.certificates(), "registry");
+  export_engine();
   if (o_.cluster_tls.cert.empty()) return;
   cluster_tls_ = or_throw(tls::Source::open({tls::Side::client, o_.cluster_tls}, "control plane"));
+  certificates.follow(cluster_tls_, "control");
   renewal_.emplace(io_, std::chrono::seconds(1), [this] { cluster_tls_->refresh(); });
+}
+
+void NodeApp::export_engine() {
+  metrics_.before_text(
+      [this,
+       stalled = metrics_.gauge("sluice_engine_stalled",
+                                "1 while the engine has work and has not moved for --wedge-s: nothing "
+                                "new comes to this node."),
+       still = metrics_.gauge("sluice_engine_still_seconds", "How long the engine has had work and has not moved.")] {
+        stalled.set(stalled_ ? 1 : 0);
+        still.set(seconds(engine_.still()));
+      });
 }
 
 int NodeApp::run(RegisterRequest me, Handlers handlers) {

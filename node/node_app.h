@@ -74,6 +74,7 @@ class NodeApp {
   [[nodiscard]] trace::SpanSink* spans() const noexcept { return tracing_.sink(); }
 
  private:
+  void export_engine();
   void open_pages();
   void open_links(const control::RegisterRequest& me);
   void wait_signal();

@@ -8,6 +8,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::chrono::seconds kRenewal{1};  // how often the files of certificates are looked at
+
 /// gRPC's status codes, as the gateway tells them.
 enum Code : std::int64_t {
   kInvalidArgument = 3,
@@ -92,13 +94,16 @@ struct Client::Pages {
   std::size_t bytes = 0;
 };
 
-Client::Client(boost::asio::io_context& io, Options o, std::shared_ptr<const tls::Context> tls)
-    : io_(io), options_(std::move(o)), tls_(std::move(tls)) {}
+Client::Client(boost::asio::io_context& io, Options o, std::shared_ptr<tls::Source> tls)
+    : io_(io), options_(std::move(o)), tls_(std::move(tls)) {
+  if (tls_) renewal_.emplace(io_, kRenewal, [this] { tls_->refresh(); });
+}
 
 Client::~Client() { stop(); }
 
 void Client::stop() {
   stopped_ = true;
+  renewal_.reset();
   for (const auto& c : std::exchange(open_, {})) c->cancel();
   wait_for_token_.clear();
 }
@@ -114,7 +119,7 @@ void Client::send(const AttemptPtr& a) {
   const std::size_t at = endpoint_;
   const auto self = std::make_shared<std::shared_ptr<HttpCall>>();
   *self = HttpCall::start(
-      io_, tls_,
+      io_, context(),
       {.at = options_.endpoints[at], .target = a->path, .body = a->body, .token = token_, .timeout = options_.timeout},
       {}, [this, a, at, self](const Result<HttpCall::Answer>& r) {
         open_.erase(*self);
@@ -214,7 +219,7 @@ void Client::next_page(const std::shared_ptr<Pages>& p) {
 
 std::shared_ptr<HttpCall> Client::watch(const KeyRange& r, std::int64_t from_revision, HttpCall::OnLine on_line,
                                         HttpCall::Done done) {
-  return HttpCall::start(io_, tls_,
+  return HttpCall::start(io_, context(),
                          {.at = options_.endpoints[endpoint_],
                           .target = "/v3/watch",
                           .body = watch_json(r, from_revision).dump(),

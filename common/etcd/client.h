@@ -11,12 +11,15 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "common/etcd/http_call.h"
 #include "common/etcd/messages.h"
 #include "common/etcd/options.h"
+#include "common/net/ticker.h"
+#include "common/tls/source.h"
 
 namespace sluice::etcd {
 
@@ -25,8 +28,9 @@ class Client {
   template <class T>
   using Done = std::function<void(Result<T>)>;
 
-  /// `tls` as load_tls(options) made it.
-  Client(boost::asio::io_context& io, Options o, std::shared_ptr<const tls::Context> tls);
+  /// `tls` as open_tls(options) made it; its files are looked at while the client lives, so that renewed certificates
+  /// are shown from the next connection on.
+  Client(boost::asio::io_context& io, Options o, std::shared_ptr<tls::Source> tls);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -52,6 +56,7 @@ class Client {
 
  private:
   struct Attempt;
+  [[nodiscard]] std::shared_ptr<const tls::Context> context() const { return tls_ ? tls_->current() : nullptr; }
   using AttemptPtr = std::shared_ptr<Attempt>;
   struct Pages;
   void call(const char* path, const nlohmann::json& body, Done<nlohmann::json> done);
@@ -63,7 +68,8 @@ class Client {
 
   boost::asio::io_context& io_;
   const Options options_;
-  std::shared_ptr<const tls::Context> tls_;
+  std::shared_ptr<tls::Source> tls_;  // null: plain
+  std::optional<net::Ticker> renewal_;
   std::size_t endpoint_ = 0;
   std::string token_;
   std::vector<AttemptPtr> wait_for_token_;  // not empty: it has been asked for

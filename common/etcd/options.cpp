@@ -2,7 +2,7 @@
 
 namespace sluice::etcd {
 
-Result<std::shared_ptr<const tls::Context>> load_tls(const Options& o) {
+Result<std::shared_ptr<tls::Source>> open_tls(const Options& o) {
   if (o.ca.empty()) {
     if (!o.cert.empty() || !o.key.empty())
       return fail_param("--registry-ca", "a certificate for etcd needs --registry-ca, which says whom to trust");
@@ -10,9 +10,9 @@ Result<std::shared_ptr<const tls::Context>> load_tls(const Options& o) {
   }
   if (o.cert.empty() != o.key.empty())
     return fail_param("--registry-cert", "--registry-cert and --registry-key go together");
-  auto context = tls::Context::load({tls::Side::client, {.cert = o.cert, .key = o.key, .ca = o.ca}});
-  if (!context) return fail_param("--registry-ca", "{}", context.error().message);
-  return context;
+  auto source = tls::Source::open({tls::Side::client, {.cert = o.cert, .key = o.key, .ca = o.ca}}, "registry");
+  if (!source) return fail_param("--registry-ca", "{}", source.error().message);
+  return source;
 }
 
 Result<std::vector<net::Address>> parse_endpoints(std::string_view url) {

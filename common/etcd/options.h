@@ -8,7 +8,7 @@
 
 #include "common/net/address.h"
 #include "common/result.h"
-#include "common/tls/context.h"
+#include "common/tls/source.h"
 
 namespace sluice::etcd {
 
@@ -19,8 +19,9 @@ struct Options {
   std::chrono::milliseconds timeout{1000};  // of one try at one endpoint
 };
 
-/// Null when the options name no CA. invalid_argument names the flag and the file that cannot be used.
-[[nodiscard]] Result<std::shared_ptr<const tls::Context>> load_tls(const Options& o);
+/// Certificates that follow their files. Null when the options name no CA. invalid_argument names the flag and the file
+/// that cannot be used.
+[[nodiscard]] Result<std::shared_ptr<tls::Source>> open_tls(const Options& o);
 /// "etcd://host:port,host:port". invalid_argument shows how to write it.
 [[nodiscard]] Result<std::vector<net::Address>> parse_endpoints(std::string_view url);
 

@@ -23,23 +23,31 @@ int no_passphrase(char*, int, int, void*) { return -1; }
 
 CertPtr next_certificate(BIO* from) { return CertPtr(PEM_read_bio_X509(from, nullptr, no_passphrase, nullptr)); }
 
-std::chrono::system_clock::time_point end_of(const X509* cert) {
+std::chrono::system_clock::time_point moment(const ASN1_TIME* at) {
   std::tm t{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &t) != 1) return {};
+  if (ASN1_TIME_to_tm(at, &t) != 1) return {};
   return std::chrono::system_clock::from_time_t(timegm(&t));
 }
 
-Result<> show_certificate(SSL_CTX* ctx, const Files& f, std::chrono::system_clock::time_point& expires) {
+/// Of several certificates, the life of the one that ends first.
+void shorten(std::optional<Lifetime>& all, const X509* cert) {
+  const Lifetime one{moment(X509_get0_notBefore(cert)), moment(X509_get0_notAfter(cert))};
+  if (!all || one.ends < all->ends) all = one;
+}
+
+Result<> show_certificate(SSL_CTX* ctx, const Files& f, std::optional<Lifetime>& life) {
   SLUICE_ASSIGN(const std::string text, read_file(f.cert, kMostBytes));
   const BioPtr in = memory(text);
   const CertPtr own = next_certificate(in.get());
   if (!own || SSL_CTX_use_certificate(ctx, own.get()) != 1)
     return fail(Errc::invalid_argument, "{} holds no certificate in PEM: {}", f.cert, openssl_words("nothing found"));
-  while (const CertPtr between = next_certificate(in.get()))
+  shorten(life, own.get());
+  while (const CertPtr between = next_certificate(in.get())) {
     if (SSL_CTX_add1_chain_cert(ctx, between.get()) != 1)
       return fail(Errc::invalid_argument, "{}: {}", f.cert, openssl_words("a certificate that cannot be used"));
+    shorten(life, between.get());
+  }
   ERR_clear_error();  // that no more certificate came
-  expires = end_of(own.get());
   return {};
 }
 
@@ -59,7 +67,7 @@ Result<> take_key(SSL_CTX* ctx, const Files& f) {
   return {};
 }
 
-Result<> trust(SSL_CTX* ctx, const ContextOptions& o) {
+Result<> trust(SSL_CTX* ctx, const ContextOptions& o, std::optional<Lifetime>& life) {
   if (o.files.ca.empty()) {
     if (o.side == Side::client && SSL_CTX_set_default_verify_paths(ctx) != 1)
       return fail(Errc::unavailable, "the system's certificate authorities: {}", openssl_words("not found"));
@@ -71,6 +79,7 @@ Result<> trust(SSL_CTX* ctx, const ContextOptions& o) {
   for (; const CertPtr ca = next_certificate(in.get()); ++found) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1)
       return fail(Errc::invalid_argument, "{}: {}", o.files.ca, openssl_words("a certificate that cannot be used"));
+    shorten(life, ca.get());
     if (o.side == Side::server) SSL_CTX_add_client_CA(ctx, ca.get());  // tells clients whom we believe
   }
   ERR_clear_error();
@@ -100,12 +109,12 @@ Result<std::shared_ptr<const Context>> Context::load(const ContextOptions& o) {
   SSL_CTX_set_default_passwd_cb(ctx.get(), no_passphrase);
   if (SSL_CTX_set_cipher_list(ctx.get(), kCiphers) != 1)
     return fail(Errc::unsupported, "this build of OpenSSL has none of the ciphers {}", kCiphers);
-  std::chrono::system_clock::time_point expires{};
+  std::optional<Lifetime> own, authority;
   if (!o.files.cert.empty()) {
-    SLUICE_TRY(show_certificate(ctx.get(), o.files, expires));
+    SLUICE_TRY(show_certificate(ctx.get(), o.files, own));
     SLUICE_TRY(take_key(ctx.get(), o.files));
   }
-  SLUICE_TRY(trust(ctx.get(), o));
+  SLUICE_TRY(trust(ctx.get(), o, authority));
   const bool demands = !server || !o.files.ca.empty();
   SSL_CTX_set_verify(ctx.get(), demands ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE, nullptr);
   if (server && demands) {
@@ -114,7 +123,8 @@ Result<std::shared_ptr<const Context>> Context::load(const ContextOptions& o) {
     SSL_CTX_set_num_tickets(ctx.get(), 0);
   }
   std::shared_ptr<Context> made(new Context(ctx.release(), o.side));
-  made->expires_ = expires;
+  made->own_ = own;
+  made->authority_ = authority;
   return std::shared_ptr<const Context>(std::move(made));
 }
 

@@ -8,6 +8,7 @@
 // be private (common/secret_file.h) and without a passphrase: a daemon has nobody to ask.
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/result.h"
@@ -25,6 +26,11 @@ struct Files {
   std::string ca;  // authorities that the peer's certificate may come from
 };
 
+/// The time in which certificates are good.
+struct Lifetime {
+  std::chrono::system_clock::time_point begins, ends;
+};
+
 struct ContextOptions {
   Side side = Side::client;
   /// A server needs cert and key, and with `ca` it demands a certificate of every client. A client needs none of them:
@@ -40,8 +46,10 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   [[nodiscard]] Side side() const noexcept { return side_; }
-  /// When the own certificate ends; the epoch when there is none.
-  [[nodiscard]] std::chrono::system_clock::time_point expires() const noexcept { return expires_; }
+  /// Of what `cert` holds, up to the first that ends; nothing when there is none.
+  [[nodiscard]] const std::optional<Lifetime>& own() const noexcept { return own_; }
+  /// Of the authority in `ca` that ends first; nothing when there is none.
+  [[nodiscard]] const std::optional<Lifetime>& authority() const noexcept { return authority_; }
   /// For this room.
   [[nodiscard]] ssl_ctx_st* get() const noexcept { return ctx_; }
 
@@ -49,7 +57,7 @@ class Context {
   Context(ssl_ctx_st* ctx, Side side) : ctx_(ctx), side_(side) {}
   ssl_ctx_st* ctx_;
   Side side_;
-  std::chrono::system_clock::time_point expires_;
+  std::optional<Lifetime> own_, authority_;
 };
 
 }  // namespace sluice::tls

@@ -29,7 +29,8 @@ bool Source::refresh() {
     return false;
   }
   context_ = std::move(*context);
-  const auto left = context_->expires() - std::chrono::system_clock::now();
+  const std::optional<Lifetime>& life = context_->own() ? context_->own() : context_->authority();
+  const auto left = life ? life->ends - std::chrono::system_clock::now() : std::chrono::seconds(0);
   log::info("certificates renewed",
             {{"of", what_}, {"days_left", std::chrono::duration_cast<std::chrono::days>(left).count()}});
   return true;

@@ -6,7 +6,8 @@ namespace sluice::coordinator {
 
 SharedRegistry::SharedRegistry(boost::asio::io_context& io, const etcd::Registry& where, const Member& me,
                                const Uses& uses)
-    : client_(io, or_throw(where.options()), or_throw(etcd::load_tls(or_throw(where.options())))),
+    : certificates_(or_throw(etcd::open_tls(or_throw(where.options())))),
+      client_(io, or_throw(where.options()), certificates_),
       membership_(io, uses.clock, client_, where.cluster, me),
       settings_(io, client_, where.cluster, me.id,
                 {.classes = uses.slo_classes,

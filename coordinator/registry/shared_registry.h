@@ -34,11 +34,14 @@ class SharedRegistry {
   [[nodiscard]] bool leads() const { return membership_.leads(); }
   [[nodiscard]] bool in_touch() const { return watch_.in_touch(); }
   [[nodiscard]] const std::vector<Member>& members() const { return membership_.members(); }
+  /// Those shown to etcd; null: none.
+  [[nodiscard]] const std::shared_ptr<tls::Source>& certificates() const noexcept { return certificates_; }
   [[nodiscard]] SloStore& slo_store() noexcept { return settings_; }
 
  private:
   void on_reach(const Result<>& r);
 
+  std::shared_ptr<tls::Source> certificates_;
   etcd::Client client_;
   Membership membership_;
   SharedSettings settings_;

@@ -142,14 +142,32 @@ TEST_CASE("etcd over TLS: its certificate is checked, and ours is asked for") {
     EtcdRig r(o);
     CHECK_FALSE(r.put("/k", "v"));
   }
+  {
+    // Renewed where it lies: shown without a restart. First one of an authority that etcd does not know.
+    o.cert = certs / "ours.pem";
+    o.key = certs / "ours.key";
+    const auto lay = [&](const test::TempDir& from) {
+      using std::filesystem::copy_options;
+      std::filesystem::copy(from / "etcd.pem", o.cert, copy_options::overwrite_existing);
+      std::filesystem::copy(from / "etcd.key", o.key, copy_options::overwrite_existing);
+    };
+    lay(others);
+    EtcdRig r(o);
+    CHECK_FALSE(r.put("/k", "v"));
+    lay(certs);
+    CHECK(r.until([&] { return r.put("/k", "v").has_value(); }, 5s));
+    lay(others);
+    CHECK(r.until([&] { return !r.put("/k", "v").has_value(); }, 5s));
+    o.cert = o.key = "";
+  }
   o.ca = "";
   {
     EtcdRig r(o);
     CHECK_FALSE(r.put("/k", "v"));
   }
   o.ca = "/none";
-  CHECK_FALSE(load_tls(o));
+  CHECK_FALSE(open_tls(o));
   o.ca = ca;
   o.cert = cert;
-  CHECK_FALSE(load_tls(o));  // no key
+  CHECK_FALSE(open_tls(o));  // no key
 }

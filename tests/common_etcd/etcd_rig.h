@@ -12,7 +12,7 @@ struct EtcdRig {
   boost::asio::io_context io;
   etcd::Client client;
 
-  explicit EtcdRig(const etcd::Options& o) : client(io, o, or_throw(etcd::load_tls(o))) {}
+  explicit EtcdRig(const etcd::Options& o) : client(io, o, or_throw(etcd::open_tls(o))) {}
   ~EtcdRig() {
     client.stop();
     io.run_for(std::chrono::milliseconds(50));

@@ -28,7 +28,13 @@ TEST_CASE("a context is made of files, and each that does not fit is named") {
   const test::Certificates c;
   ContextOptions o = server(c);
   REQUIRE(Context::load(o));
-  CHECK((*Context::load(o))->expires() > std::chrono::system_clock::now() + std::chrono::days(80));
+  const auto now = std::chrono::system_clock::now();
+  const auto whole = *Context::load(o);
+  CHECK(whole->own()->ends > now + std::chrono::days(80));
+  CHECK(whole->own()->ends < now + std::chrono::days(91));
+  CHECK(whole->own()->begins <= now);
+  CHECK(whole->authority()->ends > now + std::chrono::days(3600));
+  CHECK_FALSE((*Context::load({Side::client, {"", "", c["ca.pem"]}}))->own());
   CHECK(Context::load({Side::client, {"", "", c["ca.pem"]}}));
 
   o.files.key = c["prefill.key"];

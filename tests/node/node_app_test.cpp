@@ -139,6 +139,7 @@ TEST_CASE("an engine that stands still makes a node unready, and in the end not 
   REQUIRE(r.coordinator.until([&] { return r.coordinator.last_beat->stalled; }));
   const auto unready = r.page("/readyz");
   CHECK(unready.status == 503);
+  CHECK_THAT(r.page("/metrics").body, Catch::Contains("sluice_engine_stalled 1"));
   CHECK_THAT(unready.body, Catch::Contains("the engine has work and has not moved for"));
   CHECK(r.page("/health").status == 503);
   CHECK(r.page("/livez").status == 200);
@@ -147,6 +148,7 @@ TEST_CASE("an engine that stands still makes a node unready, and in the end not 
   REQUIRE(r.coordinator.until([&] { return !r.coordinator.last_beat->stalled; }));
   CHECK(r.page("/readyz").status == 200);
   CHECK(r.page("/livez").status == 200);
+  CHECK_THAT(r.page("/metrics").body, Catch::Contains("sluice_engine_stalled 0"));
 }
 
 TEST_CASE("a second signal ends a node whose work does not end") {

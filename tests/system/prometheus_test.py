@@ -35,6 +35,9 @@ VARIABLES = {"$__rate_interval": "1m", "$model": ".*", "$node": ".*", "$class": 
 
 # Metrics that may have no series here, and why.
 QUIET = {
+    "sluice_tls_certificate_expiry_seconds": "no daemon has certificates",
+    'sluice_tls_certificate_expiry_seconds{kind="own"}': "no daemon has certificates",
+    "sluice_tls_certificate_start_seconds": "no daemon has certificates",
     "sluice_registry_up": "the only coordinator has no registry",
     "sluice_kv_profile_changes_total": "no link gives way on one machine",
     "sluice_early_rejections_total": "nobody is refused for what nodes are expected to hold",
