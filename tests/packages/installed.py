@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -149,6 +150,56 @@ def check_bad_flags_stay_down():
     file.unlink()
 
 
+def credentials():
+    """A token as a file of its own, by the words of the example; then all as it was."""
+    example = Path("/usr/share/doc/sluice/examples/credentials.conf")
+    text = example.read_text()
+    token = CONFIG / "cluster-token"
+    for line in re.findall(r"(?m)^#   ((?:install|openssl) .*)$", text):
+        if not shutil.which("openssl"):  # a bare Debian has none
+            line = line.replace("openssl rand -hex 32", "python3 -c 'import secrets; print(secrets.token_hex(32))'")
+        run("bash", "-ec", line)
+    secret = token.read_text().strip()
+    assert re.fullmatch(r"[0-9a-f]{64}", secret) and stat.S_IMODE(token.stat().st_mode) == 0o600
+    (line,) = re.findall(r'(?m)^#   (\S+ = ".*")$', text)
+    coordinator = "sluice-coordinator"
+    before = {d: (CONFIG / f"{d.removeprefix('sluice-')}.toml").read_text() for d in DAEMONS}
+
+    def give(unit):
+        folder = Path(f"/etc/systemd/system/{unit}.service.d")
+        folder.mkdir()
+        (folder / "credentials.conf").write_text(text)
+        own = line.replace(f"/{coordinator}.service/", f"/{unit}.service/")
+        (CONFIG / f"{unit.removeprefix('sluice-')}.toml").write_text(before[unit] + own + "\n")
+
+    give(coordinator)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", coordinator)
+    until(lambda: run("systemctl", "show", "-P", "ActiveState", "sluice-decode") in ("activating\n", "failed\n"),
+          "a node without the token is refused, and ends")
+    assert not ready()
+    for unit in ("sluice-prefill", "sluice-decode"):
+        give(unit)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "reset-failed", check=False)
+    run("systemctl", "restart", *DAEMONS[1:])
+    until(ready, "nodes with the token serve")
+    for unit in DAEMONS:
+        laid = Path(f"/run/credentials/{unit}.service/cluster-token")
+        assert laid.read_text().strip() == secret
+        assert subprocess.run([*NOBODY, "cat", laid], capture_output=True).returncode != 0, unit
+        process = Path(f"/proc/{main_pid(unit)}")
+        assert secret.encode() not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes(), unit
+
+    token.unlink()
+    for unit in DAEMONS:
+        shutil.rmtree(f"/etc/systemd/system/{unit}.service.d")
+        (CONFIG / f"{unit.removeprefix('sluice-')}.toml").write_text(before[unit])
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", *DAEMONS)
+    until(ready, "ready as before")
+
+
 def nodes():
     return sorted(re.findall(r'"node": ?"([^"]+)"', json.dumps(json.loads(run(*NOBODY, "sluicectl", "--json", "--run-dir", "/tmp/n", "nodes")))))
 
@@ -206,6 +257,9 @@ def main():
     until(ready, "ready after the restoration")
     assert "321" in run("sluicectl", "slo", "get"), "what was set is back"
     assert STATE.stat().st_uid == pwd.getpwnam("sluice").pw_uid
+
+    say("secrets in files of their own")
+    credentials()
 
     say("scripts may run again")
     run("/var/lib/dpkg/info/sluice.postinst", "configure", old)

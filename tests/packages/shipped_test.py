@@ -94,6 +94,57 @@ class Units(unittest.TestCase):
             self.assertIn("RestartPreventExitStatus", s)
 
 
+class Credentials(unittest.TestCase):
+    """credentials.conf, as its own words say to use it; installed.py does so with a systemd that runs."""
+    FILE = DEPLOY / "systemd" / "credentials.conf"
+
+    def said(self, pattern):
+        found = re.search(pattern, self.FILE.read_text(), re.M)
+        self.assertTrue(found, pattern)
+        return found[1]
+
+    def test_its_words_fit_together(self):
+        credential, source = self.said(r"^LoadCredential=(.*)$").split(":")
+        key, path = re.fullmatch(r'(\S+) = "(.*)"', self.said(r'^#   (\S+ = ".*")$')).groups()
+        unit = self.said(r"/etc/systemd/system/(\S+)\.d/credentials\.conf")
+        self.assertTrue((UNITS / unit).exists(), unit)
+        self.assertEqual(path, f"/run/credentials/{unit}/{credential}", "where systemd lays it for this unit")
+        self.assertEqual(self.said(r"^#   install -m 600 /dev/null (\S+)$"), source)
+        self.assertEqual(self.said(r"^#   openssl rand -hex 32 > (\S+)$"), source)
+        for program in ("sluice-coordinator", "sluice-prefill", "sluice-decode"):
+            self.assertIn(key, flags(program))
+
+    @needs("systemd-analyze")
+    def test_systemd_knows_every_line_with_each_unit(self):
+        for unit in sorted(UNITS.glob("*.service")):
+            name = unit.name.replace("@.", "@a.")
+            for text, wrong in ((self.FILE.read_text(), False),
+                                (self.FILE.read_text().replace("LoadCredential", "LoadCredentials"), True)):
+                with tempfile.TemporaryDirectory() as work:
+                    copy = Path(work) / name
+                    copy.write_text(re.sub(r"/usr/bin/sluice-\w+", "/bin/true", unit.read_text()))
+                    added = Path(work) / f"{name}.d" / "credentials.conf"
+                    added.parent.mkdir()
+                    added.write_text(text)
+                    r = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", copy)
+                    said = [line for line in r.stderr.splitlines() if "credentials.conf" in line]
+                    self.assertEqual(bool(said), wrong, f"{unit.name}: {r.stderr}")
+
+    def test_a_daemon_takes_the_secret_from_its_file(self):
+        """Mode 0400, as systemd lays it; and one that others may read is refused."""
+        key = self.said(r'^#   (\S+) = ".*"$')
+        with tempfile.TemporaryDirectory() as work:
+            secret, config = Path(work) / "cluster-token", Path(work) / "coordinator.toml"
+            secret.write_text("0123456789abcdef\n")
+            config.write_text(f'model = "/nowhere"\n{key} = "{secret}"\ncontrol-listen = "0.0.0.0:0"\n')
+            for mode, status, word in ((0o400, 1, "/nowhere"), (0o444, 2, "chmod 600")):
+                secret.chmod(mode)
+                r = run(BIN / "sluice-coordinator", "--config", config)
+                self.assertEqual(r.returncode, status, r.stderr)
+                self.assertIn(word, r.stderr)
+                self.assertNotIn("0123456789abcdef", r.stderr)
+
+
 class Configurations(unittest.TestCase):
     def test_each_key_is_a_flag(self):
         for file in sorted((DEPLOY / "config").glob("*.toml")):
