@@ -108,10 +108,14 @@ class Cluster:
         self._processes = {}
         self.url = {}
 
+    def where(self, name):
+        """What stands before a process' command: where it runs."""
+        return []
+
     def spawn(self, name, program, *args):
         with open(self.work / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
-                [self._bin / program, "--model", MODEL, "--name", name, *self._registry, *args], stdout=log, stderr=log,
+                [*self.where(name), self._bin / program, "--model", MODEL, "--name", name, *self._registry, *args], stdout=log, stderr=log,
                 env=self._env, preexec_fn=die_with_parent)
 
     def coordinator(self, name, *flags):
