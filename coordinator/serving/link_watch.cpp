@@ -17,8 +17,10 @@ void LinkWatch::probe(const LinkProbes::Link& l, const std::string& data_address
         .with(
             {{"prefill_node", l.prefill.value()}, {"decode_node", l.decode.value()}, {"outcome", m ? "ok" : "failed"}})
         .add();
-    if (!m)
+    if (!m) {
+      stood_in_.erase(l);
       return log::warn("path probe failed", {{"prefill", l.prefill}, {"decode", l.decode}, {"why", m.error().message}});
+    }
     log::write(first ? log::Level::info : log::Level::debug, "path probed",
                {{"prefill", l.prefill},
                 {"decode", l.decode},
@@ -43,7 +45,8 @@ void LinkWatch::measure_new(const NodeId& node, bool all) {
     const NodeRecord& p = i_prefill ? *me : other;
     const NodeRecord& d = i_prefill ? other : *me;
     probes_.began(l);
-    if (all || c.link(p.index, d.index).bandwidth_bps <= 0)
+    const bool unknown = c.link(p.index, d.index).bandwidth_bps <= 0;
+    if (all || (unknown && stood_in_.insert(l).second))
       probe(l, d.info.data_address, 0);
     else
       probes_.ended(l, use_.clock.now());

@@ -6,6 +6,7 @@
 // Threading: the coordinator's io_context thread.
 #include <functional>
 #include <map>
+#include <set>
 
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
@@ -33,6 +34,7 @@ class LinkWatch {
   void on_node_lost(const NodeId& node) {
     probes_.forget(node);
     waiting_.erase(node);
+    std::erase_if(stood_in_, [&](const LinkProbes::Link& l) { return l.prefill == node || l.decode == node; });
   }
   static constexpr std::chrono::seconds kOthersWait{3};
   /// A transfer begins, and ends.
@@ -50,6 +52,7 @@ class LinkWatch {
   Uses use_;
   LinkProbes probes_;
   std::map<NodeId, TimePoint> waiting_;  // new nodes whose links another coordinator should measure, and since when
+  std::set<LinkProbes::Link> stood_in_;  // measured in another's place: both its nodes ask for that, once is enough
   Counters measured_;
 };
 
