@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <charconv>
 #include <cstdio>
 #include <iostream>
@@ -8,6 +10,7 @@
 #include "common/secret_file.h"
 #include "coordinator/ctl/bench_flags.h"
 #include "coordinator/ctl/chat.h"
+#include "coordinator/ctl/coordinators.h"
 #include "coordinator/ctl/doctor/command.h"
 #include "coordinator/ctl/down.h"
 #include "coordinator/ctl/keys.h"
@@ -34,16 +37,14 @@ struct Common {
 
   [[nodiscard]] RunDir dir() const { return RunDir(run_dir); }
 
-  /// --url, else the local cluster's, else the default port.
-  [[nodiscard]] Result<std::string> where() const {
-    if (!url.empty()) return url;
+  /// --url, else the local cluster's, else the default port: coordinators of which any will do.
+  [[nodiscard]] Result<std::vector<std::string>> urls() const {
+    if (!url.empty()) return split_urls(url);
     SLUICE_ASSIGN(const auto state, dir().load());
-    if (state && !state->url.empty() && !state->members.empty() && alive(state->members.front().process))
-      return state->url;
-    return std::string("127.0.0.1:8000");
+    if (state && !state->url.empty() && serves(*state)) return state->urls();
+    return std::vector<std::string>{"127.0.0.1:8000"};
   }
-  [[nodiscard]] Result<Endpoint> endpoint() const {
-    SLUICE_ASSIGN(const std::string at, where());
+  [[nodiscard]] Result<Endpoint> endpoint_of(const std::string& at) const {
     SLUICE_ASSIGN(const auto address, address_of_url(at));
     SLUICE_ASSIGN(std::string key, secret());
     Endpoint e{address, std::move(key)};
@@ -53,6 +54,20 @@ struct Common {
     }
     SLUICE_ASSIGN(e.tls, tls::Context::load({tls::Side::client, tls}));
     return e;
+  }
+  /// The URL of the one to speak to.
+  [[nodiscard]] Result<std::string> where() const {
+    SLUICE_ASSIGN(const auto all, urls());
+    std::vector<Endpoint> coordinators;
+    for (const std::string& at : all) {
+      SLUICE_ASSIGN(coordinators.emplace_back(), endpoint_of(at));
+    }
+    SLUICE_ASSIGN(const auto chosen, first_answering(coordinators));
+    return all[chosen];
+  }
+  [[nodiscard]] Result<Endpoint> endpoint() const {
+    SLUICE_ASSIGN(const std::string at, where());
+    return endpoint_of(at);
   }
 
   [[nodiscard]] Result<std::string> secret() const {
@@ -111,10 +126,22 @@ void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
     return up(o, c.dir());
   });
   s->add_option("--model", o.model, "Hugging Face model directory")->required();
+  s->add_option("--coordinators", o.coordinators, "Coordinators; several need --registry")
+      ->capture_default_str()
+      ->check(flags::range(1, 16));
+  s->add_option_function(
+      "--registry",
+      [&o](const std::string& v) {
+        o.registry = v;
+        o.every_flag.insert(o.every_flag.end(), {"--registry", v});
+      },
+      "What coordinators share, and where nodes find them: etcd://host:2379[,host:2379...]");
+  pass_on(*s, o.every_flag, "--cluster-name", "Of the cluster within the registry");
   s->add_option("--prefill", o.prefill, "Prefill nodes")->capture_default_str()->check(flags::range(1, 64));
   s->add_option("--decode", o.decode, "Decode nodes")->capture_default_str()->check(flags::range(1, 64));
   s->add_option("--host", o.host, "HTTP address")->capture_default_str();
-  s->add_option("--port", o.port, "HTTP port; 0 takes a free one")
+  s->add_option("--port", o.port,
+                "HTTP port, of the first coordinator; the others have the next ones; 0 takes free ones")
       ->capture_default_str()
       ->check(flags::range(0, 65535));
   s->add_flag("--detach", o.detach, "Return once ready; `sluicectl down` ends it");
@@ -133,7 +160,8 @@ void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
   pass_on(*s, o.every_flag, "--log-level", "debug, info, warn or error");
   pass_on(*s, o.every_flag, "--otlp-endpoint", "Send spans of requests to this OTLP/HTTP receiver");
   pass_on(*s, o.node_flag, "--kv-profiles", "Library of KV profiles for all nodes, as `sluicectl profile` writes it");
-  pass_on(*s, o.coordinator_flag, "--state-file", "Keeps what was learned and set, over restarts");
+  s->add_option("--state-file", o.state_file,
+                "Keeps what was learned and set, over restarts; FILE.1, FILE.2, ... of further coordinators");
   for (const char* flag : {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--quality-probe-share",
                            "--tie-share", "--max-model-len", "--max-wait-s", "--max-tpot-ms", "--max-waiting",
                            "--request-timeout-s", "--drain-timeout-s", "--lease-ms", "--trace-share"})
@@ -298,7 +326,7 @@ void add_doctor(flags::App& app, const Common& c, Body& chosen, doctor::CommandL
     line.options.json = c.json;
     SLUICE_ASSIGN(const auto local, c.dir().load());
     Common at = c;  // the local cluster's address, also when its coordinator has ended: that is to be said
-    if (at.url.empty() && local) at.url = local->url;
+    if (at.url.empty() && local) at.url = fmt::format("{}", fmt::join(local->urls(), ","));
     std::optional<Endpoint> cluster;
     if (!at.url.empty()) {
       SLUICE_ASSIGN(cluster, at.endpoint());
@@ -416,7 +444,8 @@ int main(int argc, char** argv) {
   app.version(std::string("sluice ") + SLUICE_VERSION);
   app.require_subcommand(1);
   app.add_option("--url", common.url,
-                 "Coordinator, http(s)://host:port; default: the local cluster, else 127.0.0.1:8000");
+                 "Coordinator, http(s)://host:port; several with commas, of which the first that is ready will do; "
+                 "default: the local cluster, else 127.0.0.1:8000");
   app.add_option("--api-key", common.api_key, "Bearer key; not on the command line")
       ->secret("SLUICE_API_KEY", "--api-key-file FILE");
   app.add_option("--api-key-file", common.api_key_file, "File with the bearer key, of mode 600");

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 namespace sluice::ctl {
 namespace fs = std::filesystem;
@@ -94,7 +95,10 @@ Result<> RunDir::replace(const fs::path& file, const std::string& text) const {
 void RunDir::forget() const {
   std::error_code ec;
   fs::remove(state_file(), ec);
-  fs::remove(ready_file(), ec);
+  std::vector<fs::path> ready;
+  for (auto it = fs::directory_iterator(path_, ec); !ec && it != fs::directory_iterator(); it.increment(ec))
+    if (it->path().extension() == kReady) ready.push_back(it->path());
+  for (const auto& file : ready) fs::remove(file, ec);
   fs::remove(targets_file(), ec);
 }
 

@@ -34,7 +34,8 @@ class RunDir {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path log(const std::string& name) const { return path_ / (name + ".log"); }
-  [[nodiscard]] std::filesystem::path ready_file() const { return path_ / "coordinator.ready"; }
+  /// Of a coordinator.
+  [[nodiscard]] std::filesystem::path ready_file(const std::string& name) const { return path_ / (name + kReady); }
 
   [[nodiscard]] std::filesystem::path targets_file() const { return path_ / "targets.json"; }
 
@@ -51,6 +52,7 @@ class RunDir {
   void forget() const;
 
  private:
+  static constexpr const char* kReady = ".ready";
   [[nodiscard]] std::filesystem::path state_file() const { return path_ / "cluster.json"; }
   [[nodiscard]] Result<> check_ours() const;
   [[nodiscard]] Result<> replace(const std::filesystem::path& file, const std::string& text) const;

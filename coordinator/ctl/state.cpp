@@ -39,10 +39,25 @@ Member read_member(const JsonValue& v) {
 
 }  // namespace
 
+std::vector<std::string> ClusterState::urls() const {
+  std::vector<std::string> all;
+  if (!url.empty()) all.push_back(url);
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+bool serves(const ClusterState& s) {
+  return std::ranges::any_of(s.members, [](const Member& m) { return m.role == "coordinator" && alive(m.process); });
+}
+
 std::string to_text(const ClusterState& s) {
   json members = json::array();
   for (const auto& m : s.members) members.push_back(member_json(m));
-  const json j{{"version", kVersion}, {"url", s.url}, {"model", s.model}, {"processes", std::move(members)}};
+  const json j{{"version", kVersion},
+               {"url", s.url},
+               {"other_urls", s.others},
+               {"model", s.model},
+               {"processes", std::move(members)}};
   return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -56,6 +71,7 @@ Result<ClusterState> parse_state(std::string_view text) {
     return fail(Errc::data_corrupt, "its version is not {}; another sluicectl wrote it", kVersion);
   ClusterState s;
   f.want("url").into(s.url);
+  f.want("other_urls").into(s.others, {.most = kMaxMembers});
   f.want("model").into(s.model);
   f.need("processes").each({.most = kMaxMembers}, [&](const JsonValue& v) { s.members.push_back(read_member(v)); });
   SLUICE_TRY(in.done());

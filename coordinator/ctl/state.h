@@ -21,8 +21,14 @@ struct Member {
 struct ClusterState {
   std::string url;  // empty until the coordinator has bound its port
   std::string model;
-  std::vector<Member> members;  // in start order, the coordinator first
+  std::vector<Member> members;           // in start order, the coordinators first
+  std::vector<std::string> others = {};  // URLs of further coordinators
+  /// Those of all coordinators.
+  [[nodiscard]] std::vector<std::string> urls() const;
 };
+
+/// Some coordinator of it runs.
+[[nodiscard]] bool serves(const ClusterState& s);
 
 [[nodiscard]] std::string to_text(const ClusterState& s);
 [[nodiscard]] Result<ClusterState> parse_state(std::string_view text);

@@ -1,5 +1,7 @@
 #include "coordinator/ctl/up.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -52,6 +54,7 @@ class Launch {
   Launch(const UpOptions& o, const RunDir& dir) : o_(o), dir_(dir) {}
 
   Result<int> run() {
+    SLUICE_TRY(check(o_));
     SLUICE_ASSIGN(bin_, own_directory());
     SLUICE_TRY(dir_.create());
     {
@@ -63,7 +66,7 @@ class Launch {
         return std::unexpected(started.error());
       }
     }
-    say(fmt::format("ready: {}  (logs in {})", state_.url, dir_.path().string()));
+    say(fmt::format("ready: {}  (logs in {})", fmt::join(state_.urls(), ", "), dir_.path().string()));
     if (o_.json) {
       std::fputs(to_text(state_).c_str(), stdout);
       std::fflush(stdout);
@@ -98,13 +101,21 @@ class Launch {
     if (ec || !fs::exists(model / "config.json", ec))
       return fail_param("model", "{} is not a model directory (it has no config.json)", o_.model);
     state_.model = model.string();
-    fs::remove(dir_.ready_file(), ec);
-    SLUICE_TRY(add("coordinator", "coordinator", coordinator_args(o_, state_.model, dir_.ready_file().string())));
-    SLUICE_ASSIGN(const auto control, bound_addresses());
+    for (int i = 0; i < o_.coordinators; ++i) {
+      const std::string name = coordinator_name(o_, i);
+      const fs::path ready = dir_.ready_file(name);
+      fs::remove(ready, ec);
+      SLUICE_TRY(add(name, "coordinator", coordinator_args(o_, state_.model, ready.string(), i)));
+    }
+    std::string control;
+    for (int i = 0; i < o_.coordinators; ++i) {
+      SLUICE_ASSIGN(const auto one, bound_addresses(dir_.ready_file(coordinator_name(o_, i))));
+      control += (i == 0 ? "" : ",") + one;
+    }
     write_targets(false);
     const int threads = threads_per_node(o_.threads, std::thread::hardware_concurrency(), o_.prefill + o_.decode);
-    say(fmt::format("coordinator listens at {}; {} compute thread(s) per node, KV over {}", state_.url, threads,
-                    o_.transport));
+    say(fmt::format("coordinator listens at {}; {} compute thread(s) per node, KV over {}",
+                    fmt::join(state_.urls(), ", "), threads, o_.transport));
     for (int i = 0; i < o_.prefill; ++i)
       SLUICE_TRY(
           add(fmt::format("prefill-{}", i), "prefill", node_args(o_, state_.model, control, threads, o_.prefill_arg)));
@@ -141,16 +152,17 @@ class Launch {
     return {};
   }
 
-  /// The coordinator's control address, from its ready file; sets the state's URL.
-  Result<std::string> bound_addresses() {
+  /// A coordinator's control address, from its ready file; adds its URL to the state.
+  Result<std::string> bound_addresses(const fs::path& ready) {
     for (;;) {
-      std::ifstream in(dir_.ready_file());
+      std::ifstream in(ready);
       const json j = in ? json::parse(in, nullptr, false) : json();
       if (word(j, "http") != "-" && word(j, "control") != "-") {
         std::string address = word(j, "http");
         if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
         if (address.starts_with("[::]:")) address.replace(0, 4, "[::1]");
-        state_.url = (word(j, "scheme") == "https" ? "https://" : "http://") + address;
+        std::string& url = state_.url.empty() ? state_.url : state_.others.emplace_back();
+        url = (word(j, "scheme") == "https" ? "https://" : "http://") + address;
         SLUICE_TRY(dir_.save(state_));
         return word(j, "control");
       }
@@ -159,13 +171,19 @@ class Launch {
   }
 
   Result<> wait_ready() {
-    SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
-    const Endpoint endpoint{address, {}, is_https(state_.url) ? o_.tls : nullptr};
+    std::vector<Endpoint> coordinators;
+    for (const std::string& url : state_.urls()) {
+      SLUICE_ASSIGN(const auto address, address_of_url(url));
+      coordinators.push_back({address, {}, is_https(url) ? o_.tls : nullptr});
+    }
     std::string shown;
     for (;;) {
-      const auto h = health(endpoint);
-      const int prefill = h ? static_cast<int>(number(*h, "prefill_nodes")) : 0;
-      const int decode = h ? static_cast<int>(number(*h, "decode_nodes")) : 0;
+      int prefill = o_.prefill, decode = o_.decode;  // at the one that has fewest
+      for (const Endpoint& c : coordinators) {
+        const auto h = health(c);
+        prefill = std::min(prefill, h ? static_cast<int>(number(*h, "prefill_nodes")) : 0);
+        decode = std::min(decode, h ? static_cast<int>(number(*h, "decode_nodes")) : 0);
+      }
       auto joined =
           fmt::format("{}/{} prefill and {}/{} decode nodes have joined", prefill, o_.prefill, decode, o_.decode);
       if (joined != shown) say(joined);
@@ -182,18 +200,23 @@ class Launch {
       say("no list for Prometheus: " + written.error().message);
   }
   Result<> try_write_targets(bool with_nodes) const {
-    SLUICE_ASSIGN(const auto address, address_of_url(state_.url));
-    const Endpoint endpoint{address, o_.api_key, is_https(state_.url) ? o_.tls : nullptr};
+    std::vector<std::pair<std::string, std::string>> coordinators;
+    for (const std::string& url : state_.urls()) {
+      SLUICE_ASSIGN(auto address, address_of_url(url));
+      coordinators.emplace_back(coordinator_name(o_, static_cast<int>(coordinators.size())), std::move(address));
+    }
+    const Endpoint endpoint{coordinators.at(0).second, o_.api_key, is_https(state_.url) ? o_.tls : nullptr};
     json nodes;
     if (with_nodes) {
       SLUICE_ASSIGN(nodes, get(endpoint, "/sluice/v1/nodes"));
     }
     SLUICE_ASSIGN(const auto models, get(endpoint, "/v1/models"));
     const json served = list(models, "data");
-    return dir_.save_targets(to_targets(address, served.empty() ? "" : word(served[0], "id"), nodes));
+    return dir_.save_targets(to_targets(coordinators, served.empty() ? "" : word(served[0], "id"), nodes));
   }
 
-  /// The foreground: until a signal, or until the coordinator is gone. A lost node is reported, the rest serves on.
+  /// The foreground: until a signal, or until every coordinator is gone. What else is lost is reported, the rest serves
+  /// on.
   Result<int> watch() {
     say("Ctrl-C stops the cluster");
     std::vector<std::string> reported;
@@ -209,7 +232,7 @@ class Launch {
         }
         reported.push_back(m.name);
         say(fmt::format("{} ended; its log ends:\n{}", m.name, last_lines(dir_.log(m.name), kLogLines)));
-        if (m.role != "coordinator") continue;
+        if (m.role != "coordinator" || serves(state_)) continue;
         (void)take_down(state_, dir_, o_.stop_timeout_s);
         return 1;
       }
@@ -244,10 +267,29 @@ int threads_per_node(int asked, unsigned cores, int nodes) {
 
 std::string ucx_list(const std::string& transport) { return transport == "shm" ? "posix,tcp,self" : "tcp,self"; }
 
-std::vector<std::string> coordinator_args(const UpOptions& o, const std::string& model, const std::string& ready_file) {
+Result<> check(const UpOptions& o) {
+  if (o.coordinators > 1 && o.registry.empty())
+    return fail_param("coordinators",
+                      "several coordinators need what they share: --registry etcd://host:2379 (Debian: etcd-server)");
+  if (o.port != 0 && o.port + o.coordinators - 1 > 65535)
+    return fail_param("port", "{} coordinators have ports from {} on, and 65535 is the last", o.coordinators, o.port);
+  return {};
+}
+
+std::string coordinator_name(const UpOptions& o, int index) {
+  return o.coordinators == 1 ? "coordinator" : fmt::format("coordinator-{}", index);
+}
+
+std::vector<std::string> coordinator_args(const UpOptions& o, const std::string& model, const std::string& ready_file,
+                                          int index) {
+  const int port = o.port == 0 ? 0 : o.port + index;
   std::vector<std::string> a{
-      "--model",          model,         "--host",       o.host,    "--port", std::to_string(o.port),
+      "--model",          model,         "--host",       o.host,    "--port", std::to_string(port),
       "--control-listen", "127.0.0.1:0", "--ready-file", ready_file};
+  // In the registry each is known by its own; alone it keeps the one in its state file.
+  if (o.coordinators > 1) a.insert(a.end(), {"--name", coordinator_name(o, index)});
+  if (!o.state_file.empty())
+    a.insert(a.end(), {"--state-file", index == 0 ? o.state_file : fmt::format("{}.{}", o.state_file, index)});
   for (const auto* more : {&o.every_flag, &o.coordinator_flag, &o.coordinator_arg})
     a.insert(a.end(), more->begin(), more->end());
   return a;

@@ -36,6 +36,20 @@ TEST_CASE("a state file reads back as it was written") {
   CHECK(s.members[1].shared_memory == std::vector<std::string>{"/dev/shm/ucx_shm_posix_1"});
 }
 
+TEST_CASE("further coordinators stand beside the first") {
+  ClusterState s = sample();
+  CHECK(parse_state(to_text(s))->urls() == std::vector<std::string>{"http://127.0.0.1:8000"});
+  s.others = {"http://127.0.0.1:8001"};
+  CHECK(parse_state(to_text(s))->urls() == std::vector<std::string>{"http://127.0.0.1:8000", "http://127.0.0.1:8001"});
+  std::string line;
+  std::getline(std::ifstream("/proc/self/stat"), line);
+  const ProcessId me{::getpid(), parse_proc_stat(line)->start_ticks};
+  CHECK_FALSE(serves({"x", "m", {{"decode-0", "decode", me, {}}}}));
+  CHECK(serves(
+      {"x", "m", {{"coordinator-0", "coordinator", {100, 5000}, {}}, {"coordinator-1", "coordinator", me, {}}}}));
+  CHECK_FALSE(parse_state(R"({"version":1,"url":"x","other_urls":[7],"processes":[]})"));
+}
+
 TEST_CASE("every cut of a state file is refused, none is half believed") {
   const std::string text = to_text(sample());
   const auto end = text.rfind('}');

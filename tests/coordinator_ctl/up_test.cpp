@@ -21,7 +21,7 @@ TEST_CASE("flags that are passed on reach their daemons beside further arguments
   o.node_flag = {"--kv-profiles", "mine.json"};
   o.coordinator_arg = {"--seed=3"};
   o.kv_memory_mib = 64;
-  const auto c = coordinator_args(o, "DIR", "ready");
+  const auto c = coordinator_args(o, "DIR", "ready", 0);
   CHECK(has(c, {"--model", "DIR"}));
   CHECK(has(c, {"--log-level", "debug"}));
   CHECK(has(c, {"--quality-kl", "0.01"}));
@@ -52,4 +52,32 @@ TEST_CASE("a local cluster's KV stays on the loopback unless a device is named")
   const auto own = node_args(o, "DIR", "127.0.0.1:9", 1, {"--ucx-net-devices=eth0"});
   CHECK(has(own, {"--ucx-net-devices=eth0"}));
   CHECK_FALSE(has(own, {"--ucx-net-devices", "lo"}));
+}
+
+TEST_CASE("several coordinators have names, ports and state files of their own, and need a registry") {
+  UpOptions o;
+  CHECK(check(o));
+  CHECK(coordinator_name(o, 0) == "coordinator");
+  CHECK_FALSE(has(coordinator_args(o, "DIR", "ready", 0), {"--name"}));
+  o.coordinators = 2;
+  const auto alone = check(o);
+  REQUIRE_FALSE(alone);
+  CHECK_THAT(alone.error().message, Catch::Contains("--registry"));
+  o.registry = "etcd://127.0.0.1:2379";
+  o.every_flag = {"--registry", o.registry};
+  o.state_file = "kept";
+  CHECK(check(o));
+  const auto first = coordinator_args(o, "DIR", "ready", 0), second = coordinator_args(o, "DIR", "ready", 1);
+  CHECK(has(first, {"--port", "8000"}));
+  CHECK(has(second, {"--port", "8001"}));
+  CHECK(has(first, {"--name", "coordinator-0"}));
+  CHECK(has(second, {"--name", "coordinator-1"}));
+  CHECK(has(first, {"--state-file", "kept"}));
+  CHECK(has(second, {"--state-file", "kept.1"}));
+  for (const auto& args : {first, second, node_args(o, "DIR", "127.0.0.1:8,127.0.0.1:9", 1, {})})
+    CHECK(has(args, {"--registry", o.registry}));
+  o.port = 0;  // any
+  CHECK(has(coordinator_args(o, "DIR", "ready", 1), {"--port", "0"}));
+  o.port = 65535;
+  CHECK_FALSE(check(o));
 }

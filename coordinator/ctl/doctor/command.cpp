@@ -81,8 +81,11 @@ Options with_cluster(const CommandLine& line, std::optional<Endpoint> cluster, c
   o.cluster = std::move(cluster);
   for (const auto& name : line.expected) o.expected.push_back({name, false, {}});
   if (!o.cluster || !local) return o;
-  const auto at = address_of_url(local->url);
-  if (!at || *at != o.cluster->address) return o;
+  const auto is_it = [&](const std::string& url) {
+    const auto at = address_of_url(url);
+    return at && *at == o.cluster->address;
+  };
+  if (!std::ranges::any_of(local->urls(), is_it)) return o;
   for (auto& e : members_of(*local, dir)) o.expected.push_back(std::move(e));
   return o;
 }
