@@ -202,7 +202,7 @@ BROKEN = [
     ("a set's pod of the other role", "disaggregatedset", lambda o: at(
         o, *SET, "roles", 1, "spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers", 0).update(
             command=["/usr/bin/sluice-prefill"]), "command"),
-    ("a slice field of the draft", "disaggregatedset", lambda o: at(o, *SET).update(replicas=2), "replicas"),
+    ("replicas of the whole set", "disaggregatedset", lambda o: at(o, *SET).update(replicas=2), "replicas"),
     ("HTTPS scraped in the clear", "+monitoring+tls", lambda o: at(o, "PodMonitor/sluice-coordinator", *SCRAPE).pop("scheme"),
      "speaks HTTPS"),
     ("a page scraped over HTTPS that is plain", "+monitoring+tls", lambda o: at(o, "PodMonitor/sluice-nodes", *SCRAPE).update(

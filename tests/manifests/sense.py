@@ -166,7 +166,7 @@ def network_policies(w):
 def scraping(w, monitor, endpoint, pod):
     """A pod is scraped as it speaks; the name that is expected is one of the certificate's."""
     said = w.settings(pod)
-    secure = endpoint["port"] == "http" and "tls-cert" in said
+    secure = "tls-cert" in said if endpoint["port"] == "http" else said.get("admin-tls", "off") != "off"
     if (endpoint.get("scheme", "http").lower() == "https") != secure:
         yield f"{title(monitor)}: port '{endpoint['port']}' of {title(pod)} speaks {'HTTPS' if secure else 'HTTP'}"
     elif secure:
@@ -318,7 +318,7 @@ def certificates(w):
                 yield f"{title(o)}: the key of --{flag} is readable for others"
             elif flag.startswith("cluster-") and made[secret["secretName"]].get("uris") != [f"sluice://role/{component(o)}"]:
                 yield f"{title(o)}: the certificate of --{flag} is not its role's"
-        scheme = "HTTPS" if "tls-cert" in said else "HTTP"
+        scheme = "HTTPS" if "tls-cert" in said or said.get("admin-tls", "off") != "off" else "HTTP"
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             if container.get(kind, {}).get("httpGet", {}).get("scheme", "HTTP") != scheme:
                 yield f"{title(o)}: its {kind} does not speak {scheme}"
