@@ -6,7 +6,7 @@ set(SLUICE_WALLS
   "common/flags: common"
   "common/transfer: common"
   "common/net: common"
-  "common/tls: common"
+  "common/tls: common common/flags"
   "common/control: common common/net common/tls common/transfer"
   "common/http: common common/net common/tls"
   "common/etcd: common common/flags common/net common/tls"

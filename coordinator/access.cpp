@@ -22,7 +22,7 @@ std::string host_of(const char* flag, const std::string& listen) {
 
 }  // namespace
 
-void add_access_options(flags::App& app, AccessOptions& o, RegistryOptions& registry) {
+void add_access_options(flags::App& app, AccessOptions& o) {
   app.add_option("--api-keys", o.keys.file,
                  "File of API keys by tenant, with their quotas; `sluicectl key new` makes its lines");
   app.add_option("--api-key", o.keys.keys, "Accepted keys of an operator, without bounds; not on the command line")
@@ -31,15 +31,11 @@ void add_access_options(flags::App& app, AccessOptions& o, RegistryOptions& regi
   app.add_option("--tls-cert", o.http_tls.cert, "Certificate for HTTPS, PEM, with those between it and its authority");
   app.add_option("--tls-key", o.http_tls.key, "Its private key, of mode 600");
   app.add_option("--tls-client-ca", o.http_tls.ca, "HTTPS clients must show a certificate of these authorities");
+  app.add_option("--tls-crl", o.http_tls.crl,
+                 "Lists of what these authorities have revoked, PEM, one of each; read anew when it changes");
   app.add_option("--admin-listen", o.admin_listen,
                  "host:port of a listener of its own for the operator's API, /ui and /metrics; default: with the rest");
-  app.add_option("--cluster-token", registry.cluster_token, "Secret that nodes must present; not on the command line")
-      ->secret("SLUICE_CLUSTER_TOKEN", "--cluster-token-file FILE");
-  app.add_option("--cluster-token-file", o.cluster_token_file, "File with that secret, of mode 600");
-  app.add_option("--cluster-cert", o.cluster_tls.cert,
-                 "Certificate for the control plane, PEM, with the URI sluice://role/coordinator");
-  app.add_option("--cluster-key", o.cluster_tls.key, "Its private key, of mode 600");
-  app.add_option("--cluster-ca", o.cluster_tls.ca, "Authorities of the cluster's certificates; nodes must show one");
+  tls::add_cluster_options(app, o.cluster);
   app.add_flag("--insecure-bind", o.insecure_bind,
                "Listen where others can reach it without asking for any credential");
 }
@@ -48,14 +44,12 @@ void settle_access(AccessOptions& o, RegistryOptions& registry) {
   if (!o.key_file.empty()) o.keys.keys.push_back(secret_of("--api-key-file", o.key_file));
   for (const std::string& key : o.keys.keys)
     if (key.empty()) throw UsageError("--api-key", "a key is empty");
-  if (!o.cluster_token_file.empty()) registry.cluster_token = secret_of("--cluster-token-file", o.cluster_token_file);
+  tls::settle_cluster_options(o.cluster);
+  registry.cluster_token = o.cluster.token;
   const tls::Files& h = o.http_tls;
   if (h.cert.empty() != h.key.empty()) throw UsageError("--tls-cert", "--tls-cert and --tls-key go together");
   if (h.cert.empty() && !h.ca.empty()) throw UsageError("--tls-client-ca", "takes --tls-cert and --tls-key as well");
-  const tls::Files& c = o.cluster_tls;
-  const bool any = !c.cert.empty() || !c.key.empty() || !c.ca.empty();
-  if (any && (c.cert.empty() || c.key.empty() || c.ca.empty()))
-    throw UsageError("--cluster-cert", "--cluster-cert, --cluster-key and --cluster-ca go together");
+  if (h.ca.empty() && !h.crl.empty()) throw UsageError("--tls-crl", "takes --tls-client-ca as well");
 }
 
 void check_bind(const std::string& flag, const std::string& what, const std::string& host, bool guarded,
@@ -79,7 +73,7 @@ void check_binds(const AccessOptions& o, const std::string& http_host, const Reg
     check_bind("--admin-listen", "the operator's API", host_of("--admin-listen", o.admin_listen), http, o.insecure_bind,
                http_remedy);
   check_bind("--control-listen", "the control plane", host_of("--control-listen", registry.listen),
-             !registry.cluster_token.empty() || !o.cluster_tls.cert.empty(), o.insecure_bind,
+             !registry.cluster_token.empty() || !o.cluster.files.cert.empty(), o.insecure_bind,
              "demand a token of nodes (--cluster-token-file FILE or SLUICE_CLUSTER_TOKEN) or certificates "
              "(--cluster-cert, --cluster-key, --cluster-ca)");
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/flags/flags.h"
-#include "common/tls/context.h"
+#include "common/tls/cluster_options.h"
 #include "coordinator/serving/serving.h"
 #include "coordinator/tenants/tenants.h"
 
@@ -14,15 +14,14 @@ namespace sluice::coordinator {
 struct AccessOptions {
   KeyOptions keys;
   std::string key_file;  // a key of the operator's, beside those of `keys`
-  std::string cluster_token_file;
-  tls::Files http_tls;       // ca: clients must show a certificate from there
-  tls::Files cluster_tls;    // of the control plane
+  tls::Files http_tls;   // ca: clients must show a certificate from there
+  tls::ClusterOptions cluster;
   std::string admin_listen;  // host:port; empty: everything is on one listener
   bool insecure_bind = false;
 };
 
-void add_access_options(flags::App& app, AccessOptions& o, RegistryOptions& registry);
-/// Reads the secrets that are in files, and checks that what goes together is there.
+void add_access_options(flags::App& app, AccessOptions& o);
+/// Reads the secrets that are in files, and checks that what goes together is there; `registry` gets the token.
 void settle_access(AccessOptions& o, RegistryOptions& registry);
 
 /// May `what` listen at `host`? `guarded`: it asks for a credential; `remedy`: what would be one. With insecure_bind a

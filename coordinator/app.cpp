@@ -97,8 +97,8 @@ class StateKeeper {
 struct TlsInUse {
   explicit TlsInUse(const AccessOptions& o) {
     if (!o.http_tls.cert.empty()) http = or_throw(tls::Source::open({tls::Side::server, o.http_tls}, "HTTP"));
-    if (!o.cluster_tls.cert.empty())
-      cluster = or_throw(tls::Source::open({tls::Side::server, o.cluster_tls}, "control plane"));
+    if (!o.cluster.files.cert.empty())
+      cluster = or_throw(tls::Source::open({tls::Side::server, o.cluster.files}, "control plane"));
   }
   void refresh() const {
     if (http) http->refresh();

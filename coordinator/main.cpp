@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
       ->check(flags::non_negative());
   app.add_option("--host", o.http.host, "HTTP address to listen on")->capture_default_str();
   app.add_option("--port", o.http.port, "HTTP port; 0 takes a free one")->capture_default_str();
-  add_access_options(app, o.access, s.registry);
+  add_access_options(app, o.access);
   app.add_option("--cors-origin", o.http.cors_origins, "Browser origins allowed to call");
   app.add_option("--max-body-bytes", o.http.max_body_bytes, "Largest request body")->capture_default_str();
   app.add_option("--max-connections", o.http.max_connections,

@@ -42,10 +42,19 @@ NodeApp::NodeApp(const NodeOptions& o, Role role)
   tls::CertificateMetrics certificates(metrics_);
   certificates.follow(list_.certificates(), "registry");
   export_engine();
-  if (o_.cluster_tls.cert.empty()) return;
-  cluster_tls_ = or_throw(tls::Source::open({tls::Side::client, o_.cluster_tls}, "control plane"));
+  if (o_.cluster.files.cert.empty()) return;
+  cluster_tls_ = or_throw(tls::Source::open({tls::Side::client, o_.cluster.files}, "control plane"));
   certificates.follow(cluster_tls_, "control");
-  renewal_.emplace(io_, std::chrono::seconds(1), [this] { cluster_tls_->refresh(); });
+  if (o_.admin_tls != "off") {
+    tls::Files files = o_.cluster.files;
+    if (o_.admin_tls == "server") files.ca = files.crl = {};  // nobody is asked for one
+    pages_tls_ = or_throw(tls::Source::open({tls::Side::server, std::move(files)}, "pages"));
+    certificates.follow(pages_tls_, "pages");
+  }
+  renewal_.emplace(io_, std::chrono::seconds(1), [this] {
+    cluster_tls_->refresh();
+    if (pages_tls_) pages_tls_->refresh();
+  });
 }
 
 void NodeApp::export_engine() {
@@ -66,8 +75,9 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
   me.role = role_;
   me.node = name_;
   me.incarnation = incarnation_;
-  me.cluster_token = o_.cluster_token;
+  me.cluster_token = o_.cluster.token;
   me.admin_address = advertised(o_, "--admin-listen", pages_->address());
+  me.admin_tls = pages_tls_ != nullptr;
   open_links(me);
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
@@ -106,7 +116,7 @@ void NodeApp::open_pages() {
   pages["/livez"] = [this] { return probe("live", live_of(facts())); };
   pages["/readyz"] = [this] { return probe("ready", ready_of(facts())); };
   pages["/version"] = [] { return AdminReply{200, "application/json", json{{"version", SLUICE_VERSION}}.dump()}; };
-  pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages));
+  pages_ = std::make_unique<http::AdminServer>(io_, o_.admin_listen, std::move(pages), pages_tls_);
 }
 
 void NodeApp::open_links(const RegisterRequest& me) {

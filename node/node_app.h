@@ -103,6 +103,7 @@ class NodeApp {
   int exit_code_ = 0;
   std::unique_ptr<http::AdminServer> pages_;
   std::shared_ptr<tls::Source> cluster_tls_;  // null: plain
+  std::shared_ptr<tls::Source> pages_tls_;    // of the pages; null: plain
   std::optional<net::Ticker> renewal_;
   CoordinatorList list_;
   std::unique_ptr<Coordinators> coordinators_;

@@ -2,7 +2,6 @@
 
 #include "common/flags/program.h"
 #include "common/net/address.h"
-#include "common/secret_file.h"
 
 namespace sluice::node {
 
@@ -12,16 +11,15 @@ void add_node_options(flags::App& app, NodeOptions& o) {
                  "Coordinators' control addresses, host:port[,host:port...]; with --registry besides those found there")
       ->delimiter(',');
   etcd::add_registry_options(app, o.registry);
-  app.add_option("--cluster-token", o.cluster_token, "Secret the coordinator demands; not on the command line")
-      ->secret("SLUICE_CLUSTER_TOKEN", "--cluster-token-file FILE");
-  app.add_option("--cluster-token-file", o.cluster_token_file, "File with that secret, of mode 600");
-  app.add_option("--cluster-cert", o.cluster_tls.cert,
-                 "Certificate for the control plane, PEM; its URI sluice://role/... says what this node may be");
-  app.add_option("--cluster-key", o.cluster_tls.key, "Its private key, of mode 600");
-  app.add_option("--cluster-ca", o.cluster_tls.ca, "Authorities of the cluster's certificates");
+  tls::add_cluster_options(app, o.cluster);
   app.add_option("--model", o.model_dir, "Hugging Face model directory")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--admin-listen", o.admin_listen, "Address of /metrics and /health")->capture_default_str();
+  app.add_option("--admin-tls", o.admin_tls,
+                 "server: these pages are HTTPS, with --cluster-cert; mutual: and only for who shows a certificate of "
+                 "--cluster-ca")
+      ->capture_default_str()
+      ->check(flags::one_of({"off", "server", "mutual"}));
   app.add_option("--advertise", o.advertise,
                  "Name or IP by which other machines reach this node, of all its addresses; needed where it listens at "
                  "every address (0.0.0.0), or behind address translation");
@@ -80,15 +78,9 @@ void check_port_range(const NodeOptions& o) {
 }
 
 void settle_node_options(NodeOptions& o) {
-  if (!o.cluster_token_file.empty()) {
-    auto token = read_secret_line(o.cluster_token_file);
-    if (!token) throw UsageError("--cluster-token-file", token.error().message);
-    o.cluster_token = std::move(*token);
-  }
-  const tls::Files& f = o.cluster_tls;
-  if (f.cert.empty() && f.key.empty() && f.ca.empty()) return;
-  if (f.cert.empty() || f.key.empty() || f.ca.empty())
-    throw UsageError("--cluster-cert", "--cluster-cert, --cluster-key and --cluster-ca go together");
+  tls::settle_cluster_options(o.cluster);
+  if (o.admin_tls != "off" && o.cluster.files.cert.empty())
+    throw UsageError("--admin-tls", "takes --cluster-cert, --cluster-key and --cluster-ca");
 }
 
 std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen) {

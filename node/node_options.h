@@ -7,7 +7,7 @@
 
 #include "common/etcd/registry.h"
 #include "common/flags/flags.h"
-#include "common/tls/context.h"
+#include "common/tls/cluster_options.h"
 #include "common/trace/tracing.h"
 
 namespace sluice::node {
@@ -16,12 +16,11 @@ struct NodeOptions {
   std::string name;                       // empty: random
   std::vector<std::string> coordinators;  // host:port of their control planes
   etcd::Registry registry;                // where further ones are found
-  std::string cluster_token;
-  std::string cluster_token_file;
-  tls::Files cluster_tls;  // of the control plane; empty: plain
+  tls::ClusterOptions cluster;
   std::string model_dir;
   std::string model_name;                    // empty: the directory's name
   std::string admin_listen = "127.0.0.1:0";  // /metrics and /health
+  std::string admin_tls = "off";             // these pages: off, server or mutual
   std::string advertise;                     // host by which others reach this node; empty: as it listens
   std::uint32_t block_size = 16;             // tokens per KV block
   std::uint32_t kv_memory_mib = 0;           // 0: from the memory that is there

@@ -78,6 +78,7 @@ void fields(V& v, Of<V, RegisterRequest> m) {
   v.need("model", m.model);
   v.want("data_address", m.data_address);
   v.want("admin_address", m.admin_address);
+  v.want("admin_tls", m.admin_tls);
   v.want("block_size", m.block_size);
   v.want("total_blocks", m.total_blocks);
   v.want("max_seqs", m.max_seqs);

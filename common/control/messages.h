@@ -73,6 +73,7 @@ struct RegisterRequest {
   ModelIdentity model;
   std::string data_address;   // decode: where KV is received, host:port
   std::string admin_address;  // host:port of /metrics and /health
+  bool admin_tls = false;     // they are HTTPS
   std::uint32_t block_size = 0, total_blocks = 0, max_seqs = 0;
   // Prefill: where prompts are cut. Scales of lossy KV span the tokens of a cut. 0: a node that does not say yet.
   std::uint32_t prefill_chunk = 0, max_batch_tokens = 0, frame_kib = 0;

@@ -11,6 +11,7 @@
 #include <chrono>
 
 #include "common/net/listener.h"
+#include "common/tls/stream.h"
 
 namespace sluice::http {
 namespace {
@@ -42,12 +43,15 @@ std::string answer_text(const AdminReply& reply, std::string_view more_headers, 
 }  // namespace
 
 struct AdminServer::Impl {
-  Impl(asio::io_context& io, const std::string& address, AdminRoutes r)
-      : routes(std::move(r)), listener(io, address, [this](tcp::socket s) { serve(std::move(s)); }) {}
+  Impl(asio::io_context& io, const std::string& address, AdminRoutes r, std::shared_ptr<tls::Source> t)
+      : routes(std::move(r)),
+        source(std::move(t)),
+        listener(io, address, [this](tcp::socket s) { serve(std::move(s)); }) {}
 
   struct Client {
-    explicit Client(tcp::socket s) : socket(std::move(s)), timer(socket.get_executor()) {}
-    tcp::socket socket;
+    Client(tcp::socket s, std::shared_ptr<const tls::Context> tls)
+        : stream(std::move(s), tls::Secured{.context = std::move(tls)}), timer(stream.get_executor()) {}
+    tls::Stream stream;
     asio::steady_timer timer;
     bhttp::request_parser<bhttp::empty_body> parser;
     std::array<char, kMaxHeader> input;  // owned by the outstanding read
@@ -59,14 +63,17 @@ struct AdminServer::Impl {
   void serve(tcp::socket s) {
     if (open >= kMaxConnections) return;  // closes as it goes out of scope
     ++open;
-    ClientPtr c(new Client(std::move(s)), [this, alive = std::weak_ptr<int>(life)](Client* p) {
-      delete p;
-      if (!alive.expired()) --open;
-    });
+    ClientPtr c(new Client(std::move(s), source ? source->current() : nullptr),
+                [this, alive = std::weak_ptr<int>(life)](Client* p) {
+                  delete p;
+                  if (!alive.expired()) --open;
+                });
     c->parser.header_limit(kMaxHeader);
     c->parser.body_limit(0);
     limit(c);
-    read(c);
+    c->stream.async_handshake([this, c, alive = std::weak_ptr<int>(life)](error_code ec) {
+      if (!ec && !alive.expired()) read(c);
+    });
   }
 
   /// Ends the connection when the step about to begin takes too long.
@@ -74,13 +81,12 @@ struct AdminServer::Impl {
     c->timer.expires_after(kTimeout);
     c->timer.async_wait([weak = std::weak_ptr<Client>(c)](error_code ec) {
       const ClientPtr late = weak.lock();
-      error_code ignored;
-      if (!ec && late) late->socket.close(ignored);
+      if (!ec && late) late->stream.close();
     });
   }
 
   void read(const ClientPtr& c) {
-    c->socket.async_read_some(asio::buffer(c->input.data() + c->filled, c->input.size() - c->filled),
+    c->stream.async_read_some(asio::buffer(c->input.data() + c->filled, c->input.size() - c->filled),
                               [this, c, alive = std::weak_ptr<int>(life)](error_code ec, std::size_t n) {
                                 if (ec || alive.expired()) return;
                                 c->filled += n;
@@ -102,10 +108,9 @@ struct AdminServer::Impl {
   void write(const ClientPtr& c) {
     c->answer = answer(c->parser.get());
     limit(c);
-    asio::async_write(c->socket, asio::buffer(c->answer), [c](error_code, std::size_t) {
-      error_code ignored;
+    asio::async_write(c->stream, asio::buffer(c->answer), [c](error_code, std::size_t) {
       c->timer.cancel();
-      c->socket.shutdown(tcp::socket::shutdown_both, ignored);
+      c->stream.finish();
     });
   }
 
@@ -120,13 +125,15 @@ struct AdminServer::Impl {
   }
 
   AdminRoutes routes;
+  std::shared_ptr<tls::Source> source;  // null: plain
   std::size_t open = 0;
   std::shared_ptr<int> life = std::make_shared<int>(0);  // expires with this, so that late completions see it
   net::Listener listener;
 };
 
-AdminServer::AdminServer(asio::io_context& io, const std::string& address, AdminRoutes routes)
-    : impl_(std::make_shared<Impl>(io, address, std::move(routes))) {}
+AdminServer::AdminServer(asio::io_context& io, const std::string& address, AdminRoutes routes,
+                         std::shared_ptr<tls::Source> tls)
+    : impl_(std::make_shared<Impl>(io, address, std::move(routes), std::move(tls))) {}
 
 AdminServer::~AdminServer() { impl_->listener.stop(); }
 

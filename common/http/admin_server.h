@@ -1,6 +1,6 @@
 #pragma once
 // A small HTTP server for a daemon's own pages: /metrics, /health, /version. GET and HEAD only, one response per
-// connection, everything bounded. The coordinator's API has a server of its own (coordinator/http).
+// connection, everything bounded; plain or HTTPS. The coordinator's API has a server of its own (coordinator/http).
 // Threading: lives on one io_context thread; handlers run there. Failure: throws std::runtime_error when the address
 // can't be bound (start-up); afterwards a bad client costs at most one connection.
 #include <boost/asio/io_context.hpp>
@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <string>
+
+#include "common/tls/source.h"
 
 namespace sluice::http {
 
@@ -21,7 +23,9 @@ using AdminRoutes = std::map<std::string, std::function<AdminReply()>>;  // by p
 
 class AdminServer {
  public:
-  AdminServer(boost::asio::io_context& io, const std::string& address, AdminRoutes routes);
+  /// tls: what connections from now on show and demand; null: plain. It may change while the server lives.
+  AdminServer(boost::asio::io_context& io, const std::string& address, AdminRoutes routes,
+              std::shared_ptr<tls::Source> tls = nullptr);
   ~AdminServer();
   /// host:port in use.
   [[nodiscard]] std::string address() const;

@@ -5,14 +5,9 @@
 namespace sluice::tls {
 namespace {
 
-/// The two gauges of a certificate.
-struct Life {
-  Gauge begins, ends;
-  void tell(const Lifetime& l) const {
-    begins.set(std::chrono::duration<double>(l.begins.time_since_epoch()).count());
-    ends.set(std::chrono::duration<double>(l.ends.time_since_epoch()).count());
-  }
-};
+double unix_seconds(std::chrono::system_clock::time_point t) {
+  return std::chrono::duration<double>(t.time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -23,23 +18,23 @@ CertificateMetrics::CertificateMetrics(Metrics& metrics)
       ends_(
           metrics.gauges("sluice_tls_certificate_expiry_seconds",
                          "When the first of the certificates in use ends, in Unix seconds, by plane and kind: own (up "
-                         "to its authority) or authority (whom the daemon believes).")),
+                         "to its authority), authority (whom the daemon believes), revocations (their lists).")),
       failures_(metrics.counters("sluice_tls_reload_failures_total",
                                  "Times that changed certificate files could not be used.")) {}
 
 void CertificateMetrics::follow(const std::shared_ptr<Source>& source, const std::string& plane) {
   if (!source) return;
-  const auto life = [&](const std::optional<Lifetime>& there, const std::string& kind) -> std::optional<Life> {
-    if (!there) return std::nullopt;
-    const Labels labels{{"plane", plane}, {"kind", kind}};
-    return Life{begins_.with(labels), ends_.with(labels)};
-  };
-  metrics_.before_text([source, failed = failures_.with({{"plane", plane}}),
-                        own = life(source->current()->own(), "own"),
-                        authority = life(source->current()->authority(), "authority")] {
+  metrics_.before_text([source, plane, begins = begins_, ends = ends_, failed = failures_.with({{"plane", plane}})] {
+    const auto tell = [&](const std::optional<Lifetime>& life, const char* kind) {
+      if (!life) return;
+      const Labels labels{{"plane", plane}, {"kind", kind}};
+      begins.with(labels).set(unix_seconds(life->begins));
+      ends.with(labels).set(unix_seconds(life->ends));
+    };
     const Context& now = *source->current();
-    if (own && now.own()) own->tell(*now.own());
-    if (authority && now.authority()) authority->tell(*now.authority());
+    tell(now.own(), "own");
+    tell(now.authority(), "authority");
+    tell(now.revocations(), "revocations");
     failed.raise_to(static_cast<double>(source->failures()));
   });
 }

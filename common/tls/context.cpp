@@ -13,6 +13,7 @@ namespace sluice::tls {
 namespace {
 
 constexpr std::size_t kMostBytes = 1U << 20U;
+constexpr std::size_t kMostBytesOfLists = 64U << 20U;
 // TLS 1.2; those of 1.3 are all fine.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -29,10 +30,12 @@ std::chrono::system_clock::time_point moment(const ASN1_TIME* at) {
   return std::chrono::system_clock::from_time_t(timegm(&t));
 }
 
-/// Of several certificates, the life of the one that ends first.
-void shorten(std::optional<Lifetime>& all, const X509* cert) {
-  const Lifetime one{moment(X509_get0_notBefore(cert)), moment(X509_get0_notAfter(cert))};
+/// Of several lives, the one that ends first.
+void shorten(std::optional<Lifetime>& all, const Lifetime& one) {
   if (!all || one.ends < all->ends) all = one;
+}
+void shorten(std::optional<Lifetime>& all, const X509* cert) {
+  shorten(all, Lifetime{moment(X509_get0_notBefore(cert)), moment(X509_get0_notAfter(cert))});
 }
 
 Result<> show_certificate(SSL_CTX* ctx, const Files& f, std::optional<Lifetime>& life) {
@@ -87,6 +90,31 @@ Result<> trust(SSL_CTX* ctx, const ContextOptions& o, std::optional<Lifetime>& l
   return {};
 }
 
+Result<> heed_revocations(SSL_CTX* ctx, const Files& f, std::optional<Lifetime>& life) {
+  if (f.crl.empty()) return {};
+  if (f.ca.empty())
+    return fail(Errc::invalid_argument, "{} says what authorities revoked, but none is named whose certificates count",
+                f.crl);
+  SLUICE_ASSIGN(const std::string text, read_file(f.crl, kMostBytesOfLists));
+  const BioPtr in = memory(text);
+  std::size_t found = 0;
+  for (; const CrlPtr list = CrlPtr(PEM_read_bio_X509_CRL(in.get(), nullptr, no_passphrase, nullptr)); ++found) {
+    if (X509_STORE_add_crl(SSL_CTX_get_cert_store(ctx), list.get()) != 1)
+      return fail(Errc::invalid_argument, "{}: {}", f.crl, openssl_words("a list that cannot be used"));
+    const ASN1_TIME* next = X509_CRL_get0_nextUpdate(list.get());
+    if (next == nullptr) continue;  // it says of no end
+    const Lifetime one{moment(X509_CRL_get0_lastUpdate(list.get())), moment(next)};
+    if (one.ends <= std::chrono::system_clock::now())
+      return fail(Errc::invalid_argument,
+                  "{}: a list of revoked certificates has run out; have its authority make a new one", f.crl);
+    shorten(life, one);
+  }
+  ERR_clear_error();  // that no more came
+  if (found == 0) return fail(Errc::invalid_argument, "{} holds no list of revoked certificates in PEM", f.crl);
+  X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  return {};
+}
+
 }  // namespace
 
 std::string openssl_words(std::string otherwise) {
@@ -109,12 +137,13 @@ Result<std::shared_ptr<const Context>> Context::load(const ContextOptions& o) {
   SSL_CTX_set_default_passwd_cb(ctx.get(), no_passphrase);
   if (SSL_CTX_set_cipher_list(ctx.get(), kCiphers) != 1)
     return fail(Errc::unsupported, "this build of OpenSSL has none of the ciphers {}", kCiphers);
-  std::optional<Lifetime> own, authority;
+  std::optional<Lifetime> own, authority, revocations;
   if (!o.files.cert.empty()) {
     SLUICE_TRY(show_certificate(ctx.get(), o.files, own));
     SLUICE_TRY(take_key(ctx.get(), o.files));
   }
   SLUICE_TRY(trust(ctx.get(), o, authority));
+  SLUICE_TRY(heed_revocations(ctx.get(), o.files, revocations));
   const bool demands = !server || !o.files.ca.empty();
   SSL_CTX_set_verify(ctx.get(), demands ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE, nullptr);
   if (server && demands) {
@@ -125,6 +154,7 @@ Result<std::shared_ptr<const Context>> Context::load(const ContextOptions& o) {
   std::shared_ptr<Context> made(new Context(ctx.release(), o.side));
   made->own_ = own;
   made->authority_ = authority;
+  made->revocations_ = revocations;
   return std::shared_ptr<const Context>(std::move(made));
 }
 

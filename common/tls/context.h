@@ -4,6 +4,8 @@
 //
 // TLS 1.2 and 1.3, forward secrecy and authenticated ciphers only, no renegotiation. A server that demands certificates
 // resumes no sessions: a resumed one would not be checked against authorities that changed.
+// Where revoked certificates are listed, every certificate of a peer up to its authority is looked up, and one whose
+// authority has no list there, or only one that ran out, is refused: a list that is missing must not let anybody in.
 // Threading: immutable after load(); share freely. Failure: words that name the file and what to do. The key file must
 // be private (common/secret_file.h) and without a passphrase: a daemon has nobody to ask.
 #include <chrono>
@@ -23,7 +25,8 @@ enum class Side { server, client };
 struct Files {
   std::string cert;  // the own certificate, then those between it and its authority
   std::string key;
-  std::string ca;  // authorities that the peer's certificate may come from
+  std::string ca;        // authorities that the peer's certificate may come from
+  std::string crl = {};  // lists of what these have revoked; with it, one of every authority is needed
 };
 
 /// The time in which certificates are good.
@@ -50,6 +53,8 @@ class Context {
   [[nodiscard]] const std::optional<Lifetime>& own() const noexcept { return own_; }
   /// Of the authority in `ca` that ends first; nothing when there is none.
   [[nodiscard]] const std::optional<Lifetime>& authority() const noexcept { return authority_; }
+  /// Of the list of revoked certificates that ends first; nothing when there is none.
+  [[nodiscard]] const std::optional<Lifetime>& revocations() const noexcept { return revocations_; }
   /// For this room.
   [[nodiscard]] ssl_ctx_st* get() const noexcept { return ctx_; }
 
@@ -57,7 +62,7 @@ class Context {
   Context(ssl_ctx_st* ctx, Side side) : ctx_(ctx), side_(side) {}
   ssl_ctx_st* ctx_;
   Side side_;
-  std::optional<Lifetime> own_, authority_;
+  std::optional<Lifetime> own_, authority_, revocations_;
 };
 
 }  // namespace sluice::tls

@@ -18,6 +18,7 @@ struct Freed {
 using SslPtr = std::unique_ptr<SSL, Freed<SSL_free>>;
 using CtxPtr = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
+using CrlPtr = std::unique_ptr<X509_CRL, Freed<X509_CRL_free>>;
 using CertPtr = std::unique_ptr<X509, Freed<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 

@@ -7,7 +7,9 @@
 
 namespace sluice::tls {
 
-FileStamp Source::stamp() const { return stamp_of({options_.files.cert, options_.files.key, options_.files.ca}); }
+FileStamp Source::stamp() const {
+  return stamp_of({options_.files.cert, options_.files.key, options_.files.ca, options_.files.crl});
+}
 
 Result<std::shared_ptr<Source>> Source::open(ContextOptions o, std::string what) {
   std::shared_ptr<Source> s(new Source(std::move(o), std::move(what)));

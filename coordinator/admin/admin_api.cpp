@@ -41,6 +41,7 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
                                     : "ready"},
          {"incarnation", fmt::format("{:016x}", n.info.incarnation.value())},
          {"admin_address", n.info.admin_address},
+         {"admin_scheme", n.info.admin_tls ? "https" : "http"},
          {"data_address", n.info.data_address},
          {"backend", n.info.model.backend},
          {"precision", n.info.model.precision},

@@ -4,12 +4,15 @@
 #
 #   make_certs.sh DIR [HOST...]        all that DIR lacks; HOST: names and addresses by which clients reach the coordinator
 #   DAYS=90                            how long certificates last (the authority: ten years)
-#   ROLE=decode make_certs.sh DIR      one more certificate of that role, as DIR/decode.pem and .key, in place of the old
+#   ROLE=decode make_certs.sh DIR [HOST...]  one more certificate of that role, as DIR/decode.pem and .key, in place of the
+#                                      old; HOST: of a node, where its pages are (--admin-tls)
+#   REVOKE=FILE make_certs.sh DIR      takes back the certificate in FILE: DIR/crl.pem lists it and those before it
+#   REVOKE= make_certs.sh DIR          makes that list anew: it holds for CRL_DAYS=30
 #
 # DIR gets ca.pem; coordinator, prefill and decode (.pem and .key), whose role is a URI among the alternative names
 # (sluice://role/ROLE); client, for people where HTTP demands certificates.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,10p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,13p' "$0"; exit 2; }
 dir=$1
 shift
 days=${DAYS:-90}
@@ -41,6 +44,26 @@ certificate() {
   rm -r "$now"
 }
 
+# What the authority remembers of certificates taken back stands in DIR/revoked. The list is put in its place whole.
+revoke() {
+  local now settings
+  now=$(mktemp -d .new.XXXXXX)
+  touch revoked
+  [ -e revoked.number ] || echo 01 > revoked.number
+  settings=$now/settings
+  printf '%s\n' '[ca]' 'default_ca = own' '[own]' 'database = revoked' 'crlnumber = revoked.number' 'default_md = sha256' \
+    'unique_subject = no' 'crl_extensions = of' '[of]' 'authorityKeyIdentifier = keyid:always' > "$settings"
+  authority=(openssl ca -config "$settings" -keyfile ca.key -cert ca.pem)
+  { { [ -z "$REVOKE" ] || "${authority[@]}" -revoke "$REVOKE"; } &&
+    "${authority[@]}" -gencrl -crldays "${CRL_DAYS:-30}" -out "$now/crl"; } 2>"$now/said" || { cat "$now/said" >&2; rm -r "$now"; exit 1; }
+  mv "$now/crl" crl.pem
+  rm -r "$now"
+}
+if [ -n "${REVOKE+set}" ]; then
+  revoke
+  exit 0
+fi
+
 hosts=
 for host in "$@"; do
   if [[ $host =~ ^[0-9.]+$ || $host == *:* ]]; then hosts+=",IP:$host"; else hosts+=",DNS:$host"; fi
@@ -51,6 +74,6 @@ for role in coordinator prefill decode client; do
   case $role in
     coordinator) certificate coordinator "URI:sluice://role/coordinator${hosts}" ;;
     client) certificate client "DNS:client" ;;
-    *) certificate "$role" "URI:sluice://role/$role" ;;
+    *) certificate "$role" "URI:sluice://role/$role${ROLE:+$hosts}" ;;
   esac
 done

@@ -79,6 +79,7 @@ TEST_CASE("registration and heartbeats") {
   r.model = {"m", "h", 1, 2, 3, "f16", 4, 5, 6, "cpu", "f32"};
   r.data_address = "h:1";
   r.admin_address = "h:2";
+  r.admin_tls = true;
   r.block_size = 1;
   r.total_blocks = 2;
   r.max_seqs = 3;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "common/tls/source.h"
 #include "tests/support/certificates.h"
@@ -79,4 +80,50 @@ TEST_CASE("new files replace the context; those that do not fit leave the old on
   CHECK(source->current() == second);
   c.renew("coordinator");
   CHECK(source->refresh());
+}
+
+TEST_CASE("a list of revoked certificates is read with its authorities, and one that ran out is refused") {
+  test::Certificates c;
+  c.revoke("decode");
+  ContextOptions o = server(c);
+  CHECK_FALSE((*Context::load(o))->revocations());
+  o.files.crl = c["crl.pem"];
+  const auto now = std::chrono::system_clock::now();
+  const auto with_list = *Context::load(o);
+  CHECK(with_list->revocations()->ends > now + std::chrono::days(29));
+  CHECK(with_list->revocations()->ends < now + std::chrono::days(31));
+
+  o.files.crl = c["ca.pem"];
+  CHECK_THAT(refusal(o), Contains("no list of revoked"));
+  o.files.crl = c["nothing.pem"];
+  CHECK_THAT(refusal(o), Contains("nothing.pem"));
+  o.files.crl = c["crl.pem"];
+  o.files.ca = "";
+  CHECK_THAT(refusal(o), Contains("none is named"));
+  o = server(c);
+  o.files.crl = c["crl.pem"];
+  const std::string brief =
+      "cd " + c.path().string() +
+      " && printf '[ca]\\ndefault_ca = o\\n[o]\\ndatabase = revoked\\ncrlnumber = revoked.number\\n"
+      "default_md = sha256\\n' > s && openssl ca -config s -keyfile ca.key -cert ca.pem -gencrl "
+      "-crlsec 1 -out crl.pem 2>/dev/null";
+  REQUIRE(std::system(brief.c_str()) == 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  CHECK_THAT(refusal(o), Contains("has run out"));
+}
+
+TEST_CASE("a new list of revoked certificates makes a new context; a broken one leaves the old") {
+  test::Certificates c;
+  c.revoke("");
+  ContextOptions o = server(c);
+  o.files.crl = c["crl.pem"];
+  const auto source = *Source::open(o, "test");
+  CHECK_FALSE(source->refresh());
+  c.revoke("decode");
+  CHECK(source->refresh());
+  const auto kept = source->current();
+  std::filesystem::copy(c["ca.pem"], c["crl.pem"], std::filesystem::copy_options::overwrite_existing);
+  CHECK_FALSE(source->refresh());
+  CHECK(source->failures() == 1);
+  CHECK(source->current() == kept);
 }

@@ -1,7 +1,9 @@
 #include "common/tls/session.h"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 
+#include "common/files.h"
 #include "tests/support/certificates.h"
 
 using namespace sluice;
@@ -125,6 +127,67 @@ TEST_CASE("a certificate that has ended is refused") {
   const auto o = shake(client, server);
   CHECK_FALSE(o.both());
   CHECK_THAT(o.words(), Contains("expired"));
+}
+
+TEST_CASE("a revoked certificate is refused, by either end") {
+  test::Certificates c;
+  c.revoke("");
+  const auto with_list = [&](Side side, const std::string& own) {
+    return or_throw(Context::load({side, {c[own + ".pem"], c[own + ".key"], c["ca.pem"], c["crl.pem"]}}));
+  };
+  const auto meet = [&] {
+    Session client(with_list(Side::client, "decode"), "");
+    Session server(with_list(Side::server, "coordinator"), "");
+    return shake(client, server);
+  };
+  CHECK(meet().both());  // nobody is on the list
+  c.revoke("prefill");
+  CHECK(meet().both());  // another is
+  c.revoke("decode");
+  {
+    const auto o = meet();
+    CHECK_FALSE(o.both());
+    CHECK_THAT(o.words(), Contains("not believed") && Contains("revoked"));
+  }
+  c.renew("decode");  // the role's next certificate is another
+  CHECK(meet().both());
+  c.revoke("decode");  // and so on
+  CHECK_FALSE(meet().both());
+  c.renew("decode");
+  CHECK(meet().both());
+  c.revoke("coordinator");
+  CHECK_FALSE(meet().both());
+  {
+    INFO("who has no list does not know");
+    Session client(load(Side::client, c, "decode", c["ca.pem"]), "");
+    Session server(load(Side::server, c, "coordinator", c["ca.pem"]), "");
+    CHECK(shake(client, server).both());
+  }
+}
+
+TEST_CASE("where lists are demanded, an authority without one lets nobody in") {
+  test::Certificates c, others;
+  c.revoke("");
+  others.revoke("");
+  // Both authorities are believed; only one has a list.
+  std::ofstream(c["both.pem"]) << read_file(c["ca.pem"], 1U << 20U).value()
+                               << read_file(others["ca.pem"], 1U << 20U).value();
+  const auto server = [&](const std::string& lists) {
+    return or_throw(Context::load({Side::server, {c["coordinator.pem"], c["coordinator.key"], c["both.pem"], lists}}));
+  };
+  const auto meets = [&](const test::Certificates& whose, const std::string& lists) {
+    Session client(load(Side::client, whose, "decode", c["ca.pem"]), "");
+    Session session(server(lists), "");
+    return shake(client, session).both();
+  };
+  CHECK(meets(c, c["crl.pem"]));
+  CHECK_FALSE(meets(others, c["crl.pem"]));
+  std::ofstream(c["lists.pem"]) << read_file(c["crl.pem"], 1U << 20U).value()
+                                << read_file(others["crl.pem"], 1U << 20U).value();
+  CHECK(meets(c, c["lists.pem"]));
+  CHECK(meets(others, c["lists.pem"]));
+  // A list that a stranger signed in the authority's name is none.
+  CHECK_FALSE(meets(c, others["crl.pem"]));
 }
 
 TEST_CASE("what is no TLS ends the session with words") {

@@ -54,10 +54,13 @@ class Stranger {
 TEST_CASE("status and nodes are read; oddities are left out") {
   ClusterFacts c;
   read_status(json::parse(R"({"ready": true, "model": "m", "version": "0.1.0", "reason": 7})"), c);
-  read_nodes(json::parse(R"({"nodes": [7, {"node": "p0", "role": "prefill", "admin_address": "1.2.3.4:5", "links":
+  read_nodes(
+      json::parse(
+          R"({"nodes": [7, {"node": "p0", "role": "prefill", "admin_address": "1.2.3.4:5", "admin_scheme": "https", "links":
     [{"address": "a:1", "bandwidth_bps": 5, "rtt_s": 0.1}, 9]}], "refused": [{"node": "x", "why": "w", "age_ms": 2000}]})"),
-             c);
+      c);
   CHECK(c.ready);
+  CHECK(c.nodes[0].admin_tls);
   CHECK(c.model == "m");
   REQUIRE(c.nodes.size() == 1);
   CHECK(c.nodes[0].links[0].bytes_per_s == 5);
@@ -97,6 +100,8 @@ TEST_CASE("nodes that are silent, endless, too large or no node cost their time 
   int i = 0;
   for (const auto* s : {&silent, &junk, &large, &old})
     nodes.push_back({{"node", "n" + std::to_string(i++)}, {"role", "decode"}, {"admin_address", s->address}});
+  nodes.push_back(
+      {{"node", "secure"}, {"role", "decode"}, {"admin_address", "127.0.0.1:1"}, {"admin_scheme", "https"}});
   nodes.push_back({{"node", "gone"}, {"role", "decode"}, {"admin_address", "127.0.0.1:1"}});
   const std::string body = json{{"ready", true}, {"nodes", nodes}}.dump();
   const Stranger coordinator("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
@@ -109,7 +114,7 @@ TEST_CASE("nodes that are silent, endless, too large or no node cost their time 
   const ClusterFacts c = gather_cluster(q);
   CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(10));
   CHECK_FALSE(c.error);
-  REQUIRE(c.nodes.size() == 5);
+  REQUIRE(c.nodes.size() == 6);
   for (const auto& n : c.nodes) {
     INFO(n.name << ": " << n.page_error);
     CHECK_FALSE(n.machine);

@@ -98,7 +98,7 @@ TEST_CASE("model directories: whole, without configuration, without weights, not
 TEST_CASE("a report tells what the node uses, and no secret") {
   NodeOptions o;
   o.name = "d0";
-  o.cluster_token = "hidden-token";
+  o.cluster.token = "hidden-token";
   o.ucx_net_devices = "lo";
   HostReport report(o, "decode");
   const json j = report.now({{"127.0.0.1:9", "tcp/lo", false}});

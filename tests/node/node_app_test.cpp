@@ -42,7 +42,7 @@ struct Rig {
     NodeOptions o;
     o.name = "n1";
     o.coordinators = {coordinator};
-    o.cluster_token = "secret";
+    o.cluster.token = "secret";
     o.drain_timeout_s = 3600;
     o.wedge_s = 0.3;
     return o;

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/flags/program.h"
+
 using namespace sluice::node;
 
 TEST_CASE("a drain timeout that no clock can hold is refused where it is given") {
@@ -18,4 +20,15 @@ TEST_CASE("a drain timeout that no clock can hold is refused where it is given")
     CAPTURE(wrong);
     CHECK_THROWS(parse(wrong));
   }
+}
+
+TEST_CASE("pages over TLS take the cluster's certificates") {
+  NodeOptions o;
+  settle_node_options(o);
+  for (const char* how : {"server", "mutual"}) {
+    o.admin_tls = how;
+    CHECK_THROWS_AS(settle_node_options(o), sluice::UsageError);
+  }
+  o.cluster.files = {"cert", "key", "ca"};
+  settle_node_options(o);
 }

@@ -17,6 +17,8 @@ class Certificates {
   void renew(const std::string& role, const std::string& hosts = "localhost 127.0.0.1") {
     make(hosts, "ROLE=" + role + " ");
   }
+  /// Takes a role's certificate back: crl.pem lists it, and those before it. Empty: nobody's.
+  void revoke(const std::string& role) { make("", "REVOKE=" + (role.empty() ? role : role + ".pem") + " "); }
   [[nodiscard]] std::filesystem::path path() const { return dir_.path(); }
 
  private:

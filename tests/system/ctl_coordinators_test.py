@@ -27,6 +27,9 @@ class Ctl:
         assert (r.returncode == 0) == ok, (args, r.returncode, r.stdout, r.stderr)
         return r.stdout, r.stderr, time.monotonic() - began
 
+    def works(self, *args):
+        return subprocess.run([self._program, "--run-dir", self.run_dir, *map(str, args)], capture_output=True, timeout=60).returncode == 0
+
     def state(self):
         return json.loads((self.run_dir / "cluster.json").read_text())
 
@@ -66,7 +69,7 @@ def run(bin_dir, work):
             assert "prefill-0" in nodes and "decode-0" in nodes, nodes
         shown, _, _ = ctl("coordinators")
         assert "coordinator-0 (this one)" in shown and "coordinator-1" in shown, shown
-        ctl("slo", "set", "gold", "--ttft-ms", 321)
+        until(lambda: ctl.works("slo", "set", "gold", "--ttft-ms", 321), 10, "settings are shared")
         until(lambda: "321" in ctl("--url", urls[1], "slo", "get")[0], 5, "the other coordinator has it")
 
         dead, alive = f"http://127.0.0.1:{free_port()}", urls[1]
@@ -90,7 +93,7 @@ def run(bin_dir, work):
         answer, _, _ = ctl("chat", "Hello", "--max-tokens", 8)
         assert answer.strip(), "the run directory knows the other coordinator"
         assert "321" in ctl("slo", "get")[0]
-        ctl("bench", "--requests", 4, "--rate", 20, "--out", work / "bench")
+        ctl("bench", "--requests", 4, "--rate", 20)
         _, why, _ = ctl("up", "--model", MODEL, ok=False)
         assert "already running" in why, why
         said, _, _ = ctl("down")

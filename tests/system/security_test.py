@@ -65,6 +65,11 @@ class Files:
     def of(self, name):
         return str(self.dir / name)
 
+    def revoke(self, name=""):
+        """Takes a certificate back; without a name only makes the list anew."""
+        env = {**os.environ, "REVOKE": name}
+        subprocess.run([ROOT / "deploy/tls/make_certs.sh", self.dir], env=env, check=True, stderr=subprocess.DEVNULL)
+
     def cluster_flags(self, role, of=None):
         at = of or self.dir
         return ["--cluster-cert", f"{at}/{role}.pem", "--cluster-key", f"{at}/{role}.key", "--cluster-ca", self.of("ca.pem")]
@@ -518,6 +523,107 @@ def test_client_certificates(f):
         assert "TLS" in ctl("status", *common, fails=True)
 
 
+def test_revoked_clients_are_refused(f):
+    """A list that changes holds for the next connection; nothing is restarted."""
+    f.revoke()
+    flags = ["--tls-cert", f.of("coordinator.pem"), "--tls-key", f.of("coordinator.key"), "--tls-client-ca", f.of("ca.pem"),
+             "--tls-crl", f.of("crl.pem")]
+    cluster = Cluster(BIN, coordinator_flags=flags, ca=f.of("ca.pem"))
+    cluster._tls.load_cert_chain(f.of("client.pem"), f.of("client.key"))
+    with cluster as c:
+        mine = ["--url", c.http, "--ca", f.of("ca.pem"), "--cert", f.of("client.pem"), "--key", f.of("client.key")]
+        assert "ready" in ctl("status", *mine)
+        f.revoke("client.pem")
+        eventually("the list is read anew", lambda: "certificates renewed" in c.log("coordinator"))
+        assert "TLS" in ctl("status", *mine, fails=True)
+        f.make("client")  # the next one
+        assert "ready" in ctl("status", *mine)
+        f.write("crl.pem", "broken")
+        eventually("a broken list is said", lambda: "the old ones stay" in c.log("coordinator"))
+        assert "ready" in ctl("status", *mine)
+    starts_not("--tls-cert", f.of("coordinator.pem"), "--tls-key", f.of("coordinator.key"), "--tls-crl", f.of("crl.pem"),
+               says="--tls-client-ca")
+
+
+def test_revoked_nodes_do_not_join(f):
+    f.revoke()
+
+    def flags(role):
+        return [*f.cluster_flags(role), "--cluster-crl", f.of("crl.pem")]
+    with Cluster(BIN, coordinator_flags=flags("coordinator"), node_flags=flags) as c:
+        assert chat(c, "")[0] == 200
+        lost = Path(tempfile.mkdtemp())
+        try:
+            for file in ("decode.pem", "decode.key"):
+                shutil.copy(f.dir / file, lost)
+            f.revoke("decode.pem")
+            f.make("decode")
+            eventually("the list is read anew", lambda: "certificates renewed" in c.log("coordinator"))
+            not_joined(c, "", "decode", *f.cluster_flags("decode", of=lost), says="revoked")
+            p, log = start_node(c, "decode", *flags("decode"))  # the role's next certificate
+            try:
+                eventually(f"it joins: {log.read_text()}", lambda: '"extra"' in c.ask("/sluice/v1/nodes")[2])
+            finally:
+                p.kill()
+                p.wait()
+            # And the other way: nodes do not believe a coordinator whose certificate was taken back.
+            f.revoke("coordinator.pem")
+            p, log = start_node(c, "decode", *flags("decode"))
+            try:
+                eventually(f"it does not register: {log.read_text()}", lambda: "revoked" in log.read_text())
+            finally:
+                p.kill()
+                p.wait()
+        finally:
+            shutil.rmtree(lost)
+            f.make("coordinator")
+
+
+def test_nodes_pages_over_tls(f):
+    """HTTPS, and only for certificates of the cluster's authority; its tools and coordinator read them all the same."""
+    import urllib.request
+
+    def page(node, context, path="/metrics"):
+        with urllib.request.urlopen(f"https://{node['admin_address']}{path}", timeout=5, context=context) as answer:
+            return answer.read().decode()
+
+    def not_read(node, context):
+        try:
+            page(node, context)
+        except OSError:
+            return
+        raise AssertionError("a page was read")
+
+    for role in ("prefill", "decode"):
+        f.make(role)  # with the hosts at which pages are asked for
+    trusting = ssl.create_default_context(cafile=f.of("ca.pem"))
+    known = ssl.create_default_context(cafile=f.of("ca.pem"))
+    known.load_cert_chain(f.of("client.pem"), f.of("client.key"))
+    starts = [BIN / "sluice-decode", "--model", MODEL, "--coordinator", "x:1", "--admin-tls", "server"]
+    r = subprocess.run(starts, capture_output=True, text=True, timeout=30)
+    assert r.returncode == 2 and "--cluster-cert" in r.stderr, r.stderr
+    for how, stranger_may in (("server", True), ("mutual", False)):
+        with f.cluster(node_flags=["--admin-tls", how]) as c:
+            nodes = json.loads(c.ask("/sluice/v1/nodes", key=f.secrets["boss"])[2])["nodes"]
+            assert {n["admin_scheme"] for n in nodes} == {"https"}, nodes
+            for n in nodes:
+                assert "sluice_engine_stalled 0" in page(n, known) and 'plane="pages"' in page(n, known)
+                if stranger_may:
+                    assert "sluice_build_info" in page(n, trusting)
+                else:
+                    not_read(n, trusting)
+                not_read(n, ssl.create_default_context())  # who does not believe that authority
+                try:
+                    urllib.request.urlopen(f"http://{n['admin_address']}/metrics", timeout=5)
+                    raise AssertionError("a page was read in the clear")
+                except OSError:
+                    pass
+            said = subprocess.run([BIN / "sluicectl", "--url", c.http, "--ca", f.of("ca.pem"), "--cert", f.of("client.pem"),
+                                   "--key", f.of("client.key"), "doctor", "--no-canary", "--no-perftest"], capture_output=True,
+                                  text=True, timeout=60, env={**os.environ, "SLUICE_API_KEY": f.secrets["boss"]}).stdout
+            assert "cannot be read" not in said and "d0" in said, said
+
+
 SHARED = [test_https_chat_and_tools, test_key_must_be_known, test_models_and_classes_of_a_key,
           test_settings_take_an_administrators_key, test_quota_of_requests_is_exact, test_quota_of_concurrent_requests_is_exact,
           test_quota_of_tokens_is_settled, test_nodes_prove_their_role, test_plain_client_at_the_tls_port,
@@ -525,7 +631,9 @@ SHARED = [test_https_chat_and_tools, test_key_must_be_known, test_models_and_cla
 APART = [test_operators_listener_is_apart, test_stranger_at_the_data_port, test_prompts_and_secrets_are_nowhere]
 ALONE = [test_open_to_others_takes_a_credential, test_secrets_on_the_command_line_are_refused,
          test_secret_files_must_be_private, test_token_and_certificates_may_both_be_demanded,
-         test_a_node_tells_nothing_to_a_false_coordinator, test_client_certificates]
+         test_a_node_tells_nothing_to_a_false_coordinator, test_client_certificates, test_revoked_clients_are_refused,
+         test_revoked_nodes_do_not_join,
+         test_nodes_pages_over_tls]
 
 
 def run(tests, names, *args):

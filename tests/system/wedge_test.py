@@ -60,6 +60,11 @@ def freeze_in_a_step(c, node, thread):
     raise SystemExit("the engine always had a mutex")
 
 
+def stalled_metric(node):
+    with urllib.request.urlopen(node + "/metrics", timeout=10) as page:
+        return next(line.split()[1] for line in page.read().decode().splitlines() if line.startswith("sluice_engine_stalled "))
+
+
 def main():
     with Cluster(sys.argv[1], node_flags=("--wedge-s", str(WEDGE_S))) as c:
         nodes = {n["node"]: n for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
@@ -98,6 +103,7 @@ def main():
             assert get(c.http + "/livez")[0] == 200
             states = {n["node"]: n["state"] for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
             assert states == {"p0": "ready", "d0": "stalled"}, states
+            assert stalled_metric(decode) == "1"
             status, said = post(c.http, 2)
             assert status == 503, (status, said)
             assert not answers
@@ -107,6 +113,7 @@ def main():
             held.__exit__()
         until("the node is ready again", lambda: get(decode + "/readyz")[0] == 200)
         assert get(decode + "/livez")[0] == 200
+        assert stalled_metric(decode) == "0"
         until("the coordinator is ready again", lambda: get(c.http + "/readyz")[0] == 200)
         work.join(60)
         assert answers and answers[0][0] == 200, answers

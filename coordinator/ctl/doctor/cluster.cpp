@@ -33,9 +33,12 @@ void compare_clocks(double theirs_ns, double before, double after, std::optional
   error = std::max(0.0, (after - before) / 2);
 }
 
-Result<json> page_of(const std::string& address, std::chrono::milliseconds limit) {
+/// tls: of a page that is HTTPS; null: plain.
+Result<json> page_of(const std::string& address, std::shared_ptr<const tls::Context> tls,
+                     std::chrono::milliseconds limit) {
   http::ClientRequest q;
   q.address = address;
+  q.tls = std::move(tls);
   q.target = "/host";
   q.timeout = q.total = limit;
   q.max_body = kMaxPage;
@@ -45,13 +48,18 @@ Result<json> page_of(const std::string& address, std::chrono::milliseconds limit
   return parse_json_object(r.body, {.what = address + "/host", .code = Errc::data_corrupt, .max_bytes = kMaxPage});
 }
 
-void ask_node(NodeFacts& n, std::chrono::milliseconds limit) {
+void ask_node(NodeFacts& n, const Endpoint& coordinator, std::chrono::milliseconds limit) {
   if (n.admin_address.empty()) {
     n.page_error = "it does not say where its pages are";
     return;
   }
+  if (n.admin_tls && !coordinator.tls) {
+    n.page_error =
+        "they are HTTPS and the coordinator is not, so nobody has said whom to believe; give an https URL and --ca";
+    return;
+  }
   const double before = wall_s();
-  const auto page = page_of(n.admin_address, limit);
+  const auto page = page_of(n.admin_address, n.admin_tls ? coordinator.tls : nullptr, limit);
   const double after = wall_s();
   auto machine = page ? parse_machine(*page) : Result<Machine>(std::unexpected(page.error()));
   if (!machine) {
@@ -62,12 +70,12 @@ void ask_node(NodeFacts& n, std::chrono::milliseconds limit) {
   n.machine = std::move(*machine);
 }
 
-void ask_nodes(std::vector<NodeFacts>& nodes, std::chrono::milliseconds limit) {
+void ask_nodes(std::vector<NodeFacts>& nodes, const Endpoint& coordinator, std::chrono::milliseconds limit) {
   std::atomic<std::size_t> next{0};
   std::vector<std::jthread> crew;
   for (std::size_t i = 0; i < std::min(kCrew, nodes.size()); ++i)
     crew.emplace_back([&] {
-      for (std::size_t k = next++; k < nodes.size(); k = next++) ask_node(nodes[k], limit);
+      for (std::size_t k = next++; k < nodes.size(); k = next++) ask_node(nodes[k], coordinator, limit);
     });
 }
 
@@ -89,6 +97,7 @@ std::optional<double> max_files_of(const Endpoint& e, std::chrono::milliseconds 
   q.address = e.address;
   q.target = "/metrics";
   q.timeout = q.total = limit;
+  q.tls = e.tls;
   const auto r = http::request(q);
   return r && r->status == 200 ? sample_in(r->body, "process_max_fds") : std::nullopt;
 }
@@ -111,6 +120,7 @@ void read_nodes(const json& answer, ClusterFacts& out) {
     f.role = text(n, "role");
     f.state = text(n, "state");
     f.admin_address = text(n, "admin_address");
+    f.admin_tls = text(n, "admin_scheme") == "https";
     f.data_address = text(n, "data_address");
     f.backend = text(n, "backend");
     f.precision = text(n, "precision");
@@ -145,7 +155,7 @@ ClusterFacts gather_cluster(const ClusterQuestion& q) {
     return c;
   }
   c.max_files = max_files_of(q.coordinator, q.node_limit);
-  ask_nodes(c.nodes, q.node_limit);
+  ask_nodes(c.nodes, q.coordinator, q.node_limit);
   return c;
 }
 

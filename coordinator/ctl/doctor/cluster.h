@@ -20,6 +20,7 @@ struct LinkFacts {
 
 struct NodeFacts {
   std::string name, role, state, admin_address, data_address;
+  bool admin_tls = false;  // its pages are HTTPS
   std::string backend, precision, version, model_hash;
   double heartbeat_age_ms = 0;
   std::vector<LinkFacts> links;
