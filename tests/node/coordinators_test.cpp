@@ -29,7 +29,10 @@ struct Rig {
     a.leg_space = LegSpace(11);
     b.leg_space = LegSpace(12);
   }
-  ~Rig() { coordinators.stop(); }
+  ~Rig() {
+    coordinators.stop();
+    io.run_for(std::chrono::milliseconds(50));  // what was closed is told while the links are still there
+  }
   static RegisterRequest me() {
     RegisterRequest r;
     r.node = NodeId("n");
