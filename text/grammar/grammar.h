@@ -69,7 +69,13 @@ class Grammar {
   [[nodiscard]] NodeIndex root() const noexcept { return root_; }
   [[nodiscard]] std::size_t literal_bytes() const noexcept { return literal_bytes_; }
 
-  /// Every rule has a body, no cycle of rules that consumes nothing, sizes within limits.
+  /// Takes what no finite text can match out of choices and repetitions (a rule that needs itself to end, an empty set
+  /// or choice), so that nobody who follows the grammar ends where nothing goes on. Indices stay; a rule without a body
+  /// counts as one that can match.
+  void prune();
+
+  /// Every rule has a body, some text matches the root, no rule comes back to itself before a character is read (left
+  /// recursion), literals are UTF-8, sizes within limits.
   [[nodiscard]] Result<> check(const GrammarLimits& limits = {}) const;
 
  private:
@@ -78,6 +84,8 @@ class Grammar {
     std::optional<NodeIndex> body;
   };
   NodeIndex add(Node n);
+  [[nodiscard]] Result<> check_sizes(const GrammarLimits& limits) const;
+  [[nodiscard]] Result<> check_left_recursion() const;
   std::vector<Node> nodes_;
   std::vector<Rule> rules_;
   NodeIndex root_ = 0;
