@@ -129,14 +129,15 @@ void Grammar::prune() {
   }
 }
 
+bool Grammar::can_match(NodeIndex node) const { return Derivation(*this, false).holds(node); }
+
 Result<> Grammar::check(const GrammarLimits& limits) const {
   SLUICE_TRY(check_sizes(limits));
   if (root_ >= nodes_.size()) return fail(Errc::invalid_argument, "the grammar has no root");
   for (const auto& r : rules_)
     if (!r.body) return fail(Errc::invalid_argument, "the rule '{}' is used but not defined", r.name);
   SLUICE_TRY(check_left_recursion());
-  if (!Derivation(*this, false).holds(root_))
-    return fail(Errc::invalid_argument, "no text of finite length matches the grammar");
+  if (!can_match(root_)) return fail(Errc::invalid_argument, "no text of finite length matches the grammar");
   return {};
 }
 

@@ -74,6 +74,9 @@ class Grammar {
   /// counts as one that can match.
   void prune();
 
+  /// Some text of finite length matches the node (as far as rules have bodies).
+  [[nodiscard]] bool can_match(NodeIndex node) const;
+
   /// Every rule has a body, some text matches the root, no rule comes back to itself before a character is read (left
   /// recursion), literals are UTF-8, sizes within limits.
   [[nodiscard]] Result<> check(const GrammarLimits& limits = {}) const;

@@ -16,6 +16,9 @@ struct SchemaOptions {
   /// White space between JSON tokens: none but what `separators` say (", " and ": " as json.dumps writes), or any
   /// (bounded runs of space, tab and newlines).
   bool any_whitespace = true;
+  /// An object whose schema lists properties and says nothing of others has no others, and an array that lists its
+  /// first items has no more: what people mean who write them. False: as JSON Schema says, any may follow.
+  bool closed = true;
   GrammarLimits limits{};
 };
 

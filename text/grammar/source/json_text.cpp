@@ -1,0 +1,82 @@
+#include "text/grammar/source/json_text.h"
+
+#include <array>
+
+#include "text/grammar/source/ecma_class.h"
+#include "text/grammar/source/numbers.h"
+
+namespace sluice::text::grammar {
+
+NodeIndex JsonText::space() {
+  // Bounded, so that a model that loops in white space comes to an end; enough for eight levels of four spaces.
+  constexpr std::uint32_t kLongest = 33;
+  static constexpr std::array<CodePointRange, 3> kSpace{{{'\t', '\n'}, {'\r', '\r'}, {' ', ' '}}};
+  return once(space_, "ws", [&] { return g_.repeat(g_.chars(CodePointSet(kSpace)), 0, kLongest); });
+}
+
+NodeIndex JsonText::comma() {
+  if (!any_whitespace_) return g_.literal(", ");
+  return once(comma_, "comma", [&] { return g_.sequence({space(), g_.literal(","), space()}); });
+}
+
+NodeIndex JsonText::colon() {
+  if (!any_whitespace_) return g_.literal(": ");
+  return once(colon_, "colon", [&] { return g_.sequence({space(), g_.literal(":"), space()}); });
+}
+
+NodeIndex JsonText::enclosed(const char* open, NodeIndex inside, const char* close) {
+  if (!any_whitespace_) return g_.sequence({g_.literal(open), inside, g_.literal(close)});
+  return g_.sequence({g_.literal(open), space(), inside, space(), g_.literal(close)});
+}
+
+NodeIndex JsonText::quoted(NodeIndex inside) { return g_.sequence({g_.literal("\""), inside, g_.literal("\"")}); }
+
+NodeIndex JsonText::member(NodeIndex name, NodeIndex value) { return g_.sequence({name, colon(), value}); }
+
+NodeIndex JsonText::list_of(NodeIndex item) {
+  return g_.optional(g_.sequence({item, g_.repeat(g_.sequence({comma(), item}), 0)}));
+}
+
+NodeIndex JsonText::any_value() {
+  return once(value_, "value", [&] {
+    return g_.choice({any_object(), any_array(), any_string(), any_number(), boolean(), g_.literal("null")});
+  });
+}
+
+NodeIndex JsonText::any_object() {
+  return once(object_, "object", [&] { return braces(list_of(member(any_string(), any_value()))); });
+}
+
+NodeIndex JsonText::any_array() {
+  return once(array_, "array", [&] { return brackets(list_of(any_value())); });
+}
+
+NodeIndex JsonText::any_string() {
+  return once(string_, "string", [&] { return quoted(g_.repeat(spelling_.one_of(scalar_values()), 0)); });
+}
+
+NodeIndex JsonText::any_number() {
+  return once(number_, "number", [&] { return add_number(g_, {}).value_or(0); });
+}
+
+NodeIndex JsonText::boolean() {
+  return once(boolean_, "boolean", [&] { return g_.choice({g_.literal("true"), g_.literal("false")}); });
+}
+
+NodeIndex JsonText::value(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return g_.literal('"' + json_escaped(value.get_ref<const std::string&>()) + '"');
+  if (!value.is_structured()) return g_.literal(value.dump());
+  std::vector<NodeIndex> parts;
+  for (const auto& [key, item] : value.items()) {
+    if (!parts.empty()) parts.push_back(comma());
+    if (value.is_object()) {
+      parts.push_back(g_.literal('"' + json_escaped(key) + '"'));
+      parts.push_back(colon());
+    }
+    parts.push_back(this->value(item));
+  }
+  const auto inside = parts.empty() ? g_.literal("") : g_.sequence(std::move(parts));
+  return value.is_object() ? braces(inside) : brackets(inside);
+}
+
+}  // namespace sluice::text::grammar
