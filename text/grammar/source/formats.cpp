@@ -26,7 +26,7 @@ namespace {
   ":){0,2}" SLUICE_H16 ")?::(" SLUICE_H16 ":){2}" SLUICE_LS32 "|((" SLUICE_H16 ":){0,3}" SLUICE_H16 ")?::" SLUICE_H16 \
   ":" SLUICE_LS32 "|((" SLUICE_H16 ":){0,4}" SLUICE_H16 ")?::" SLUICE_LS32 "|((" SLUICE_H16 ":){0,5}" SLUICE_H16      \
   ")?::" SLUICE_H16 "|((" SLUICE_H16 ":){0,6}" SLUICE_H16 ")?::"
-#define SLUICE_UNRESERVED "A-Za-z0-9._~-"
+#define SLUICE_UNRESERVED "A-Za-z0-9._~\\-"
 #define SLUICE_DELIMS "!$&'()*+,;="
 #define SLUICE_PERCENT "%[0-9A-Fa-f]{2}"
 #define SLUICE_PCHAR "([" SLUICE_UNRESERVED SLUICE_DELIMS ":@]|" SLUICE_PERCENT ")"

@@ -169,26 +169,14 @@ Result<> SchemaCompiler::expand(std::vector<Todo> todo, Schemas own, std::vector
 
 std::uint8_t SchemaCompiler::implied_kinds(const Schemas& own) {
   // A schema that says nothing of types but speaks of one kind of value means that kind.
-  static const std::pair<std::string_view, std::uint8_t> kSpeaksOf[] = {{"properties", kObject},
-                                                                        {"patternProperties", kObject},
-                                                                        {"additionalProperties", kObject},
-                                                                        {"propertyNames", kObject},
-                                                                        {"required", kObject},
-                                                                        {"minProperties", kObject},
-                                                                        {"maxProperties", kObject},
-                                                                        {"prefixItems", kArray},
-                                                                        {"items", kArray},
-                                                                        {"minItems", kArray},
-                                                                        {"maxItems", kArray},
-                                                                        {"uniqueItems", kArray},
-                                                                        {"pattern", kString},
-                                                                        {"minLength", kString},
-                                                                        {"maxLength", kString},
-                                                                        {"minimum", kInteger | kFraction},
-                                                                        {"maximum", kInteger | kFraction},
-                                                                        {"exclusiveMinimum", kInteger | kFraction},
-                                                                        {"exclusiveMaximum", kInteger | kFraction},
-                                                                        {"multipleOf", kInteger | kFraction}};
+  static const std::pair<std::string_view, std::uint8_t> kSpeaksOf[] = {
+      {"properties", kObject},       {"patternProperties", kObject}, {"additionalProperties", kObject},
+      {"propertyNames", kObject},    {"required", kObject},          {"minProperties", kObject},
+      {"maxProperties", kObject},    {"prefixItems", kArray},        {"items", kArray},
+      {"minItems", kArray},          {"maxItems", kArray},           {"uniqueItems", kArray},
+      {"pattern", kString},          {"minLength", kString},         {"maxLength", kString},
+      {"minimum", kNumber},          {"maximum", kNumber},           {"exclusiveMinimum", kNumber},
+      {"exclusiveMaximum", kNumber}, {"multipleOf", kNumber}};
   std::uint8_t out = 0;
   for (const auto* s : own) {
     if (tree_.get(s, "type") != nullptr) return kAnyKind;
@@ -196,7 +184,7 @@ std::uint8_t SchemaCompiler::implied_kinds(const Schemas& own) {
       if (tree_.get(s, keyword) != nullptr) out |= kinds;
     if (const auto* f = tree_.get(s, "format")) {
       const bool numeric = *f == "int32" || *f == "int64" || *f == "float" || *f == "double";
-      out |= static_cast<std::uint8_t>(numeric ? kInteger | kFraction : +kString);
+      out |= numeric ? kNumber : kString;
     }
   }
   return out == 0 ? kAnyKind : out;

@@ -40,7 +40,7 @@ std::uint8_t kinds_of_type(const Json& type) {
   return name == "null"      ? kNull
          : name == "boolean" ? kBoolean
          : name == "integer" ? kInteger
-         : name == "number"  ? kInteger | kFraction
+         : name == "number"  ? kNumber
          : name == "string"  ? kString
          : name == "array"   ? kArray
                              : kObject;

@@ -12,16 +12,15 @@
 namespace sluice::text::grammar {
 
 /// The kinds of values that types name, as bits. A number is whole or not: `integer` is one kind, `number` both.
-enum JsonKind : std::uint8_t {
-  kNull = 1,
-  kBoolean = 2,
-  kInteger = 4,
-  kFraction = 8,
-  kString = 16,
-  kArray = 32,
-  kObject = 64,
-  kAnyKind = 127,
-};
+inline constexpr std::uint8_t kNull = 1;
+inline constexpr std::uint8_t kBoolean = 2;
+inline constexpr std::uint8_t kInteger = 4;
+inline constexpr std::uint8_t kFraction = 8;
+inline constexpr std::uint8_t kNumber = kInteger | kFraction;
+inline constexpr std::uint8_t kString = 16;
+inline constexpr std::uint8_t kArray = 32;
+inline constexpr std::uint8_t kObject = 64;
+inline constexpr std::uint8_t kAnyKind = 127;
 [[nodiscard]] std::uint8_t kinds_of_type(const Json& type);
 
 /// JSON Schema's equality: 1 and 1.0 are equal, and so are objects whatever their order.
