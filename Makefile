@@ -44,6 +44,7 @@ demo: cluster
 test: build
 	@tools/install_deps.sh test
 	@tools/test_venv.sh $(BUILD)
+	@tools/test_venv.sh $(BUILD) schema
 	@tools/manifests_venv.sh $(BUILD)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1
 

@@ -1,0 +1,37 @@
+// corpus.jsonl: every document that is said to satisfy its schema is accepted, compact or indented; none of the others.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <string>
+
+#include "recogniser.h"
+#include "text/grammar/sources.h"
+
+using namespace sluice::text::grammar;
+
+TEST_CASE("the corpus: valid documents are accepted, others are not") {
+  using Json = nlohmann::ordered_json;
+  std::ifstream file(SLUICE_SOURCE_DIR "/tests/text_grammar/corpus.jsonl");
+  std::size_t schemas = 0, valid = 0, invalid = 0;
+  for (std::string line; std::getline(file, line); ++schemas) {
+    const auto row = Json::parse(line);
+    const auto grammar = from_json_schema(row["schema"]);
+    INFO(line);
+    if (!grammar) FAIL_CHECK(grammar.error().message);
+    if (!grammar) continue;
+    test::Recogniser recogniser(*grammar);
+    for (const auto& document : row["valid"]) {
+      INFO(document.dump());
+      CHECK(recogniser.accepts(document.dump()));
+      CHECK(recogniser.accepts(document.dump(2)));
+      ++valid;
+    }
+    for (const auto& document : row["invalid"]) {
+      INFO(document.dump());
+      CHECK_FALSE(recogniser.accepts(document.dump()));
+      ++invalid;
+    }
+  }
+  CHECK(schemas >= 300);
+  CHECK(valid >= 1000);
+  CHECK(invalid >= 500);
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Random walks of the grammars of corpus.jsonl are JSON that validates under `jsonschema`, formats included.
+
+ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
+missing and exits 77, which ctest counts as skipped.
+"""
+import argparse
+import decimal
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WALKS = 12
+
+
+class Tool:
+    def __init__(self, path):
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, **question):
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def read(text):
+    # Fractions exactly: that 0.07 is no multiple of 0.01 is true of doubles only.
+    return json.loads(text, parse_float=decimal.Decimal)
+
+
+def walks(tool):
+    from jsonschema import Draft202012Validator
+    checker = Draft202012Validator.FORMAT_CHECKER
+    count = schemas = 0
+    failed = []
+    for number, line in enumerate((HERE / "corpus.jsonl").read_text(encoding="utf-8").splitlines()):
+        schema = json.loads(line)["schema"]
+        # Bounds of more digits than a double has reach the tool as they are in the line.
+        answer = tool.ask(schema=schema, walks=WALKS, size=120, seed=number)
+        validator = Draft202012Validator(read(line)["schema"], format_checker=checker)
+        schemas += 1
+        for text in answer["walks"]:
+            count += 1
+            try:
+                error = next(validator.iter_errors(read(text)), None)
+            except ValueError as e:
+                error = e
+            if error is not None:
+                failed.append(f"{json.dumps(schema)}\n  {text!r}\n  {str(error)[:200]}")
+    print(f"{count} walks of {schemas} schemas, {len(failed)} wrong")
+    print("\n".join(failed[:20]))
+    return 0 if not failed and schemas >= 300 else 1
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("--venv", type=Path, required=True)
+    args.add_argument("--tool", type=Path, required=True)
+    args = args.parse_args()
+    python = args.venv / "bin" / "python"
+    if not python.exists():
+        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
+        return 77
+    if Path(sys.prefix) != args.venv.resolve():
+        os.execv(python, [python, *sys.argv])
+    return walks(Tool(args.tool))
+
+
+sys.exit(main())
