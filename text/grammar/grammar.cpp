@@ -151,6 +151,7 @@ Result<> Grammar::check_sizes(const GrammarLimits& limits) const {
   // Who walks the nodes may recurse, since this is checked.
   const auto deepest = 16 * limits.depth;
   std::vector<std::size_t> depth(nodes_.size(), 1);
+  std::size_t links = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto& n = nodes_[i];
     if (n.op == Op::literal && utf8_valid_prefix(n.bytes) != n.bytes.size())
@@ -161,6 +162,9 @@ Result<> Grammar::check_sizes(const GrammarLimits& limits) const {
       if (n.least > limits.repeats || (n.most != Node::kUnbounded && n.most > limits.repeats))
         return fail(Errc::invalid_argument, "a repetition counts beyond the {} allowed", limits.repeats);
     }
+    links += n.children.size();
+    if (links > 2 * limits.nodes)
+      return fail(Errc::invalid_argument, "the grammar's parts have more than the {} links allowed", 2 * limits.nodes);
     for (const auto c : n.children) depth[i] = std::max(depth[i], depth[c] + 1);
     if (depth[i] > deepest) return fail(Errc::invalid_argument, "the grammar is nested deeper than {}", deepest);
   }

@@ -1,7 +1,7 @@
 #pragma once
-// What users give, made a grammar. Pure functions, thread-safe. Failure: invalid_argument (or unsupported) whose
-// message names the keyword or place at fault and what to do; a keyword that cannot be honoured is refused, never
-// ignored. Time and size are bounded by the limits whatever the input.
+// What users give, made a grammar: checked, and pruned of what no text can match. Pure functions, thread-safe. Failure:
+// invalid_argument (or unsupported) whose message names the keyword or place at fault and what to do; a keyword that
+// cannot be honoured is refused, never ignored. Time and size are bounded by the limits whatever the input.
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -40,8 +40,11 @@ struct SchemaOptions {
 [[nodiscard]] Result<Grammar> from_ebnf(std::string_view text, const GrammarLimits& limits = {});
 /// The grammar as EBNF that from_ebnf reads back to the same language: how a grammar travels to a node.
 [[nodiscard]] std::string to_ebnf(const Grammar& grammar);
+/// The limits that to_ebnf's text keeps, of a grammar that kept these: parts that are shared come back as references.
+[[nodiscard]] GrammarLimits wire_limits(const GrammarLimits& limits = {});
 
-/// Any text in which none of `triggers` occurs; and such text followed by the trigger that ends it.
+/// Any text in which none of `triggers` occurs (empty ones do not count). Right-linear rules, a state of the search for
+/// the triggers each.
 [[nodiscard]] NodeIndex text_without(Grammar& grammar, std::span<const std::string> triggers);
 
 }  // namespace sluice::text::grammar

@@ -201,6 +201,13 @@ class Writer {
 
 }  // namespace
 
+GrammarLimits wire_limits(const GrammarLimits& limits) {
+  auto out = limits;
+  out.nodes = 4 * limits.nodes;  // check() allows two links a node
+  out.depth = std::max<std::size_t>(limits.depth, 4 * kDeepest);
+  return out;
+}
+
 std::string to_ebnf(const Grammar& grammar) {
   if (grammar.nodes().empty()) return "root ::= \"\"\n";
   return Writer(grammar).run();
