@@ -215,7 +215,7 @@ Result<NodeIndex> SchemaCompiler::members(const Json* place, Members m) {
       with.push_back(m.listed[i].text);
       // Written for the first time where nothing was counted: one and more are the same then.
       const auto then = tails[std::min(written + 1, cap)];
-      if (written > 0 && cap == 1) {
+      if (written > 0 && cap == 1 && unbounded) {
         const auto here =
             m.listed[i].required ? g_.sequence(std::move(with)) : g_.optional(g_.sequence(std::move(with)));
         before[written] = shared_tail(g_.sequence({here, then}), i);
