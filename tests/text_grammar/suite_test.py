@@ -111,7 +111,7 @@ def main():
                     wrong.append(f"{name}: {case['description']}: accepts {json.dumps(test['data'])}")
                 elif not spoken_of(case["schema"], test["data"]):
                     count["of a kind not spoken of"] += 1
-                elif f"{name}: {test['description']}" in KNOWN:
+                elif any(words in test["description"] for words in KNOWN.get(name.removeprefix("optional/"), ())):
                     count["valid, never written"] += 1
                 else:
                     wrong.append(f"{name}: {case['description']}: {test['description']}: rejects {json.dumps(test['data'])}")
@@ -128,6 +128,12 @@ def has_surrogates(value):
 
 
 # Valid by the suite, and never written (docs/structured_output.md).
-KNOWN: set[str] = set()
+KNOWN = {
+    "propertyNames": ["ignores strings"],
+    "ecmascript-regex": ["NKO DIGIT ZERO", "latin-1 e-acute", "zero-width whitespace"],
+    "format/date-time": ["leap second", "case-insensitive"],
+    "format/time": ["leap second", "case-insensitive"],
+    "format/email": ["quoted string", "address-literal"],
+}
 
 sys.exit(main())

@@ -1,6 +1,10 @@
 #include "text/grammar/source/json_text.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <cmath>
+#include <cstdint>
 
 #include "text/grammar/source/ecma_class.h"
 #include "text/grammar/source/numbers.h"
@@ -65,6 +69,9 @@ NodeIndex JsonText::boolean() {
 
 NodeIndex JsonText::value(const nlohmann::ordered_json& value) {
   if (value.is_string()) return g_.literal('"' + json_escaped(value.get_ref<const std::string&>()) + '"');
+  if (value.is_number_float() && std::abs(value.get<double>()) < 1e15 &&
+      std::trunc(value.get<double>()) == value.get<double>())
+    return g_.literal(fmt::format("{}", value.get<std::int64_t>()));  // whole numbers as such
   if (!value.is_structured()) return g_.literal(value.dump());
   std::vector<NodeIndex> parts;
   for (const auto& [key, item] : value.items()) {
