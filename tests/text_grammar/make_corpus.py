@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes corpus.jsonl: schemas over all supported keywords, each with documents that satisfy it and some that do not.
+"""Writes corpus.jsonl: schemas over all supported keywords, each with the texts of documents that satisfy it and of some
+that do not.
 
 Leaf schemas are put into every place where a schema may stand; objects, arrays and combinations are written by hand.
 Needs `jsonschema`, which must agree about every document. Run it by hand after a change: make_corpus.py > corpus.jsonl
@@ -220,6 +221,9 @@ def rows():
     yield from BY_HAND
 
 
+STYLES = [{"separators": (",", ":")}, {}, {"indent": 2}, {"indent": 4}, {"indent": "\t"}]
+
+
 def main():
     schemas = valid_documents = 0
     for schema, valid, invalid in rows():
@@ -229,8 +233,16 @@ def main():
             assert v.is_valid(d), (schema, d)
         kept = [d for d in invalid if not v.is_valid(d)]  # formats that this installation cannot check
         schemas += 1
-        valid_documents += len(valid)
-        print(json.dumps({"schema": schema, "valid": valid, "invalid": kept}, ensure_ascii=False, separators=(",", ":")))
+
+        def texts(documents):
+            nonlocal valid_documents
+            out = []
+            for d in documents:
+                valid_documents += documents is valid
+                out.append(json.dumps(d, ensure_ascii=False, **STYLES[valid_documents % len(STYLES)]))
+            return out
+        print(json.dumps({"schema": schema, "valid": texts(valid), "invalid": texts(kept)}, ensure_ascii=False,
+                         separators=(",", ":")))
     print(f"{schemas} schemas, {valid_documents} valid documents", file=sys.stderr)
 
 

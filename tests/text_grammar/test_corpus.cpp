@@ -1,4 +1,5 @@
-// corpus.jsonl: every document that is said to satisfy its schema is accepted, compact or indented; none of the others.
+// corpus.jsonl: every document that is said to satisfy its schema is accepted, in several styles of white space; none
+// of the others.
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <string>
@@ -20,14 +21,13 @@ TEST_CASE("the corpus: valid documents are accepted, others are not") {
     if (!grammar) continue;
     test::Recogniser recogniser(*grammar);
     for (const auto& document : row["valid"]) {
-      INFO(document.dump());
-      CHECK(recogniser.accepts(document.dump()));
-      CHECK(recogniser.accepts(document.dump(2)));
+      INFO(document);
+      CHECK(recogniser.accepts(document.get<std::string>()));
       ++valid;
     }
     for (const auto& document : row["invalid"]) {
-      INFO(document.dump());
-      CHECK_FALSE(recogniser.accepts(document.dump()));
+      INFO(document);
+      CHECK_FALSE(recogniser.accepts(document.get<std::string>()));
       ++invalid;
     }
   }

@@ -89,7 +89,9 @@ class GbnfParser {
     if (r_.done()) return std::nullopt;
     const auto begin = r_.at;
     const auto name = r_.name(kNameAlso);
-    if (name.empty()) return r_.wrong(fmt::format("'{}' does not belong here", clip_utf8(r_.in.substr(r_.at), 4)));
+    if (name.empty())
+      return r_.wrong(
+          fmt::format("'{}' does not belong here", r_.in.substr(r_.at, utf8_step(r_.in.substr(r_.at)).length)));
     const auto end = r_.at;
     skip();
     if (r_.in.substr(r_.at).starts_with("::=")) {  // the next rule

@@ -1,6 +1,7 @@
 #include "text/grammar/source/schema_values.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "common/utf8.h"
 #include "text/grammar/source/ecma_parser.h"
@@ -113,8 +114,15 @@ Result<bool> SchemaValues::accepts_itself(const Json* schema, const Json& value,
   const auto kind = kind_of(value);
   if (const auto* type = tree_.get(schema, "type"); type != nullptr && (kinds_of_type(*type) & kind) == 0) return false;
   if (const auto* only = tree_.get(schema, "const"); only != nullptr && !same_value(*only, value)) return false;
-  if (const auto* list = tree_.get(schema, "enum"))
-    if (std::ranges::none_of(*list, [&](const Json& v) { return same_value(v, value); })) return false;
+  if (const auto* list = tree_.get(schema, "enum")) {
+    const auto& values = list->get_ref<const Json::array_t&>();
+    const bool of_the_list =
+        std::less_equal<>()(values.data(), &value) && std::less<>()(&value, values.data() + values.size());
+    if (!of_the_list) {
+      steps_ += values.size();
+      if (std::ranges::none_of(values, [&](const Json& v) { return same_value(v, value); })) return false;
+    }
+  }
   switch (kind) {
     case kInteger:
     case kFraction: {
