@@ -151,6 +151,7 @@ class Writer {
           out_ += n.op == Op::sequence ? "\"\"" : "[]";
           return;
         }
+        if (n.children.size() == 1) return reference(n.children.front(), place);  // what pruning left
         const auto own = n.op == Op::sequence ? Place::sequence : Place::choice;
         const bool group = place >= own;
         if (group) out_ += '(';

@@ -84,8 +84,7 @@ class SchemaCompiler {
   [[nodiscard]] Result<std::vector<Property>> properties(const Schemas& own);
   [[nodiscard]] Result<std::optional<NodeIndex>> other_members(const Schemas& own, const std::vector<Property>& listed);
   [[nodiscard]] Result<NodeIndex> members(const Json* place, Members m);
-  /// As a rule where several ways lead to it.
-  [[nodiscard]] NodeIndex shared_tail(NodeIndex tail, std::size_t at);
+  [[nodiscard]] NodeIndex as_rule(NodeIndex node);
 
   Grammar& g_;
   SchemaTree& tree_;

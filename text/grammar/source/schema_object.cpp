@@ -203,29 +203,36 @@ Result<NodeIndex> SchemaCompiler::members(const Json* place, Members m) {
                                                        times(high == kUnlimited ? high : high - 1))});
     return low > 0 ? some : g_.optional(some);
   };
-  // From the last to the first, tails[written]: what follows once so many are written.
+  // From the last to the first, tails[written]: what follows once so many are written. Nothing is written only up to
+  // the first that is required.
+  const auto first_required =
+      static_cast<std::size_t>(std::ranges::find_if(m.listed, &Members::Listed::required) - m.listed.begin());
   std::vector<NodeIndex> tails;
   for (std::size_t written = 0; written <= cap; ++written) tails.push_back(after_last(written));
+  const auto joined = [&](std::vector<NodeIndex> parts, NodeIndex then) {
+    const auto& n = g_.node(then);
+    if (n.op != Op::literal || !n.bytes.empty()) parts.push_back(then);
+    return g_.sequence(std::move(parts));
+  };
   for (auto i = count; i-- > 0;) {
-    std::vector<NodeIndex> before(tails.size());
-    for (std::size_t written = 0; written <= (i == 0 ? 0 : cap); ++written) {
-      const auto full = most != kUnlimited && written >= most;
+    const auto& property = m.listed[i];
+    std::vector<NodeIndex> before(tails.size(), tails[0]);
+    for (std::size_t written = i > first_required ? 1 : 0; written <= (i == 0 ? 0 : cap); ++written) {
       std::vector<NodeIndex> with;
       if (written > 0) with.push_back(text_.comma());
-      with.push_back(m.listed[i].text);
-      // Written for the first time where nothing was counted: one and more are the same then.
+      with.push_back(property.text);
       const auto then = tails[std::min(written + 1, cap)];
-      if (written > 0 && cap == 1 && unbounded) {
-        const auto here =
-            m.listed[i].required ? g_.sequence(std::move(with)) : g_.optional(g_.sequence(std::move(with)));
-        before[written] = shared_tail(g_.sequence({here, then}), i);
-        continue;
+      if (written > 0 && cap == 1 && unbounded) {  // one and more are the same
+        const auto here = g_.sequence(std::move(with));
+        before[written] = joined({property.required ? here : g_.optional(here)}, then);
+      } else {
+        std::vector<NodeIndex> ways;
+        if (most == kUnlimited || written < most) ways.push_back(joined(std::move(with), then));
+        if (!property.required) ways.push_back(tails[written]);
+        before[written] = g_.choice(std::move(ways));
       }
-      with.push_back(then);
-      std::vector<NodeIndex> ways;
-      if (!full) ways.push_back(g_.sequence(std::move(with)));
-      if (!m.listed[i].required) ways.push_back(tails[written]);
-      before[written] = shared_tail(g_.choice(std::move(ways)), i);
+      // A rule where several ways lead to it, and now and then, so that nothing nests without bound.
+      if (i > 0 && (i <= first_required || cap > 1 || i % 16 == 0)) before[written] = as_rule(before[written]);
     }
     tails = std::move(before);
     SLUICE_TRY(room());
@@ -233,11 +240,11 @@ Result<NodeIndex> SchemaCompiler::members(const Json* place, Members m) {
   return text_.braces(tails[0]);
 }
 
-NodeIndex SchemaCompiler::shared_tail(NodeIndex tail, std::size_t at) {
-  const auto& n = g_.node(tail);
-  if (at == 0 || n.op == Op::rule || n.op == Op::literal) return tail;
+NodeIndex SchemaCompiler::as_rule(NodeIndex node) {
+  const auto& n = g_.node(node);
+  if (n.op == Op::rule || n.op == Op::literal) return node;
   const auto rule = g_.declare("members");
-  g_.define(rule, tail);
+  g_.define(rule, node);
   return g_.rule(rule);
 }
 
