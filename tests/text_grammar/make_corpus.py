@@ -186,7 +186,7 @@ BY_HAND = [
       "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}, [{"a": 1}, {"b": 1}, {"a": 1, "b": 2}], [{}]),
     ({"allOf": [{"$ref": "#/$defs/base"}, {"properties": {"extra": {"type": "string"}}, "required": ["extra"]}],
       "$defs": {"base": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}}},
-     [{"extra": "x", "id": 1}], [{"id": 1}, {"extra": "x"}]),
+     [{"id": 1, "extra": "x"}], [{"id": 1}, {"extra": "x"}]),
     ({"$ref": "#/$defs/pos", "maximum": 9, "$defs": {"pos": {"type": "integer", "minimum": 1}}}, [1, 9], [0, 10]),
     ({"definitions": {"a b": {"type": "string"}}, "type": "object", "properties": {"x": {"$ref": "#/definitions/a%20b"}}},
      [{}, {"x": "y"}], [{"x": 1}]),
