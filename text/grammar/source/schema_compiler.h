@@ -62,6 +62,8 @@ class SchemaCompiler {
   [[nodiscard]] Result<std::vector<Schemas>> branches_of_one(const Json* schema, const Schemas& own);
   [[nodiscard]] Result<bool> exclusive(const Schemas& own, const Json* a, const Json* b, const Json* beside);
   [[nodiscard]] Result<bool> all_exclusive(const Schemas& own, const Json* branches, const Json* beside);
+  /// Both are objects that require a property for which they list different values.
+  [[nodiscard]] bool told_by_a_property(const Json* a, const Json* b, const Json* beside);
   [[nodiscard]] std::vector<std::string> telling_names(const Json* schema);
 
   [[nodiscard]] Result<NodeIndex> alternative(const Schemas& own);

@@ -279,6 +279,7 @@ const Json* SchemaTree::made(Json schema, const Json* beside) {
 }
 
 Result<const Json*> SchemaTree::resolve(const Json* schema) {
+  SLUICE_TRY(check(schema));  // a text
   const auto& text = get(schema, "$ref")->get_ref<const std::string&>();
   auto ref = std::string_view(text);
   if (const auto* id = get(&root_, "$id"); id != nullptr && id->is_string()) {
