@@ -61,6 +61,10 @@ TEST_CASE("a keyword with a value of the wrong kind is refused") {
                         R"({"pattern": 1})", R"({"uniqueItems": 1})", R"({"$ref": 1})", R"([])", R"("x")", "null"})
     says(error(s), s[0] == '{' ? "must be" : "a schema is");
   says(error(R"({"$ref": "#/nowhere"})"), "leads nowhere");
+  // Where branches are compared, too.
+  says(error(R"({"oneOf": [{"type": "object", "properties": []}, {"type": "object", "properties": {}}]})"), "must be");
+  says(error(R"({"oneOf": [{"$ref": 3}, {"type": "null"}]})"), "must be");
+  says(error(R"({"oneOf": [{"type": "null"}, {"type": "null", "required": 1}]})"), "must be");
 }
 
 TEST_CASE("a schema that nothing satisfies is refused with the reason") {

@@ -57,7 +57,10 @@ bool SchemaCompiler::told_by_a_property(const Json* a, const Json* b, const Json
 Result<std::vector<Schemas>> SchemaCompiler::branches_of_one(const Json* schema, const Schemas& own) {
   const auto* branches = tree_.get(schema, "oneOf");
   std::vector<Schemas> out;
-  for (std::size_t i = 0; i < branches->size(); ++i) out.push_back({tree_.item(branches, i)});
+  for (std::size_t i = 0; i < branches->size(); ++i) {
+    out.push_back({tree_.item(branches, i)});
+    SLUICE_TRY(tree_.check(out.back().front()));
+  }
   if (!exact_one_ || out.size() == 1) return out;
   if (out.size() > kMaxBranches)
     return tree_.refuse(schema, Errc::unsupported, "oneOf of more than {} branches is not supported; write anyOf",

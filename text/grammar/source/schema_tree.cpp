@@ -216,11 +216,12 @@ Result<> SchemaTree::check_size() const {
 }
 
 Result<> SchemaTree::check(const Json* schema) {
-  if (!checked_.insert(schema).second) return {};
+  if (checked_.contains(schema)) return {};
   if (!is_schema(*schema))
     return refuse(schema, Errc::invalid_argument, "a schema is an object or a boolean, not {}", schema->type_name());
   if (schema->is_boolean()) return {};
   for (const auto& [keyword, value] : schema->items()) SLUICE_TRY(check_value(schema, keyword, value));
+  checked_.insert(schema);
   return {};
 }
 
