@@ -24,8 +24,14 @@ class Automaton {
   [[nodiscard]] static Result<std::shared_ptr<const Automaton>> compile(const Grammar& grammar,
                                                                         std::shared_ptr<const Vocabulary> vocabulary,
                                                                         const GrammarLimits& limits = {});
-  virtual ~Automaton() = default;
-  [[nodiscard]] virtual std::size_t memory_bytes() const = 0;
+  ~Automaton();
+  [[nodiscard]] std::size_t memory_bytes() const;
+
+ private:
+  friend class Matcher;
+  struct Impl;
+  explicit Automaton(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
 };
 
 class Matcher {

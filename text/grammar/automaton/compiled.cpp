@@ -1,0 +1,93 @@
+#include "text/grammar/automaton/compiled.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "text/grammar/automaton/network_maker.h"
+
+namespace sluice::text::grammar {
+namespace {
+
+constexpr std::size_t kMaskBytes = 64U << 20U;
+constexpr std::size_t kWarmed = 12;  // masks made by compile()
+
+}  // namespace
+
+Walk& thread_walk() {
+  thread_local Walk walk;
+  return walk;
+}
+
+Compiled::Compiled(Network network, std::shared_ptr<const Vocabulary> vocabulary)
+    : net_(std::move(network)), vocabulary_(std::move(vocabulary)) {
+  const auto& trie = vocabulary_->trie();
+  std::vector<std::uint32_t> sums(257, 0);
+  for (std::size_t b = 0; b < 256; ++b) sums[b + 1] = sums[b] + trie.below(static_cast<std::uint8_t>(b));
+  weights_.reserve(net_.places.size());
+  for (const auto& p : net_.places) {
+    std::uint32_t weight = 0;
+    for (const auto& e : net_.edges_of(p)) weight += sums[e.last + 1U] - sums[e.first];
+    weights_.push_back(weight);
+  }
+}
+
+Compiled::Key Compiled::key_of(Thread t) const {
+  const auto& unit = net_.units[net_.places[t.place].unit];
+  if (!unit.counts) return {t.place, 0, 0};
+  // Each completed repetition takes a byte at least.
+  const auto far = vocabulary_->trie().deepest() + 1;
+  const auto most = unit.most == Unit::kUnbounded ? far : std::min(unit.most - t.count, far);
+  return {t.place, std::min(unit.least - std::min(t.count, unit.least), far), most};
+}
+
+std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
+  const auto key = key_of(t);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = masks_.find(key); at != masks_.end()) return at->second;
+  }
+  auto made = std::make_shared<const PlaceMask>(
+      PlaceMask::make(net_, vocabulary_->trie(), vocabulary_->mask_words(), t, thread_walk()));
+  const std::lock_guard lock(mutex_);
+  if (mask_bytes_ + made->memory_bytes() > kMaskBytes) {
+    masks_.clear();
+    mask_bytes_ = 0;
+  }
+  if (masks_.try_emplace(key, made).second) mask_bytes_ += made->memory_bytes();
+  return made;
+}
+
+void Compiled::warm() const {
+  const auto trie_size = vocabulary_->trie().size();
+  std::vector<PlaceIndex> heavy;
+  for (PlaceIndex p = 0; p < net_.places.size(); ++p)
+    if (weights_[p] > trie_size / 16) heavy.push_back(p);
+  std::ranges::stable_sort(heavy, std::greater{}, [&](PlaceIndex p) { return weights_[p]; });
+  if (heavy.size() > kWarmed) heavy.resize(kWarmed);
+  for (const auto p : heavy) {
+    // A count far from both bounds, where there is one.
+    const auto& unit = net_.units[net_.places[p].unit];
+    static_cast<void>(mask({p, unit.counts ? std::min(unit.least, unit.most - 1) : 0}));
+  }
+}
+
+std::size_t Compiled::memory_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return sizeof *this + net_.memory_bytes() + weights_.size() * 4 + mask_bytes_;
+}
+
+Automaton::Automaton(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Automaton::~Automaton() = default;
+
+Result<std::shared_ptr<const Automaton>> Automaton::compile(const Grammar& grammar,
+                                                            std::shared_ptr<const Vocabulary> vocabulary,
+                                                            const GrammarLimits& limits) {
+  SLUICE_ASSIGN(auto network, make_network(grammar, limits));
+  auto impl = std::make_unique<const Impl>(std::move(network), std::move(vocabulary));
+  impl->compiled.warm();
+  return std::shared_ptr<const Automaton>(new Automaton(std::move(impl)));
+}
+
+std::size_t Automaton::memory_bytes() const { return impl_->compiled.memory_bytes(); }
+
+}  // namespace sluice::text::grammar

@@ -1,0 +1,211 @@
+#include "text/grammar/matcher.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "text/grammar/automaton/compiled.h"
+
+namespace sluice::text::grammar {
+
+struct Matcher::State {
+  explicit State(std::shared_ptr<const Automaton> a) : automaton(std::move(a)), compiled(automaton->impl_->compiled) {
+    stepper.use(compiled.network());
+    stepper.open(stacks, now);
+  }
+
+  bool read(std::string_view bytes);
+  void collect();
+  void fill_alone(std::span<std::uint64_t> bits);
+  void fill_together(std::span<std::uint64_t> bits);
+  [[nodiscard]] bool crowded() const;
+  void add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits);
+
+  std::shared_ptr<const Automaton> automaton;
+  const Compiled& compiled;
+  Stacks stacks;
+  Stepper stepper;
+  ThreadSet now, next, other;  // the last two: scratch
+  bool ended = false;
+  std::size_t frames_kept = 0;
+};
+
+namespace {
+
+void set(std::span<std::uint64_t> bits, TokenId id) {
+  bits[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (static_cast<unsigned>(id) % 64);
+}
+
+/// Frames that a walk pushes go when it is over.
+class Borrowed {
+ public:
+  explicit Borrowed(Stacks& s) : stacks_(s), mark_(s.mark()) {}
+  ~Borrowed() { stacks_.release(mark_); }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+ private:
+  Stacks& stacks_;
+  FrameIndex mark_;
+};
+
+}  // namespace
+
+bool Matcher::State::read(std::string_view bytes) {
+  const auto mark = stacks.mark();
+  std::span<const Thread> from = now.threads;
+  auto* to = &next;
+  auto* spare = &other;
+  for (const char c : bytes) {
+    stepper.step(from, static_cast<std::uint8_t>(c), stacks, *to);
+    if (to->dead()) {
+      stacks.release(mark);
+      return false;
+    }
+    from = to->threads;
+    std::swap(to, spare);
+  }
+  if (!bytes.empty()) std::swap(now, *spare);
+  collect();
+  return true;
+}
+
+void Matcher::State::collect() {
+  constexpr std::size_t kSlack = 1024;
+  if (stacks.size() < 2 * frames_kept + kSlack) return;
+  std::vector<FrameIndex*> live;
+  for (auto& t : now.threads) live.push_back(&t.frame);
+  stacks.collect(live);
+  frames_kept = stacks.size();
+}
+
+/// So many places, and such, that their masks one by one would take long.
+bool Matcher::State::crowded() const {
+  constexpr std::uint64_t kWalks = 4;  // through the whole tree
+  std::uint64_t weight = 0;
+  for (std::size_t i = 0; i < now.threads.size(); ++i)
+    if (i == 0 || !compiled.same_mask(now.threads[i], now.threads[i - 1]))
+      weight += compiled.weight(now.threads[i].place);
+  return weight > kWalks * compiled.vocabulary().trie().size();
+}
+
+void Matcher::State::fill_alone(std::span<std::uint64_t> bits) {
+  const auto& threads = now.threads;
+  for (std::size_t i = 0; i < threads.size();) {
+    auto end = i + 1;
+    while (end < threads.size() && compiled.same_mask(threads[i], threads[end])) ++end;
+    const auto mask = compiled.mask(threads[i]);
+    mask->add_to(bits);
+    if (mask->may_leave()) add_behind(*mask, std::span(threads).subspan(i, end - i), bits);
+    i = end;
+  }
+}
+
+void Matcher::State::add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits) {
+  const Borrowed borrowed(stacks);
+  stepper.come_back(from, stacks, next);
+  if (next.threads.empty()) return;
+  const auto& trie = compiled.vocabulary().trie();
+  auto& walk = thread_walk();
+  walk.begin(compiled.network(), trie, stacks);
+  const auto start = walk.enter(next);
+  const auto met = [&](std::uint32_t node, Walk::SetIndex) {
+    for (const auto id : trie.tokens(node)) set(bits, id);
+  };
+  for (unsigned b = 0; b < 256; ++b) {
+    const auto nodes = mask.behind(static_cast<std::uint8_t>(b));
+    if (nodes.empty()) continue;
+    const auto first = walk.next(start, static_cast<std::uint8_t>(b));
+    if (first == Walk::kDead) continue;
+    for (const auto node : nodes) {
+      if (walk.exhausted()) return;
+      met(node, first);
+      walk.run(node + 1, trie.node(node).skip, trie.node(node).depth, first, met);
+    }
+  }
+}
+
+void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
+  const Borrowed borrowed(stacks);
+  const auto& trie = compiled.vocabulary().trie();
+  auto& walk = thread_walk();
+  walk.begin(compiled.network(), trie, stacks);
+  const auto start = walk.enter(now);
+  walk.run(1, trie.size(), 0, start, [&](std::uint32_t node, Walk::SetIndex) {
+    for (const auto id : trie.tokens(node)) set(bits, id);
+  });
+  if (!walk.exhausted()) return;
+  std::ranges::fill(bits, 0);
+  for (std::uint32_t i = 1; i < trie.size(); i = trie.node(i).skip)
+    if (walk.next(start, trie.node(i).byte) != Walk::kDead)
+      for (const auto id : trie.tokens(i)) set(bits, id);
+}
+
+Matcher::Matcher(std::shared_ptr<const Automaton> automaton) : state_(std::make_unique<State>(std::move(automaton))) {}
+Matcher::Matcher(Matcher&&) noexcept = default;
+Matcher& Matcher::operator=(Matcher&&) noexcept = default;
+Matcher::~Matcher() = default;
+
+void Matcher::fill(std::span<std::uint64_t> bits) const {
+  auto& s = *state_;
+  std::ranges::fill(bits, 0);
+  if (s.ended) return;
+  const auto& vocabulary = s.compiled.vocabulary();
+  if (s.crowded())
+    s.fill_together(bits);
+  else
+    s.fill_alone(bits);
+  if (s.now.bottom)
+    for (const auto id : vocabulary.eos()) set(bits, id);
+}
+
+bool Matcher::accept(TokenId token) {
+  auto& s = *state_;
+  if (s.ended) return false;
+  const auto& vocabulary = s.compiled.vocabulary();
+  if (vocabulary.ends(token)) {
+    s.ended = s.now.bottom;
+    return s.ended;
+  }
+  const auto bytes = vocabulary.bytes(token);
+  return !bytes.empty() && s.read(bytes);
+}
+
+bool Matcher::accept_text(std::string_view bytes) { return !state_->ended && state_->read(bytes); }
+
+bool Matcher::may_end() const { return state_->now.bottom; }
+
+bool Matcher::must_end() const { return state_->ended || (state_->now.bottom && state_->now.threads.empty()); }
+
+std::string Matcher::forced(std::size_t most) const {
+  auto& s = *state_;
+  std::string out;
+  if (s.ended) return out;
+  const Borrowed borrowed(s.stacks);
+  const auto& net = s.compiled.network();
+  const auto only_byte = [&](const ThreadSet& set) -> std::optional<std::uint8_t> {
+    if (set.bottom) return std::nullopt;
+    std::optional<std::uint8_t> only;
+    for (const auto& t : set.threads) {
+      for (const auto& e : net.edges_of(net.places[t.place])) {
+        if (e.first != e.last || (only && *only != e.first)) return std::nullopt;
+        only = e.first;
+      }
+    }
+    return only;
+  };
+  const ThreadSet* from = &s.now;
+  auto* to = &s.next;
+  auto* spare = &s.other;
+  while (out.size() < most) {
+    const auto byte = only_byte(*from);
+    if (!byte) break;
+    out.push_back(static_cast<char>(*byte));
+    s.stepper.step(from->threads, *byte, s.stacks, *to);
+    from = to;
+    std::swap(to, spare);
+  }
+  return out;
+}
+
+}  // namespace sluice::text::grammar

@@ -1,0 +1,11 @@
+#pragma once
+// A grammar's network, within bounds. Failure: invalid_argument that names the bound.
+#include "common/result.h"
+#include "text/grammar/automaton/network.h"
+#include "text/grammar/grammar.h"
+
+namespace sluice::text::grammar {
+
+[[nodiscard]] Result<Network> make_network(const Grammar& grammar, const GrammarLimits& limits);
+
+}  // namespace sluice::text::grammar

@@ -1,0 +1,80 @@
+#pragma once
+// Walks the tree of tokens with sets of threads. Sets that were met are remembered with what each byte makes of them,
+// so that most nodes cost one look into a table. The work is bounded: it is counted in threads moved, and depends on
+// nothing but the set that a walk begins with. One thread's at a time.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "text/grammar/automaton/stepper.h"
+#include "text/grammar/automaton/token_trie.h"
+
+namespace sluice::text::grammar {
+
+class Walk {
+ public:
+  /// Threads moved in one walk, at most: a few milliseconds.
+  static constexpr std::size_t kWork = 60'000;
+
+  using SetIndex = std::uint32_t;
+  static constexpr SetIndex kDead = 0;
+
+  /// Begins anew: nothing is remembered. Both outlive the walk.
+  void begin(const Network& network, const TokenTrie& trie, Stacks& stacks);
+  [[nodiscard]] SetIndex enter(const ThreadSet& set);
+  [[nodiscard]] bool reaches_bottom(SetIndex set) const { return sets_[set].bottom; }
+  [[nodiscard]] bool exhausted() const { return work_ > kWork; }
+
+  /// What a byte makes of a set.
+  [[nodiscard]] SetIndex next(SetIndex set, std::uint8_t byte) {
+    const auto known = rows_[set][byte];
+    return known != kUnknown ? known : make_next(set, byte);
+  }
+
+  /// Visits nodes [begin, end) of the tree, which hang below one node at `depth` where the set is `from`. met(node,
+  /// set): the bytes to this node can be read. Stops when exhausted.
+  template <class Met>
+  void run(std::uint32_t begin, std::uint32_t end, std::uint32_t depth, SetIndex from, Met&& met) {
+    at_.resize(std::max<std::size_t>(at_.size(), trie_->deepest() + 1));
+    at_[depth] = from;
+    for (auto i = begin; i < end;) {
+      const auto& node = trie_->node(i);
+      const auto set = next(at_[node.depth - 1], node.byte);
+      if (set == kDead) {
+        i = node.skip;
+        continue;
+      }
+      if (exhausted()) return;
+      at_[node.depth] = set;
+      met(i, set);
+      ++i;
+    }
+  }
+
+ private:
+  static constexpr SetIndex kUnknown = 0xFFFFFFFF;
+  struct Set {
+    std::uint32_t begin = 0, end = 0;
+    bool bottom = false;
+  };
+  [[nodiscard]] std::span<const Thread> threads(const Set& s) const {
+    return {pool_.data() + s.begin, pool_.data() + s.end};
+  }
+  SetIndex make_next(SetIndex set, std::uint8_t byte);
+
+  const TokenTrie* trie_ = nullptr;
+  Stacks* stacks_ = nullptr;
+  Stepper stepper_;
+  std::vector<Set> sets_;
+  std::vector<Thread> pool_;
+  std::vector<std::array<SetIndex, 256>> rows_;
+  std::vector<SetIndex> slots_;  // open addressing by threads; kUnknown: free
+  std::vector<SetIndex> at_;     // by depth
+  ThreadSet scratch_;
+  std::vector<Thread> from_;
+  std::size_t work_ = 0;
+};
+
+}  // namespace sluice::text::grammar
