@@ -9,7 +9,7 @@ namespace sluice::text::grammar {
 namespace {
 
 constexpr std::size_t kMaskBytes = 64U << 20U;
-constexpr std::size_t kWarmed = 12;  // masks made by compile()
+constexpr std::size_t kWarmed = 8;  // masks made by compile()
 
 }  // namespace
 
@@ -31,13 +31,19 @@ Compiled::Compiled(Network network, std::shared_ptr<const Vocabulary> vocabulary
   }
 }
 
-Compiled::Key Compiled::key_of(Thread t) const {
+Room Compiled::room(Thread t) const {
   const auto& unit = net_.units[net_.places[t.place].unit];
-  if (!unit.counts) return {t.place, 0, 0};
+  if (!unit.counts) return {};
   // Each completed repetition takes a byte at least.
   const auto far = vocabulary_->trie().deepest() + 1;
   const auto most = unit.most == Unit::kUnbounded ? far : std::min(unit.most - t.count, far);
-  return {t.place, std::min(unit.least - std::min(t.count, unit.least), far), most};
+  return {std::min(unit.least - std::min(t.count, unit.least), far), most};
+}
+
+Compiled::Key Compiled::key_of(Thread t) const {
+  const auto& unit = net_.units[net_.places[t.place].unit];
+  if (unit.flat) return {unit.twin + (t.place - unit.start), {}};
+  return {t.place, room(t)};
 }
 
 std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
@@ -46,8 +52,11 @@ std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
     const std::lock_guard lock(mutex_);
     if (const auto at = masks_.find(key); at != masks_.end()) return at->second;
   }
-  auto made = std::make_shared<const PlaceMask>(
-      PlaceMask::make(net_, vocabulary_->trie(), vocabulary_->mask_words(), t, thread_walk()));
+  const auto& trie = vocabulary_->trie();
+  const auto words = vocabulary_->mask_words();
+  auto made = std::make_shared<const PlaceMask>(net_.units[net_.places[t.place].unit].flat
+                                                    ? PlaceMask::make_counted(net_, trie, words, t.place)
+                                                    : PlaceMask::make(net_, trie, words, t, thread_walk()));
   const std::lock_guard lock(mutex_);
   if (mask_bytes_ + made->memory_bytes() > kMaskBytes) {
     masks_.clear();
@@ -58,17 +67,17 @@ std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
 }
 
 void Compiled::warm() const {
-  const auto trie_size = vocabulary_->trie().size();
-  std::vector<PlaceIndex> heavy;
-  for (PlaceIndex p = 0; p < net_.places.size(); ++p)
-    if (weights_[p] > trie_size / 16) heavy.push_back(p);
-  std::ranges::stable_sort(heavy, std::greater{}, [&](PlaceIndex p) { return weights_[p]; });
-  if (heavy.size() > kWarmed) heavy.resize(kWarmed);
-  for (const auto p : heavy) {
+  std::vector<Thread> heavy;
+  for (PlaceIndex p = 0; p < net_.places.size(); ++p) {
+    if (weights_[p] <= vocabulary_->trie().size() / 16) continue;
     // A count far from both bounds, where there is one.
     const auto& unit = net_.units[net_.places[p].unit];
-    static_cast<void>(mask({p, unit.counts ? std::min(unit.least, unit.most - 1) : 0}));
+    if (!unit.flat || unit.twin == unit.start)
+      heavy.push_back({p, unit.counts ? std::min(unit.least, unit.most - 1) : 0});
   }
+  std::ranges::stable_sort(heavy, std::greater{}, [&](Thread t) { return weights_[t.place]; });
+  if (heavy.size() > kWarmed) heavy.resize(kWarmed);
+  for (const auto t : heavy) static_cast<void>(mask(t));
 }
 
 std::size_t Compiled::memory_bytes() const {

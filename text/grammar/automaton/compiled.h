@@ -21,10 +21,11 @@ class Compiled {
 
   [[nodiscard]] const Network& network() const { return net_; }
   [[nodiscard]] const Vocabulary& vocabulary() const { return *vocabulary_; }
-  /// The mask of a thread's place and count.
+  /// The mask of a thread's place and count; to be read with its room.
   [[nodiscard]] std::shared_ptr<const PlaceMask> mask(Thread t) const;
-  /// Both have the same one.
-  [[nodiscard]] bool same_mask(Thread a, Thread b) const { return key_of(a) == key_of(b); }
+  /// As far as a token can tell: beyond what it can count all is one.
+  [[nodiscard]] Room room(Thread t) const;
+  [[nodiscard]] bool same_mask(Thread a, Thread b) const { return a.place == b.place && room(a) == room(b); }
   /// Nodes of the tree of tokens below the bytes that a place reads: at most so many a walk from it visits.
   [[nodiscard]] std::uint32_t weight(PlaceIndex p) const { return weights_[p]; }
   /// Makes the masks that cost most, some of them.
@@ -32,15 +33,15 @@ class Compiled {
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
-  /// What of a count decides about a token: how far it is from the bounds, if a token can get there.
   struct Key {
     PlaceIndex place = 0;
-    std::uint32_t to_least = 0, to_most = 0;
+    Room room;
     bool operator==(const Key&) const = default;
   };
   struct Hash {
     std::size_t operator()(const Key& k) const noexcept {
-      auto h = (std::uint64_t{k.place} << 32U ^ std::uint64_t{k.to_least} << 16U ^ k.to_most) * 0x9E3779B97F4A7C15ULL;
+      auto h = (std::uint64_t{k.place} << 32U ^ std::uint64_t{k.room.to_least} << 16U ^ k.room.to_most) *
+               0x9E3779B97F4A7C15ULL;
       return h ^ (h >> 32U);
     }
   };

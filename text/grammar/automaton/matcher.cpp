@@ -19,7 +19,8 @@ struct Matcher::State {
   void fill_alone(std::span<std::uint64_t> bits);
   void fill_together(std::span<std::uint64_t> bits);
   [[nodiscard]] bool crowded() const;
-  void add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits);
+  void add_behind(const PlaceMask& mask, Room room, std::span<const Thread> from, std::span<std::uint64_t> bits,
+                  std::size_t& work);
 
   std::shared_ptr<const Automaton> automaton;
   const Compiled& compiled;
@@ -28,6 +29,8 @@ struct Matcher::State {
   ThreadSet now, next, other;  // the last two: scratch
   bool ended = false;
   std::size_t frames_kept = 0;
+  std::vector<Thread> together;  // the last threads that were filled together, and their mask
+  std::vector<std::uint64_t> together_bits;
 };
 
 namespace {
@@ -76,12 +79,13 @@ void Matcher::State::collect() {
   std::vector<FrameIndex*> live;
   for (auto& t : now.threads) live.push_back(&t.frame);
   stacks.collect(live);
+  together.clear();  // it named other frames
   frames_kept = stacks.size();
 }
 
 /// So many places, and such, that their masks one by one would take long.
 bool Matcher::State::crowded() const {
-  constexpr std::uint64_t kWalks = 4;  // through the whole tree
+  constexpr std::uint64_t kWalks = 3;  // through the whole tree
   std::uint64_t weight = 0;
   for (std::size_t i = 0; i < now.threads.size(); ++i)
     if (i == 0 || !compiled.same_mask(now.threads[i], now.threads[i - 1]))
@@ -90,42 +94,51 @@ bool Matcher::State::crowded() const {
 }
 
 void Matcher::State::fill_alone(std::span<std::uint64_t> bits) {
-  const auto& threads = now.threads;
+  const auto threads = std::span<const Thread>(now.threads);
+  std::size_t work = Walk::kWork;
   for (std::size_t i = 0; i < threads.size();) {
     auto end = i + 1;
     while (end < threads.size() && compiled.same_mask(threads[i], threads[end])) ++end;
     const auto mask = compiled.mask(threads[i]);
-    mask->add_to(bits);
-    if (mask->may_leave()) add_behind(*mask, std::span(threads).subspan(i, end - i), bits);
+    const auto room = compiled.room(threads[i]);
+    mask->add_to(bits, room);
+    if (mask->may_leave() && work > 0) add_behind(*mask, room, threads.subspan(i, end - i), bits, work);
     i = end;
   }
 }
 
-void Matcher::State::add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits) {
+void Matcher::State::add_behind(const PlaceMask& mask, Room room, std::span<const Thread> from,
+                                std::span<std::uint64_t> bits, std::size_t& work) {
   const Borrowed borrowed(stacks);
+  stepper.use(compiled.network());
   stepper.come_back(from, stacks, next);
   if (next.threads.empty()) return;
   const auto& trie = compiled.vocabulary().trie();
   auto& walk = thread_walk();
-  walk.begin(compiled.network(), trie, stacks);
+  walk.begin(compiled.network(), trie, stacks, work - std::min(work, stepper.work()));
   const auto start = walk.enter(next);
   const auto met = [&](std::uint32_t node, Walk::SetIndex) {
     for (const auto id : trie.tokens(node)) set(bits, id);
   };
-  for (unsigned b = 0; b < 256; ++b) {
-    const auto nodes = mask.behind(static_cast<std::uint8_t>(b));
-    if (nodes.empty()) continue;
-    const auto first = walk.next(start, static_cast<std::uint8_t>(b));
+  for (unsigned b = 0; b < 256 && !walk.exhausted(); ++b) {
+    const auto byte = static_cast<std::uint8_t>(b);
+    if (!mask.may_leave(byte)) continue;
+    const auto first = walk.next(start, byte);
     if (first == Walk::kDead) continue;
-    for (const auto node : nodes) {
+    mask.each_behind(byte, room, [&](std::uint32_t node) {
       if (walk.exhausted()) return;
       met(node, first);
       walk.run(node + 1, trie.node(node).skip, trie.node(node).depth, first, met);
-    }
+    });
   }
+  work -= std::min(work, stepper.work() + walk.work());
 }
 
 void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
+  if (now.threads == together && together_bits.size() == bits.size()) {
+    std::ranges::copy(together_bits, bits.begin());
+    return;
+  }
   const Borrowed borrowed(stacks);
   const auto& trie = compiled.vocabulary().trie();
   auto& walk = thread_walk();
@@ -134,11 +147,14 @@ void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
   walk.run(1, trie.size(), 0, start, [&](std::uint32_t node, Walk::SetIndex) {
     for (const auto id : trie.tokens(node)) set(bits, id);
   });
-  if (!walk.exhausted()) return;
-  std::ranges::fill(bits, 0);
-  for (std::uint32_t i = 1; i < trie.size(); i = trie.node(i).skip)
-    if (walk.next(start, trie.node(i).byte) != Walk::kDead)
-      for (const auto id : trie.tokens(i)) set(bits, id);
+  if (walk.exhausted()) {
+    std::ranges::fill(bits, 0);
+    for (std::uint32_t i = 1; i < trie.size(); i = trie.node(i).skip)
+      if (walk.next(start, trie.node(i).byte) != Walk::kDead)
+        for (const auto id : trie.tokens(i)) set(bits, id);
+  }
+  together = now.threads;
+  together_bits.assign(bits.begin(), bits.end());
 }
 
 Matcher::Matcher(std::shared_ptr<const Automaton> automaton) : state_(std::make_unique<State>(std::move(automaton))) {}

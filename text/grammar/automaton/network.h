@@ -39,6 +39,10 @@ struct Unit {
   PlaceIndex start = 0;
   bool counts = false;
   std::uint32_t least = 1, most = 1;  // of a unit that counts; most may be kUnbounded
+  /// It counts, and what it counts has no calls, and is over as soon as it may be: one thread reads it.
+  bool flat = false;
+  /// The first place of the first unit that counts the same with other bounds, place for place.
+  PlaceIndex twin = 0;
   static constexpr std::uint32_t kUnbounded = 0xFFFFFFFF;
 };
 

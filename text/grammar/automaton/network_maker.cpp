@@ -11,7 +11,7 @@
 namespace sluice::text::grammar {
 namespace {
 
-constexpr std::size_t kWork = 8'000'000;  // edges looked at
+constexpr std::size_t kWork = 2'000'000;  // edges looked at
 
 class NetworkMaker {
  public:
@@ -91,8 +91,20 @@ class NetworkMaker {
         u.most = p.most;
       }
       for (const auto& s : bodies_[i].states) place(net, s, rank_[i]);
+      u.twin = u.start;
+      if (!u.counts) continue;
+      u.flat = flat(bodies_[i]);
+      u.twin = twins_.try_emplace(p.parts.front(), u.start).first->second;
     }
     return net;
+  }
+
+  static bool flat(const Reduced& body) {
+    return std::ranges::all_of(body.states, [](const auto& s) {
+      const auto overlap = [](const ByteEdge& a, const ByteEdge& b) { return b.first <= a.last; };
+      return s.calls.empty() && (!s.final || s.edges.empty()) &&
+             std::ranges::adjacent_find(s.edges, overlap) == s.edges.end();
+    });
   }
 
   void place(Network& net, const Reduced::State& s, UnitIndex unit) const {
@@ -114,6 +126,7 @@ class NetworkMaker {
   std::vector<PieceIndex> pieces_;  // by unit, in the order met
   std::vector<Reduced> bodies_;
   std::vector<UnitIndex> rank_;
+  std::unordered_map<PieceIndex, PlaceIndex> twins_;  // by what is counted
 };
 
 }  // namespace

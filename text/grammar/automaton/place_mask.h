@@ -1,6 +1,9 @@
 #pragma once
 // What one place allows, whatever stacks are under it: tokens that it reads to their end, and the points in the tree of
 // tokens where its unit was left, behind which only the stack can tell. Const once made.
+//
+// A place in a unit that counts one thread's way (Unit::flat) has one mask for all counts: it knows how far each token
+// counts.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -10,30 +13,47 @@
 
 namespace sluice::text::grammar {
 
+/// How far a count is from its bounds.
+struct Room {
+  std::uint32_t to_least = 0, to_most = Unit::kUnbounded;
+  bool operator==(const Room&) const = default;
+};
+
 class PlaceMask {
  public:
-  /// `from`: where, with the bottom as its frame. `walk` is scratch.
+  /// `from`: where, with whatever frame. `walk` is scratch.
   static PlaceMask make(const Network& network, const TokenTrie& trie, std::size_t words, Thread from, Walk& walk);
+  /// Of a place in a flat unit.
+  static PlaceMask make_counted(const Network& network, const TokenTrie& trie, std::size_t words, PlaceIndex from);
 
-  /// Sets what is allowed; other bits stay.
-  void add_to(std::span<std::uint64_t> bits) const;
-  /// Nodes that follow a point where the unit was left, by a byte.
-  [[nodiscard]] std::span<const std::uint32_t> behind(std::uint8_t byte) const {
-    if (behind_.empty()) return {};
-    return {behind_.data() + first_[byte], behind_.data() + first_[byte + 1U]};
-  }
+  /// Sets what is allowed; other bits stay. `room` matters to a counted one.
+  void add_to(std::span<std::uint64_t> bits, Room room) const;
   [[nodiscard]] bool may_leave() const { return !behind_.empty(); }
+  [[nodiscard]] bool may_leave(std::uint8_t byte) const { return first_[byte] != first_[byte + 1U]; }
+  /// visit(node): those that follow a point where the unit was left, by a byte. Only if may_leave().
+  template <class Visit>
+  void each_behind(std::uint8_t byte, Room room, Visit&& visit) const {
+    for (auto i = first_[byte]; i < first_[byte + 1U]; ++i)
+      if (counts_.empty() || (counts_[i] >= room.to_least && counts_[i] <= room.to_most)) visit(behind_[i]);
+  }
   [[nodiscard]] std::size_t memory_bytes() const {
-    return sizeof *this + bits_.capacity() * 8 + ids_.capacity() * 4 + (behind_.capacity() + first_.capacity()) * 4;
+    return sizeof *this + bits_.capacity() * 8 + ids_.capacity() * 4 + upto_.capacity() * 4 +
+           (behind_.capacity() + first_.capacity() + counts_.capacity()) * 4;
   }
 
  private:
-  void index(const TokenTrie& trie, std::span<const std::uint32_t> left);
+  struct Left {
+    std::uint32_t node, count;
+  };
+  void index(const TokenTrie& trie, std::span<const Left> left, bool counted);
+  void add_counted(std::span<std::uint64_t> bits, std::uint32_t to_most) const;
 
   std::vector<std::uint64_t> bits_;   // of many tokens
-  std::vector<TokenId> ids_;          // of few
+  std::vector<TokenId> ids_;          // of few; of a counted one all, ascending by count
+  std::vector<std::uint32_t> upto_;   // of a counted one: [n] how many ids count to n at most
   std::vector<std::uint32_t> first_;  // [257] into behind_, or empty
   std::vector<std::uint32_t> behind_;
+  std::vector<std::uint32_t> counts_;  // of a counted one: the count at which the unit was left
 };
 
 }  // namespace sluice::text::grammar

@@ -236,6 +236,8 @@ class UnitChooser {
     const auto copies = p.unbounded() ? std::max(p.least, 1U) : p.most;
     p.counted = plan_.pieces[p.parts.front()].matches && copies > 1 && s.states * copies > kCopies;
     if (!p.counted) s.states *= copies;
+    // A loop inside what is counted is left to a unit: its masks then need no count.
+    if (p.counted && s.loops) plan_.pieces[p.parts.front()].unit = true;
     s.loops = s.loops || copies > 1 || p.unbounded();
     return s;
   }

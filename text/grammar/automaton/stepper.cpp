@@ -18,6 +18,7 @@ void Stepper::step(std::span<const Thread> in, std::uint8_t byte, Stacks& stacks
   forget();
   for (const auto& t : in) {
     for (const auto& e : net_->edges_of(net_->places[t.place])) {
+      ++work_;
       if (e.first > byte) break;
       if (byte <= e.last) arrive({e.to, t.count, t.frame});
     }
@@ -78,6 +79,7 @@ void Stepper::keep(Thread t, const Place& place, ThreadSet& out) {
 void Stepper::call_all(Thread t, const Place& place) {
   for (const auto& c : net_->calls_of(place)) {
     const bool tail = net_->places[c.back].ends;
+    ++work_;
     calls_.push_back({c.unit, tail, tail ? 0 : c.back, tail ? 0 : t.count, t.frame});
     std::ranges::push_heap(calls_, std::greater{});
   }
@@ -112,6 +114,8 @@ void Stepper::make_calls(Stacks& stacks, ThreadSet& out) {
 }
 
 bool Stepper::seen(Thread t) {
+  ++work_;
+  if (used_ == kArrivals) return true;
   const auto hash = [](Thread x) {
     const auto h = ((std::uint64_t{x.place} << 32U | x.frame) ^ std::uint64_t{x.count} << 16U) * 0x9E3779B97F4A7C15ULL;
     return static_cast<std::size_t>(h >> 32U);

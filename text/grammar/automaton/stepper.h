@@ -3,8 +3,8 @@
 // counted, and the stacks under it. Calls that begin at the same byte with the same way back share one frame, so the
 // number of threads grows with the network and the length of the text, not with the number of ways to read it.
 //
-// At most kThreads are kept. Where a grammar is so ambiguous that there are more, the later ones are given up: what is
-// read from there on is still a text of the grammar, but not every one of them is found.
+// At most kThreads are kept, and kArrivals looked at. Where a grammar is so ambiguous that there are more, the later
+// ones are given up: what is read from there on is still a text of the grammar, but not every one of them is found.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -36,9 +36,16 @@ struct ThreadSet {
 class Stepper {
  public:
   static constexpr std::size_t kThreads = 512;
+  /// Places come to in one step, at most.
+  static constexpr std::size_t kArrivals = 8192;
 
-  /// The network outlives its use here.
-  void use(const Network& network) { net_ = &network; }
+  /// The network outlives its use here. Work begins at 0.
+  void use(const Network& network) {
+    net_ = &network;
+    work_ = 0;
+  }
+  /// Arrivals and calls so far: what steps cost.
+  [[nodiscard]] std::size_t work() const { return work_; }
 
   /// The threads of an empty text.
   void open(Stacks& stacks, ThreadSet& out);
@@ -78,6 +85,7 @@ class Stepper {
   std::vector<Slot> slots_ = std::vector<Slot>(64);
   std::uint32_t step_ = 0;
   std::size_t used_ = 0;
+  std::size_t work_ = 0;
 };
 
 }  // namespace sluice::text::grammar

@@ -2,7 +2,7 @@
 
 namespace sluice::text::grammar {
 
-void Walk::begin(const Network& network, const TokenTrie& trie, Stacks& stacks) {
+void Walk::begin(const Network& network, const TokenTrie& trie, Stacks& stacks, std::size_t work) {
   trie_ = &trie;
   stacks_ = &stacks;
   stepper_.use(network);
@@ -10,7 +10,7 @@ void Walk::begin(const Network& network, const TokenTrie& trie, Stacks& stacks) 
   pool_.clear();
   rows_.clear();
   slots_.assign(64, kUnknown);
-  work_ = 0;
+  limit_ = work;
   sets_.emplace_back();
   rows_.emplace_back().fill(kDead);
 }
@@ -51,12 +51,9 @@ Walk::SetIndex Walk::enter(const ThreadSet& set) {
 
 Walk::SetIndex Walk::make_next(SetIndex set, std::uint8_t byte) {
   const auto list = threads(sets_[set]);
-  work_ += 1 + list.size();
   from_.assign(list.begin(), list.end());
   stepper_.step(from_, byte, *stacks_, scratch_);
   const auto to = enter(scratch_);
-  // A row is kilobytes to a byte: it counts for the threads it could have held.
-  if (to == sets_.size() - 1) work_ += 4;
   rows_[set][byte] = to;
   return to;
 }

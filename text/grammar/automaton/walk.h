@@ -15,17 +15,18 @@ namespace sluice::text::grammar {
 
 class Walk {
  public:
-  /// Threads moved in one walk, at most: a few milliseconds.
+  /// What the steps of one walk may cost: a few milliseconds.
   static constexpr std::size_t kWork = 60'000;
 
   using SetIndex = std::uint32_t;
   static constexpr SetIndex kDead = 0;
 
-  /// Begins anew: nothing is remembered. Both outlive the walk.
-  void begin(const Network& network, const TokenTrie& trie, Stacks& stacks);
+  /// Begins anew: nothing is remembered. All outlive the walk.
+  void begin(const Network& network, const TokenTrie& trie, Stacks& stacks, std::size_t work = kWork);
   [[nodiscard]] SetIndex enter(const ThreadSet& set);
   [[nodiscard]] bool reaches_bottom(SetIndex set) const { return sets_[set].bottom; }
-  [[nodiscard]] bool exhausted() const { return work_ > kWork; }
+  [[nodiscard]] bool exhausted() const { return work() > limit_; }
+  [[nodiscard]] std::size_t work() const { return stepper_.work() + sets_.size() * kSetWork; }
 
   /// What a byte makes of a set.
   [[nodiscard]] SetIndex next(SetIndex set, std::uint8_t byte) {
@@ -54,6 +55,7 @@ class Walk {
   }
 
  private:
+  static constexpr std::size_t kSetWork = 10;  // a set has a row of a kilobyte
   static constexpr SetIndex kUnknown = 0xFFFFFFFF;
   struct Set {
     std::uint32_t begin = 0, end = 0;
@@ -74,7 +76,7 @@ class Walk {
   std::vector<SetIndex> at_;     // by depth
   ThreadSet scratch_;
   std::vector<Thread> from_;
-  std::size_t work_ = 0;
+  std::size_t limit_ = kWork;
 };
 
 }  // namespace sluice::text::grammar
