@@ -69,7 +69,7 @@ void Stepper::leave(FrameIndex frame, const Stacks& stacks, ThreadSet& out) {
   }
   // A frame of this very step is never left in it: units match no empty text.
   const auto& f = stacks.frame(frame);
-  for (auto i = f.parents_begin; i < f.parents_end; ++i) arrive({f.back, f.count, stacks.parent(i)});
+  for (auto i = f.parents_begin; i < f.parents_end && !full(); ++i) arrive({f.back, f.count, stacks.parent(i)});
 }
 
 void Stepper::keep(Thread t, const Place& place, ThreadSet& out) {
@@ -115,7 +115,8 @@ void Stepper::make_calls(Stacks& stacks, ThreadSet& out) {
 
 bool Stepper::seen(Thread t) {
   ++work_;
-  if (used_ == kArrivals) return true;
+  if (full()) return true;
+  ++arrivals_;
   const auto hash = [](Thread x) {
     const auto h = ((std::uint64_t{x.place} << 32U | x.frame) ^ std::uint64_t{x.count} << 16U) * 0x9E3779B97F4A7C15ULL;
     return static_cast<std::size_t>(h >> 32U);
@@ -142,6 +143,7 @@ void Stepper::forget() {
   arrived_.clear();
   calls_.clear();
   used_ = 0;
+  arrivals_ = 0;
   if (++step_ == 0) {
     slots_.assign(slots_.size(), {});
     step_ = 1;

@@ -71,6 +71,7 @@ class Stepper {
   void make_calls(Stacks& stacks, ThreadSet& out);
   void keep(Thread t, const Place& place, ThreadSet& out);
   bool seen(Thread t);
+  [[nodiscard]] bool full() const { return arrivals_ >= kArrivals; }
   void forget();
 
   const Network* net_ = nullptr;
@@ -85,6 +86,7 @@ class Stepper {
   std::vector<Slot> slots_ = std::vector<Slot>(64);
   std::uint32_t step_ = 0;
   std::size_t used_ = 0;
+  std::size_t arrivals_ = 0;
   std::size_t work_ = 0;
 };
 
