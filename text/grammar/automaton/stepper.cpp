@@ -45,7 +45,7 @@ void Stepper::settle(Stacks& stacks, ThreadSet& out) {
 }
 
 void Stepper::arrive(Thread t) {
-  if (!seen(t)) arrived_.push_back(t);
+  if (!full() && !seen(t)) arrived_.push_back(t);
 }
 
 void Stepper::reach(Thread t, const Stacks& stacks, ThreadSet& out) {
@@ -115,7 +115,6 @@ void Stepper::make_calls(Stacks& stacks, ThreadSet& out) {
 
 bool Stepper::seen(Thread t) {
   ++work_;
-  if (full()) return true;
   ++arrivals_;
   const auto hash = [](Thread x) {
     const auto h = ((std::uint64_t{x.place} << 32U | x.frame) ^ std::uint64_t{x.count} << 16U) * 0x9E3779B97F4A7C15ULL;

@@ -16,7 +16,7 @@ namespace sluice::text::grammar {
 class Walk {
  public:
   /// What the steps of one walk may cost: a few milliseconds.
-  static constexpr std::size_t kWork = 150'000;
+  static constexpr std::size_t kWork = 80'000;
 
   using SetIndex = std::uint32_t;
   static constexpr SetIndex kDead = 0;
