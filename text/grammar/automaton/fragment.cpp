@@ -7,7 +7,13 @@ namespace sluice::text::grammar {
 Fragment::Fragment(const Plan& plan, const UnitOf& unit_of, PieceIndex piece) : plan_(plan), unit_of_(unit_of) {
   const auto start = add();
   const auto& p = plan.pieces[piece];
-  end_ = p.counted ? write(p.parts.front(), start) : write_body(piece, start);
+  if (!p.counted) {
+    end_ = write_body(piece, start);
+    return;
+  }
+  // What does not loop is written out even if others call it, so that one thread reads it.
+  const auto part = p.parts.front();
+  end_ = plan.pieces[part].loops ? write(part, start) : write_body(part, start);
 }
 
 std::uint32_t Fragment::add() {

@@ -9,7 +9,7 @@
 namespace sluice::text::grammar {
 namespace {
 
-constexpr std::size_t kCopies = 64;   // states that a repetition may be written out to
+constexpr std::size_t kCopies = 16;   // states that a repetition may be written out to
 constexpr std::size_t kShared = 64;   // a piece of so many states is called where it is used twice
 constexpr std::size_t kLooping = 8;   // ... or of so many, if it loops
 constexpr std::size_t kNested = 200;  // written out into each other
@@ -189,6 +189,7 @@ class UnitChooser {
     for (PieceIndex i = 0; i < plan_.pieces.size(); ++i) {
       auto& p = plan_.pieces[i];
       auto s = measure(p);
+      p.loops = s.loops;
       p.unit = p.op == Op::rule || p.counted || s.nested > kNested ||
                (uses_[i] > 1 && (s.states >= kShared || (s.loops && s.states >= kLooping)));
       if (!p.unit) {
@@ -236,9 +237,10 @@ class UnitChooser {
     const auto copies = p.unbounded() ? std::max(p.least, 1U) : p.most;
     p.counted = plan_.pieces[p.parts.front()].matches && copies > 1 && s.states * copies > kCopies;
     if (!p.counted) s.states *= copies;
+    const bool part_loops = s.loops;
+    s.loops = s.loops || p.counted || p.unbounded();
     // A loop inside what is counted is left to a unit: its masks then need no count.
-    if (p.counted && s.loops) plan_.pieces[p.parts.front()].unit = true;
-    s.loops = s.loops || copies > 1 || p.unbounded();
+    if (p.counted && part_loops) plan_.pieces[p.parts.front()].unit = true;
     return s;
   }
 

@@ -27,6 +27,7 @@ struct Piece {
   PieceIndex content = 0;             // cut
   bool nullable = false;
   bool matches = false;                 // some text
+  bool loops = false;                   // some part of it does
   bool counted = false;                 // a repetition that counts
   bool unit = false;                    // called, not written out
   std::optional<std::uint32_t> spells;  // chars: in Plan::spellings
