@@ -103,6 +103,7 @@ void Stepper::make_calls(Stacks& stacks, ThreadSet& out) {
         const auto also = take();
         if (also.parent != parents_.back()) parents_.push_back(also.parent);
       }
+      work_ += 4 + parents_.size();
       frame = stacks.push(call.back, call.count, parents_);
     }
     const Thread t{net_->units[call.unit].start, 0, frame};
