@@ -10,6 +10,7 @@
 
 #include "common/ids.h"
 #include "common/result.h"
+#include "common/shared_text.h"
 
 namespace sluice::control {
 
@@ -35,6 +36,9 @@ struct SamplingSpec {
 
   std::vector<TokenId> stop_token_ids;  // besides the model's EOS ids
 
+  // What the answer may be, as EBNF (text/grammar/sources.h); empty: anything.
+  SharedText grammar;
+
   // How many alternatives to report per token; nullopt = no log-probabilities at all, 0 = the sampled token's only.
   std::optional<int> logprobs;
 
@@ -44,6 +48,7 @@ struct SamplingSpec {
 inline constexpr int kMaxLogprobs = 20;
 inline constexpr std::size_t kMaxLogitBias = 1024;
 inline constexpr std::size_t kMaxStopTokenIds = 256;
+inline constexpr std::size_t kMaxGrammarBytes = 512U << 10U;  // of EBNF
 
 /// Refuses values no sampler can use. vocab_size 0 skips the token id checks.
 [[nodiscard]] inline Result<> check(const SamplingSpec& s, int vocab_size = 0) {
@@ -75,6 +80,9 @@ inline constexpr std::size_t kMaxStopTokenIds = 256;
                       kMaxStopTokenIds);
   for (TokenId id : s.stop_token_ids)
     if (!known(id)) return fail_param("stop_token_ids", "stop_token_ids: token {} is not in the vocabulary", id);
+  if (s.grammar.value().size() > kMaxGrammarBytes)
+    return fail_param("grammar", "the grammar has {} bytes; at most {} are allowed", s.grammar.value().size(),
+                      kMaxGrammarBytes);
   if (s.logprobs && (*s.logprobs < 0 || *s.logprobs > kMaxLogprobs))
     return fail_param("logprobs", "logprobs must be between 0 and {}, not {}", kMaxLogprobs, *s.logprobs);
   return {};
