@@ -88,6 +88,7 @@ void fields(V& v, Of<V, RegisterRequest> m) {
   v.want("profiles", m.profiles);
   v.want("cluster_token", m.cluster_token);
   v.want("data_key", m.data_key);
+  v.want("grammars", m.grammars);
 }
 
 template <class V>
@@ -142,6 +143,7 @@ void fields(V& v, Of<V, SamplingSpec> m) {
   v.want("seed", m.seed);
   v.spare("logit_bias", m.logit_bias);
   v.spare("stop_token_ids", m.stop_token_ids);
+  v.spare("grammar", m.grammar, Length{.most = kMaxGrammarBytes});
   v.spare("logprobs", m.logprobs);
 }
 

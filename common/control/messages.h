@@ -80,6 +80,7 @@ struct RegisterRequest {
   std::vector<ProfileInfo> profiles;
   std::string cluster_token;  // shared secret, when the coordinator demands one
   std::string data_key;       // that who connects to data_address must prove to know; empty: none is asked for
+  bool grammars = false;      // decode: keeps an answer to a grammar (SamplingSpec::grammar)
 };
 
 struct RegisterReply {

@@ -18,9 +18,7 @@ constexpr double kMinTemperature = 0.01;  // as vLLM: below it, but not greedy, 
 /// Token ids, most likely first, lowest id on ties: only as many as needed are ever put in order.
 class Ranking {
  public:
-  explicit Ranking(std::span<const float> logits) : logits_(logits), ids_(logits.size()) {
-    std::iota(ids_.begin(), ids_.end(), 0);
-  }
+  Ranking(std::span<const float> logits, std::span<const TokenId> ids) : logits_(logits), ids_(ids.begin(), ids.end()) {}
 
   /// Puts at least the first n in order, and returns all those in order so far.
   std::span<const TokenId> first(std::size_t n) {
@@ -121,26 +119,52 @@ Result<Sampled> Sampler::sample(std::span<const float> logits) const {
     adjust(adjusted);
     if (!check_logits(adjusted))
       return fail_param("repetition_penalty", "the penalties and biases push the logits past what a float holds");
-    SLUICE_ASSIGN(out.token, choose(adjusted));
+    SLUICE_ASSIGN(out.token, constraint_ ? choose_bound(adjusted) : choose(adjusted));
   } else {
-    SLUICE_ASSIGN(out.token, choose(logits));
+    SLUICE_ASSIGN(out.token, constraint_ ? choose_bound(logits) : choose(logits));
   }
   if (params_.logprobs) add_logprobs(logits, out);
   return out;
 }
 
+void Sampler::bind(std::unique_ptr<TokenConstraint> constraint) {
+  constraint_ = std::move(constraint);
+  mask_.clear();
+}
+
+MaskWords Sampler::mask() const {
+  if (!mask_.empty()) return mask_;
+  mask_.resize(mask_words(context_.vocab));
+  constraint_->fill(mask_);
+  if (context_.vocab % 64 != 0) mask_.back() &= (std::uint64_t{1} << context_.vocab % 64) - 1;
+  const bool early = output_tokens_ < params_.min_tokens;
+  if (!early && constraint_->may_end())
+    for (const TokenId t : params_.stop_token_ids) set_bit(mask_, t, true);
+  if (!early && !params_.ignore_eos) return mask_;
+  const auto allowed = mask_;
+  for (const TokenId t : context_.eos_ids)
+    if (known(t)) set_bit(mask_, t, false);
+  if (early)
+    for (const TokenId t : params_.stop_token_ids) set_bit(mask_, t, false);
+  if (none(mask_)) mask_ = allowed;
+  return mask_;
+}
+
+std::optional<TokenId> Sampler::forced() const { return constraint_ && !astray_ ? only(mask()) : std::nullopt; }
+
 bool Sampler::adjusts() const noexcept {
-  return !params_.logit_bias.empty() || output_tokens_ < params_.min_tokens || params_.repetition_penalty != 1.0 ||
-         params_.presence_penalty != 0.0 || params_.frequency_penalty != 0.0;
+  const bool early = !constraint_ && output_tokens_ < params_.min_tokens;  // else the mask has it
+  return !params_.logit_bias.empty() || early || params_.repetition_penalty != 1.0 || params_.presence_penalty != 0.0 ||
+         params_.frequency_penalty != 0.0;
 }
 
 void Sampler::adjust(std::span<float> logits) const {
   const auto at = [&](TokenId t) -> float& { return logits[static_cast<std::size_t>(t)]; };
   for (const auto& [token, bias] : params_.logit_bias) at(token) += static_cast<float>(std::clamp(bias, -100.0, 100.0));
-  if (output_tokens_ < params_.min_tokens) {
+  if (!constraint_ && output_tokens_ < params_.min_tokens) {
     for (const TokenId t : params_.stop_token_ids) at(t) = kMasked;
     for (const TokenId t : context_.eos_ids)
-      if (t >= 0 && static_cast<std::uint32_t>(t) < context_.vocab) at(t) = kMasked;
+      if (known(t)) at(t) = kMasked;
   }
   const auto repeat = [&, r = static_cast<float>(params_.repetition_penalty)](TokenId t) {
     at(t) = at(t) > 0 ? at(t) / r : at(t) * r;
@@ -158,47 +182,62 @@ Result<TokenId> Sampler::choose(std::span<const float> logits) const {
   const TokenId best = argmax(logits);
   if (logits[static_cast<std::size_t>(best)] == kMasked)
     return fail(Errc::data_corrupt, "no token can be drawn: every logit is -inf");
-  return params_.greedy() ? best : draw(logits);
+  if (params_.greedy()) return best;
+  std::vector<TokenId> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  return draw(logits, ids);
 }
 
-TokenId Sampler::draw(std::span<const float> logits) const {
-  const double top = *std::ranges::max_element(logits);
+Result<TokenId> Sampler::choose_bound(std::span<const float> logits) const {
+  if (astray_) return fail(Errc::internal, "token {} came although the grammar does not allow it there", last_);
+  const MaskWords allowed = mask();
+  if (none(allowed))
+    return fail(Errc::unsupported,
+                "no token of the model's vocabulary spells what the grammar wants after {} tokens of the answer",
+                output_tokens_);
+  const auto best = best_of(logits, allowed);
+  if (!best) return fail(Errc::data_corrupt, "no token can be drawn: every logit that the grammar allows is -inf");
+  return params_.greedy() ? *best : draw(logits, tokens_of(allowed));
+}
+
+/// ids: those that may be drawn, ascending; not all of them are masked.
+TokenId Sampler::draw(std::span<const float> logits, std::span<const TokenId> ids) const {
+  const auto logit = [&](TokenId t) { return logits[static_cast<std::size_t>(t)]; };
+  const double top = logit(std::ranges::max(ids, {}, logit));
   const Weight weight{top, 1.0 / std::max(params_.temperature, kMinTemperature)};
   const double u = uniform_at(seed_, output_tokens_);
   const bool ranks = params_.top_k > 0 || params_.top_p < 1;
 
   std::vector<TokenId> kept;
   if (ranks) {
-    Ranking ranking(logits);
+    Ranking ranking(logits, ids);
     std::size_t n = params_.top_k > 0 ? keep_top_k(ranking, static_cast<std::size_t>(params_.top_k)) : ranking.size();
     if (params_.top_p < 1) {
       double mass = 0;
       if (n == ranking.size()) {
-        for (const float v : logits) mass += weight(v);
+        for (const TokenId t : ids) mass += weight(logit(t));
       } else {
         for (const TokenId t : ranking.first(n).first(n)) mass += weight(ranking.logit(t));
       }
       n = keep_top_p(ranking, n, mass, params_.top_p, weight);
     }
-    const auto ids = ranking.first(n).first(n);
-    kept.assign(ids.begin(), ids.end());
-  } else {
-    kept.resize(logits.size());
-    std::iota(kept.begin(), kept.end(), 0);
+    const auto first = ranking.first(n).first(n);
+    kept.assign(first.begin(), first.end());
+    ids = kept;
   }
 
   std::vector<double> cumulative;
-  cumulative.reserve(kept.size());
+  cumulative.reserve(ids.size());
   double sum = 0;
-  for (const TokenId t : kept) {
-    const double w = weight(logits[static_cast<std::size_t>(t)]);
+  for (const TokenId t : ids) {
+    const double w = weight(logit(t));
     sum += w >= params_.min_p ? w : 0;
     cumulative.push_back(sum);
   }
   // The first entry above u * sum owns a non-empty interval, so a masked token is never drawn; nor is one where
   // u * sum rounds up to sum, for then the first entry that reaches sum is taken.
   const auto it = std::min(std::ranges::upper_bound(cumulative, u * sum), std::ranges::lower_bound(cumulative, sum));
-  return kept[static_cast<std::size_t>(it - cumulative.begin())];
+  return ids[static_cast<std::size_t>(it - cumulative.begin())];
 }
 
 void Sampler::add_logprobs(std::span<const float> logits, Sampled& out) const {
@@ -210,17 +249,27 @@ void Sampler::add_logprobs(std::span<const float> logits, Sampled& out) const {
 void Sampler::accept(TokenId token) {
   ++output_tokens_;
   last_ = token;
-  if (token >= 0 && static_cast<std::uint32_t>(token) < context_.vocab) ++output_count_[token];
+  if (known(token)) ++output_count_[token];
+  if (!constraint_) return;
+  mask_.clear();
+  // A stop token that only ends the answer is not part of its text.
+  if (!constraint_->accept(token) && !stop_reason()) astray_ = true;
+}
+
+bool Sampler::is_eos(TokenId t) const noexcept {
+  return std::ranges::find(context_.eos_ids, t) != context_.eos_ids.end();
 }
 
 std::optional<StopReason> Sampler::stop_reason() const noexcept {
-  if (output_tokens_ == 0) return std::nullopt;
-  if (output_tokens_ >= params_.min_tokens) {
-    if (!params_.ignore_eos && std::ranges::find(context_.eos_ids, last_) != context_.eos_ids.end())
-      return StopReason::eos;
-    if (std::ranges::find(params_.stop_token_ids, last_) != params_.stop_token_ids.end()) return StopReason::stop_token;
+  if (output_tokens_ > 0) {
+    const bool late = output_tokens_ >= params_.min_tokens;
+    // A constraint's text has no end token in it: one that came ended it.
+    if ((constraint_ || (late && !params_.ignore_eos)) && is_eos(last_)) return StopReason::eos;
+    if (late && std::ranges::find(params_.stop_token_ids, last_) != params_.stop_token_ids.end())
+      return StopReason::stop_token;
   }
-  if (params_.max_tokens && output_tokens_ >= *params_.max_tokens) return StopReason::length;
+  if (constraint_ && constraint_->must_end()) return StopReason::complete;
+  if (output_tokens_ > 0 && params_.max_tokens && output_tokens_ >= *params_.max_tokens) return StopReason::length;
   return std::nullopt;
 }
 

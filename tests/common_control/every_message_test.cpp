@@ -89,6 +89,7 @@ TEST_CASE("registration and heartbeats") {
   r.profiles = {{"ll", 0.1, 1.4, 1e9, 2e9}};
   r.cluster_token = "secret";
   r.data_key = "key";
+  r.grammars = true;
   holds(r, {"protocol_min", "protocol_max", "role", "node", "incarnation", "model"});
   holds(RegisterReply{7, 8, 9, true, LegSpace(10)}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
@@ -125,6 +126,7 @@ TEST_CASE("reservations") {
        .logit_bias = {{3, -1.5}},
        .seed = ~0ULL,
        .stop_token_ids = {4},
+       .grammar = SharedText(R"(root ::= "a")"),
        .logprobs = 2};
   holds(s, {});
   ReserveRequest r{RequestId(1),   2, "t", {1, 2, 3, 4}, 3,      2,      9,    s, "q8", {"q4"}, NodeId("p0"),
@@ -142,6 +144,9 @@ TEST_CASE("reservations") {
   CHECK(parse<ReserveRequest>(j).error().param == "traceparent");
   r.traceparent.clear();
   CHECK_FALSE(to_json(r).contains("traceparent"));  // most requests are not traced
+  j = to_json(r);
+  j["sampling"]["grammar"] = std::string(kMaxGrammarBytes + 1, 'a');
+  CHECK(parse<ReserveRequest>(j).error().param == "sampling.grammar");
   j = to_json(r);
   j["sampling"]["logit_bias"] = {{3}};
   CHECK(parse<ReserveRequest>(j).error().param == "sampling.logit_bias[0]");
