@@ -10,6 +10,7 @@
 #include "node/node_kv.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace sluice::decode {
 namespace {
@@ -35,6 +36,7 @@ class App {
   node::NodeModel m_;
   node::NodeKv kv_;
   DecodeGauges gauges_;
+  const VocabularyPtr vocabulary_;  // null: the model has no tokenizer
   LogGate unsent_notes_;
   DecodeService service_;
   const std::string data_key_ = hex(random_bytes(32));  // new each start; the coordinator hands it to prefill nodes
@@ -50,14 +52,23 @@ AppOptions checked(const AppOptions& o) {
   return o;
 }
 
+/// A node without it serves all but answers that are bound to a grammar.
+VocabularyPtr vocabulary(const node::NodeOptions& o, const engine::Model& model) {
+  const auto tokenizer = text::Tokenizer::load(o.model_dir);
+  if (tokenizer) return vocabulary_of(*tokenizer, model.config().vocab_size, model.config().eos);
+  log::warn("no answers to grammars here", {{"model", o.model_dir}, {"why", tokenizer.error().message}});
+  return nullptr;
+}
+
 App::App(const AppOptions& o)
     : o_(checked(o)),
       node_(o.node, ctl::Role::decode),
       m_(or_throw(node::load_node_model(o.node, o.decode.max_seqs))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
+      vocabulary_(vocabulary(o.node, *m_.model)),
       service_(
-          kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(), {*m_.model, *m_.pool, m_.limits, m_.step_s},
+          kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(), {*m_.model, *m_.pool, m_.limits, m_.step_s, vocabulary_},
           o.decode, node_.clock(), node_.metrics(),
           [this](RequestId leg, const char* type, json body) { node_.notify(leg, type, std::move(body)); },
           node_.spans()),
@@ -81,6 +92,7 @@ ctl::RegisterRequest App::introduction() const {
   r.data_address = data_address_;
   r.data_key = data_key_;
   r.max_seqs = o_.decode.max_seqs;
+  r.grammars = vocabulary_ != nullptr;
   return r;
 }
 
@@ -135,7 +147,7 @@ int App::run() {
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
   h.on_lost = [this](ctl::LegSpace of) { service_.cancel_all(of); };  // it places its legs again when it is back
-  h.set_gauges = [this] { gauges_.set(service_.figures(), receiver_.figures()); };
+  h.set_gauges = [this] { gauges_.set(service_.figures(), service_.grammars(), receiver_.figures()); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
   h.engine = [this] { return engine(); };
   h.open_work = [this] { return service_.figures().legs; };

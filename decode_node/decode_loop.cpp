@@ -41,6 +41,7 @@ struct DecodeLoop::Leg {
   TimePoint ready{};
   double first_step_s = 0;
   bool ended = false;  // under the mutex
+  bool awaits_kv = false, awaits_constraint = false;
   std::function<void(std::span<const float>)> on_first_logits;
   std::function<void(const LegTimes&)> on_end;
   TimePoint admitted{};
@@ -87,7 +88,7 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   spec.max_total = static_cast<std::uint32_t>(total);
   spec.priority = leg.priority;
   spec.arrival = held.next_arrival();
-  spec.ready = leg.kv_tokens == 0;
+  spec.ready = leg.kv_tokens == 0 && !leg.bound;
   SLUICE_TRY(held.scheduler().admit(std::move(spec)));
   const auto view = held.scheduler().view(leg.id);
   std::vector<BlockHandle> blocks(view->blocks.begin(), view->blocks.end());
@@ -100,7 +101,9 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
                                         .on_end = std::move(leg.on_end)});
   made->admitted = SteadyClock().now();
   made->replayed = made->sampler.output_tokens();
-  if (leg.kv_tokens == 0) {
+  made->awaits_kv = leg.kv_tokens > 0;
+  made->awaits_constraint = leg.bound;
+  if (!made->awaits_kv && !made->awaits_constraint) {
     made->ready = SteadyClock().now();
     core_.wake();
   }
@@ -112,11 +115,36 @@ void DecodeLoop::mark_ready(RequestId id, KvArrival kv) {
   Held held = core_.hold();
   const auto it = legs_.find(id);
   if (it == legs_.end()) return;  // cancelled while its last block was decoded
-  it->second->ready = SteadyClock().now();
-  it->second->kv = std::move(kv);
-  if (auto r = held.scheduler().mark_ready(id); !r)
-    log::error("mark_ready failed", {{"leg", id}, {"why", r.error().message}});
-  core_.wake();
+  const LegPtr leg = it->second;
+  leg->awaits_kv = false;
+  leg->kv = std::move(kv);
+  if (!leg->awaits_constraint) begin(std::move(held), leg);
+}
+
+void DecodeLoop::bind(RequestId id, std::uint32_t attempt, std::unique_ptr<engine::TokenConstraint> constraint) {
+  Held held = core_.hold();
+  const auto it = legs_.find(id);
+  if (it == legs_.end() || it->second->attempt != attempt || !it->second->awaits_constraint) return;
+  const LegPtr leg = it->second;
+  leg->awaits_constraint = false;
+  leg->sampler.bind(std::move(constraint));
+  if (!leg->awaits_kv) begin(std::move(held), leg);
+}
+
+void DecodeLoop::begin(Held held, const LegPtr& leg) {
+  leg->ready = SteadyClock().now();
+  // Only a bound answer can be whole before anything is sampled: a grammar that wants no text, or a resumed leg whose
+  // last token was sent when its node died.
+  const bool whole = leg->sampler.bound() && leg->sampler.stop_reason();
+  if (!whole) {
+    if (auto r = held.scheduler().mark_ready(leg->id); !r)
+      log::error("mark_ready failed", {{"leg", leg->id}, {"why", r.error().message}});
+    core_.wake();
+    return;
+  }
+  held.release();
+  end(leg, "stop", std::nullopt);
+  sink_.flush();
 }
 
 DecodeLoop::LegPtr DecodeLoop::drop(RequestId id) {
@@ -254,9 +282,9 @@ void DecodeLoop::deliver(const LegPtr& owner, Result<engine::Sampled> sampled) {
     ++tokens_;
     if (leg.first_step_s == 0) leg.first_step_s = seconds(SteadyClock().now() - leg.ready);
   }
-  const bool is_stop = stop && *stop != engine::StopReason::length;
-  sink_.on_token(leg.id, index, *sampled, is_stop);
-  if (stop) end(owner, is_stop ? "stop" : "length", std::nullopt);
+  const bool end_token = stop == engine::StopReason::eos || stop == engine::StopReason::stop_token;
+  sink_.on_token(leg.id, index, *sampled, end_token);
+  if (stop) end(owner, *stop == engine::StopReason::length ? "length" : "stop", std::nullopt);
 }
 
 void DecodeLoop::end(const LegPtr& leg, const std::string& reason, std::optional<Error> error) {

@@ -1,7 +1,8 @@
 #pragma once
 // The decode node's engine loop: one thread that runs the scheduler's plan through the model, samples, and goes on.
 //
-// A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time.
+// A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time. One
+// whose answer is bound waits for what binds it (bind), too, in either order.
 // Threading: public methods from any thread; the core's mutex guards the legs too, and is never held during a forward
 // pass or sampling. Sink calls come from the engine thread, without the mutex.
 // Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
@@ -58,6 +59,7 @@ struct LegStart {
   control::SamplingSpec sampling;
   std::int32_t priority = 0;
   std::uint32_t attempt = 0;  // told with the leg's end
+  bool bound = false;         // bind() comes, and nothing runs before
   /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
   /// thread.
   std::function<void(std::span<const float>)> on_first_logits{};
@@ -89,6 +91,8 @@ class DecodeLoop {
   /// kv_tokens > 0, for the transfer that fills them; give them back with release_blocks().
   [[nodiscard]] Result<std::vector<engine::BlockHandle>> admit(LegStart leg);
   void mark_ready(RequestId id, KvArrival kv = {});
+  /// What binds the answer of a leg of this attempt; it was shown the tokens that the leg came with.
+  void bind(RequestId id, std::uint32_t attempt, std::unique_ptr<engine::TokenConstraint> constraint);
   /// Ends a leg without telling the sink. Returns the blocks it held, or nothing if it was not here.
   [[nodiscard]] std::optional<std::uint32_t> cancel(RequestId id);
   /// Ends a leg with an error that the sink is told.
@@ -113,6 +117,8 @@ class DecodeLoop {
   void run();
   /// Ends a leg and forgets it; null if it was not here.
   [[nodiscard]] LegPtr drop(RequestId id);
+  /// Nothing is awaited any more: it runs from now on, or its answer was whole when it came.
+  void begin(Held held, const LegPtr& leg);
   [[nodiscard]] Step next();
   void step(const Step& s);
   void deliver(const LegPtr& leg, Result<engine::Sampled> sampled);

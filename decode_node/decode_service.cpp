@@ -4,17 +4,26 @@
 #include "decode_node/decode_trace.h"
 
 namespace sluice::decode {
+namespace {
+
+Buckets mask_buckets() { return {1e-6, 3e-6, 1e-5, 3e-5, 5e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .1, 1}; }
+
+}  // namespace
 
 DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
                              const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify,
                              trace::SpanSink* spans)
     : o_(o),
+      vocabulary_(engine.vocabulary),
       notify_(std::move(notify)),
       spans_(spans),
       out_(metrics, notify_),
       probe_(clock, metrics,
              [this](const control::ProbeResult& r) { notify_(r.request, control::type::kProbeResult, to_json(r)); }),
       loop_(engine.model, engine.pool, engine.limits, o.max_seqs, engine.step_s, out_),
+      mask_seconds_(metrics.histogram("sluice_grammar_mask_seconds",
+                                      "Time to work out which tokens a grammar allows next.", mask_buckets())),
+      automata_([this](const std::string& grammar) { return compile_grammar(grammar, vocabulary_); }, metrics),
       ingest_(me, codecs, engine.pool, clock, o.ingest_workers, metrics,
               {.on_committed = [this](const node::IngestResult& r) { on_committed(r); },
                .on_failed = [this](RequestId id, const Error& why) { on_failed(id, why); },
@@ -25,15 +34,20 @@ DecodeService::~DecodeService() { stop(); }
 
 void DecodeService::stop() {
   ingest_.stop();
+  automata_.stop();
   loop_.stop();
 }
 
 Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveRequest& r) {
   LegStart leg{r.request, r.tokens, r.prompt_tokens, r.kv_tokens, r.max_new_tokens, r.sampling, r.priority};
   leg.attempt = r.attempt;
+  leg.bound = !r.sampling.grammar.empty();
+  if (leg.bound && !vocabulary_)
+    return fail(Errc::unsupported, "this node cannot keep answers to a grammar: its model has no tokenizer");
   leg.on_end = tell_trace_of(r, spans_);
   const bool probe = r.probe && r.kv_tokens > 0 && r.kv_tokens + 1 == r.tokens.size();  // the first step is one row
   if (probe) leg.on_first_logits = [this, id = r.request](std::span<const float> logits) { probe_.on_own(id, logits); };
+  const bool bound = leg.bound;
   SLUICE_ASSIGN(auto blocks, loop_.admit(std::move(leg)));
   std::optional<kv::Ticket> ticket;
   if (r.kv_tokens > 0) {
@@ -45,17 +59,36 @@ Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveR
     if (probe) probe_.expect(*issued);
     ticket = std::move(*issued);
   }
+  if (bound) {
+    if (const auto wanted = want_grammar(r); !wanted) {
+      (void)cancel(r.request);
+      return std::unexpected(wanted.error());
+    }
+  }
   log::debug("reserved", {{"request_id", r.trace_id}, {"leg", r.request}, {"kv_tokens", r.kv_tokens}});
   return ticket;
 }
 
+/// The leg is told on this thread where its automaton is here already, else on the one that compiles.
+Result<> DecodeService::want_grammar(const control::ReserveRequest& r) {
+  std::vector<TokenId> sent(r.tokens.begin() + r.prompt_tokens, r.tokens.end());
+  auto tell = [this, id = r.request, attempt = r.attempt, sent = std::move(sent)](const Compiled& compiled) {
+    auto constraint = compiled ? follow(*compiled, sent, mask_seconds_) : std::unexpected(compiled.error());
+    if (!constraint) return on_failed(id, constraint.error());
+    loop_.bind(id, attempt, std::move(*constraint));
+  };
+  return automata_.want(r.request, r.tenant, r.sampling.grammar, std::move(tell));
+}
+
 std::optional<std::uint32_t> DecodeService::cancel(RequestId id) {
+  automata_.drop(id);
   probe_.drop(id);
   ingest_.revoke(id);
   return loop_.cancel(id);
 }
 
 void DecodeService::cancel_all(control::LegSpace of) {
+  automata_.drop_all(of);
   loop_.cancel_all(of);
   ingest_.revoke_all(of);
   probe_.drop_all(of);

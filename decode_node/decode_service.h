@@ -3,6 +3,7 @@
 //
 //   reserve -> DecodeLoop::admit (blocks) -> KvIngest::expect (ticket) -> [KV arrives] -> mark_ready -> tokens -> end
 //   a probed one: QualityProbe hears of the ticket, the reference and the first step's own logits
+//   a bound one: Automata compiles its grammar meanwhile; the leg waits for KV and automaton
 //
 // Threading: reserve(), cancel(), cancel_all(), expire() on the control thread. notify() is called from any thread.
 // Stop: the transport first, then stop(), which waits for the threads that write into the engine's memory before the
@@ -12,7 +13,9 @@
 #include <unordered_map>
 
 #include "common/trace/span.h"
+#include "decode_node/automata.h"
 #include "decode_node/decode_loop.h"
+#include "decode_node/grammar_constraint.h"
 #include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
 #include "node/ingest/kv_ingest.h"
@@ -30,7 +33,8 @@ struct DecodeEngine {
   engine::Model& model;
   engine::KvPool& pool;
   engine::PlanLimits limits;
-  double step_s = 0;  // of a step at batch 1, as known before the first leg; 0 = nothing
+  double step_s = 0;             // of a step at batch 1, as known before the first leg; 0 = nothing
+  VocabularyPtr vocabulary = {};  // for grammars; null: legs that have one are refused
 };
 
 class DecodeService {
@@ -57,19 +61,24 @@ class DecodeService {
   void set_note_sender(node::SendNote send) { ingest_.set_note_sender(std::move(send)); }
 
   [[nodiscard]] DecodeFigures figures() const { return loop_.figures(); }
+  [[nodiscard]] Automata::Figures grammars() const { return automata_.figures(); }
   [[nodiscard]] std::unordered_map<std::string, node::ProfileRate> rates() const { return ingest_.rates(); }
   void stop();
 
  private:
   void on_committed(const node::IngestResult& r);
   void on_failed(RequestId id, const Error& why);
+  [[nodiscard]] Result<> want_grammar(const control::ReserveRequest& r);
 
   const DecodeOptions o_;
+  const VocabularyPtr vocabulary_;
   Notify notify_;
   trace::SpanSink* spans_;  // null: nothing is traced
   TokenOut out_;
   QualityProbe probe_;
   DecodeLoop loop_;
+  Histogram mask_seconds_;
+  Automata automata_;
   node::KvIngest ingest_;
 };
 

@@ -53,6 +53,7 @@ class Sampler {
 
   /// From now on only what it lets come is drawn. It was shown the tokens that were accepted before.
   void bind(std::unique_ptr<TokenConstraint> constraint);
+  [[nodiscard]] bool bound() const noexcept { return constraint_ != nullptr; }
 
   /// logits: [vocab]. Changes nothing: call accept() with the token that was sent.
   [[nodiscard]] Result<Sampled> sample(std::span<const float> logits) const;

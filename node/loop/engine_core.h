@@ -61,6 +61,8 @@ class EngineCore {
     void settle(const engine::Work& work, bool ran);
     /// Gives the mutex up until somebody wakes the engine thread.
     void wait();
+    /// Gives the mutex up for good.
+    void release() { lock_.unlock(); }
 
    private:
     EngineCore& core_;
