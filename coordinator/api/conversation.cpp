@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/api/key_order.h"
 #include "coordinator/api/request_fields.h"
-#include "text/jinja/from_json.h"
 
 namespace sluice::coordinator {
 
@@ -16,59 +16,6 @@ enum class Role { system, developer, user, assistant, tool, function };
 constexpr Named<Role> kRoles[] = {{"system", Role::system}, {"developer", Role::developer},
                                   {"user", Role::user},     {"assistant", Role::assistant},
                                   {"tool", Role::tool},     {"function", Role::function}};
-
-/// Names of fields in a JSON text: the colons outside of its strings.
-std::size_t names_in(std::string_view text) {
-  std::size_t n = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') in_string = !in_string;
-    if (in_string && text[i] == '\\') ++i;
-    if (!in_string && text[i] == ':') ++n;
-  }
-  return n;
-}
-
-/// What finding keys by looking at each costs, in comparisons of short ones.
-struct Names {
-  std::size_t all = 0;
-  std::size_t dearest = 0;  // to find one in the largest object
-  std::size_t cost = 0;     // to find each once while the objects grow
-};
-
-void count_names(const json& j, Names& names) {
-  if (!j.is_structured()) return;
-  if (j.is_object()) {
-    std::size_t bytes = 0;
-    for (auto it = j.begin(); it != j.end(); ++it) bytes += it.key().size();
-    const std::size_t one = j.size() + bytes / 32;
-    names.all += j.size();
-    names.dearest = std::max(names.dearest, one);
-    names.cost += j.size() * one / 2;
-  }
-  for (const json& child : j) count_names(child, names);
-}
-
-/// The documents of one request, their keys in the order in which they came. An ordered object finds a key by looking
-/// at each, so that many keys in one object cost their square: what would cost too much, all documents together, is in
-/// the order of the alphabet instead.
-class KeyOrder {
- public:
-  /// `sorted` was parsed from `source`.
-  ordered_json of(std::string_view source, const json& sorted) {
-    Names names;
-    count_names(sorted, names);
-    // A name given again is looked for again, and stands in `sorted` once.
-    spent_ += names.cost + (names_in(source) - names.all) * names.dearest;
-    if (spent_ > kMost) return ordered_json(sorted);
-    auto ordered = text::jinja::parse_exact(source);
-    return ordered ? *std::move(ordered) : ordered_json(sorted);
-  }
-
- private:
-  static constexpr std::size_t kMost = 4'000'000;  // comparisons: some tens of ms
-  std::size_t spent_ = 0;
-};
 
 struct Parts {
   std::string joined;  // a line each, as vLLM joins them
@@ -156,10 +103,9 @@ void read_messages(ordered_json& ordered, JsonObject& body, KeyOrder& order, Cha
 void read_variables(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
   const JsonValue given = body.want("chat_template_kwargs");
   if (!given.object().present()) return;
-  Names names;
-  count_names(given.raw(), names);
-  if (names.all > kMaxTemplateNames)
-    return given.wrong("holds {} names, those inside counted; at most {} are allowed", names.all, kMaxTemplateNames);
+  const std::size_t names = names_in(given.raw());
+  if (names > kMaxTemplateNames)
+    return given.wrong("holds {} names, those inside counted; at most {} are allowed", names, kMaxTemplateNames);
   out.kwargs = std::move(ordered["chat_template_kwargs"]);
 }
 

@@ -115,8 +115,7 @@ std::optional<Duration> read_slo(const HttpHeaders& headers, FieldName name, con
 /// Fields that would change the output if honoured: saying no is better than quietly answering something else.
 void refuse_unsupported(JsonObject& f) {
   static constexpr FieldName kNever[] = {
-      "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
-      // What other servers take in their place.
+      // What other servers take in place of response_format and structured_outputs.
       "grammar", "json_schema", "regex", "ebnf", "structural_tag",
       // What may be said, and how it is drawn.
       "allowed_token_ids", "bad_words", "typical_p", "top_a", "mirostat", "dry_multiplier", "xtc_probability",
@@ -135,13 +134,6 @@ void refuse_unsupported(JsonObject& f) {
   for (const FieldName field : kOnlyOff) unless(field, false, "is not supported");
   unless("suffix", "", "is not supported");
   unless("modalities", json::array({"text"}), "may only be [\"text\"]");
-  const JsonValue format = f.want("response_format");
-  JsonObject inside = format.object();
-  std::string type;
-  if (!inside.present()) return;
-  if (!inside.has("type") || !inside.want("type").raw().is_string()) return format.wrong("needs a type");
-  inside.want("type").into(type);
-  if (type != "text") format.wrong("of type '{}' is not supported; only \"text\" is", clip_utf8(type, kMaxShown));
 }
 
 }  // namespace

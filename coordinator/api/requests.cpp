@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "coordinator/api/request_fields.h"
+#include "coordinator/api/structured_fields.h"
 
 namespace sluice::coordinator {
 
@@ -70,6 +71,8 @@ ApiResult<GenerateRequest> parse_completion(std::string_view text, const HttpHea
   GenerateRequest q;
   q.kind = GenerateRequest::Kind::completion;
   read_common(f, headers, model, q);
+  OrderedBody ordered(text, request->body);
+  read_structured(f, ordered, q);
   read_prompts(f, model, q);
   f.want("echo").into(q.echo);
   f.want("add_special_tokens").into(q.add_special_tokens);
@@ -85,6 +88,8 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
   q.kind = GenerateRequest::Kind::chat;
   q.chat = read_chat_prompt(text, request->body, f);
   read_common(f, headers, model, q);
+  OrderedBody ordered(text, request->body);
+  read_structured(f, ordered, q);
   q.add_special_tokens = false;
   f.want("add_special_tokens").into(q.add_special_tokens);
   bool logprobs = false;

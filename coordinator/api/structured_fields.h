@@ -9,14 +9,15 @@
 //
 // Threading: prompt threads; pure functions of their arguments. Failure: the document's JsonReader keeps the first
 // mistake, which names the field and, within a schema, the place by JSON pointer.
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "common/json/reader.h"
 #include "common/result.h"
 #include "common/shared_text.h"
+#include "coordinator/api/key_order.h"
 #include "coordinator/api/requests.h"
 #include "text/grammar/grammar.h"
 
@@ -26,13 +27,19 @@ namespace sluice::coordinator {
 /// Read only once somebody looks. Refers to `text` and `sorted`, which was parsed from it.
 class OrderedBody {
  public:
+  using Path = std::vector<std::string_view>;  // names, outermost first
   OrderedBody(std::string_view text, const nlohmann::json& sorted) : text_(text), sorted_(sorted) {}
-  /// The value below these names; null where there is none.
-  [[nodiscard]] const nlohmann::ordered_json* at(std::initializer_list<std::string_view> names);
+  /// The value there; null where there is none.
+  [[nodiscard]] const nlohmann::ordered_json* at(const Path& path);
+  /// A document within the body, of which `sorted` was parsed.
+  [[nodiscard]] nlohmann::ordered_json document(std::string_view text, const nlohmann::json& sorted) {
+    return order_.plain_of(text, sorted);
+  }
 
  private:
   std::string_view text_;
   const nlohmann::json& sorted_;
+  KeyOrder order_;
   std::optional<nlohmann::ordered_json> ordered_;
 };
 
@@ -48,8 +55,8 @@ enum class FormatShape { nested, flat };
 
 /// {"type": "text"}, {"type": "json_object"}, {"type": "json_schema", ...}: of chats response_format, of Responses
 /// text.format. `path`: the names that lead to it in the body.
-void read_format(const JsonValue& format, std::initializer_list<std::string_view> path, FormatShape shape,
-                 OrderedBody& ordered, GenerateRequest& q);
+void read_format(const JsonValue& format, const OrderedBody::Path& path, FormatShape shape, OrderedBody& ordered,
+                 GenerateRequest& q);
 
 /// response_format, guided_json, guided_regex, guided_choice, guided_grammar and what goes with them,
 /// structured_outputs. One source at most.

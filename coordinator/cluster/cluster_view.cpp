@@ -252,7 +252,31 @@ void ClusterView::sync_speeds(const NodeRecord& n) {
   }
 }
 
-const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless) {
+void ClusterView::keep_bound(ClusterSnapshot& s) const {
+  for (DecodeView& d : s.decodes) d.usable &= nodes_.at(d.id).info.grammars;
+}
+
+bool ClusterView::without_grammars() const {
+  bool some = false;
+  for (const auto& [id, n] : nodes_) {
+    if (n.info.role != Role::decode) continue;
+    if (n.info.grammars) return false;
+    some = true;
+  }
+  return some;
+}
+
+const ClusterSnapshot& ClusterView::snapshot_bound() {
+  const ClusterSnapshot& all = snapshot();
+  const auto keeps = [this](const DecodeView& d) { return nodes_.at(d.id).info.grammars; };
+  if (std::ranges::all_of(all.decodes, keeps)) return all;
+  like_ = all;
+  keep_bound(like_);
+  return like_;
+}
+
+const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless,
+                                                  bool bound) {
   like_ = snapshot();  // a copy: the snapshot itself is kept up to date, not built for every asker
   for (PrefillView& p : like_.prefills) {
     NodeBits b = bits_of(nodes_.at(p.id).info);
@@ -263,6 +287,7 @@ const ClusterSnapshot& ClusterView::snapshot_like(const NodeBits& prefill, const
     p.usable &= b == prefill;
   }
   for (DecodeView& d : like_.decodes) d.usable &= bits_of(nodes_.at(d.id).info) == decode;
+  if (bound) keep_bound(like_);
   return like_;
 }
 

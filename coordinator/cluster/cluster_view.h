@@ -76,8 +76,13 @@ class ClusterView {
   /// Kept up to date by every call above; built anew only when a node came or went.
   [[nodiscard]] const ClusterSnapshot& snapshot();
   /// As snapshot(), with only those nodes usable that continue what nodes with these bits began. With lossless KV it
-  /// does not matter where the prefill node cuts.
-  [[nodiscard]] const ClusterSnapshot& snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless);
+  /// does not matter where the prefill node cuts. bound: as in snapshot_bound().
+  [[nodiscard]] const ClusterSnapshot& snapshot_like(const NodeBits& prefill, const NodeBits& decode, bool lossless,
+                                                     bool bound = false);
+  /// As snapshot(), with only those decode nodes usable that keep answers to a grammar.
+  [[nodiscard]] const ClusterSnapshot& snapshot_bound();
+  /// There are decode nodes, and none of them keeps answers to a grammar.
+  [[nodiscard]] bool without_grammars() const;
   /// A node of the same role whose answers `node` cannot continue, if there is one.
   [[nodiscard]] const NodeRecord* unlike(const NodeRecord& node) const;
   [[nodiscard]] const NodeRecord* find(const NodeId& node) const;
@@ -95,6 +100,7 @@ class ClusterView {
   control::ModelIdentity model_;  // pinned by the first node while any is here
   std::vector<ProfileEntry> profiles_;
   void rebuild();
+  void keep_bound(ClusterSnapshot& s) const;
   void sync_load(const NodeRecord& n);
   void sync_speeds(const NodeRecord& n);
   ClusterSnapshot snapshot_, like_;

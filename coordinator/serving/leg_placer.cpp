@@ -65,9 +65,10 @@ RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
 const ClusterSnapshot& LegPlacer::cluster_for(RequestId id) {
   const SessionPtr s = use_.legs.find(id);
   const Answer& a = s->answer;
+  const bool bound = s->asked.bound();
+  if (a.emitted.empty()) return bound ? use_.view.snapshot_bound() : use_.view.snapshot();
   // And to nodes with their bits.
-  return a.emitted.empty() ? use_.view.snapshot()
-                           : use_.view.snapshot_like(a.prefill_bits, a.decode_bits, s->run.kl == 0);
+  return use_.view.snapshot_like(a.prefill_bits, a.decode_bits, s->run.kl == 0, bound);
 }
 
 Placed LegPlacer::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {

@@ -52,6 +52,13 @@ RequestId Legs::start(LegSpec spec, std::shared_ptr<LegSink> sink) {
     if (unknown_class) return endings_.fail(s, *unknown_class, std::nullopt);
     if (draining_)
       return endings_.fail(s, Error{Errc::unavailable, "the coordinator is draining; try another one", {}}, 1.0);
+    if (s->asked.bound() && use_.view.without_grammars())
+      return endings_.fail(s,
+                           Error{Errc::unsupported,
+                                 "no decode node here keeps an answer to a schema or grammar: the model has no "
+                                 "tokenizer there, or the nodes are of an older version",
+                                 {}},
+                           std::nullopt);
     placer_.place(s);
   });
   return s->id;

@@ -84,6 +84,7 @@ LegStats Session::stats() const {
   out.extra["choice"] = name(run.reason);
   out.extra["mode"] = asked.colocated ? "colocated" : "split";
   out.extra["exposed_ms"] = seen.exposed_s * 1e3;
+  if (asked.bound()) out.extra["grammar_bytes"] = asked.spec.sampling.grammar.value().size();
   if (answer.change) out.extra["changed_to"] = answer.change->to;
   if (answer.first_token) out.extra["bits"] = answer_bits(*this);
   out.fingerprint = answer_fingerprint(*this);

@@ -30,6 +30,8 @@ struct Asked {
   RequestFeatures features;
   std::string slo_class;
   bool colocated = false;
+  /// Its answer is bound to a grammar: only some decode nodes may take it.
+  [[nodiscard]] bool bound() const noexcept { return !spec.sampling.grammar.empty(); }
 };
 
 /// Where it runs, and what was expected of that: of the present attempt, or of the last one. LegPlacer's.
