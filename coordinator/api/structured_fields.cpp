@@ -166,18 +166,13 @@ void bind_answer(const JsonValue& at, const Result<grammar::Grammar>& grammar, G
 
 void read_format(const JsonValue& format, const OrderedBody::Path& path, FormatShape shape, OrderedBody& ordered,
                  GenerateRequest& q) {
-  enum class Type { text, json_object, json_schema, structural_tag };
-  static constexpr Named<Type> kTypes[] = {{"text", Type::text},
-                                           {"json_object", Type::json_object},
-                                           {"json_schema", Type::json_schema},
-                                           {"structural_tag", Type::structural_tag}};
+  enum class Type { text, json_object, json_schema };
+  static constexpr Named<Type> kTypes[] = {
+      {"text", Type::text}, {"json_object", Type::json_object}, {"json_schema", Type::json_schema}};
   JsonObject f = format.object();
   if (!f.present()) return;
   Type type = Type::text;
   if (!f.need("type").into(type, kTypes) || type == Type::text) return;
-  if (type == Type::structural_tag)
-    return f.want("type").wrong("may not be structural_tag, which is not supported; bind tool calls by tools and "
-                                "tool_choice");
   if (type == Type::json_object) return bind_answer(format, grammar::json_object(), q);
   const auto read = [&](JsonObject& schema, OrderedBody::Path at) {
     std::string ignored;  // labels: for people and for other tools

@@ -14,8 +14,9 @@ TEST_CASE("a decode node shows its legs, its steps and its staging") {
   DecodeFigures f;
   f.legs = 3;
   f.steps = 40;
-  g.set(f, {.connections = 2, .violations = 1});
-  g.set(f, {.connections = 1, .violations = 1});
+  g.set(f, {.waiting = 3, .cached = 4, .cached_bytes = 5}, {.connections = 2, .violations = 1});
+  g.set(f, {.waiting = 3, .cached = 4, .cached_bytes = 5}, {.connections = 1, .violations = 1});
+  CHECK_THAT(m.text(), Contains("sluice_grammars_waiting 3") && Contains("sluice_grammars_cached_bytes 5"));
   CHECK_THAT(m.text(), Contains("sluice_legs 3") && Contains("sluice_decode_steps_total 40"));
   CHECK_THAT(m.text(), Contains("sluice_kv_connections 1") && Contains("sluice_kv_violations_total 1"));
   CHECK(test::metrics_faults(m.text()) == std::vector<std::string>{});
