@@ -79,11 +79,10 @@ const Bad kBadAnywhere[] = {
     {R"("request_id":1)", "request_id"},
     {R"("skip_special_tokens":"no")", "skip_special_tokens"},
     {R"("include_stop_str_in_output":1)", "include_stop_str_in_output"},
-    {R"("response_format":{"type":"json_object"})", "response_format"},
-    {R"("response_format":{"type":"json_schema","json_schema":{}})", "response_format"},
-    {R"("response_format":{})", "response_format"},
+    {R"("response_format":{"type":"json_schema","json_schema":{}})", "response_format.json_schema.schema"},
+    {R"("response_format":{})", "response_format.type"},
     {R"("response_format":"text")", "response_format"},
-    {R"("guided_json":{})", "guided_json"},
+    {R"("guided_json":[])", "guided_json"},
     {R"("functions":[])", "functions"},
     {R"("use_beam_search":true)", "use_beam_search"},
     {R"("modalities":["audio"])", "modalities"},
@@ -217,8 +216,8 @@ TEST_CASE("bodies that are no JSON objects are refused in clear words") {
 TEST_CASE("fields that other servers honour and this one does not are refused by name") {
   for (const char* field :
        {"allowed_token_ids", "bad_words", "truncate_prompt_tokens", "documents", "return_token_ids",
-        "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf", "guided_json",
-        "structured_outputs", "web_search_options", "typical_p", "logits_processors"}) {
+        "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf",
+        "guided_whitespace_pattern", "web_search_options", "typical_p", "logits_processors"}) {
     CAPTURE(field);
     for (const bool chat : {false, true}) {
       const auto r = parse(chat, with(chat, fmt::format(R"("{}":[1])", field)));

@@ -93,6 +93,24 @@ TEST_CASE("only like nodes continue an answer; lossless KV may be cut anywhere")
   CHECK(usable(v.snapshot()).size() == 5);
 }
 
+TEST_CASE("answers to a grammar go only where they are kept to it") {
+  ClusterView v(std::chrono::seconds(2));
+  CHECK_FALSE(v.without_grammars());  // there is nobody yet
+  REQUIRE(v.add(prefill("p0", 512), {}));
+  REQUIRE(v.add(node_info(ctl::Role::decode, "d0"), {}));
+  CHECK(v.without_grammars());
+  auto d1 = node_info(ctl::Role::decode, "d1");
+  d1.grammars = true;
+  REQUIRE(v.add(d1, {}));
+  CHECK_FALSE(v.without_grammars());
+  CHECK(usable(v.snapshot_bound()) == std::vector<std::string>{"p0", "d1"});
+  CHECK(usable(v.snapshot()) == std::vector<std::string>{"p0", "d0", "d1"});
+  const NodeBits p = bits_of(prefill("", 512)), d = bits_of(d1);
+  CHECK(usable(v.snapshot_like(p, d, false, true)) == std::vector<std::string>{"p0", "d1"});
+  v.remove(NodeId("d0"));
+  CHECK(&v.snapshot_bound() == &v.snapshot());  // all of them: nothing is copied
+}
+
 TEST_CASE("refused nodes are remembered until they join; many of them only by the last few") {
   ClusterView v(std::chrono::seconds(2));
   const TimePoint t{};

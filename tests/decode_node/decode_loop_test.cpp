@@ -1,8 +1,10 @@
 #include "decode_node/decode_loop.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "engine/policy/token_mask.h"
 #include "tests/support/fake_model.h"
 
 using namespace sluice;
@@ -65,6 +67,27 @@ struct Rig {
     return l;
   }
   std::uint32_t free() { return loop.figures().counters.free_blocks; }
+};
+
+/// Every token of the answer is the one that the list says.
+class Script final : public engine::TokenConstraint {
+ public:
+  explicit Script(std::vector<TokenId> tokens, std::size_t at = 0) : tokens_(std::move(tokens)), at_(at) {}
+  void fill(std::span<std::uint64_t> bits) const override {
+    std::ranges::fill(bits, 0);
+    if (at_ < tokens_.size() && tokens_[at_] >= 0) engine::set_bit(bits, tokens_[at_], true);
+  }
+  bool accept(TokenId t) override {
+    if (must_end() || tokens_[at_] != t) return false;
+    ++at_;
+    return true;
+  }
+  bool may_end() const override { return must_end(); }
+  bool must_end() const override { return at_ == tokens_.size(); }
+
+ private:
+  std::vector<TokenId> tokens_;  // -1: nothing may come there
+  std::size_t at_;
 };
 
 }  // namespace
@@ -217,4 +240,71 @@ TEST_CASE("a leg's first logits are shown once, as the model gave them, and chan
   REQUIRE(shown.size() == 1);
   const auto best = std::ranges::max_element(shown[0]) - shown[0].begin();
   CHECK(best == r.sink.tokens(RequestId(1))[0]);
+}
+
+TEST_CASE("a bound leg waits for what binds it, delays nobody, and ends with its text") {
+  Rig r;
+  auto l = Rig::leg(1, 20, 10);
+  l.bound = true;
+  l.attempt = 3;
+  REQUIRE(r.loop.admit(std::move(l)));
+  REQUIRE(r.loop.admit(Rig::leg(2, 20, 10)));
+  CHECK(r.sink.wait(RequestId(2)).reason == "length");
+  CHECK(r.sink.tokens(RequestId(1)).empty());
+  CHECK(r.loop.figures().counters.awaiting_kv == 1);
+  r.loop.bind(RequestId(1), 2, std::make_unique<Script>(std::vector<TokenId>{9}));  // of an attempt that is over
+  r.loop.bind(RequestId(7), 3, std::make_unique<Script>(std::vector<TokenId>{9}));
+  r.loop.bind(RequestId(1), 3, std::make_unique<Script>(std::vector<TokenId>{5, 6, 7}));
+  CHECK(r.sink.wait(RequestId(1)).reason == "stop");
+  CHECK(r.sink.tokens(RequestId(1)) == std::vector<TokenId>{5, 6, 7});
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a bound leg whose KV comes waits for both, in either order") {
+  Rig r;
+  for (const bool kv_first : {true, false}) {
+    CAPTURE(kv_first);
+    const RequestId id(kv_first ? 1 : 2);
+    auto l = Rig::leg(id.value(), 21, 12);
+    l.kv_tokens = 20;
+    l.bound = true;
+    const auto blocks = r.loop.admit(std::move(l));
+    REQUIRE(blocks);
+    const auto bind = [&] { r.loop.bind(id, 0, std::make_unique<Script>(std::vector<TokenId>{3, 4})); };
+    kv_first ? r.loop.mark_ready(id) : bind();
+    CHECK(r.loop.figures().counters.awaiting_kv == 1);
+    kv_first ? bind() : r.loop.mark_ready(id);
+    CHECK(r.sink.wait(id).reason == "stop");
+    CHECK(r.sink.tokens(id) == std::vector<TokenId>{3, 4});
+    r.loop.release_blocks(*blocks);
+  }
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a bound answer that is whole when its leg begins ends without a token") {
+  Rig r;
+  auto l = Rig::leg(1, 20, 10);
+  l.bound = true;
+  l.tokens.push_back(5);  // sent by a node that died before it told the end
+  l.tokens.push_back(6);
+  r.sink.replayed(RequestId(1), 2);
+  REQUIRE(r.loop.admit(std::move(l)));
+  r.loop.bind(RequestId(1), 0, std::make_unique<Script>(std::vector<TokenId>{5, 6}, 2));
+  CHECK(r.sink.wait(RequestId(1)).reason == "stop");
+  CHECK(r.sink.tokens(RequestId(1)).empty());
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("a bound answer that nothing continues is an error of its leg alone") {
+  Rig r;
+  auto l = Rig::leg(1, 20, 10);
+  l.bound = true;
+  REQUIRE(r.loop.admit(std::move(l)));
+  REQUIRE(r.loop.admit(Rig::leg(2, 20, 10)));
+  r.loop.bind(RequestId(1), 0, std::make_unique<Script>(std::vector<TokenId>{5, -1}));
+  const auto end = r.sink.wait(RequestId(1));
+  CHECK(end.reason == "error");
+  REQUIRE(end.error);
+  CHECK(end.error->code == Errc::unsupported);
+  CHECK(r.sink.wait(RequestId(2)).reason == "length");
 }

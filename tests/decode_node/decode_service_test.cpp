@@ -3,17 +3,34 @@
 
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <map>
+#include <regex>
 
 #include "tests/support/fake_model.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/metrics_lint.h"
+#include "text/grammar/vocabulary.h"
 
 using namespace sluice;
 using namespace sluice::decode;
 
 namespace {
 
+/// Token t stands for the letter that follows 'a' by t - 1, up to 'z'; 0 ends, the others are none of a text.
+VocabularyPtr letters() {
+  std::vector<std::string> bytes(27);
+  for (std::size_t t = 1; t < bytes.size(); ++t) bytes[t] = static_cast<char>('a' + t - 1);
+  return text::grammar::Vocabulary::create(std::move(bytes), test::FakeModel::kVocab, {0});
+}
+
+std::string spelled(const std::vector<TokenId>& tokens) {
+  std::string out;
+  for (const TokenId t : tokens) out += t == 0 ? '.' : static_cast<char>('a' + t - 1);
+  return out;
+}
+
 struct Rig {
+  VocabularyPtr vocabulary = letters();
   std::unique_ptr<kv::CodecRegistry> codecs = kv::make_registry();
   test::FakeModel model;
   std::unique_ptr<engine::KvPool> pool = *engine::KvPool::create(model.kv_shape(4, 32, engine::DType::bf16));
@@ -24,20 +41,32 @@ struct Rig {
   std::vector<control::Finished> finished;
   DecodeService service{{NodeId("d"), Incarnation(9), 0xfa4e, {3, 2, 16, kv::KvDType::bf16}},
                         *codecs,
-                        {model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}},
+                        {model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 0, vocabulary},
                         {.max_seqs = 4},
                         clock,
                         metrics,
-                        [this](RequestId, const char* type, const nlohmann::json& body) {
-                          if (std::string(type) != control::type::kFinished) return;
-                          const std::lock_guard lock(mutex);
-                          finished.push_back({.request = RequestId(body.at("request").get<std::uint64_t>()),
-                                              .reason = body.at("reason").get<std::string>()});
-                          changed.notify_all();
-                        }};
+                        [this](RequestId, const char* type, const nlohmann::json& body) { take(type, body); }};
+  std::map<RequestId, std::vector<TokenId>> tokens;
 
-  Rig() {
+  explicit Rig(VocabularyPtr v = letters()) : vocabulary(std::move(v)) {
     service.set_note_sender([](kv::ConnId, std::vector<std::byte>) {});
+  }
+  void take(const std::string& type, const nlohmann::json& body) {
+    const std::lock_guard lock(mutex);
+    if (type == control::type::kTokens)
+      for (const auto& item : control::parse<control::Tokens>(body)->items) tokens[item.request].push_back(item.token.id);
+    if (type != control::type::kFinished) return;
+    finished.push_back(*control::parse<control::Finished>(body));
+    changed.notify_all();
+  }
+  static control::ReserveRequest bound(std::uint64_t id, const std::string& grammar, std::uint32_t max_new = 40) {
+    control::ReserveRequest r = request(id, 0);
+    r.max_new_tokens = max_new;
+    r.sampling.ignore_eos = false;
+    r.sampling.temperature = 1;
+    r.sampling.seed = 5;
+    r.sampling.grammar = SharedText(grammar);
+    return r;
   }
   static control::ReserveRequest request(std::uint64_t id, std::uint32_t kv_tokens) {
     control::ReserveRequest r;
@@ -132,4 +161,69 @@ TEST_CASE("everything goes when nobody reads it any more") {
   CHECK(r.service.figures().legs == 0);
   CHECK(r.free() == 32);
   CHECK(r.finished.empty());
+}
+
+TEST_CASE("a grammar binds an answer") {
+  Rig r;
+  REQUIRE(r.service.reserve(Rig::bound(1, R"(root ::= "abc" ("x" | "yy") [d-f]{2,4} "z")")));
+  REQUIRE(r.ends(1));
+  INFO(spelled(r.tokens[RequestId(1)]));
+  CHECK(std::regex_match(spelled(r.tokens[RequestId(1)]), std::regex("abc(x|yy)[d-f]{2,4}z")));
+  CHECK(r.finished[0].reason == "stop");
+  CHECK(r.free() == 32);
+  CHECK(r.service.grammars().cached == 1);
+}
+
+TEST_CASE("a bound answer that is resumed anywhere goes on token for token") {
+  const std::string grammar = R"(root ::= word ("k" word)*
+word ::= [a-e]{3,6} | "m" root "n" | "zz")";
+  Rig first;
+  REQUIRE(first.service.reserve(Rig::bound(1, grammar)));
+  REQUIRE(first.ends(1));
+  const auto whole = first.tokens[RequestId(1)];
+  REQUIRE(whole.size() > 5);
+  for (std::size_t cut = 1; cut <= whole.size(); ++cut) {
+    Rig r;
+    auto q = Rig::bound(2, grammar);
+    q.tokens.insert(q.tokens.end(), whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut));
+    if (cut == 40) continue;  // nothing is left to generate
+    REQUIRE(r.service.reserve(q));
+    REQUIRE(r.ends(1));
+    CHECK(r.finished[0].reason == first.finished[0].reason);
+    CHECK(r.tokens[RequestId(2)] == std::vector<TokenId>(whole.begin() + static_cast<std::ptrdiff_t>(cut), whole.end()));
+  }
+}
+
+TEST_CASE("what cannot be bound ends its leg with a reason") {
+  SECTION("a node without a tokenizer") {
+    Rig r(nullptr);
+    const auto no = r.service.reserve(Rig::bound(1, R"(root ::= "a")"));
+    REQUIRE_FALSE(no);
+    CHECK(no.error().code == Errc::unsupported);
+    CHECK(r.free() == 32);
+  }
+  SECTION("no grammar at all") {
+    Rig r;
+    REQUIRE(r.service.reserve(Rig::bound(1, "root ::= (")));
+    REQUIRE(r.ends(1));
+    CHECK(r.finished[0].reason == "error");
+    REQUIRE(r.finished[0].error);
+    CHECK(r.free() == 32);
+  }
+  SECTION("letters that no token spells") {
+    Rig r;
+    REQUIRE(r.service.reserve(Rig::bound(1, R"(root ::= "ab" "7")")));
+    REQUIRE(r.ends(1));
+    REQUIRE(r.finished[0].error);
+    CHECK(r.finished[0].error->code == Errc::unsupported);
+  }
+  SECTION("a resumed answer that is none of the grammar's") {
+    Rig r;
+    auto q = Rig::bound(1, R"(root ::= "abc")");
+    q.tokens.push_back(9);
+    REQUIRE(r.service.reserve(q));
+    REQUIRE(r.ends(1));
+    REQUIRE(r.finished[0].error);
+    CHECK(r.finished[0].error->code == Errc::internal);
+  }
 }

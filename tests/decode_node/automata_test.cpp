@@ -1,0 +1,171 @@
+// Grammars on their way to legs, with a compiler that the test holds still.
+#include "decode_node/automata.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "tests/support/metrics_lint.h"
+
+using namespace sluice;
+using namespace sluice::decode;
+
+namespace {
+
+class FakeAutomaton final : public text::grammar::Automaton {
+ public:
+  explicit FakeAutomaton(std::size_t bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::size_t memory_bytes() const override { return bytes_; }
+
+ private:
+  std::size_t bytes_;
+};
+
+SharedText text(const std::string& s) { return SharedText(s); }
+
+/// "bad..." cannot be compiled; nothing is before open().
+struct Rig {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool held = true;
+  std::vector<std::string> order;
+  std::map<std::uint64_t, std::string> told;  // by leg: "ok" or the error
+  Metrics metrics;
+  Automata automata{[this](const std::string& g) { return compile(g); }, metrics};
+
+  ~Rig() {
+    open();
+    automata.stop();
+  }
+  Compiled compile(const std::string& g) {
+    std::unique_lock lock(mutex);
+    order.push_back(g);
+    changed.notify_all();
+    changed.wait(lock, [this] { return !held; });
+    if (g.starts_with("bad")) return fail(Errc::unsupported, "no {}", g);
+    return std::make_shared<FakeAutomaton>(100);
+  }
+  void open() {
+    const std::lock_guard lock(mutex);
+    held = false;
+    changed.notify_all();
+  }
+  Result<> want(std::uint64_t leg, const std::string& g, const std::string& tenant = "a") {
+    return automata.want(RequestId(leg), tenant, text(g), [this, leg](const Compiled& c) {
+      const std::lock_guard lock(mutex);
+      told[leg] = c ? "ok" : c.error().message;
+      changed.notify_all();
+    });
+  }
+  template <class F>
+  bool wait(F&& done) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(20), [&] { return done(); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("legs that want one grammar share its automaton, and the next one finds it") {
+  Rig r;
+  REQUIRE(r.want(1, "g"));
+  REQUIRE(r.wait([&] { return r.order.size() == 1; }));
+  REQUIRE(r.want(2, "g"));  // while it is compiled
+  REQUIRE(r.want(3, "h"));
+  REQUIRE(r.want(4, "h"));  // while it waits
+  CHECK(r.told.empty());
+  CHECK(r.automata.figures().waiting == 2);
+  r.open();
+  REQUIRE(r.wait([&] { return r.told.size() == 4; }));
+  CHECK(r.order == std::vector<std::string>{"g", "h"});
+  REQUIRE(r.want(5, "g"));  // told within the call
+  CHECK(r.told.at(5) == "ok");
+  CHECK(r.order.size() == 2);
+  CHECK(r.automata.figures().cached == 2);
+  CHECK(sluice::test::metrics_faults(r.metrics.text()) == std::vector<std::string>{});
+}
+
+TEST_CASE("a grammar that cannot be compiled is told, and not tried again") {
+  Rig r;
+  r.open();
+  REQUIRE(r.want(1, "bad one"));
+  REQUIRE(r.wait([&] { return r.told.size() == 1; }));
+  REQUIRE(r.want(2, "bad one"));
+  CHECK(r.told.at(2) == "no bad one");
+  CHECK(r.order.size() == 1);
+}
+
+TEST_CASE("tenants take turns") {
+  Rig r;
+  REQUIRE(r.want(1, "a0", "a"));
+  REQUIRE(r.wait([&] { return r.order.size() == 1; }));
+  for (std::uint64_t i = 1; i <= 3; ++i) REQUIRE(r.want(10 + i, "a" + std::to_string(i), "a"));
+  REQUIRE(r.want(20, "b0", "b"));
+  r.open();
+  REQUIRE(r.wait([&] { return r.told.size() == 5; }));
+  CHECK(r.order == std::vector<std::string>{"a0", "b0", "a1", "a2", "a3"});
+}
+
+TEST_CASE("what nobody waits for any more is not compiled") {
+  Rig r;
+  REQUIRE(r.want(1, "g"));
+  REQUIRE(r.wait([&] { return r.order.size() == 1; }));
+  REQUIRE(r.want(2, "h"));
+  REQUIRE(r.want(3, "i"));
+  REQUIRE(r.want(4, "i"));
+  r.automata.drop(RequestId(1));  // it is being compiled: it will be there for the next one
+  r.automata.drop(RequestId(2));
+  r.automata.drop(RequestId(3));
+  r.open();
+  REQUIRE(r.wait([&] { return r.told.size() == 1; }));
+  CHECK(r.told.contains(4));
+  CHECK(r.order == std::vector<std::string>{"g", "i"});
+  CHECK(r.automata.figures().cached == 2);
+}
+
+TEST_CASE("no more grammars wait than the bound, and stopping tells nobody") {
+  Rig r;
+  REQUIRE(r.want(0, "g"));
+  REQUIRE(r.wait([&] { return r.order.size() == 1; }));
+  for (std::uint64_t i = 0; i < Automata::kMostWaiting; ++i) REQUIRE(r.want(1 + i, "g" + std::to_string(i)));
+  const auto more = r.want(9999, "one more");
+  REQUIRE_FALSE(more);
+  CHECK(more.error().code == Errc::resource_exhausted);
+  CHECK(r.want(9998, "g7"));  // one that waits already
+  std::thread stop([&] { r.automata.stop(); });
+  r.open();
+  stop.join();
+  CHECK(r.told.empty());
+  CHECK(r.want(1, "g").error().code == Errc::unavailable);
+}
+
+TEST_CASE("the cache keeps what was used last, within its bytes") {
+  AutomatonCache cache(1000);
+  const auto put = [&](const std::string& g, std::size_t bytes) {
+    cache.put(key_of(text(g)), text(g), std::make_shared<FakeAutomaton>(bytes));
+  };
+  const auto has = [&](const std::string& g) { return cache.find(key_of(text(g)), text(g)).has_value(); };
+  put("a", 400);
+  put("b", 400);
+  CHECK(has("a"));
+  put("c", 300);  // b was used longest ago
+  CHECK(has("a"));
+  CHECK_FALSE(has("b"));
+  CHECK(has("c"));
+  CHECK(cache.bytes() == 702);
+  put("huge", 5000);
+  CHECK(has("huge"));
+  CHECK(cache.size() == 1);
+  put("d", 1);
+  CHECK_FALSE(has("huge"));
+  SECTION("a text that shares another one's digest is another text") {
+    CHECK_FALSE(cache.find(key_of(text("d")), text("e")));
+    cache.put(key_of(text("d")), text("e"), std::make_shared<FakeAutomaton>(1));
+    CHECK_FALSE(has("d"));
+    CHECK(cache.size() == 1);
+  }
+  SECTION("refusals count, too") {
+    AutomatonCache few(1000, 2);
+    for (const char* g : {"x", "y", "z"}) few.put(key_of(text(g)), text(g), fail(Errc::unsupported, "no"));
+    CHECK(few.size() == 2);
+  }
+}
