@@ -86,6 +86,11 @@ class Cluster:
         p.kill()
         p.wait()
 
+    def revive(self, name):
+        """Starts a decode node that was killed again, and returns when the cluster is whole."""
+        self._spawn(name, "sluice-decode", "--name", name, *self._node_flags, *self._more_node_flags("decode"))
+        self._until(self._complete)
+
     def _complete(self):
         try:
             health = json.loads(self.get("/health"))
