@@ -11,16 +11,17 @@ using namespace sluice::decode;
 
 namespace {
 
-class FakeAutomaton final : public text::grammar::Automaton {
- public:
-  explicit FakeAutomaton(std::size_t bytes) : bytes_(bytes) {}
-  [[nodiscard]] std::size_t memory_bytes() const override { return bytes_; }
+namespace grammar = text::grammar;
 
- private:
-  std::size_t bytes_;
-};
+/// A small one, all of the same size.
+AutomatonPtr automaton() {
+  static const auto vocabulary = grammar::Vocabulary::create({"", "a", "b"}, 3, {0});
+  grammar::Grammar g;
+  g.set_root(g.literal("ab"));
+  return grammar::Automaton::compile(g, vocabulary).value();
+}
 
-SharedText text(const std::string& s) { return SharedText(s); }
+SharedText of(const std::string& s) { return SharedText(s); }
 
 /// "bad..." cannot be compiled; nothing is before open().
 struct Rig {
@@ -42,7 +43,7 @@ struct Rig {
     changed.notify_all();
     changed.wait(lock, [this] { return !held; });
     if (g.starts_with("bad")) return fail(Errc::unsupported, "no {}", g);
-    return std::make_shared<FakeAutomaton>(100);
+    return automaton();
   }
   void open() {
     const std::lock_guard lock(mutex);
@@ -50,7 +51,7 @@ struct Rig {
     changed.notify_all();
   }
   Result<> want(std::uint64_t leg, const std::string& g, const std::string& tenant = "a") {
-    return automata.want(RequestId(leg), tenant, text(g), [this, leg](const Compiled& c) {
+    return automata.want(RequestId(leg), tenant, of(g), [this, leg](const Compiled& c) {
       const std::lock_guard lock(mutex);
       told[leg] = c ? "ok" : c.error().message;
       changed.notify_all();
@@ -139,33 +140,33 @@ TEST_CASE("no more grammars wait than the bound, and stopping tells nobody") {
 }
 
 TEST_CASE("the cache keeps what was used last, within its bytes") {
-  AutomatonCache cache(1000);
-  const auto put = [&](const std::string& g, std::size_t bytes) {
-    cache.put(key_of(text(g)), text(g), std::make_shared<FakeAutomaton>(bytes));
-  };
-  const auto has = [&](const std::string& g) { return cache.find(key_of(text(g)), text(g)).has_value(); };
-  put("a", 400);
-  put("b", 400);
+  const std::size_t one = automaton()->memory_bytes() + 1;  // with a name of one letter
+  AutomatonCache cache(2 * one + one / 2);
+  const auto put = [&](const std::string& g) { cache.put(key_of(of(g)), of(g), automaton()); };
+  const auto has = [&](const std::string& g) { return cache.find(key_of(of(g)), of(g)).has_value(); };
+  put("a");
+  put("b");
   CHECK(has("a"));
-  put("c", 300);  // b was used longest ago
+  put("c");  // b was used longest ago
   CHECK(has("a"));
   CHECK_FALSE(has("b"));
   CHECK(has("c"));
-  CHECK(cache.bytes() == 702);
-  put("huge", 5000);
-  CHECK(has("huge"));
+  CHECK(cache.bytes() == 2 * one);
+  const std::string huge(3 * one, 'x');
+  put(huge);
+  CHECK(has(huge));
   CHECK(cache.size() == 1);
-  put("d", 1);
-  CHECK_FALSE(has("huge"));
+  put("d");
+  CHECK_FALSE(has(huge));
   SECTION("a text that shares another one's digest is another text") {
-    CHECK_FALSE(cache.find(key_of(text("d")), text("e")));
-    cache.put(key_of(text("d")), text("e"), std::make_shared<FakeAutomaton>(1));
+    CHECK_FALSE(cache.find(key_of(of("d")), of("e")));
+    cache.put(key_of(of("d")), of("e"), automaton());
     CHECK_FALSE(has("d"));
     CHECK(cache.size() == 1);
   }
   SECTION("refusals count, too") {
     AutomatonCache few(1000, 2);
-    for (const char* g : {"x", "y", "z"}) few.put(key_of(text(g)), text(g), fail(Errc::unsupported, "no"));
+    for (const char* g : {"x", "y", "z"}) few.put(key_of(of(g)), of(g), fail(Errc::unsupported, "no"));
     CHECK(few.size() == 2);
   }
 }

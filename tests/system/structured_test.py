@@ -223,7 +223,7 @@ class Structured(unittest.TestCase):
                 if n < 20 or killed:
                     return
                 nodes = json.loads(cluster.get("/sluice/v1/nodes"))["nodes"]
-                killed.extend(x["name"] for x in nodes if x["role"] == "decode" and x["seqs"] == 1)
+                killed.extend(x["node"] for x in nodes if x["role"] == "decode" and x["seqs"] == 1)
                 if killed:
                     cluster.kill(killed[0])
             got = stream("/v1/chat/completions", body, kill)
