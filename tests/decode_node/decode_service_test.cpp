@@ -39,6 +39,7 @@ struct Rig {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<control::Finished> finished;
+  std::map<RequestId, std::vector<TokenId>> tokens;
   DecodeService service{{NodeId("d"), Incarnation(9), 0xfa4e, {3, 2, 16, kv::KvDType::bf16}},
                         *codecs,
                         {model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 0, vocabulary},
@@ -46,15 +47,16 @@ struct Rig {
                         clock,
                         metrics,
                         [this](RequestId, const char* type, const nlohmann::json& body) { take(type, body); }};
-  std::map<RequestId, std::vector<TokenId>> tokens;
 
   explicit Rig(VocabularyPtr v = letters()) : vocabulary(std::move(v)) {
     service.set_note_sender([](kv::ConnId, std::vector<std::byte>) {});
   }
   void take(const std::string& type, const nlohmann::json& body) {
     const std::lock_guard lock(mutex);
-    if (type == control::type::kTokens)
-      for (const auto& item : control::parse<control::Tokens>(body)->items) tokens[item.request].push_back(item.token.id);
+    if (type == control::type::kTokens) {
+      const auto sent = control::parse<control::Tokens>(body).value();
+      for (const auto& item : sent.items) tokens[item.request].push_back(item.token.id);
+    }
     if (type != control::type::kFinished) return;
     finished.push_back(*control::parse<control::Finished>(body));
     changed.notify_all();
