@@ -267,24 +267,37 @@ void DecodeLoop::step(const Step& s) {
   }
 }
 
-void DecodeLoop::deliver(const LegPtr& owner, Result<engine::Sampled> sampled) {
+/// Where what binds an answer leaves but one token, that comes without a pass of its own: it goes into the next pass
+/// with what comes before and after it. So many at a time, since other legs wait meanwhile. Whoever wants
+/// log-probabilities has each token's own pass.
+void DecodeLoop::deliver(const LegPtr& leg, const Result<engine::Sampled>& sampled) {
+  constexpr int kMostForced = 32;
+  if (!sampled) return end(leg, "error", sampled.error());
+  if (!take(leg, *sampled) || leg->sampler.params().logprobs) return;
+  for (int i = 0; i < kMostForced; ++i) {
+    const auto only = leg->sampler.forced();
+    if (!only || !take(leg, {.token = *only, .logprob = {}, .top_logprobs = {}})) return;
+  }
+}
+
+bool DecodeLoop::take(const LegPtr& owner, const engine::Sampled& token) {
   Leg& leg = *owner;
-  if (!sampled) return end(owner, "error", sampled.error());
   std::uint32_t index = 0;
   std::optional<engine::StopReason> stop;
   {
     Held held = core_.hold();
-    if (leg.ended) return;
+    if (leg.ended) return false;
     index = leg.sampler.output_tokens();
-    leg.sampler.accept(sampled->token);
+    leg.sampler.accept(token.token);
     stop = leg.sampler.stop_reason();
-    if (auto r = held.scheduler().append(leg.id, sampled->token); !r && !stop) stop = engine::StopReason::length;
+    if (auto r = held.scheduler().append(leg.id, token.token); !r && !stop) stop = engine::StopReason::length;
     ++tokens_;
     if (leg.first_step_s == 0) leg.first_step_s = seconds(SteadyClock().now() - leg.ready);
   }
   const bool end_token = stop == engine::StopReason::eos || stop == engine::StopReason::stop_token;
-  sink_.on_token(leg.id, index, *sampled, end_token);
+  sink_.on_token(leg.id, index, token, end_token);
   if (stop) end(owner, *stop == engine::StopReason::length ? "length" : "stop", std::nullopt);
+  return !stop;
 }
 
 void DecodeLoop::end(const LegPtr& leg, const std::string& reason, std::optional<Error> error) {

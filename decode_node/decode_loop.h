@@ -121,7 +121,9 @@ class DecodeLoop {
   void begin(Held held, const LegPtr& leg);
   [[nodiscard]] Step next();
   void step(const Step& s);
-  void deliver(const LegPtr& leg, Result<engine::Sampled> sampled);
+  void deliver(const LegPtr& leg, const Result<engine::Sampled>& sampled);
+  /// A token of the leg's answer on its way; false once the leg has ended.
+  bool take(const LegPtr& leg, const engine::Sampled& token);
   void end(const LegPtr& leg, const std::string& reason, std::optional<Error> error);
   static void tell_end(const Leg& leg, const std::string& reason, const std::optional<Error>& error);
   void measure(const Step& s, Duration took);

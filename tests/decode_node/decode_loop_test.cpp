@@ -308,3 +308,42 @@ TEST_CASE("a bound answer that nothing continues is an error of its leg alone") 
   CHECK(end.error->code == Errc::unsupported);
   CHECK(r.sink.wait(RequestId(2)).reason == "length");
 }
+
+TEST_CASE("tokens that must come go through the model together, and change nothing after them") {
+  // Every fifth token is the model's to choose, which depends on the KV of all before.
+  class Partly final : public engine::TokenConstraint {
+   public:
+    void fill(std::span<std::uint64_t> bits) const override {
+      std::ranges::fill(bits, at_ % 5 == 0 ? ~std::uint64_t{0} : 0);
+      engine::set_bit(bits, 0, false);  // no end token
+      if (at_ % 5 != 0) engine::set_bit(bits, static_cast<TokenId>(10 + at_), true);
+    }
+    bool accept(TokenId) override { return ++at_, true; }
+    bool may_end() const override { return at_ == 31; }
+    bool must_end() const override { return at_ == 31; }
+
+   private:
+    std::size_t at_ = 0;
+  };
+  std::vector<TokenId> one_by_one;
+  std::uint64_t steps = 0;
+  for (const bool logprobs : {true, false}) {
+    Rig r;
+    auto l = Rig::leg(1, 20, 60);
+    l.bound = true;
+    l.sampling.temperature = 1;
+    l.sampling.seed = 3;
+    if (logprobs) l.sampling.logprobs = 0;
+    REQUIRE(r.loop.admit(std::move(l)));
+    r.loop.bind(RequestId(1), 0, std::make_unique<Partly>());
+    CHECK(r.sink.wait(RequestId(1)).reason == "stop");
+    CHECK(r.sink.tokens(RequestId(1)).size() == 31);
+    if (logprobs) {
+      one_by_one = r.sink.tokens(RequestId(1));
+      steps = r.loop.figures().steps;
+    } else {
+      CHECK(r.sink.tokens(RequestId(1)) == one_by_one);
+      CHECK(r.loop.figures().steps + 20 <= steps);
+    }
+  }
+}
