@@ -167,7 +167,7 @@ std::optional<PromptQueue::Entry> PromptPool::next(const Lanes& lanes) {
         ++figures(lane).running;
         return entry;
       }
-      if (!rested) rested = queue_.rested(lane);  // only long ones rest
+      if (const auto until = queue_.rested(lane)) rested = std::min(rested.value_or(*until), *until);
     }
     if (rested)
       came.wait_until(lock, *rested);
@@ -195,8 +195,8 @@ void PromptPool::run(PromptQueue::Entry entry, PromptLane lane) {
     const std::lock_guard lock(mutex_);
     auto& f = figures(lane);
     --f.running;
-    if (result && lane == PromptLane::lengthy && refused(*result))
-      queue_.refused(entry.job.client, used_by_thread() - used, std::chrono::steady_clock::now());
+    if (result && refused(*result))
+      queue_.refused(entry.job.client, lane, used_by_thread() - used, std::chrono::steady_clock::now());
     f.worked_seconds += seconds(std::chrono::steady_clock::now() - begun);
     if (dropped) {
       ++f.dropped;

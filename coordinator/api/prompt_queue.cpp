@@ -33,22 +33,25 @@ void PromptQueue::push(Entry entry) {
 }
 
 bool PromptQueue::rests(const std::string& turn, PromptLane lane, TimePoint now) const {
-  if (lane == PromptLane::brief) return false;
-  const auto until = rests_.find(turn);
-  return until != rests_.end() && now < until->second;
+  const auto& all = lanes_[index(lane)].rests;
+  const auto until = all.find(turn);
+  return until != all.end() && now < until->second;
 }
 
-void PromptQueue::refused(const std::string& client, Duration cost, TimePoint now) {
-  std::erase_if(rests_, [now](const auto& r) { return r.second <= now; });
-  auto& until = rests_[client];
+void PromptQueue::refused(const std::string& client, PromptLane lane, Duration cost, TimePoint now) {
+  auto& all = lanes_[index(lane)].rests;
+  std::erase_if(all, [now](const auto& r) { return r.second <= now; });
+  if (lane == PromptLane::brief && cost <= limits_.brief_free) return;
+  auto& until = all[client];
   until = std::max(until, now + std::min(cost * limits_.refused_cost, limits_.longest_rest));
 }
 
 std::optional<TimePoint> PromptQueue::rested(PromptLane which) const {
   std::optional<TimePoint> first;
-  for (const auto& turn : lanes_[index(which)].turns) {
-    const auto until = rests_.find(turn);
-    const TimePoint at = until == rests_.end() ? TimePoint::min() : until->second;
+  const Lane& lane = lanes_[index(which)];
+  for (const auto& turn : lane.turns) {
+    const auto until = lane.rests.find(turn);
+    const TimePoint at = until == lane.rests.end() ? TimePoint::min() : until->second;
     first = first ? std::min(*first, at) : at;
   }
   return first;

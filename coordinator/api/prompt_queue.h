@@ -4,7 +4,8 @@
 // in all and for each client.
 //
 // A long job that ended in a refusal is paid for: its client's next long one rests for a multiple of what it cost. So
-// prompts that cannot be served, however many and however large, take no more than a small share of one thread.
+// prompts that cannot be served, however many and however large, take no more than a small share of one thread. A short
+// job is paid for in its lane where it cost what no text of its length does: a few lines of schema can be much work.
 //
 // Pure logic: no threads; the time is given. Not thread-safe: PromptPool guards it.
 #include <atomic>
@@ -27,6 +28,7 @@ struct PromptQueueLimits {
   std::size_t client_bytes = std::size_t{64} << 20;  // of one client
   int refused_cost = 19;                             // times what refused work took, its client rests: 1 part in 20
   Duration longest_rest = std::chrono::seconds(5);
+  Duration brief_free = std::chrono::milliseconds(20);  // what a refused short job may cost without a rest
 };
 
 enum class PromptLane : std::uint8_t { brief, lengthy };
@@ -53,8 +55,8 @@ class PromptQueue {
   [[nodiscard]] std::optional<Entry> pop(PromptLane lane, TimePoint now);
   /// Any of that lane; null when it is empty.
   [[nodiscard]] std::optional<Entry> pop_any(PromptLane lane) { return pop(lane, TimePoint::max()); }
-  /// A long job of `client` took `cost` of a thread and ended in a refusal.
-  void refused(const std::string& client, Duration cost, TimePoint now);
+  /// A job of `client` in that lane took `cost` of a thread and ended in a refusal.
+  void refused(const std::string& client, PromptLane lane, Duration cost, TimePoint now);
   /// When the first of those whose clients rest may be taken; null when none waits.
   [[nodiscard]] std::optional<TimePoint> rested(PromptLane lane) const;
 
@@ -66,6 +68,7 @@ class PromptQueue {
   struct Lane {
     std::unordered_map<std::string, std::deque<Entry>> by_turn;  // a client's, or its answers'; none is empty
     std::deque<std::string> turns;                               // each of them once
+    std::unordered_map<std::string, TimePoint> rests;            // until when, by client
     std::size_t count = 0;
     std::size_t bytes = 0;
   };
@@ -75,7 +78,6 @@ class PromptQueue {
   PromptQueueLimits limits_;
   Lane lanes_[2];
   std::unordered_map<std::string, std::size_t> bytes_of_;  // by client, in both lanes; none is 0
-  std::unordered_map<std::string, TimePoint> rests_;       // until when, by client; of long jobs only
 };
 
 }  // namespace sluice::coordinator

@@ -77,6 +77,22 @@ TEST_CASE("what waits is bounded, for each client and in all") {
   CHECK(q.full(job("d", 200)) == PromptQueue::Full::no);
 }
 
+TEST_CASE("a short job that was refused is paid for where it cost what no short text does") {
+  using namespace std::chrono_literals;
+  PromptQueue q({.short_bytes = 10, .refused_cost = 4, .longest_rest = 2s, .brief_free = 20ms});
+  const TimePoint t{1000s};
+  q.refused("honest", Lane::brief, 20ms, t);
+  q.refused("hostile", Lane::brief, 21ms, t);
+  q.push(entry(1, "hostile", 5));
+  q.push(entry(2, "honest", 5));
+  q.push(entry(3, "hostile", 20));
+  CHECK(q.pop(Lane::brief, t)->id == 2);
+  CHECK_FALSE(q.pop(Lane::brief, t + 83ms));
+  CHECK(q.rested(Lane::brief) == t + 84ms);
+  CHECK(q.pop(Lane::lengthy, t)->id == 3);
+  CHECK(q.pop(Lane::brief, t + 84ms)->id == 1);
+}
+
 TEST_CASE("a long prompt that was refused is paid for: its client's next long one rests") {
   using namespace std::chrono_literals;
   PromptQueue q({.short_bytes = 10, .refused_cost = 4, .longest_rest = 2s});
@@ -84,7 +100,7 @@ TEST_CASE("a long prompt that was refused is paid for: its client's next long on
   q.push(entry(1, "hostile", 20));
   q.push(entry(2, "hostile", 5));
   q.push(entry(3, "other", 20));
-  q.refused("hostile", 100ms, t);
+  q.refused("hostile", Lane::lengthy, 100ms, t);
   CHECK(q.pop(Lane::lengthy, t)->id == 3);
   CHECK_FALSE(q.pop(Lane::lengthy, t));
   CHECK(q.rested(Lane::lengthy) == t + 400ms);
@@ -96,8 +112,8 @@ TEST_CASE("a long prompt that was refused is paid for: its client's next long on
 
   // However long it took, the rest ends; a shorter one after it does not shorten it.
   q.push(entry(4, "hostile", 20));
-  q.refused("hostile", 60s, t);
-  q.refused("hostile", 1ms, t);
+  q.refused("hostile", Lane::lengthy, 60s, t);
+  q.refused("hostile", Lane::lengthy, 1ms, t);
   CHECK_FALSE(q.pop(Lane::lengthy, t + 1999ms));
   CHECK(q.pop(Lane::lengthy, t + 2s)->id == 4);
 
