@@ -68,8 +68,8 @@ App::App(const AppOptions& o)
       gauges_(node_.metrics()),
       vocabulary_(vocabulary(o.node, *m_.model)),
       service_(
-          kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(), {*m_.model, *m_.pool, m_.limits, m_.step_s, vocabulary_},
-          o.decode, node_.clock(), node_.metrics(),
+          kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
+          {*m_.model, *m_.pool, m_.limits, m_.step_s, vocabulary_}, o.decode, node_.clock(), node_.metrics(),
           [this](RequestId leg, const char* type, json body) { node_.notify(leg, type, std::move(body)); },
           node_.spans()),
       receiver_(o.receiver, service_.frames()),

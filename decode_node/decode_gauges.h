@@ -15,8 +15,8 @@ class DecodeGauges {
 
  private:
   node::BlockGauges blocks_;
-  Gauge legs_, awaiting_kv_, step_s_, step_batch_, staged_, mapped_, connections_, grammars_waiting_,
-      grammars_, grammar_bytes_;
+  Gauge legs_, awaiting_kv_, step_s_, step_batch_, staged_, mapped_, connections_, grammars_waiting_, grammars_,
+      grammar_bytes_;
   Counter steps_, violations_;
 };
 

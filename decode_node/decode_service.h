@@ -33,7 +33,7 @@ struct DecodeEngine {
   engine::Model& model;
   engine::KvPool& pool;
   engine::PlanLimits limits;
-  double step_s = 0;             // of a step at batch 1, as known before the first leg; 0 = nothing
+  double step_s = 0;              // of a step at batch 1, as known before the first leg; 0 = nothing
   VocabularyPtr vocabulary = {};  // for grammars; null: legs that have one are refused
 };
 

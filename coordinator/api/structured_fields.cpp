@@ -32,8 +32,8 @@ std::optional<ordered_json> schema_in(const JsonValue& text, OrderedBody& ordere
 void close_objects(ordered_json& schema) {
   static constexpr std::array kOfNames = {"properties", "patternProperties", "$defs", "definitions",
                                           "dependentSchemas"};
-  static constexpr std::array kOne = {"items", "additionalProperties", "contains",         "not",
-                                      "if",    "then",                 "else",             "propertyNames"};
+  static constexpr std::array kOne = {"items", "additionalProperties", "contains", "not", "if", "then",
+                                      "else",  "propertyNames"};
   static constexpr std::array kLists = {"anyOf", "oneOf", "allOf", "prefixItems"};
   if (!schema.is_object()) return;
   const bool names = schema.contains("properties") || schema.contains("patternProperties");

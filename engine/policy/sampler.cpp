@@ -18,7 +18,8 @@ constexpr double kMinTemperature = 0.01;  // as vLLM: below it, but not greedy, 
 /// Token ids, most likely first, lowest id on ties: only as many as needed are ever put in order.
 class Ranking {
  public:
-  Ranking(std::span<const float> logits, std::span<const TokenId> ids) : logits_(logits), ids_(ids.begin(), ids.end()) {}
+  Ranking(std::span<const float> logits, std::span<const TokenId> ids)
+      : logits_(logits), ids_(ids.begin(), ids.end()) {}
 
   /// Puts at least the first n in order, and returns all those in order so far.
   std::span<const TokenId> first(std::size_t n) {

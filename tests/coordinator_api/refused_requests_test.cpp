@@ -214,10 +214,9 @@ TEST_CASE("bodies that are no JSON objects are refused in clear words") {
 
 // Twelve fields that change the answer on other servers were taken without a word.
 TEST_CASE("fields that other servers honour and this one does not are refused by name") {
-  for (const char* field :
-       {"allowed_token_ids", "bad_words", "truncate_prompt_tokens", "documents", "return_token_ids",
-        "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf",
-        "guided_whitespace_pattern", "web_search_options", "typical_p", "logits_processors"}) {
+  for (const char* field : {"allowed_token_ids", "bad_words", "truncate_prompt_tokens", "documents", "return_token_ids",
+                            "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf",
+                            "guided_whitespace_pattern", "web_search_options", "typical_p", "logits_processors"}) {
     CAPTURE(field);
     for (const bool chat : {false, true}) {
       const auto r = parse(chat, with(chat, fmt::format(R"("{}":[1])", field)));

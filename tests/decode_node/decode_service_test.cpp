@@ -192,7 +192,8 @@ word ::= [a-e]{3,6} | "m" root "n" | "zz")";
     REQUIRE(r.service.reserve(q));
     REQUIRE(r.ends(1));
     CHECK(r.finished[0].reason == first.finished[0].reason);
-    CHECK(r.tokens[RequestId(2)] == std::vector<TokenId>(whole.begin() + static_cast<std::ptrdiff_t>(cut), whole.end()));
+    CHECK(r.tokens[RequestId(2)] ==
+          std::vector<TokenId>(whole.begin() + static_cast<std::ptrdiff_t>(cut), whole.end()));
   }
 }
 
