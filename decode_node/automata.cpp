@@ -1,8 +1,11 @@
 #include "decode_node/automata.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -17,11 +20,19 @@ Automata::Automata(Compile compile, Metrics& metrics, std::size_t cache_bytes)
       shared_(metrics.counter("sluice_grammar_joins_total", "Legs that waited for a grammar others wanted before.")),
       made_(metrics.counter("sluice_grammar_compiles_total", "Grammars compiled.")),
       refused_(metrics.counter("sluice_grammar_refusals_total", "Grammars that could not be compiled.")),
-      cache_(cache_bytes),
-      thread_([this] {
-        (void)::pthread_setname_np(::pthread_self(), "grammars");
-        run();
-      }) {}
+      cache_(cache_bytes) {
+  start(short_, "grammars");
+  start(long_, "long grammars");
+}
+
+void Automata::start(Lane& lane, const char* name) {
+  constexpr int kNice = 10;
+  lane.thread = std::thread([this, &lane, name] {
+    (void)::pthread_setname_np(::pthread_self(), name);
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);  // the engine's threads come first
+    run(lane);
+  });
+}
 
 Automata::~Automata() { stop(); }
 
@@ -29,11 +40,15 @@ void Automata::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    queue_.clear();
-    running_.waiters.clear();
+    for (Lane* lane : {&short_, &long_}) {
+      lane->queue.clear();
+      lane->running.waiters.clear();
+    }
   }
-  came_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  for (Lane* lane : {&short_, &long_}) {
+    lane->came.notify_all();
+    if (lane->thread.joinable()) lane->thread.join();
+  }
 }
 
 bool Automata::join(Job& job, const GrammarKey& key, const SharedText& grammar, RequestId leg, Tell& tell) {
@@ -45,23 +60,24 @@ bool Automata::join(Job& job, const GrammarKey& key, const SharedText& grammar, 
 
 Result<> Automata::want(RequestId leg, const std::string& tenant, const SharedText& grammar, Tell tell) {
   const GrammarKey key = key_of(grammar);
+  Lane& lane = grammar.value().size() <= kShortBytes ? short_ : long_;
   std::optional<Compiled> known;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::unavailable, "the node stops");
     known = cache_.find(key, grammar);
     if (!known) {
-      if (busy_ && join(running_, key, grammar, leg, tell)) return {};
-      for (Job& job : queue_)
+      if (lane.busy && join(lane.running, key, grammar, leg, tell)) return {};
+      for (Job& job : lane.queue)
         if (join(job, key, grammar, leg, tell)) return {};
-      if (queue_.size() >= kMostWaiting)
-        return fail(Errc::resource_exhausted, "{} grammars wait to be compiled already", queue_.size());
-      Job& job = queue_.emplace_back(Job{key, tenant, grammar, {}});
+      if (lane.queue.size() >= kMostWaiting)
+        return fail(Errc::resource_exhausted, "{} grammars wait to be compiled already", lane.queue.size());
+      Job& job = lane.queue.emplace_back(Job{key, tenant, grammar, {}});
       job.waiters.push_back({leg, std::move(tell)});
     }
   }
   if (!known) {
-    came_.notify_one();
+    lane.came.notify_one();
     return {};
   }
   known_.add();
@@ -76,8 +92,10 @@ void Automata::forget(const Gone& gone) {
     return job.waiters.empty();
   };
   const std::lock_guard lock(mutex_);
-  (void)leave(running_);
-  std::erase_if(queue_, leave);
+  for (Lane* lane : {&short_, &long_}) {
+    (void)leave(lane->running);
+    std::erase_if(lane->queue, leave);
+  }
 }
 
 void Automata::drop(RequestId leg) {
@@ -89,23 +107,24 @@ void Automata::drop_all(control::LegSpace of) {
 }
 
 /// Tenants take turns where several wait.
-std::deque<Automata::Job>::iterator Automata::next() {
-  const auto other = std::ranges::find_if(queue_, [this](const Job& job) { return job.tenant != last_tenant_; });
-  return other == queue_.end() ? queue_.begin() : other;
+Automata::Job Automata::Lane::next() {
+  auto turn = std::ranges::find_if(queue, [this](const Job& job) { return job.tenant != last_tenant; });
+  if (turn == queue.end()) turn = queue.begin();
+  Job job = std::move(*turn);
+  queue.erase(turn);
+  last_tenant = job.tenant;
+  return job;
 }
 
-void Automata::run() {
+void Automata::run(Lane& lane) {
   const SteadyClock clock;
   std::unique_lock lock(mutex_);
   while (true) {
-    came_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    lane.came.wait(lock, [&] { return stopping_ || !lane.queue.empty(); });
     if (stopping_) return;
-    const auto turn = next();
-    running_ = std::move(*turn);
-    queue_.erase(turn);
-    last_tenant_ = running_.tenant;
-    busy_ = true;
-    const SharedText grammar = running_.grammar;
+    lane.running = lane.next();
+    lane.busy = true;
+    const SharedText grammar = lane.running.grammar;
     lock.unlock();
     const TimePoint begin = clock.now();
     const Compiled compiled = compile_(grammar.value());
@@ -113,9 +132,9 @@ void Automata::run() {
     (compiled ? made_ : refused_).add();
     if (!compiled) log::info("grammar refused", {{"bytes", grammar.value().size()}, {"why", compiled.error().message}});
     lock.lock();
-    cache_.put(running_.key, grammar, compiled);
-    busy_ = false;
-    const auto told = std::exchange(running_, {}).waiters;
+    cache_.put(lane.running.key, grammar, compiled);
+    lane.busy = false;
+    const auto told = std::exchange(lane.running, {}).waiters;
     lock.unlock();
     for (const Waiter& w : told) w.tell(compiled);
     lock.lock();
@@ -124,7 +143,9 @@ void Automata::run() {
 
 Automata::Figures Automata::figures() const {
   const std::lock_guard lock(mutex_);
-  return {queue_.size() + (busy_ ? 1 : 0), cache_.size(), cache_.bytes()};
+  Figures f{.waiting = 0, .cached = cache_.size(), .cached_bytes = cache_.bytes()};
+  for (const Lane* lane : {&short_, &long_}) f.waiting += lane->queue.size() + (lane->busy ? 1 : 0);
+  return f;
 }
 
 }  // namespace sluice::decode

@@ -1,11 +1,12 @@
 #pragma once
-// Grammars of legs, compiled for this node's vocabulary: on a thread of its own, once for all legs that want the same
-// one. A leg that waits delays nobody: neither the engine nor, beyond its turn, another tenant's.
+// Grammars of legs, compiled for this node's vocabulary: on threads of their own, once for all legs that want the same
+// one. A leg that waits delays nobody: neither the engine nor, beyond its turn, another tenant's. Short grammars have a
+// thread for themselves, so that none waits behind a long one; both threads are of a lower priority of the system's.
 //
 //   want -> [known: told at once] or queued -> compiled -> told; drop takes a leg that has gone off the list
 //
 // Threading: any thread; one mutex, never held while a grammar is compiled or somebody is told. Who waits is told from
-// the compiling thread, who need not from within want(). Life: stop() before what is told goes; who waits then is not
+// a compiling thread, who need not from within want(). Life: stop() before what is told goes; who waits then is not
 // told. Failure: want() refuses beyond kMostWaiting grammars (resource_exhausted); a grammar that cannot be compiled is
 // told as its error, and remembered.
 #include <condition_variable>
@@ -26,7 +27,8 @@ namespace sluice::decode {
 
 class Automata {
  public:
-  static constexpr std::size_t kMostWaiting = 256;
+  static constexpr std::size_t kMostWaiting = 256;  // in each lane
+  static constexpr std::size_t kShortBytes = std::size_t{32} << 10U;
   static constexpr std::size_t kCacheBytes = std::size_t{256} << 20U;
   using Compile = std::function<Compiled(const std::string& grammar)>;
   using Tell = std::function<void(const Compiled&)>;
@@ -59,10 +61,20 @@ class Automata {
     SharedText grammar;
     std::vector<Waiter> waiters;
   };
-  void run();
+  /// Short grammars, or long ones.
+  struct Lane {
+    std::condition_variable came;
+    std::deque<Job> queue;
+    Job running;  // without waiters: nothing is, or nobody waits any more
+    bool busy = false;
+    std::string last_tenant;
+    std::thread thread;
+    /// Takes the next one in turn off the queue.
+    [[nodiscard]] Job next();
+  };
+  void start(Lane& lane, const char* name);
+  void run(Lane& lane);
   [[nodiscard]] bool join(Job& job, const GrammarKey& key, const SharedText& grammar, RequestId leg, Tell& tell);
-  /// The next one in turn; its place in the queue.
-  [[nodiscard]] std::deque<Job>::iterator next();
   template <class Gone>
   void forget(const Gone& gone);
 
@@ -71,13 +83,9 @@ class Automata {
   Counter known_, shared_, made_, refused_;
 
   mutable std::mutex mutex_;
-  std::condition_variable came_;
   AutomatonCache cache_;
-  std::deque<Job> queue_;
-  Job running_;  // without waiters: nothing is, or nobody waits any more
-  bool busy_ = false, stopping_ = false;
-  std::string last_tenant_;
-  std::thread thread_;
+  bool stopping_ = false;
+  Lane short_, long_;
 };
 
 }  // namespace sluice::decode

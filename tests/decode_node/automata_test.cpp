@@ -106,6 +106,18 @@ TEST_CASE("tenants take turns") {
   CHECK(r.order == std::vector<std::string>{"a0", "b0", "a1", "a2", "a3"});
 }
 
+TEST_CASE("a short grammar does not wait for a long one") {
+  Rig r;
+  const std::string large(Automata::kShortBytes + 1, 'x');
+  REQUIRE(r.want(1, large));
+  REQUIRE(r.wait([&] { return r.order.size() == 1; }));
+  REQUIRE(r.want(2, "g"));
+  CHECK(r.wait([&] { return r.order.size() == 2; }));  // beside it
+  CHECK(r.automata.figures().waiting == 2);
+  r.open();
+  REQUIRE(r.wait([&] { return r.told.size() == 2; }));
+}
+
 TEST_CASE("what nobody waits for any more is not compiled") {
   Rig r;
   REQUIRE(r.want(1, "g"));
