@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "common/json/parse.h"
 #include "common/utf8.h"
 #include "text/grammar/sources.h"
 
@@ -22,9 +23,10 @@ constexpr std::size_t kMaxShown = 64;  // bytes of a client's word in an error
 /// "{\"type\": ...}": some clients send a schema as JSON text.
 std::optional<ordered_json> schema_in(const JsonValue& text, OrderedBody& ordered) {
   const auto& source = text.raw().get_ref<const std::string&>();
-  auto body = parse_body(source);
-  if (body) return ordered.document(source, *body);
-  text.wrong("is a text that holds no JSON schema: {}", body.error().message);
+  const auto schema =
+      parse_json_object(source, {.what = "the text", .max_bytes = source.size(), .max_depth = kMaxJsonDepth});
+  if (schema) return ordered.document(source, *schema);
+  text.wrong("is a text that holds no JSON schema: {}", schema.error().message);
   return std::nullopt;
 }
 
