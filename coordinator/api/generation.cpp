@@ -1,12 +1,12 @@
 #include "coordinator/api/generation.h"
 
 #include <algorithm>
-#include <chrono>
+#include <iterator>
 #include <random>
 #include <utility>
 
 #include "coordinator/api/fingerprint.h"
-#include "coordinator/api/whole_answer.h"
+#include "coordinator/api/openai_json.h"
 
 namespace sluice::coordinator {
 
@@ -44,20 +44,19 @@ std::uint64_t random_seed() {
 
 Generation::Generation(Backend& backend, PromptExecutor& executor, Spec spec, std::shared_ptr<Responder> out)
     : backend_(backend), executor_(executor), spec_(std::move(spec)), out_(std::move(out)) {
-  auto& q = spec_.prepared.request;
-  head_.chat = q.kind == GenerateRequest::Kind::chat;
-  head_.id = (head_.chat ? "chatcmpl-" : "cmpl-") + (q.request_id.empty() ? spec_.request_id : q.request_id);
-  head_.created =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  head_.model = backend_.model().id;
+  auto& p = spec_.prepared;
+  auto& q = p.request;
+  shape_ = std::move(p.shape);
   seeded_ = q.seed.has_value();
   if (!q.seed) q.seed = random_seed();
-  choices_.resize(spec_.prepared.streams.size());
-  for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].stream = std::move(spec_.prepared.streams[i]);
+  choices_.resize(p.streams.size());
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    choices_[i].stream = std::move(p.streams[i]);
+    if (i < p.parsers.size()) choices_[i].parser = std::move(p.parsers[i]);
+  }
   running_ = choices_.size();
   if (q.rates_prompt())
-    for (const auto& p : spec_.prepared.prompts)
-      rated_.push_back(std::make_shared<RatedPrompt>(RatedPrompt{p.ids, {}}));
+    for (const auto& prompt : p.prompts) rated_.push_back(std::make_shared<RatedPrompt>(RatedPrompt{prompt.ids, {}}));
 }
 
 Generation::~Generation() { settle(); }
@@ -89,8 +88,6 @@ void Generation::begin() {
 void Generation::start_leg(std::size_t index) {
   const auto& q = request();
   auto& c = choices_[index];
-  if (q.sampling.logprobs)
-    c.logprobs = std::make_unique<LogprobsWriter>(backend_.text(), head_.chat, *q.sampling.logprobs);
   LegSpec leg;
   leg.request_id = spec_.request_id;
   if (spec_.lease) leg.tenant = spec_.lease->tenant();
@@ -130,7 +127,7 @@ void Generation::on_tokens(std::size_t index, std::span<const TokenEvent> tokens
   auto& c = choices_[index];
   auto delta = c.stream->push(tokens);
   bool cancel = delta.cancel;
-  take(index, std::move(delta));
+  take(index, read(c, std::move(delta), false));
   if (cancel) backend_.cancel(c.leg, CancelReason::stop_string);
 }
 
@@ -141,14 +138,28 @@ void Generation::on_prompt_logprobs(std::size_t index, std::size_t first, std::s
   std::ranges::copy(tokens, all.begin() + static_cast<std::ptrdiff_t>(first - 1));
 }
 
-void Generation::take(std::size_t index, TokenStream::Delta delta) {
+ChoiceDelta Generation::read(Choice& c, TokenStream::Delta delta, bool last) const {
+  ChoiceDelta d;
+  if (c.parser) {
+    d.output = c.parser->push(delta.text);
+    if (last) d.output.append(c.parser->finish());
+  } else {
+    d.output.content = std::move(delta.text);
+  }
+  if (request().sampling.logprobs) d.tokens = std::move(delta.tokens);
+  return d;
+}
+
+void Generation::take(std::size_t index, ChoiceDelta delta) {
   auto& c = choices_[index];
-  if (c.logprobs)
-    for (const auto& t : delta.tokens) c.logprobs->add(t);
-  if (request().stream)
-    send_delta(index, std::move(delta));
-  else
-    c.text += delta.text;
+  if (request().stream) {
+    greet();
+    const std::string written = shape_->delta(index, std::move(delta), state(c.fingerprint));
+    if (!written.empty()) writer_->write(written);
+    return;
+  }
+  c.output.add(std::move(delta.output));
+  std::ranges::move(delta.tokens, std::back_inserter(c.tokens));
 }
 
 void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats) {
@@ -157,10 +168,10 @@ void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats)
   c.stats = stats;
   --running_;
   if (over_) return;
-  auto delta = c.stream->finish(silent() && end == LegEnd::stop ? LegEnd::length : end);
+  auto delta = read(c, c.stream->finish(silent() && end == LegEnd::stop ? LegEnd::length : end), true);
   if (running_ == 0 && spec_.trace) tell_trace();
   if (request().stream) return send_last(index, std::move(delta));
-  c.text += delta.text;
+  take(index, std::move(delta));
   if (running_ == 0) answer_whole();
 }
 
@@ -170,21 +181,17 @@ void Generation::on_error(const Error& error, std::optional<Duration> retry_afte
   auto e = ApiError::from(error, retry_after);
   if (spec_.trace && writer_) spec_.trace->failed(error);
   if (writer_) {
-    writer_->write(sse(error_json(e)));
-    writer_->write(kSseDone);
+    writer_->write(shape_->failed(e));
     writer_->finish();
   } else {
-    out_->respond(error_response(e));
+    out_->respond(shape_->refused(e));
   }
   cancel_all(CancelReason::sibling_error);  // the failed leg is no longer known to the backend, which ignores it
 }
 
-// ---- Whole answer ----
-
-AnswerHead Generation::head(std::string fingerprint) const {
-  AnswerHead h = head_;
-  h.fingerprint = std::move(fingerprint);
-  return h;
+ChoiceEnd Generation::end_of(const Choice& c) const {
+  return {c.stream->finish_reason().value_or(FinishReason::aborted), c.parser ? c.parser->calls() : 0,
+          c.stream->stop_reason()};
 }
 
 std::string Generation::fingerprint_of_all() const {
@@ -214,6 +221,12 @@ json Generation::explain() const {
   return j;
 }
 
+AnswerState Generation::state(std::string fingerprint) const {
+  AnswerState s{std::move(fingerprint), usage(), {}};
+  if (running_ == 0 && request().explain) s.explain = explain();
+  return s;
+}
+
 void Generation::tell_trace() const {
   const Usage u = usage();
   TracedUsage t{
@@ -225,25 +238,27 @@ void Generation::tell_trace() const {
   spec_.trace->served(t);
 }
 
+// ---- Whole answer ----
+
 void Generation::answer_whole() {
   constexpr std::size_t kWrittenHere = std::size_t{16} << 10;
   over_ = true;
   settle();  // before the answer, whose headers say what is left
-  WholeAnswer answer{head(fingerprint_of_all()), {}, usage(), {}, &backend_.text(), request().prompt_logprobs};
+  WholeAnswer answer{fingerprint_of_all(), {}, usage(), {}};
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     auto& c = choices_[i];
     std::shared_ptr<const RatedPrompt> rated;
     if (!rated_.empty()) rated = rated_[i / static_cast<std::size_t>(request().n)];
-    if (rated && request().echo && c.logprobs) c.logprobs->echo(rated);
-    answer.choices.push_back({prompt_of(i).echo, std::move(c.text), std::move(c.logprobs), std::move(rated),
-                              name(c.stream->finish_reason().value_or(FinishReason::aborted)),
-                              c.stream->stop_reason()});
+    answer.choices.push_back(
+        {prompt_of(i).echo, std::move(c.output), std::move(c.tokens), std::move(rated), end_of(c)});
   }
   if (request().explain) answer.explain = explain();
   const std::size_t bytes = answer.bytes();
-  if (bytes <= kWrittenHere) return out_->respond(std::move(answer).write());
+  if (bytes <= kWrittenHere) return out_->respond(shape_->whole(std::move(answer)));
   PromptJob job{.client = spec_.client, .bytes = bytes, .refusable = false, .work = {}};
-  job.work = [answer = std::move(answer)]() mutable -> PromptResult { return std::move(answer).write(); };
+  job.work = [shape = std::move(shape_), answer = std::move(answer)]() mutable -> PromptResult {
+    return shape->whole(std::move(answer));
+  };
   executor_.submit(std::move(job), out_, [](PromptResult&& result, const std::shared_ptr<Responder>& out) {
     if (auto* written = std::get_if<HttpResponse>(&result)) out->respond(std::move(*written));
   });
@@ -262,50 +277,20 @@ void Generation::greet() {
   open_stream();
   if (std::exchange(greeted_, true)) return;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (head_.chat)
-      send_chunk(i, role_choice_json(i), false);
-    else if (!prompt_of(i).echo.empty())
-      send_chunk(i, chunk_choice_json(false, i, prompt_of(i).echo, nullptr, {}, nullptr), false);
+    const std::string written = shape_->open(i, prompt_of(i).echo, state(choices_[i].fingerprint));
+    if (!written.empty()) writer_->write(written);
   }
 }
 
-void Generation::send_chunk(std::size_t index, json choice, bool last) {
-  const auto& q = request();
-  json chunk = chunk_object(head(choices_[index].fingerprint));
-  chunk["choices"].push_back(std::move(choice));
-  if (q.include_usage) chunk["usage"] = q.continuous_usage ? usage_json(usage()) : json(nullptr);
-  if (last && q.explain) chunk["sluice"] = explain();
-  writer_->write(sse(chunk));
-}
-
-void Generation::send_delta(std::size_t index, TokenStream::Delta delta) {
+void Generation::send_last(std::size_t index, ChoiceDelta delta) {
   greet();
   auto& c = choices_[index];
-  if (delta.text.empty() && !(c.logprobs && !delta.tokens.empty())) return;
-  json logprobs = c.logprobs ? c.logprobs->take() : json(nullptr);
-  send_chunk(index, chunk_choice_json(head_.chat, index, std::move(delta.text), std::move(logprobs), {}, nullptr),
-             false);
-}
-
-void Generation::send_last(std::size_t index, TokenStream::Delta delta) {
-  greet();
-  const auto& q = request();
-  auto& c = choices_[index];
-  bool last = running_ == 0;
-  send_chunk(
-      index,
-      chunk_choice_json(head_.chat, index, std::move(delta.text), nullptr,
-                        name(c.stream->finish_reason().value_or(FinishReason::aborted)), c.stream->stop_reason()),
-      last && !q.include_usage);
+  const bool last = running_ == 0;
+  std::string written = shape_->end(index, std::move(delta), end_of(c), last, state(c.fingerprint));
+  if (last) written += shape_->close(state(fingerprint_of_all()));
+  if (!written.empty()) writer_->write(written);
   if (!last) return;
   over_ = true;
-  if (q.include_usage) {
-    json chunk = chunk_object(head(fingerprint_of_all()));
-    chunk["usage"] = usage_json(usage());
-    if (q.explain) chunk["sluice"] = explain();
-    writer_->write(sse(chunk));
-  }
-  writer_->write(kSseDone);
   writer_->finish();
 }
 

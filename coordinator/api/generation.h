@@ -1,6 +1,6 @@
 #pragma once
-// One generate request from its legs' start to its answer: gathers the choices' events and writes either one JSON
-// object or a stream of SSE chunks.
+// One generate request from its legs' start to its answer: gathers the choices' events, has their text told apart, and
+// hands it to the request's AnswerShape, which writes either one object or a stream of events.
 //
 // Lifecycle: begin() starts one leg per choice; each leg's sink keeps the Generation alive; it answers when the last
 // leg ends, or at the first error (the other legs are cancelled). Threading: the io_context thread; a large whole
@@ -11,8 +11,8 @@
 #include <memory>
 #include <vector>
 
+#include "coordinator/api/answer_shape.h"
 #include "coordinator/api/backend.h"
-#include "coordinator/api/openai_json.h"
 #include "coordinator/api/prepared.h"
 #include "coordinator/api/prompt_executor.h"
 #include "coordinator/api/request_trace.h"
@@ -42,9 +42,10 @@ class Generation : public std::enable_shared_from_this<Generation> {
   struct Choice {
     RequestId leg;
     std::unique_ptr<TokenStream> stream;
-    std::unique_ptr<LogprobsWriter> logprobs;  // null if none were asked for
-    std::string text;                          // of the whole answer; a stream keeps none
-    std::string fingerprint;                   // from its first token on
+    std::unique_ptr<text::output::OutputParser> parser;  // null: all is content
+    text::output::Output output;                         // of the whole answer; a stream keeps none
+    std::vector<TokenEvent> tokens;                      // of it, where log-probabilities were asked for
+    std::string fingerprint;                             // from its first token on
     LegStats stats;
     bool ended = false;
   };
@@ -55,26 +56,26 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void on_prompt_logprobs(std::size_t index, std::size_t first, std::span<const RatedToken> tokens);
   void on_finish(std::size_t index, LegEnd end, const LegStats& stats);
   void on_error(const Error& error, std::optional<Duration> retry_after);
-  void take(std::size_t index, TokenStream::Delta delta);
+  /// What was written, told apart, and the tokens that log-probabilities are wanted of.
+  [[nodiscard]] ChoiceDelta read(Choice& choice, TokenStream::Delta delta, bool last) const;
+  void take(std::size_t index, ChoiceDelta delta);
   void cancel_all(CancelReason why);
   /// Tells the tenant's account what was used.
   void settle();
 
   void open_stream();
-  /// The choices' first chunks, before anything else of them.
+  /// The choices' first words, before anything else of them.
   void greet();
-  void send_delta(std::size_t index, TokenStream::Delta delta);
-  void send_last(std::size_t index, TokenStream::Delta delta);
-  void send_chunk(std::size_t index, nlohmann::json choice, bool last);
+  void send_last(std::size_t index, ChoiceDelta delta);
   void answer_whole();
 
   [[nodiscard]] const GenerateRequest& request() const { return spec_.prepared.request; }
   [[nodiscard]] const PreparedGeneration::Prompt& prompt_of(std::size_t choice) const {
     return spec_.prepared.prompts[choice / static_cast<std::size_t>(request().n)];
   }
-  /// The answer's head under this fingerprint.
-  [[nodiscard]] AnswerHead head(std::string fingerprint) const;
+  [[nodiscard]] ChoiceEnd end_of(const Choice& choice) const;
   [[nodiscard]] std::string fingerprint_of_all() const;
+  [[nodiscard]] AnswerState state(std::string fingerprint) const;
   /// The client wants nothing said: the one token that a leg draws is left out.
   [[nodiscard]] bool silent() const { return request().max_tokens == 0; }
   [[nodiscard]] Usage usage() const;
@@ -85,7 +86,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   Backend& backend_;
   PromptExecutor& executor_;
   Spec spec_;
-  AnswerHead head_;
+  std::unique_ptr<AnswerShape> shape_;  // gone once a whole answer is written
   std::shared_ptr<Responder> out_;
   std::shared_ptr<StreamWriter> writer_;
   std::vector<Choice> choices_;

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/api/answer_shape.h"
 #include "coordinator/api/requests.h"
 #include "coordinator/api/token_stream.h"
+#include "text/output/output_parser.h"
 
 namespace sluice::coordinator {
 
@@ -18,7 +20,9 @@ struct PreparedGeneration {
   };
   GenerateRequest request;  // without its prompts and its chat
   std::vector<Prompt> prompts;
-  std::vector<std::unique_ptr<TokenStream>> streams;  // one per choice, prompt by prompt
+  std::vector<std::unique_ptr<TokenStream>> streams;                 // one per choice, prompt by prompt
+  std::vector<std::unique_ptr<text::output::OutputParser>> parsers;  // one per choice; none: all is content
+  std::unique_ptr<AnswerShape> shape;                                // how the answer is written
 };
 
 }  // namespace sluice::coordinator

@@ -1,8 +1,11 @@
 #include "coordinator/api/prompt_work.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "coordinator/api/chat_shape.h"
+#include "coordinator/api/completion_shape.h"
 #include "coordinator/api/openai_json.h"
 #include "coordinator/api/requests.h"
 
@@ -39,7 +42,7 @@ class Preparation {
 
   ApiResult<PreparedGeneration> run() && {
     SLUICE_TRY(q_.kind == GenerateRequest::Kind::chat ? add_chat() : add_prompts());
-    PreparedGeneration p{std::move(q_), std::move(prompts_), {}};
+    PreparedGeneration p{std::move(q_), std::move(prompts_), {}, {}, {}};
     for (const auto& prompt : p.prompts)
       for (int i = 0; i < p.request.n; ++i)
         p.streams.push_back(std::make_unique<TokenStream>(
@@ -131,11 +134,11 @@ class Preparation {
   std::size_t rated_ = 0;
 };
 
-PromptResult prepare(ApiResult<GenerateRequest> parsed, const ServedNow& now) {
-  if (!parsed) return error_response(parsed.error());
-  auto prepared = Preparation(std::move(*parsed), now).run();
-  if (!prepared) return error_response(prepared.error());
-  return std::move(*prepared);
+AnswerHead head_of(const GenerateRequest& q, const std::string& request_id, const ModelInfo& model) {
+  const bool chat = q.kind == GenerateRequest::Kind::chat;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {(chat ? "chatcmpl-" : "cmpl-") + (q.request_id.empty() ? request_id : q.request_id),
+          std::chrono::duration_cast<std::chrono::seconds>(now).count(), model.id, chat};
 }
 
 /// What /tokenize answers. Written straight to text: a JSON document of millions of ids would take ten times as much.
@@ -159,16 +162,29 @@ HttpResponse json_text(std::string body) { return {200, {{"content-type", "appli
 
 }  // namespace
 
+PromptResult prepare_generation(GenerateRequest q, std::unique_ptr<AnswerShape> shape, const ServedNow& now) {
+  auto prepared = Preparation(std::move(q), now).run();
+  if (!prepared) return shape->refused(prepared.error());
+  prepared->shape = std::move(shape);
+  return std::move(*prepared);
+}
+
 PromptResult prepare_completion(HttpRequest request, const ServedNow& now) {
-  auto parsed = parse_completion(request.body, request.headers, now.model);
+  auto q = parse_completion(request.body, request.headers, now.model);
+  const std::string id = request.request_id;
   request = {};
-  return prepare(std::move(parsed), now);
+  if (!q) return error_response(q.error());
+  auto shape = std::make_unique<CompletionShape>(head_of(*q, id, now.model), *q, now.text);
+  return prepare_generation(std::move(*q), std::move(shape), now);
 }
 
 PromptResult prepare_chat(HttpRequest request, const ServedNow& now) {
-  auto parsed = parse_chat(request.body, request.headers, now.model);
+  auto q = parse_chat(request.body, request.headers, now.model);
+  const std::string id = request.request_id;
   request = {};
-  return prepare(std::move(parsed), now);
+  if (!q) return error_response(q.error());
+  auto shape = std::make_unique<ChatShape>(head_of(*q, id, now.model), *q, now.text);
+  return prepare_generation(std::move(*q), std::move(shape), now);
 }
 
 PromptResult answer_tokenize(HttpRequest request, const ServedNow& now) {

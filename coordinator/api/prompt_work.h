@@ -6,6 +6,9 @@
 //
 // Threading: pure functions of their arguments; model and text are const for good, so any thread may call them.
 // They own the request and free it. Failure: a refusal is a PromptResult like any other.
+#include <memory>
+
+#include "coordinator/api/answer_shape.h"
 #include "coordinator/api/model_text.h"
 #include "coordinator/api/prompt_executor.h"
 
@@ -24,6 +27,10 @@ struct ServedNow {
   const ModelText& text;
   std::size_t largest_context = 0;  // as Backend says when the request came
 };
+
+/// A request that was read, made ready for its legs; a refusal is written in the shape.
+[[nodiscard]] PromptResult prepare_generation(GenerateRequest request, std::unique_ptr<AnswerShape> shape,
+                                              const ServedNow& now);
 
 [[nodiscard]] PromptResult prepare_completion(HttpRequest request, const ServedNow& now);
 [[nodiscard]] PromptResult prepare_chat(HttpRequest request, const ServedNow& now);

@@ -104,7 +104,7 @@ void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work wo
                      spec.prepared = std::move(std::get<PreparedGeneration>(result));
                      if (spec.lease)
                        if (const auto e = refusal_of(spec.prepared, *spec.lease))
-                         return to->respond(error_response(*e));
+                         return to->respond(spec.prepared.shape->refused(*e));
                      std::make_shared<Generation>(backend_, executor_, std::move(spec), std::move(to))->begin();
                    });
 }

@@ -1,9 +1,8 @@
 #pragma once
-// An answer that is not streamed, once its last choice has ended. Its JSON may hold an entry with 20 alternatives for
-// each token of 128 choices, so a large one is written by a PromptExecutor's threads.
+// An answer that is not streamed, once its last choice has ended: what an AnswerShape writes. Its JSON may hold an
+// entry with 20 alternatives for each token of 128 choices, so a large one is written by a PromptExecutor's threads.
 //
-// Threading: a value that owns what it needs (`text` of the logprobs is const for good): gathered on the io thread,
-// written on any.
+// Threading: a value that owns what it needs: gathered on the io thread, written on any.
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,28 +11,34 @@
 #include <vector>
 
 #include "coordinator/api/openai_json.h"
-#include "coordinator/http/types.h"
+#include "coordinator/api/token_stream.h"
+#include "text/output/output_parser.h"
 
 namespace sluice::coordinator {
 
+/// How one choice ended.
+struct ChoiceEnd {
+  FinishReason reason = FinishReason::stop;
+  std::size_t calls = 0;  // tool calls in its output
+  /// The stop string (as a string) or stop token (as a number) that was met; else null.
+  nlohmann::json stop_reason = nullptr;
+};
+
 struct WholeAnswer {
   struct Choice {
-    std::string echo, text;
-    std::unique_ptr<LogprobsWriter> logprobs;  // null if none were asked for
+    std::string echo;  // the prompt's text, where the answer opens with it
+    text::output::Output output;
+    std::vector<TokenEvent> tokens;            // where log-probabilities were asked for
     std::shared_ptr<const RatedPrompt> rated;  // where log-probabilities of the prompt were
-    std::string_view finish_reason;            // a literal
-    nlohmann::json stop_reason;
+    ChoiceEnd end;
   };
-  AnswerHead head;
+  std::string fingerprint;  // of all choices
   std::vector<Choice> choices;
   Usage usage;
-  std::optional<nlohmann::json> explain;
-  const ModelText* text = nullptr;
-  std::optional<int> prompt_logprobs;  // the list of this name; a completion has it in each choice, a chat once
+  std::optional<nlohmann::json> explain;  // where asked for
 
   /// About how long its JSON is.
   [[nodiscard]] std::size_t bytes() const;
-  [[nodiscard]] HttpResponse write() &&;
 };
 
 }  // namespace sluice::coordinator

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::text::output {
@@ -25,6 +26,39 @@ struct OutputDelta {
   std::string content{};
   std::vector<ToolCallDelta> calls{};
   [[nodiscard]] bool empty() const { return reasoning.empty() && content.empty() && calls.empty(); }
+  /// What came next.
+  void append(OutputDelta next) {
+    reasoning += next.reasoning;
+    content += next.content;
+    for (auto& c : next.calls) calls.push_back(std::move(c));
+  }
+};
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // JSON text
+};
+
+/// All of what one choice wrote.
+struct Output {
+  std::string reasoning{};
+  std::string content{};
+  std::vector<ToolCall> calls{};
+
+  void add(OutputDelta delta) {
+    reasoning += delta.reasoning;
+    content += delta.content;
+    for (auto& d : delta.calls) {
+      if (calls.size() <= d.index) calls.resize(d.index + 1);
+      if (d.name) calls[d.index].name = *std::move(d.name);
+      calls[d.index].arguments += d.arguments;
+    }
+  }
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t n = reasoning.size() + content.size();
+    for (const auto& c : calls) n += c.name.size() + c.arguments.size();
+    return n;
+  }
 };
 
 class OutputParser {

@@ -1,0 +1,69 @@
+#include "coordinator/api/openai_shape.h"
+
+#include <utility>
+
+namespace sluice::coordinator {
+
+using nlohmann::json;
+
+OpenAiShape::OpenAiShape(AnswerHead head, const GenerateRequest& q, const ModelText& text)
+    : head_(std::move(head)),
+      text_(text),
+      logprobs_(q.sampling.logprobs),
+      prompt_logprobs_(q.prompt_logprobs),
+      include_usage_(q.include_usage),
+      continuous_usage_(q.continuous_usage) {}
+
+AnswerHead OpenAiShape::head(const std::string& fingerprint) const {
+  AnswerHead h = head_;
+  h.fingerprint = fingerprint;
+  return h;
+}
+
+std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last) const {
+  json chunk = chunk_object(head(now.fingerprint));
+  chunk["choices"].push_back(std::move(choice));
+  if (include_usage_) chunk["usage"] = continuous_usage_ ? usage_json(now.usage) : json(nullptr);
+  if (last && !include_usage_ && now.explain) chunk["sluice"] = *now.explain;
+  return sse(chunk);
+}
+
+std::string OpenAiShape::close(const AnswerState& now) {
+  std::string out;
+  if (include_usage_) {
+    json chunk = chunk_object(head(now.fingerprint));
+    chunk["usage"] = usage_json(now.usage);
+    if (now.explain) chunk["sluice"] = *now.explain;
+    out = sse(chunk);
+  }
+  return out.append(kSseDone);
+}
+
+std::string OpenAiShape::failed(const ApiError& error) { return sse(error_json(error)).append(kSseDone); }
+
+HttpResponse OpenAiShape::refused(const ApiError& error) const { return error_response(error); }
+
+json OpenAiShape::object(WholeAnswer& answer) const {
+  json body = answer_object(head(answer.fingerprint));
+  body["usage"] = usage_json(answer.usage);
+  if (answer.explain) body["sluice"] = *std::move(answer.explain);
+  return body;
+}
+
+json OpenAiShape::streamed_logprobs(std::size_t choice, const std::vector<TokenEvent>& tokens) {
+  if (!logprobs_) return nullptr;
+  while (writers_.size() <= choice) writers_.emplace_back(text_, head_.chat, *logprobs_);
+  for (const auto& t : tokens) writers_[choice].add(t);
+  return writers_[choice].take();
+}
+
+json OpenAiShape::whole_logprobs(const std::vector<TokenEvent>& tokens,
+                                 std::shared_ptr<const RatedPrompt> echoed) const {
+  if (!logprobs_) return nullptr;
+  LogprobsWriter writer(text_, head_.chat, *logprobs_);
+  if (echoed) writer.echo(std::move(echoed));
+  for (const auto& t : tokens) writer.add(t);
+  return writer.take();
+}
+
+}  // namespace sluice::coordinator

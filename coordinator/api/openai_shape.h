@@ -1,0 +1,51 @@
+#pragma once
+// What completions and chats share of how they are written: the frame of OpenAI's objects and chunks, usage, the
+// `sluice` object, errors. A shape of its own says what is in a choice.
+//
+// Threading and failure: as AnswerShape.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/api/answer_shape.h"
+#include "coordinator/api/model_text.h"
+#include "coordinator/api/requests.h"
+
+namespace sluice::coordinator {
+
+class OpenAiShape : public AnswerShape {
+ public:
+  /// `text` outlives this. `q` is only read here.
+  OpenAiShape(AnswerHead head, const GenerateRequest& q, const ModelText& text);
+
+  [[nodiscard]] std::string close(const AnswerState& now) override;
+  [[nodiscard]] std::string failed(const ApiError& error) override;
+  [[nodiscard]] HttpResponse refused(const ApiError& error) const override;
+
+ protected:
+  [[nodiscard]] const ModelText& text() const { return text_; }
+  [[nodiscard]] const std::optional<int>& logprobs() const { return logprobs_; }
+  [[nodiscard]] const std::optional<int>& prompt_logprobs() const { return prompt_logprobs_; }
+
+  /// A chunk with this choice. last: of all choices.
+  [[nodiscard]] std::string chunk(nlohmann::json choice, const AnswerState& now, bool last = false) const;
+  /// The whole answer's object, with no choice yet.
+  [[nodiscard]] nlohmann::json object(WholeAnswer& answer) const;
+  /// The tokens' log-probabilities in a stream; null where none were asked for.
+  [[nodiscard]] nlohmann::json streamed_logprobs(std::size_t choice, const std::vector<TokenEvent>& tokens);
+  /// ... and in a whole answer. echoed: the prompt whose text opens the answer, or null.
+  [[nodiscard]] nlohmann::json whole_logprobs(const std::vector<TokenEvent>& tokens,
+                                              std::shared_ptr<const RatedPrompt> echoed = nullptr) const;
+
+ private:
+  [[nodiscard]] AnswerHead head(const std::string& fingerprint) const;
+
+  AnswerHead head_;
+  const ModelText& text_;
+  std::optional<int> logprobs_, prompt_logprobs_;
+  bool include_usage_, continuous_usage_;
+  std::vector<LogprobsWriter> writers_;  // of a stream's choices
+};
+
+}  // namespace sluice::coordinator
