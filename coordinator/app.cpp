@@ -153,6 +153,7 @@ int run_app(const AppOptions& o) {
   boost::asio::io_context io(1);
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
+  model.output = or_throw(o.output.of(*text));
   const TlsInUse certificates(o.access);
   tls::CertificateMetrics certificate_metrics(metrics);
   certificate_metrics.follow(certificates.http, "http");
@@ -229,6 +230,8 @@ int run_app(const AppOptions& o) {
   nlohmann::json addresses{{"http", server.address()}, {"scheme", scheme}, {"control", serving.control_address()}};
   if (admin) addresses["admin"] = admin->address();
   write_ready_file(o.ready_file, addresses);
+  log::info("model output", {{"tool_call_parser", name(serving.model().output.tools)},
+                             {"reasoning_parser", name(serving.model().output.reasoning)}});
   log::info("coordinator ready", {{"http", scheme + "://" + server.address()},
                                   {"admin", scheme + "://" + (admin ? admin->address() : server.address())},
                                   {"control", serving.control_address()},

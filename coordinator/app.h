@@ -7,6 +7,7 @@
 #include "common/etcd/registry.h"
 #include "common/trace/tracing.h"
 #include "coordinator/access.h"
+#include "coordinator/api/output_choice.h"
 #include "coordinator/api/prompt_pool.h"
 #include "coordinator/http/server.h"
 #include "coordinator/serving/serving.h"
@@ -17,6 +18,7 @@ struct AppOptions {
   std::string model_dir;
   std::string model_name;  // empty: the directory's name
   int max_model_len = 0;   // 0: the model's
+  OutputChoice output;     // how tool calls and reasoning are told from its text
   HttpServerOptions http;
   AccessOptions access;  // settled
   PromptPoolOptions prompts;

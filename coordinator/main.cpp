@@ -20,6 +20,12 @@ int main(int argc, char** argv) {
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
       ->check(flags::non_negative());
+  app.add_option("--tool-call-parser", o.output.tool_call_parser,
+                 "Tells tool calls from text: hermes, llama3_json, mistral, pythonic, none; auto: by the chat template")
+      ->capture_default_str();
+  app.add_option("--reasoning-parser", o.output.reasoning_parser,
+                 "Tells reasoning from answers: deepseek_r1, qwen3, granite, mistral, none")
+      ->capture_default_str();
   app.add_option("--host", o.http.host, "HTTP address to listen on")->capture_default_str();
   app.add_option("--port", o.http.port, "HTTP port; 0 takes a free one")->capture_default_str();
   add_access_options(app, o.access);
@@ -109,6 +115,7 @@ int main(int argc, char** argv) {
   return run_main(app, argc, argv, [&] {
     if (o.registry.shared())
       if (auto r = o.registry.options(); !r) throw UsageError(r.error().param, r.error().message);
+    if (auto r = o.output.check(); !r) throw UsageError(r.error().param, r.error().message);
     if (s.registry.lease_ms <= s.registry.heartbeat_ms)
       throw UsageError("--lease-ms", "must be more than --heartbeat-ms, or every node is lost at once");
     log::init("coordinator", "", log_options.level, log_options.format);

@@ -42,7 +42,7 @@ VocabularyPtr vocabulary_of(const text::Tokenizer& tokenizer, std::size_t logits
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
     const bool ends = std::ranges::find(eos, id) != eos.end();
-    if (!ends && !tokenizer.is_special(id)) bytes[i] = tokenizer.token_bytes(id);
+    if (!ends && (!tokenizer.is_special(id) || tokenizer.is_markup(id))) bytes[i] = tokenizer.token_bytes(id);
   }
   return grammar::Vocabulary::create(std::move(bytes), logits, std::move(eos));
 }

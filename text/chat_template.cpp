@@ -91,7 +91,7 @@ Result<> ChatTemplate::add(const std::string& name, std::string_view source) {
     return fail(Errc::invalid_argument, "the chat template '{}' is not valid UTF-8", name);
   try {
     Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_)),
-                source.contains("tools")};
+                std::string(source), source.contains("tools")};
     named.content = probe(named);
     templates_[name] = std::move(named);
   } catch (const jinja::Fault& f) {

@@ -51,6 +51,9 @@ class ChatTemplate {
   /// Whether tools would reach the prompt: a template that never speaks of them drops them.
   [[nodiscard]] bool takes_tools() const { return pick(true).tools; }
 
+  /// The text of the template that renders chats with tools, or without.
+  [[nodiscard]] const std::string& source(bool with_tools) const { return pick(with_tools).source; }
+
   /// The messages with each content in the form that the template reads, a string or a list of parts
   /// (content_format.h); null if they all are already. `messages`: an array of objects. `parts`: of some, by index, the
   /// parts that their content is joined from.
@@ -61,6 +64,7 @@ class ChatTemplate {
  private:
   struct Named {
     std::shared_ptr<const jinja::Template> parsed;
+    std::string source;
     bool tools = false;  // its source speaks of them
     ContentFormat content{};
   };

@@ -22,6 +22,7 @@
 #include "common/result.h"
 #include "common/trace/span.h"
 #include "coordinator/api/model_text.h"
+#include "text/output/formats.h"
 
 namespace sluice::coordinator {
 
@@ -32,8 +33,9 @@ struct ModelInfo {
   std::int64_t created = 0;          // Unix seconds
   int max_model_len = 0;             // prompt + output tokens; the nodes' KV memory may hold fewer
   int vocab_size = 0;
-  control::SamplingSpec defaults;  // what a request that says nothing gets (generation_config.json)
-  std::string tokenizer_info;      // JSON text, see tokenizer_info.h; empty: the model has none
+  control::SamplingSpec defaults;      // what a request that says nothing gets (generation_config.json)
+  text::output::OutputFormats output;  // how it writes tool calls and reasoning
+  std::string tokenizer_info;          // JSON text, see tokenizer_info.h; empty: the model has none
 };
 
 /// Whether prefill and decode may, must or must not run on one node.

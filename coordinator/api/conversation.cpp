@@ -116,23 +116,7 @@ ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObjec
   ordered_json ordered = order.of(text, sorted);
   ChatPrompt p;
   read_messages(ordered, body, order, p);
-  bool with_tools = true;
-  if (const JsonValue choice = body.want("tool_choice"); choice.present()) {
-    with_tools = choice.raw() != "none";
-    if (with_tools && choice.raw() != "auto") choice.wrong("must be \"none\" or \"auto\"; others are not supported");
-  }
-  if (const JsonValue tools = body.want("tools"); tools.present()) {
-    tools.each({}, [&](const JsonValue& tool) {
-      const json& t = tool.raw();
-      const bool ok = t.is_object() && t.contains("function") && t["function"].is_object() &&
-                      t["function"].contains("name") && t["function"]["name"].is_string();
-      if (ok && t["function"].contains("strict") && t["function"]["strict"] == true)
-        return tool.wrong(
-            "asks for strict arguments, which is not supported: what the model writes is not constrained");
-      if (!ok) tool.wrong("must be {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
-    });
-    if (with_tools) p.tools = std::move(ordered["tools"]);
-  }
+  if (read_tools(body, p.choice) && body.has("tools")) p.tools = std::move(ordered["tools"]);
   read_variables(ordered, body, p);
   body.want("add_generation_prompt").into(p.add_generation_prompt);
   return p;

@@ -52,7 +52,7 @@ Generation::Generation(Backend& backend, PromptExecutor& executor, Spec spec, st
   choices_.resize(p.streams.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     choices_[i].stream = std::move(p.streams[i]);
-    if (i < p.parsers.size()) choices_[i].parser = std::move(p.parsers[i]);
+    choices_[i].parser = std::move(p.parsers[i]);
   }
   running_ = choices_.size();
   if (q.rates_prompt())

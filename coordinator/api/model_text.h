@@ -27,6 +27,18 @@ class Detokenizer {
   [[nodiscard]] virtual std::string finish() = 0;
 };
 
+/// What of its tools an answer may call.
+struct ToolChoice {
+  enum class Mode {
+    automatic,  // what it likes
+    required,   // one at least
+    named,      // one of `allowed`, and nothing else
+  };
+  Mode mode = Mode::automatic;
+  std::vector<std::string> allowed{};  // names; empty: all
+  bool parallel = true;                // more than one call
+};
+
 /// What a chat template is rendered from. `messages` and `tools` are validated JSON arrays. Ordered JSON: templates
 /// print tools with tojson, and the model was trained on the order their authors wrote.
 struct ChatPrompt {
@@ -37,6 +49,7 @@ struct ChatPrompt {
   std::vector<std::pair<std::size_t, nlohmann::ordered_json>> parts{};
   nlohmann::ordered_json kwargs = nlohmann::ordered_json::object();  // extra template variables (chat_template_kwargs)
   bool add_generation_prompt = true;
+  ToolChoice choice{};  // among `tools`; no template sees it
 };
 
 /// A prompt as text. Special tokens spelled in it become their ids, but for those with an offset of `typed` inside: a
@@ -56,9 +69,12 @@ class ModelText {
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   /// The raw bytes of one token (possibly part of a UTF-8 character), for log-probability reports.
   [[nodiscard]] virtual std::string token_bytes(TokenId id) const = 0;
-  /// `context`: the prompt that the tokens to come continue.
-  [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special,
-                                                                 std::span<const TokenId> context) const = 0;
+  /// `context`: the prompt that the tokens to come continue. keep_markup: special tokens that mark tool calls and
+  /// reasoning are not skipped.
+  [[nodiscard]] virtual std::unique_ptr<Detokenizer> detokenizer(bool skip_special, std::span<const TokenId> context,
+                                                                 bool keep_markup) const = 0;
+  /// The source of the chat template that shows tools; empty where there is none.
+  [[nodiscard]] virtual std::string_view tool_template() const = 0;
   /// unsupported if the model has no chat template; invalid_argument if the template refuses the messages.
   [[nodiscard]] virtual Result<PromptText> render_chat(const ChatPrompt& prompt) const = 0;
 };

@@ -21,7 +21,7 @@ struct PreparedGeneration {
   GenerateRequest request;  // without its prompts and its chat
   std::vector<Prompt> prompts;
   std::vector<std::unique_ptr<TokenStream>> streams;                 // one per choice, prompt by prompt
-  std::vector<std::unique_ptr<text::output::OutputParser>> parsers;  // one per choice; none: all is content
+  std::vector<std::unique_ptr<text::output::OutputParser>> parsers;  // one per choice; null: all is content
   std::unique_ptr<AnswerShape> shape;                                // how the answer is written
 };
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "coordinator/api/answer_binding.h"
 #include "coordinator/api/chat_shape.h"
 #include "coordinator/api/completion_shape.h"
 #include "coordinator/api/openai_json.h"
@@ -44,10 +45,7 @@ class Preparation {
     SLUICE_TRY(q_.kind == GenerateRequest::Kind::chat ? add_chat() : add_prompts());
     PreparedGeneration p{std::move(q_), std::move(prompts_), {}, {}, {}};
     for (const auto& prompt : p.prompts)
-      for (int i = 0; i < p.request.n; ++i)
-        p.streams.push_back(std::make_unique<TokenStream>(
-            now_.text.detokenizer(p.request.skip_special_tokens, *prompt.ids),
-            TokenStreamOptions{p.request.stop, p.request.include_stop_str, p.request.sampling.min_tokens}));
+      for (int i = 0; i < p.request.n; ++i) add_choice(p, *prompt.ids);
     return p;
   }
 
@@ -55,8 +53,25 @@ class Preparation {
   ApiResult<> add_chat() {
     const ChatPrompt chat = std::exchange(q_.chat, {});
     SLUICE_ASSIGN(const PromptText rendered, render(now_.text, chat));
+    const auto& formats = now_.model.output;
+    parser_.inside = text::output::begins_inside(formats.reasoning, rendered.text);
+    SLUICE_TRY(bind_chat(chat, formats, parser_.inside, q_));
+    parser_.calls = !chat.tools.empty();
+    // A stream tells calls as they are written; so does an answer whose calls cannot go wrong, but be cut short.
+    parser_.eager = q_.stream || !q_.sampling.grammar.empty();
     SLUICE_ASSIGN(Ids ids, ids_of(rendered, "messages"));
     return add(std::move(ids), {});
+  }
+
+  /// What reads the tokens of one choice.
+  void add_choice(PreparedGeneration& p, const Ids& prompt) const {
+    const auto& q = p.request;
+    auto parser = q.kind == GenerateRequest::Kind::chat ? make_parser(now_.model.output, parser_) : nullptr;
+    const bool keep_markup = parser || !q.sampling.grammar.empty();
+    p.streams.push_back(
+        std::make_unique<TokenStream>(now_.text.detokenizer(q.skip_special_tokens, prompt, keep_markup),
+                                      TokenStreamOptions{q.stop, q.include_stop_str, q.sampling.min_tokens}));
+    p.parsers.push_back(std::move(parser));
   }
 
   ApiResult<> add_prompts() {
@@ -128,6 +143,7 @@ class Preparation {
 
   GenerateRequest q_;
   const ServedNow& now_;
+  text::output::ParserOptions parser_;
   std::vector<PreparedGeneration::Prompt> prompts_;
   std::size_t tokens_ = 0;
   std::size_t echoed_ = 0;
@@ -183,7 +199,7 @@ PromptResult prepare_chat(HttpRequest request, const ServedNow& now) {
   const std::string id = request.request_id;
   request = {};
   if (!q) return error_response(q.error());
-  auto shape = std::make_unique<ChatShape>(head_of(*q, id, now.model), *q, now.text);
+  auto shape = std::make_unique<ChatShape>(head_of(*q, id, now.model), *q, now.text, now.model.output.tools);
   return prepare_generation(std::move(*q), std::move(shape), now);
 }
 
@@ -207,7 +223,7 @@ PromptResult answer_detokenize(HttpRequest request, const ServedNow& now) {
   auto ids = parse_detokenize(request.body, now.model);
   request = {};
   if (!ids) return error_response(ids.error());
-  const auto stream = now.text.detokenizer(false, {});
+  const auto stream = now.text.detokenizer(false, {}, false);
   std::string out;
   for (const TokenId id : *ids) {
     out += stream->push(id);

@@ -21,9 +21,12 @@ void check_rated_prompt(const JsonObject& body, const GenerateRequest& q);
 /// prompt: a text, a list of token ids, or a list of either.
 void read_prompts(JsonObject& body, const ModelInfo& model, GenerateRequest& q);
 
-/// messages, tools, tool_choice, chat_template_kwargs, add_generation_prompt. `text` is what `body` was parsed from to
-/// become `sorted`; it is read once more for the order of its keys.
+/// messages, tools and what may be called of them, chat_template_kwargs, add_generation_prompt. `text` is what `body`
+/// was parsed from to become `sorted`; it is read once more for the order of its keys.
 [[nodiscard]] ChatPrompt read_chat_prompt(std::string_view text, const nlohmann::json& sorted, JsonObject& body);
+
+/// tools, tool_choice, parallel_tool_calls. False: none is to be called, nor shown to the model.
+[[nodiscard]] bool read_tools(JsonObject& body, ToolChoice& choice);
 
 /// A list of token ids of the vocabulary; a wrong one is the list's mistake.
 [[nodiscard]] std::vector<TokenId> read_ids(const JsonValue& list, std::size_t most, int vocab_size);

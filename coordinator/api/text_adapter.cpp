@@ -31,9 +31,11 @@ class TextAdapter final : public ModelText {
     return tokenizer_.decode(ids, skip_special);
   }
   std::string token_bytes(TokenId id) const override { return std::string(tokenizer_.token_bytes(id)); }
-  std::unique_ptr<Detokenizer> detokenizer(bool skip_special, std::span<const TokenId> context) const override {
-    return std::make_unique<StreamAdapter>(tokenizer_.stream(skip_special, context));
+  std::unique_ptr<Detokenizer> detokenizer(bool skip_special, std::span<const TokenId> context,
+                                           bool keep_markup) const override {
+    return std::make_unique<StreamAdapter>(tokenizer_.stream(skip_special, context, keep_markup));
   }
+  std::string_view tool_template() const override { return chat_ ? chat_->source(true) : std::string_view(); }
   Result<PromptText> render_chat(const ChatPrompt& p) const override {
     if (!chat_) return std::unexpected(no_chat_);
     const nlohmann::ordered_json tools = p.tools.empty() ? nlohmann::ordered_json(nullptr) : p.tools;

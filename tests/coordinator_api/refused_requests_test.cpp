@@ -249,12 +249,64 @@ TEST_CASE("an assistant's message may have no content") {
   CHECK_FALSE(parse(true, R"({"messages":[{"role":"user","content":[{"type":"refusal","refusal":"no"}]}]})"));
 }
 
-TEST_CASE("strict tools are refused: arguments are not constrained") {
-  const char* tool = R"("tools":[{{"type":"function","function":{{"name":"f","strict":{}}}}}])";
-  CHECK(parse(true, with(true, fmt::format(fmt::runtime(tool), "false"))));
-  const auto r = parse(true, with(true, fmt::format(fmt::runtime(tool), "true")));
-  REQUIRE_FALSE(r);
-  CHECK(r.error().param == "tools[0]");
+TEST_CASE("tools and what may be called of them are checked, field by field") {
+  struct Bad {
+    const char* text;
+    const char* param;
+  };
+  const std::string f = R"("tools":[{"type":"function","function":{"name":"f"}}])";
+  const Bad bad[] = {
+      {R"("tools":[{"type":"function","function":{"name":"f","strict":1}}])", "tools[0].function.strict"},
+      {R"("tools":[{"type":"function","function":{"name":"f g"}}])", "tools[0].function.name"},
+      {R"("tools":[{"type":"function","function":{"name":""}}])", "tools[0].function.name"},
+      {R"("tools":[{"type":"function","function":{"name":1}}])", "tools[0]"},
+      {R"("tools":[{"type":"custom","function":{"name":"f"}}])", "tools[0].type"},
+      {R"("tools":[{"function":{"name":"f","parameters":[]}}])", "tools[0].function.parameters"},
+      {R"("tools":[{"function":{"name":"f","parameters":{"type":"array"}}}])", "tools[0].function.parameters"},
+      {R"("tools":[{"function":{"name":"f","description":1}}])", "tools[0].function.description"},
+      {R"("tools":[],"tool_choice":"required")", "tool_choice"},
+      {R"("tool_choice":"any")", "tool_choice"},
+      {R"("tool_choice":1)", "tool_choice"},
+      {R"("parallel_tool_calls":1)", "parallel_tool_calls"},
+      {R"("function_call":"auto")", "function_call"},
+      {R"("functions":[])", "functions"}};
+  for (const auto& b : bad) {
+    CAPTURE(b.text);
+    const auto r = parse(true, with(true, b.text));
+    REQUIRE_FALSE(r);
+    CHECK(r.error().param == b.param);
+  }
+  const Bad choices[] = {
+      {R"({"type":"function","function":{"name":"g"}})", "tool_choice"},
+      {R"({"type":"custom","function":{"name":"f"}})", "tool_choice.type"},
+      {R"({"type":"allowed_tools"})", "tool_choice.allowed_tools"},
+      {R"({"type":"allowed_tools","allowed_tools":{"mode":"none","tools":[]}})", "tool_choice.allowed_tools.mode"},
+      {R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}})", "tool_choice.allowed_tools.tools"},
+      {R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"g"}}]}})",
+       "tool_choice"}};
+  for (const auto& b : choices) {
+    CAPTURE(b.text);
+    const auto r = parse(true, with(true, f + R"(,"tool_choice":)" + b.text));
+    REQUIRE_FALSE(r);
+    CHECK(r.error().param == b.param);
+  }
+}
+
+TEST_CASE("what may be called is read: any, one at least, one of these") {
+  using Mode = ToolChoice::Mode;
+  const std::string tools = R"("tools":[{"function":{"name":"f","strict":true}},{"function":{"name":"g"}}])";
+  const auto choice = [&](const std::string& more) { return parse(true, with(true, tools + more))->chat.choice; };
+  CHECK(choice("").mode == Mode::automatic);
+  CHECK(choice("").parallel);
+  CHECK_FALSE(choice(R"(,"parallel_tool_calls":false)").parallel);
+  CHECK(choice(R"(,"tool_choice":"required")").mode == Mode::required);
+  const auto named = choice(R"(,"tool_choice":{"type":"function","function":{"name":"g"}})");
+  CHECK(named.mode == Mode::named);
+  CHECK(named.allowed == std::vector<std::string>{"g"});
+  const auto some = choice(
+      R"(,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"f"}}]}})");
+  CHECK(some.mode == Mode::automatic);
+  CHECK(some.allowed == std::vector<std::string>{"f"});
 }
 
 }  // namespace

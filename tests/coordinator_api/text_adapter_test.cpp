@@ -26,7 +26,7 @@ TEST_CASE("the bundled model renders, encodes and streams back what it was given
   REQUIRE(ids);
   CHECK((*text)->decode(*ids, false) == rendered->text);
   for (bool skip : {false, true}) {
-    auto stream = (*text)->detokenizer(skip, {});
+    auto stream = (*text)->detokenizer(skip, {}, false);
     std::string s;
     for (TokenId id : *ids) s += stream->push(id);
     s += stream->finish();

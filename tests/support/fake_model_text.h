@@ -48,10 +48,11 @@ class FakeModelText final : public coordinator::ModelText {
   std::string token_bytes(TokenId id) const override {
     return id == kFakeBos ? "<s>" : id == kFakeEos ? "</s>" : std::string(1, static_cast<char>(id));
   }
-  std::unique_ptr<coordinator::Detokenizer> detokenizer(bool skip_special,
-                                                        std::span<const TokenId> /*context*/) const override {
+  std::unique_ptr<coordinator::Detokenizer> detokenizer(bool skip_special, std::span<const TokenId> /*context*/,
+                                                        bool /*keep_markup*/) const override {
     return std::make_unique<FakeDetokenizer>(skip_special);
   }
+  std::string_view tool_template() const override { return "<tool_call>"; }
   /// "role:content\n" per message, "assistant:" at the end; refuses a role "tool".
   Result<coordinator::PromptText> render_chat(const coordinator::ChatPrompt& p) const override {
     std::string s;

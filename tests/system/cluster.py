@@ -26,9 +26,10 @@ class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
     def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None,
-                 ca=None):
+                 ca=None, model=MODEL):
         """node_flags: further ones, or a function that gives them by role; env: of all daemons; ca: the authority's file where HTTP is HTTPS."""
         self._bin = Path(bin_dir)
+        self._model = model
         self._prefills = prefills
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
@@ -52,7 +53,7 @@ class Cluster:
     def _spawn(self, name, program, *args):
         with open(self._dir / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
-                [self._bin / program, "--model", MODEL, *args], stdout=log, stderr=log, env=self._env,
+                [self._bin / program, "--model", self._model, *args], stdout=log, stderr=log, env=self._env,
                 preexec_fn=_die_with_parent)
 
     def _start(self):

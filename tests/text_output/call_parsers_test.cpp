@@ -28,8 +28,7 @@ TEST_CASE("hermes: calls between tags") {
   CHECK(hermes("") == "");
   CHECK(hermes(R"(<tool_call>{"name":"f","arguments":{"a":1}}</tool_call>)") == R"(|f{"a":1})");
   CHECK(hermes("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"<tool_call>\"}}\n</tool_call>\n"
-               "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>\n") ==
-        R"(|f{"a": "<tool_call>"}|g{})");
+               "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>\n") == R"(|f{"a": "<tool_call>"}|g{})");
   CHECK(hermes("Let me see.\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call> done") ==
         "Let me see.\n done|f{}");
   CHECK(hermes("\n\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>") == "|f{}");
@@ -47,9 +46,10 @@ TEST_CASE("hermes: keys in any order, no arguments, no closing tag, known keys b
 TEST_CASE("hermes: what is no well-formed call stays content, and what follows is read") {
   for (const std::string_view bad :
        {"<tool_call", "<tool_call>", "<tool_call> x", "<tool_call>{}", "<tool_call>{\"name\":1}</tool_call>",
-        "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":}}</tool_call>", "<tool_call>{\"name\":\"f\",\"arguments\":[]}",
-        "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":1}", "<tool_call>{\"name\":\"f g\"}", "<tool_call>{\"name\":\"\"}",
-        "<tool_call>{\"name\":\"f\",\"name\":\"g\"}", "<tool_call>{\"x\":1,\"name\":\"f\"}", "<tool_call>[1]</tool_call>",
+        "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":}}</tool_call>",
+        "<tool_call>{\"name\":\"f\",\"arguments\":[]}", "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":1}",
+        "<tool_call>{\"name\":\"f g\"}", "<tool_call>{\"name\":\"\"}", "<tool_call>{\"name\":\"f\",\"name\":\"g\"}",
+        "<tool_call>{\"x\":1,\"name\":\"f\"}", "<tool_call>[1]</tool_call>",
         "<tool_call>{\"name\":\"f\",\"arguments\":\"{}\"}", "a <tool <tool_call <<tool_call"}) {
     CAPTURE(bad);
     CHECK(hermes(bad) == bad);
@@ -100,16 +100,17 @@ TEST_CASE("llama3_json: JSON that is no call stays content") {
 
 TEST_CASE("mistral: a list of objects, or names with their arguments") {
   CHECK(mistral("just [text]") == "just [text]");
-  CHECK(mistral(R"([TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "abc"}])") ==
-        R"(|f{"a": 1}|g{})");
+  CHECK(
+      mistral(R"([TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "abc"}])") ==
+      R"(|f{"a": 1}|g{})");
   CHECK(mistral(R"([TOOL_CALLS]f{"a": "]"}[TOOL_CALLS]g{})") == R"(|f{"a": "]"}|g{})");
   CHECK(mistral(R"(Sure.[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[CALL_ID]x12[ARGS]{})") == R"(Sure.|f{"a": 1}|g{})");
 }
 
 TEST_CASE("mistral: what is no well-formed call stays content") {
-  for (const std::string_view bad :
-       {"[TOOL_CALLS]", "[TOOL_CALLS] []", "[TOOL_CALLS] [1]", "[TOOL_CALLS]f", "[TOOL_CALLS]f[ARG]{}",
-        "[TOOL_CALLS]f g{}", "[TOOL_CALLS]f{\"a\"}", "[TOOL_CALLS]f{", "[TOOL", "[TOOL_CALLS] [{\"name\":\"f\",\"x\":1}]"}) {
+  for (const std::string_view bad : {"[TOOL_CALLS]", "[TOOL_CALLS] []", "[TOOL_CALLS] [1]", "[TOOL_CALLS]f",
+                                     "[TOOL_CALLS]f[ARG]{}", "[TOOL_CALLS]f g{}", "[TOOL_CALLS]f{\"a\"}",
+                                     "[TOOL_CALLS]f{", "[TOOL", "[TOOL_CALLS] [{\"name\":\"f\",\"x\":1}]"}) {
     CAPTURE(bad);
     CHECK(mistral(bad) == bad);
     CHECK(mistral(std::string(bad) + "![TOOL_CALLS]g{}") == std::string(bad) + "!|g{}");
@@ -123,8 +124,7 @@ TEST_CASE("pythonic: literals become JSON") {
   CHECK(pythonic(R"([f(a=1, b="x"), g()])") == R"(|f{"a": 1, "b": "x"}|g{})");
   CHECK(pythonic("<|python_start|>[f()]<|python_end|>") == "|f{}");
   CHECK(pythonic(" [ f ( a = -1.5e3 , ) ] ") == " [ f ( a = -1.5e3 , ) ] ");  // no space before the bracket
-  CHECK(pythonic(" [ f( a = -1.5e3 , ) , ] ") == " [ f( a = -1.5e3 , ) , ] ");
-  CHECK(pythonic(" [ f( a = -1.5e3 , ) ] ") == R"(|f{"a": -1.5e3})");
+  CHECK(pythonic(" [ f( a = -1.5e3 , ) , ] ") == R"(|f{"a": -1.5e3})");
   CHECK(pythonic("[f(a=True, b=False, c=None, d=true, e=null)]") ==
         R"(|f{"a": true, "b": false, "c": null, "d": true, "e": null})");
   CHECK(pythonic("[f(a=[1, 'x', (2, 3), ], b={'k': {\"l\": []}, })]") ==
@@ -135,10 +135,27 @@ TEST_CASE("pythonic: literals become JSON") {
 }
 
 TEST_CASE("pythonic: what is no list of calls stays content") {
-  for (const std::string_view bad :
-       {"[", "[]", "[1, 2]", "[f]", "[f(1)]", "[f(a)]", "[f(a=)]", "[f(a=b)]", "[f(a=1", "[f(a=1_0)]", "[f(a='x)]",
-        "[f(a=01)]", "[f(a={1: 2})]", "[f(a=1 b=2)]", "[f(a=[1,,2])]", "[f(**1)]", "[note (see below)]", "<|python_st",
-        "<|python_start|>x", "x [f()]", "[f(*{})]"}) {
+  for (const std::string_view bad : {"[",
+                                     "[]",
+                                     "[1, 2]",
+                                     "[f]",
+                                     "[f(1)]",
+                                     "[f(a)]",
+                                     "[f(a=)]",
+                                     "[f(a=b)]",
+                                     "[f(a=1",
+                                     "[f(a=1_0)]",
+                                     "[f(a='x)]",
+                                     "[f(a=01)]",
+                                     "[f(a={1: 2})]",
+                                     "[f(a=1 b=2)]",
+                                     "[f(a=[1,,2])]",
+                                     "[f(**1)]",
+                                     "[note (see below)]",
+                                     "<|python_st",
+                                     "<|python_start|>x",
+                                     "x [f()]",
+                                     "[f(*{})]"}) {
     CAPTURE(bad);
     CHECK(pythonic(bad) == bad);
   }

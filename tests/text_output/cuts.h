@@ -49,7 +49,8 @@ inline std::string read_at_every_cut(const MakeParser& make, std::string_view te
   const std::string whole = read_pieces(make, {text});
   for (std::size_t i = 0; i <= text.size(); ++i)
     for (std::size_t j = i; j <= text.size(); j += text.size() > 200 ? 7 : 1)
-      if (const auto cut = read_pieces(make, {text.substr(0, i), text.substr(i, j - i), text.substr(j)}); cut != whole) {
+      if (const auto cut = read_pieces(make, {text.substr(0, i), text.substr(i, j - i), text.substr(j)});
+          cut != whole) {
         CAPTURE(i, j);
         CHECK(cut == whole);
         return cut;

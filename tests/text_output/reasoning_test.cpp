@@ -43,9 +43,10 @@ TEST_CASE("granite and mistral have tags of their own") {
 }
 
 TEST_CASE("calls follow reasoning; what is thought of them is none") {
-  CHECK(read(ReasoningFormat::qwen3, false,
-             "<think>I could <tool_call>{\"name\":\"g\"}</tool_call></think>\n\n<tool_call>{\"name\":\"f\"}</tool_call>",
-             ToolFormat::hermes) == "think(I could <tool_call>{\"name\":\"g\"}</tool_call>)|f{}");
+  CHECK(
+      read(ReasoningFormat::qwen3, false,
+           "<think>I could <tool_call>{\"name\":\"g\"}</tool_call></think>\n\n<tool_call>{\"name\":\"f\"}</tool_call>",
+           ToolFormat::hermes) == "think(I could <tool_call>{\"name\":\"g\"}</tool_call>)|f{}");
 }
 
 TEST_CASE("the prompt says where an answer begins") {
@@ -71,7 +72,8 @@ TEST_CASE("formats by name, and from templates") {
   CHECK(tool_format("auto", "plain") == ToolFormat::none);
   const auto no = tool_format("xml", "");
   REQUIRE_FALSE(no);
-  CHECK(no.error().message == "'xml' is no tool call parser; there are auto, none, hermes, llama3_json, mistral, pythonic");
+  CHECK(no.error().message ==
+        "'xml' is no tool call parser; there are auto, none, hermes, llama3_json, mistral, pythonic");
   CHECK(reasoning_format("qwen3") == ReasoningFormat::qwen3);
   CHECK(reasoning_format("r2").error().message ==
         "'r2' is no reasoning parser; there are none, deepseek_r1, qwen3, granite, mistral");

@@ -29,6 +29,7 @@ void PythonicParser::step(char c) {
     case At::text:
       return step_outside(c);
     case At::call:
+    case At::next:
     case At::name:
     case At::separator:
       return step_call(c);
@@ -75,10 +76,14 @@ void PythonicParser::step_call(char c) {
       return;
     }
     attempt(c);
-    if (c == ',') at_ = At::call;
+    if (c == ',') at_ = At::next;
     return;
   }
-  if (at_ == At::call) {
+  if (at_ == At::next && c == ']') {  // a comma may come last
+    at_ = At::separator;
+    return step_call(c);
+  }
+  if (at_ == At::call || at_ == At::next) {
     if (is_space(c)) return attempt(c);
     name_.clear();
     at_ = At::name;

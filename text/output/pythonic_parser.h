@@ -21,6 +21,7 @@ class PythonicParser final : public CallParser {
     list,
     text,  // around the list
     call,
+    next,
     name,
     separator,  // within it
     arguments,

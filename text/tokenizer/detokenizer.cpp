@@ -171,8 +171,11 @@ std::string_view TokenTable::bytes(TokenId id, const Entry& entry, bool first) c
 }
 
 StreamDetokenizer::StreamDetokenizer(std::shared_ptr<const TokenTable> table, bool skip_special,
-                                     std::span<const TokenId> context)
-    : table_(std::move(table)), skip_special_(skip_special), lead_left_(table_->lead().count) {
+                                     std::span<const TokenId> context, bool keep_markup)
+    : table_(std::move(table)),
+      skip_special_(skip_special),
+      keep_markup_(keep_markup),
+      lead_left_(table_->lead().count) {
   // What opens the text is decided by its first tokens, and what is held back by its last.
   constexpr std::size_t kLast = 4;
   std::string passed;
@@ -190,7 +193,7 @@ std::string StreamDetokenizer::push(TokenId id) {
 
 void StreamDetokenizer::push(TokenId id, std::string& out) {
   const auto* entry = table_->find(id);
-  if (!entry || (skip_special_ && entry->special)) return;
+  if (!entry || (skip_special_ && entry->special && !(keep_markup_ && entry->markup))) return;
   held_.append(table_->bytes(id, *entry, std::exchange(first_, false)));
   std::string_view rest = held_;
   while (!rest.empty()) {

@@ -80,6 +80,7 @@ class TokenTable {
     std::string piece;
     std::string bytes;
     bool special = false;
+    bool markup = false;  // special, and part of what a model writes (markup.h)
   };
   void add(TokenId id, Entry entry, std::string first_bytes);
   void set_lead(PieceDecoder::Lead lead) { lead_ = std::move(lead); }
@@ -105,8 +106,9 @@ class TokenTable {
 /// make and to copy; not thread-safe; keeps the table alive.
 class StreamDetokenizer {
  public:
+  /// keep_markup: of special tokens that are skipped, markup is not.
   explicit StreamDetokenizer(std::shared_ptr<const TokenTable> table, bool skip_special = true,
-                             std::span<const TokenId> context = {});
+                             std::span<const TokenId> context = {}, bool keep_markup = false);
 
   /// The text that became certain with this token, perhaps none. An id without a token adds nothing.
   [[nodiscard]] std::string push(TokenId id);
@@ -118,7 +120,7 @@ class StreamDetokenizer {
   void emit(std::string_view s, std::string& out);
 
   std::shared_ptr<const TokenTable> table_;
-  bool skip_special_;
+  bool skip_special_, keep_markup_;
   bool first_ = true;
   std::size_t lead_left_;  // how many more leading characters may be taken off
   std::string held_;       // bytes of an incomplete character

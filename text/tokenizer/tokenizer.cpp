@@ -5,6 +5,7 @@
 #include "common/utf8.h"
 #include "text/tokenizer/added_tokens.h"
 #include "text/tokenizer/bpe.h"
+#include "text/tokenizer/markup.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/pretokenizer.h"
 #include "text/tokenizer/tokenizer_config.h"
@@ -127,7 +128,8 @@ struct Tokenizer::Impl {
       const auto spelling = token ? std::string_view(token->spelling) : piece;
       auto bytes = decoder.decode(spelling, false);
       auto first = decoder.first_differs() ? decoder.decode(spelling, true) : bytes;
-      t->add(id, {std::string(piece), std::move(bytes), token && token->special}, std::move(first));
+      const bool special = token && token->special;
+      t->add(id, {std::string(piece), std::move(bytes), special, special && text::is_markup(piece)}, std::move(first));
     }
     t->set_lead(decoder.lead());
     table = std::move(t);
@@ -276,8 +278,8 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
   return out += s.finish();
 }
 
-StreamDetokenizer Tokenizer::stream(bool skip_special, std::span<const TokenId> context) const {
-  return StreamDetokenizer(impl_->table, skip_special, context);
+StreamDetokenizer Tokenizer::stream(bool skip_special, std::span<const TokenId> context, bool keep_markup) const {
+  return StreamDetokenizer(impl_->table, skip_special, context, keep_markup);
 }
 
 std::string_view Tokenizer::id_to_piece(TokenId id) const noexcept {
@@ -297,6 +299,11 @@ std::size_t Tokenizer::vocab_size() const noexcept { return impl_->table->size()
 bool Tokenizer::is_special(TokenId id) const noexcept {
   const auto* entry = impl_->table->find(id);
   return entry && entry->special;
+}
+
+bool Tokenizer::is_markup(TokenId id) const noexcept {
+  const auto* entry = impl_->table->find(id);
+  return entry && entry->markup;
 }
 
 std::optional<TokenId> Tokenizer::bos_id() const noexcept { return impl_->bos; }

@@ -51,7 +51,9 @@ class Tokenizer {
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;
   /// `context`: what the tokens to come continue (a prompt). A text's first word has no space before it in some
   /// vocabularies; a continuation's has.
-  [[nodiscard]] StreamDetokenizer stream(bool skip_special = true, std::span<const TokenId> context = {}) const;
+  /// keep_markup: as StreamDetokenizer has it.
+  [[nodiscard]] StreamDetokenizer stream(bool skip_special = true, std::span<const TokenId> context = {},
+                                         bool keep_markup = false) const;
 
   /// The piece as the vocabulary spells it ("Ġthe"); empty for an id without a token.
   [[nodiscard]] std::string_view id_to_piece(TokenId id) const noexcept;
@@ -61,6 +63,8 @@ class Tokenizer {
   /// One past the largest id: a model's logits may be wider, never narrower.
   [[nodiscard]] std::size_t vocab_size() const noexcept;
   [[nodiscard]] bool is_special(TokenId id) const noexcept;
+  /// Special, and part of what a model writes (markup.h).
+  [[nodiscard]] bool is_markup(TokenId id) const noexcept;
 
   [[nodiscard]] std::optional<TokenId> bos_id() const noexcept;
   /// Every id that ends generation: those of generation_config.json (else config.json) and tokenizer_config.json's

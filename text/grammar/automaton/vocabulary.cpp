@@ -28,7 +28,7 @@ std::shared_ptr<const Vocabulary> Vocabulary::of(const Tokenizer& tokenizer, std
   std::vector<std::string> bytes(tokenizer.vocab_size());
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (!tokenizer.is_special(id)) bytes[i] = tokenizer.token_bytes(id);
+    if (!tokenizer.is_special(id) || tokenizer.is_markup(id)) bytes[i] = tokenizer.token_bytes(id);
   }
   return create(std::move(bytes), logits, tokenizer.eos_ids());
 }
