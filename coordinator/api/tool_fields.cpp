@@ -12,7 +12,8 @@ using Mode = ToolChoice::Mode;
 
 namespace {
 
-constexpr std::size_t kMaxWord = 64;  // bytes of a client's word in an error
+constexpr std::size_t kMaxWord = 64;    // bytes of a client's word in an error
+constexpr std::size_t kMaxTools = 512;  // what is allowed is looked for among them
 
 void check_type(JsonObject& in) {
   std::string type;
@@ -42,7 +43,8 @@ void read_function(const JsonValue& tool, std::vector<std::string>& names) {
   check_type(in);
   JsonObject f = in.need("function").object();
   const JsonValue name = f.need("name");
-  const auto& text = name.raw().get_ref<const std::string&>();
+  std::string text;
+  if (!name.into(text)) return;
   if (text.empty() || text.size() > text::output::kMaxNameBytes ||
       !std::ranges::all_of(text, text::output::is_name_byte))
     name.wrong("must be 1 to {} letters, digits, '_', '.' or '-'", text::output::kMaxNameBytes);
@@ -72,7 +74,7 @@ void read_choice_object(const JsonValue& choice, ToolChoice& out) {
   JsonObject allowed = in.need("allowed_tools").object();
   if (!allowed.present()) return;
   allowed.need("mode").into(out.mode, kModes);
-  allowed.need("tools").each({1}, [&](const JsonValue& tool) {
+  allowed.need("tools").each({1, kMaxTools}, [&](const JsonValue& tool) {
     JsonObject one = tool.object();
     if (one.present()) read_name(one, out.allowed);
   });
@@ -83,7 +85,7 @@ void read_choice_object(const JsonValue& choice, ToolChoice& out) {
 bool read_tools(JsonObject& body, ToolChoice& out) {
   std::vector<std::string> names;
   if (const JsonValue tools = body.want("tools"); tools.present())
-    tools.each({}, [&](const JsonValue& tool) { read_function(tool, names); });
+    tools.each({0, kMaxTools}, [&](const JsonValue& tool) { read_function(tool, names); });
   body.want("parallel_tool_calls").into(out.parallel);
   if (const JsonValue old = body.want("function_call"); old.present()) old.wrong("is not supported; say tool_choice");
   const JsonValue choice = body.want("tool_choice");
