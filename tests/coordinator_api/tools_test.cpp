@@ -36,7 +36,7 @@ class Model : public Api {
       return 0;
     });
   }
-  Answer chat(json more = {}) {
+  Answer chat(const json& more = json::object()) {
     json body = {{"messages", {{{"role", "user"}, {"content", "hi"}}}}, {"tools", kTools}};
     body.update(more);
     return post("/v1/chat/completions", body);
