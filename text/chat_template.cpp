@@ -90,8 +90,8 @@ Result<> ChatTemplate::add(const std::string& name, std::string_view source) {
   if (utf8_valid_prefix(source) != source.size())
     return fail(Errc::invalid_argument, "the chat template '{}' is not valid UTF-8", name);
   try {
-    Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_)),
-                std::string(source), source.contains("tools")};
+    Named named{std::make_shared<const jinja::Template>(jinja::parse_template(source, limits_)), std::string(source),
+                source.contains("tools")};
     named.content = probe(named);
     templates_[name] = std::move(named);
   } catch (const jinja::Fault& f) {

@@ -9,8 +9,8 @@ namespace sluice::text {
 
 [[nodiscard]] inline bool is_markup(std::string_view piece) noexcept {
   constexpr std::array<std::string_view, 12> kMarkup = {
-      "<tool_call>", "</tool_call>", "<think>", "</think>", "<|python_tag|>", "<|python_start|>", "<|python_end|>",
-      "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]"};
+      "<tool_call>",    "</tool_call>", "<think>",   "</think>", "<|python_tag|>", "<|python_start|>",
+      "<|python_end|>", "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]",   "[THINK]",        "[/THINK]"};
   return std::ranges::find(kMarkup, piece) != kMarkup.end();
 }
 
