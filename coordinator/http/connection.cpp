@@ -203,6 +203,7 @@ void HttpConnection::begin_request() {
   record_.route = "-";
   record_.peer = peer_;
   origin_.reset();
+  errors_ = nullptr;
   ++core_->stats.requests;
 }
 
@@ -230,6 +231,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   if (!reader.complete() && request_.method == "OPTIONS") traits_.keep_alive = false;  // its body stays unread
   auto match = core_->routes.find(request_.method, request_.path);
   if (!match.route.empty()) record_.route = match.route;
+  errors_ = match.errors;
   if (request_.method == "OPTIONS" && (request_.path == "*" || !match.allow.empty())) {
     begin_exchange();
     send_response(options_response(match));
@@ -456,7 +458,13 @@ asio::awaitable<void> HttpConnection::linger() {
 
 void HttpConnection::send_response(const HttpResponse& response) {
   if (core_->draining || nothing_follows()) traits_.keep_alive = false;
-  out_.response(response, answer_traits());
+  if (response.error && errors_ != nullptr) {
+    HttpResponse in_its_words = response;
+    in_its_words.body = dump(errors_(*response.error, record_.request_id));
+    out_.response(in_its_words, answer_traits());
+  } else {
+    out_.response(response, answer_traits());
+  }
   record_.status = response.status;
   record_.code = response.code;
   exchange_open_ = false;

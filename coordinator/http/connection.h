@@ -103,6 +103,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   RequestTraits traits_;
   TimePoint started_;
   std::optional<std::string> origin_;  // CORS: the origin to allow
+  ErrorBody errors_ = nullptr;         // of its route
   std::weak_ptr<Exchange> exchange_;
   HttpExchange record_;
   std::optional<AnswerWatch> watch_;

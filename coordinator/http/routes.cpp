@@ -18,6 +18,7 @@ HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method,
     m.allow += name + ", ";
     if (name == "GET") m.allow += "HEAD, ";
     m.open = m.open && route.options.open;
+    if (m.errors == nullptr) m.errors = route.options.errors;
   }
   m.allow += "OPTIONS";
   auto it = entry.methods.find(method == "HEAD" ? std::string_view("GET") : method);

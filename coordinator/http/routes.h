@@ -9,9 +9,13 @@
 
 namespace sluice::coordinator {
 
+/// An error's body in the words of another API than OpenAI's.
+using ErrorBody = nlohmann::json (*)(const ApiError& error, std::string_view request_id);
+
 struct RouteOptions {
-  bool open = false;   // answers without an API key (health, metrics, version)
-  bool admin = false;  // changes things: wants an administrator's key
+  bool open = false;           // answers without an API key (health, metrics, version)
+  bool admin = false;          // changes things: wants an administrator's key
+  ErrorBody errors = nullptr;  // of every error on this path, wherever it arose; null: OpenAI's shape
 };
 
 class HttpRoutes {
@@ -25,6 +29,7 @@ class HttpRoutes {
     const HttpHandler* handler = nullptr;  // null: `allow` tells 404 (empty) from 405
     bool open = false;
     bool admin = false;
+    ErrorBody errors = nullptr;
     std::string route;  // the pattern, for metrics: bounded cardinality whatever clients ask for
     std::string rest;
     std::string allow;  // "GET, HEAD, OPTIONS" for a known path

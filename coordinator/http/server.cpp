@@ -100,7 +100,8 @@ std::expected<std::shared_ptr<const Caller>, ApiError> HttpServerCore::caller(co
   const auto value = headers.find("authorization");
   const bool bearer =
       value && value->size() >= kScheme.size() && equals_ignore_case(value->substr(0, kScheme.size()), kScheme);
-  return options.identify(bearer ? value->substr(kScheme.size()) : std::string_view());
+  if (bearer) return options.identify(value->substr(kScheme.size()));
+  return options.identify(headers.find("x-api-key").value_or(std::string_view()));  // as Anthropic's clients say it
 }
 
 std::optional<std::string> HttpServerCore::allowed_origin(const HttpHeaders& headers) const {

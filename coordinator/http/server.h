@@ -49,7 +49,7 @@ struct HttpServerOptions {
   // Silence that a stream of events may keep (Responder::keep_alive); 0 = any.
   Duration stream_keepalive = std::chrono::seconds(15);
 
-  /// Whose key is it that came as "Authorization: Bearer KEY"? Null: no authentication.
+  /// Whose key is it that came as "Authorization: Bearer KEY", or else as "x-api-key: KEY"? Null: no authentication.
   std::function<std::expected<std::shared_ptr<const Caller>, ApiError>(std::string_view key)> identify = {};
   std::shared_ptr<tls::Source> tls = {};                        // null: plain
   std::optional<boost::asio::any_io_executor> handshakes = {};  // where their costly part runs; nothing: here

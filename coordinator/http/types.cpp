@@ -84,6 +84,7 @@ nlohmann::json error_json(const ApiError& e) {
 HttpResponse error_response(const ApiError& e) {
   HttpResponse r = json_response(error_json(e), e.status);
   r.code = e.code;
+  r.error = e;
   if (e.retry_after) {
     // Whole seconds, rounded up: a client that comes back on the dot must not be early.
     auto s = static_cast<long>(std::ceil(std::max(seconds(*e.retry_after), 0.0)));

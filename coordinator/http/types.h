@@ -1,6 +1,6 @@
 #pragma once
-// What HTTP handlers see: requests, responses, streams and the OpenAI error shape, which is the only error body
-// this server sends. No Beast here: handlers stay independent of the server's libraries.
+// What HTTP handlers see: requests, responses, streams and the OpenAI error shape, the error body of all
+// routes that name no other (RouteOptions::errors). No Beast here: handlers stay independent of the server's libraries.
 // Threading: the coordinator's one io_context thread.
 #include <cstdint>
 #include <functional>
@@ -56,11 +56,26 @@ struct HttpRequest {
   std::shared_ptr<void> place;                // of a large body: to be dropped with it, on any thread
 };
 
+/// {"error": {message, type, param, code}} with its HTTP status.
+struct ApiError {
+  int status = 500;
+  std::string message;
+  std::string type = "server_error";
+  std::string param;  // empty = null
+  std::string code;   // empty = null
+  std::optional<Duration> retry_after;
+
+  [[nodiscard]] static ApiError invalid(std::string message, std::string param = {}, std::string code = {});
+  /// The one table from the house's error codes to HTTP.
+  [[nodiscard]] static ApiError from(const Error& error, std::optional<Duration> retry_after = std::nullopt);
+};
+
 struct HttpResponse {
   int status = 200;
   HttpHeaders headers;
   std::string body;
-  std::string code;  // of an error, for logs and metrics: one of our own list
+  std::string code = {};               // of an error, for logs and metrics: one of our own list
+  std::optional<ApiError> error = {};  // what the body says, so that a route can say it in its own words
 };
 
 /// Why a response can no longer be delivered.
@@ -102,20 +117,6 @@ class Responder {
 };
 
 using HttpHandler = std::function<void(HttpRequest, std::shared_ptr<Responder>)>;
-
-/// {"error": {message, type, param, code}} with its HTTP status.
-struct ApiError {
-  int status = 500;
-  std::string message;
-  std::string type = "server_error";
-  std::string param;  // empty = null
-  std::string code;   // empty = null
-  std::optional<Duration> retry_after;
-
-  [[nodiscard]] static ApiError invalid(std::string message, std::string param = {}, std::string code = {});
-  /// The one table from the house's error codes to HTTP.
-  [[nodiscard]] static ApiError from(const Error& error, std::optional<Duration> retry_after = std::nullopt);
-};
 
 [[nodiscard]] nlohmann::json error_json(const ApiError& error);
 [[nodiscard]] HttpResponse error_response(const ApiError& error);

@@ -110,8 +110,8 @@ void Tenants::refresh() {
 std::expected<std::shared_ptr<const Caller>, ApiError> Tenants::identify(std::string_view key) const {
   auto found = ring_->find(key);
   if (!found)
-    return std::unexpected(
-        unknown_key("Give a valid API key in the Authorization header: Bearer KEY.", "invalid_api_key"));
+    return std::unexpected(unknown_key(
+        "Give a valid API key in the Authorization header: Bearer KEY (or as x-api-key).", "invalid_api_key"));
   if (found->expires && *found->expires <= std::chrono::system_clock::now())
     return std::unexpected(
         unknown_key(fmt::format("The API key '{}' has expired; ask for a new one.", found->key_id), "expired_api_key"));
