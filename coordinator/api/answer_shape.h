@@ -49,6 +49,9 @@ class AnswerShape {
   /// The stream breaks off; nothing follows.
   [[nodiscard]] virtual std::string failed(const ApiError& error) = 0;
 
+  /// What a stream that is silent says now and then; its readers skip it.
+  [[nodiscard]] virtual std::string keep_alive() const { return ": keep-alive\n\n"; }
+
   /// An error before the stream began, or where there is none.
   [[nodiscard]] virtual HttpResponse refused(const ApiError& error) const = 0;
   /// The whole answer; nothing follows.

@@ -114,6 +114,10 @@ void read_variables(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
 ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObject& body) {
   KeyOrder order;
   ordered_json ordered = order.of(text, sorted);
+  return read_chat_prompt(std::move(ordered), order, body);
+}
+
+ChatPrompt read_chat_prompt(ordered_json ordered, KeyOrder& order, JsonObject& body) {
   ChatPrompt p;
   read_messages(ordered, body, order, p);
   if (read_tools(body, p.choice) && body.has("tools")) p.tools = std::move(ordered["tools"]);

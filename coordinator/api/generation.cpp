@@ -33,8 +33,6 @@ class Generation::Sink final : public LegSink {
 
 namespace {
 
-constexpr std::string_view kSseKeepAlive = ": keep-alive\n\n";  // a comment: readers of events skip it
-
 std::uint64_t random_seed() {
   thread_local std::mt19937_64 rng{std::random_device{}()};
   return rng() >> 1;  // fits a signed integer on its way through JSON
@@ -79,7 +77,7 @@ void Generation::begin() {
   if (over_) return;  // it had gone while its prompt was read
   if (spec_.trace) spec_.trace->asked(request(), seeded_);
   if (request().stream)
-    out_->keep_alive(std::string(kSseKeepAlive), [weak = weak_from_this()] {
+    out_->keep_alive(shape_->keep_alive(), [weak = weak_from_this()] {
       if (auto self = weak.lock(); self && !self->over_) self->open_stream();
     });
   for (std::size_t i = 0; i < choices_.size(); ++i) start_leg(i);

@@ -203,6 +203,12 @@ PromptResult prepare_chat(HttpRequest request, const ServedNow& now) {
   return prepare_generation(std::move(*q), std::move(shape), now);
 }
 
+ApiResult<std::size_t> count_chat(const GenerateRequest& q, const ServedNow& now) {
+  SLUICE_ASSIGN(const PromptText rendered, render(now.text, q.chat));
+  SLUICE_ASSIGN(const Ids ids, encode(now.text, rendered, q.add_special_tokens, "messages"));
+  return ids.size();
+}
+
 PromptResult answer_tokenize(HttpRequest request, const ServedNow& now) {
   auto q = parse_tokenize(request.body, now.model);
   request = {};

@@ -6,6 +6,7 @@
 //
 // Threading: pure functions of their arguments; model and text are const for good, so any thread may call them.
 // They own the request and free it. Failure: a refusal is a PromptResult like any other.
+#include <functional>
 #include <memory>
 
 #include "coordinator/api/answer_shape.h"
@@ -32,8 +33,14 @@ struct ServedNow {
 [[nodiscard]] PromptResult prepare_generation(GenerateRequest request, std::unique_ptr<AnswerShape> shape,
                                               const ServedNow& now);
 
+/// What a route does with a client's text.
+using PromptWork = std::function<PromptResult(HttpRequest, const ServedNow&)>;
+
 [[nodiscard]] PromptResult prepare_completion(HttpRequest request, const ServedNow& now);
 [[nodiscard]] PromptResult prepare_chat(HttpRequest request, const ServedNow& now);
+/// How many tokens a chat's prompt has.
+[[nodiscard]] ApiResult<std::size_t> count_chat(const GenerateRequest& request, const ServedNow& now);
+
 [[nodiscard]] PromptResult answer_tokenize(HttpRequest request, const ServedNow& now);
 [[nodiscard]] PromptResult answer_detokenize(HttpRequest request, const ServedNow& now);
 

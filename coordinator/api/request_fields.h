@@ -8,6 +8,7 @@
 #include "common/json/parse.h"
 #include "common/json/reader.h"
 #include "common/utf8.h"
+#include "coordinator/api/key_order.h"
 #include "coordinator/api/requests.h"
 
 namespace sluice::coordinator {
@@ -24,6 +25,8 @@ void read_prompts(JsonObject& body, const ModelInfo& model, GenerateRequest& q);
 /// messages, tools and what may be called of them, chat_template_kwargs, add_generation_prompt. `text` is what `body`
 /// was parsed from to become `sorted`; it is read once more for the order of its keys.
 [[nodiscard]] ChatPrompt read_chat_prompt(std::string_view text, const nlohmann::json& sorted, JsonObject& body);
+/// The same where `body` in the order of its keys is there already.
+[[nodiscard]] ChatPrompt read_chat_prompt(nlohmann::ordered_json ordered, KeyOrder& order, JsonObject& body);
 
 /// tools, tool_choice, parallel_tool_calls. False: none is to be called, nor shown to the model.
 [[nodiscard]] bool read_tools(JsonObject& body, ToolChoice& choice);

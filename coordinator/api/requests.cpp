@@ -3,54 +3,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "coordinator/api/request_body.h"
 #include "coordinator/api/request_fields.h"
 #include "coordinator/api/structured_fields.h"
 
 namespace sluice::coordinator {
 
 using nlohmann::json;
-
-namespace {
-
-/// A reader's first mistake as the API says it.
-ApiError api_error(const JsonReader& in) {
-  const Error e = in.done().error();
-  return ApiError::invalid(e.message + ".", e.param,
-                           in.mistake() == JsonMistake::type ? "invalid_type" : "invalid_value");
-}
-
-/// A body that asks for a model served here, and the reader of its fields.
-struct Opened {
-  explicit Opened(json j) : body(std::move(j)), in(body, {}), fields(in.object()) {}
-  /// `q`, unless a mistake was found.
-  template <class Q>
-  ApiResult<Q> done(Q q) const {
-    if (!in.ok()) return std::unexpected(api_error(in));
-    return q;
-  }
-
-  const json body;
-  JsonReader in;
-  JsonObject fields;
-};
-
-ApiResult<std::unique_ptr<Opened>> open(std::string_view text, const ModelInfo& model) {
-  SLUICE_ASSIGN(json body, parse_body(text));
-  auto opened = std::make_unique<Opened>(std::move(body));
-  std::string name;
-  const bool named = opened->fields.want("model").into(name);  // one model is served: no need to name it
-  if (named && !serves(model, name)) return std::unexpected(model_not_found(name));
-  return opened;
-}
-
-}  // namespace
-
-ApiResult<json> parse_body(std::string_view body) {
-  const JsonText as{.what = "The request body", .max_bytes = body.size(), .max_depth = kMaxJsonDepth};
-  auto j = parse_json_object(body, as);  // its length was bounded where it was received
-  if (!j) return std::unexpected(ApiError::invalid(j.error().message + ".", {}, "invalid_json"));
-  return std::move(*j);
-}
 
 bool serves(const ModelInfo& model, std::string_view name) {
   return name == model.id || std::ranges::find(model.aliases, name) != model.aliases.end();
@@ -66,12 +25,12 @@ ApiError model_not_found(std::string_view asked) {
 }
 
 ApiResult<GenerateRequest> parse_completion(std::string_view text, const HttpHeaders& headers, const ModelInfo& model) {
-  SLUICE_ASSIGN(const auto request, open(text, model));
-  JsonObject& f = request->fields;
+  SLUICE_ASSIGN(const auto request, RequestBody::open(text, model));
+  JsonObject& f = request->fields();
   GenerateRequest q;
   q.kind = GenerateRequest::Kind::completion;
   read_common(f, headers, model, q);
-  OrderedBody ordered(text, request->body);
+  OrderedBody ordered(text, request->sorted());
   read_structured(f, ordered, q);
   read_prompts(f, model, q);
   f.want("echo").into(q.echo);
@@ -81,14 +40,14 @@ ApiResult<GenerateRequest> parse_completion(std::string_view text, const HttpHea
   return request->done(std::move(q));
 }
 
-ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& headers, const ModelInfo& model) {
-  SLUICE_ASSIGN(const auto request, open(text, model));
-  JsonObject& f = request->fields;
+namespace {
+
+GenerateRequest chat_of(ChatPrompt prompt, JsonObject& f, OrderedBody& ordered, const HttpHeaders& headers,
+                        const ModelInfo& model) {
   GenerateRequest q;
   q.kind = GenerateRequest::Kind::chat;
-  q.chat = read_chat_prompt(text, request->body, f);
+  q.chat = std::move(prompt);
   read_common(f, headers, model, q);
-  OrderedBody ordered(text, request->body);
   read_structured(f, ordered, q);
   q.add_special_tokens = false;
   f.want("add_special_tokens").into(q.add_special_tokens);
@@ -101,7 +60,32 @@ ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& 
   if (top > 0 && !logprobs) f.refuse("top_logprobs", "top_logprobs needs logprobs to be true");
   if (logprobs) q.sampling.logprobs = top;
   check_rated_prompt(f, q);
-  return request->done(std::move(q));
+  return q;
+}
+
+}  // namespace
+
+ApiResult<GenerateRequest> parse_chat(std::string_view text, const HttpHeaders& headers, const ModelInfo& model) {
+  SLUICE_ASSIGN(const auto request, RequestBody::open(text, model));
+  JsonObject& f = request->fields();
+  ChatPrompt prompt = read_chat_prompt(text, request->sorted(), f);
+  OrderedBody ordered(text, request->sorted());
+  return request->done(chat_of(std::move(prompt), f, ordered, headers, model));
+}
+
+ApiResult<GenerateRequest> read_chat(const json& sorted, nlohmann::ordered_json ordered, const HttpHeaders& headers,
+                                     const ModelInfo& model) {
+  JsonReader in(sorted, {});
+  JsonObject f = in.object();
+  nlohmann::ordered_json fields = nlohmann::ordered_json::object();  // all but what is long
+  for (const auto& [name, value] : ordered.items())
+    if (name != "messages") fields[name] = value;
+  OrderedBody rest(std::move(fields));
+  KeyOrder order;
+  ChatPrompt prompt = read_chat_prompt(std::move(ordered), order, f);
+  GenerateRequest q = chat_of(std::move(prompt), f, rest, headers, model);
+  if (!in.ok()) return std::unexpected(api_error(in));
+  return q;
 }
 
 namespace {
@@ -150,11 +134,11 @@ ApiResult<int> fit(const GenerateRequest& q, std::size_t prompt_tokens, const Mo
 }
 
 ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo& model) {
-  SLUICE_ASSIGN(const auto request, open(text, model));
-  JsonObject& f = request->fields;
+  SLUICE_ASSIGN(const auto request, RequestBody::open(text, model));
+  JsonObject& f = request->fields();
   TokenizeRequest q;
   if (f.has("messages")) {
-    q.chat = read_chat_prompt(text, request->body, f);
+    q.chat = read_chat_prompt(text, request->sorted(), f);
   } else if (!f.want("prompt").into(q.text)) {
     f.refuse("prompt", "Give the text to tokenize as prompt, or a conversation as messages");
   }
@@ -165,8 +149,8 @@ ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo
 }
 
 ApiResult<std::vector<TokenId>> parse_detokenize(std::string_view text, const ModelInfo& model) {
-  SLUICE_ASSIGN(const auto request, open(text, model));
-  return request->done(read_ids(request->fields.need("tokens"), text.size(), model.vocab_size));
+  SLUICE_ASSIGN(const auto request, RequestBody::open(text, model));
+  return request->done(read_ids(request->fields().need("tokens"), text.size(), model.vocab_size));
 }
 
 }  // namespace sluice::coordinator

@@ -83,6 +83,10 @@ struct GenerateRequest {
 [[nodiscard]] ApiResult<GenerateRequest> parse_chat(std::string_view body, const HttpHeaders& headers,
                                                     const ModelInfo& model);
 
+/// A chat request that was put together here (chat_draft.h), its keys sorted and in their order.
+[[nodiscard]] ApiResult<GenerateRequest> read_chat(const nlohmann::json& sorted, nlohmann::ordered_json ordered,
+                                                   const HttpHeaders& headers, const ModelInfo& model);
+
 /// The leg's max_tokens for a prompt of that length, or 400 context_length_exceeded. largest_context: what the nodes'
 /// KV memory holds (Backend::largest_context); 0: not known. Who set no max_tokens gets what is left.
 [[nodiscard]] ApiResult<int> fit(const GenerateRequest& request, std::size_t prompt_tokens, const ModelInfo& model,

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 void ApiRouter::add_routes(HttpRoutes& routes, bool with_metrics) {
   using Out = std::shared_ptr<Responder>;
-  const auto add = [&](const char* path, Work work, std::string_view operation) {
+  const auto add = [&](const char* path, PromptWork work, std::string_view operation) {
     routes.add("POST", path, [this, work, operation](HttpRequest q, Out out) {
       hand_over(std::move(q), std::move(out), work, operation);
     });
@@ -87,13 +87,13 @@ bool ApiRouter::begin(const HttpRequest& q, std::shared_ptr<Responder>& out, std
   return true;
 }
 
-void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, Work work, std::string_view operation) {
+void ApiRouter::hand_over(HttpRequest q, std::shared_ptr<Responder> out, PromptWork work, std::string_view operation) {
   Generation::Spec spec{
       {}, client_of(q), q.request_id, q.received, RequestTrace::begin(tracing_, q, operation, backend_.model().id)};
   if (spec.trace) out = traced(std::move(out), spec.trace);
   if (!begin(q, out, spec.lease)) return;
   PromptJob job{.client = spec.client, .bytes = q.body.size(), .work = {}};
-  job.work = [q = std::move(q), work,
+  job.work = [q = std::move(q), work = std::move(work),
               now = ServedNow{backend_.model(), backend_.text(), backend_.largest_context()}]() mutable {
     return work(std::move(q), now);
   };

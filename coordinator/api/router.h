@@ -30,10 +30,11 @@ class ApiRouter {
   /// /metrics (but where that has a listener of its own)
   void add_routes(HttpRoutes& routes, bool with_metrics = true);
 
- private:
-  using Work = PromptResult (*)(HttpRequest, const ServedNow&);
+  /// Has a request's text worked on, and its legs started: what every API's routes do with theirs.
   /// operation: as RequestTrace has it; empty: never traced.
-  void hand_over(HttpRequest request, std::shared_ptr<Responder> out, Work work, std::string_view operation);
+  void hand_over(HttpRequest request, std::shared_ptr<Responder> out, PromptWork work, std::string_view operation);
+
+ private:
   void metrics(const HttpRequest& request, Responder& out) const;
   /// A request begins for its tenant. False: it was refused, and answered.
   [[nodiscard]] bool begin(const HttpRequest& request, std::shared_ptr<Responder>& out,

@@ -134,7 +134,7 @@ void read_outputs(JsonObject& body, OrderedBody& ordered, GenerateRequest& q) {
 }  // namespace
 
 const ordered_json* OrderedBody::at(const Path& path) {
-  if (!ordered_) ordered_ = order_.plain_of(text_, sorted_);
+  if (!ordered_) ordered_ = order_.plain_of(text_, *sorted_);
   const ordered_json* value = &*ordered_;
   for (const std::string_view name : path) {
     if (!value->is_object()) return nullptr;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/json/reader.h"
@@ -28,7 +29,9 @@ namespace sluice::coordinator {
 class OrderedBody {
  public:
   using Path = std::vector<std::string_view>;  // names, outermost first
-  OrderedBody(std::string_view text, const nlohmann::json& sorted) : text_(text), sorted_(sorted) {}
+  OrderedBody(std::string_view text, const nlohmann::json& sorted) : text_(text), sorted_(&sorted) {}
+  /// The body itself; integers beyond 64 bits are floating point numbers.
+  explicit OrderedBody(nlohmann::ordered_json body) : ordered_(std::move(body)) {}
   /// The value there; null where there is none.
   [[nodiscard]] const nlohmann::ordered_json* at(const Path& path);
   /// A document within the body, of which `sorted` was parsed.
@@ -38,7 +41,7 @@ class OrderedBody {
 
  private:
   std::string_view text_;
-  const nlohmann::json& sorted_;
+  const nlohmann::json* sorted_ = nullptr;
   KeyOrder order_;
   std::optional<nlohmann::ordered_json> ordered_;
 };

@@ -1,5 +1,7 @@
 #pragma once
 // The API over real sockets: the real server and router, a backend that plays a script.
+#include <functional>
+
 #include "coordinator/api/router.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/inline_prompts.h"
@@ -20,9 +22,14 @@ struct Answer {
 /// The backend lives on the server's thread; `on_io` reaches it safely.
 class Api {
  public:
+  /// Routes of another API on the same router.
+  using MoreRoutes = std::function<void(HttpRoutes&, ApiRouter&)>;
+
   /// `tenants`: whose keys are demanded; they live on the server's thread. Null: none.
-  explicit Api(Tenants* tenants = nullptr, const RequestTracing& tracing = {})
-      : backend_(io_->io()), router_(backend_, prompts_, tenants, tracing), server_(routes(), options(tenants), io_) {}
+  explicit Api(Tenants* tenants = nullptr, const RequestTracing& tracing = {}, const MoreRoutes& more = {})
+      : backend_(io_->io()),
+        router_(backend_, prompts_, tenants, tracing),
+        server_(routes(more), options(tenants), io_) {}
   template <class F>
   auto on_io(F f) {
     return io_->on_io(std::move(f));
@@ -44,9 +51,10 @@ class Api {
     c.send(post_text(path, body.dump(), headers));
     return read(c);
   }
-  Answer get(const std::string& path) {
+  Answer get(const std::string& path, const std::string& headers = {}) { return ask("GET", path, headers); }
+  Answer ask(const std::string& method, const std::string& path, const std::string& headers = {}) {
     RawClient c(port());
-    c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    c.send(fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}\r\n", method, path, headers));
     return read(c);
   }
   static Answer read(RawClient& c) {
@@ -71,8 +79,15 @@ class Api {
     }
     for (std::size_t at = 0; at < text.size();) {
       auto end = text.find("\n\n", at);
+      std::string type;  // where events are named
+      if (text.substr(at, 7) == "event: ") {
+        const auto line = text.find('\n', at);
+        type = text.substr(at + 7, line - at - 7);
+        at = line + 1;
+      }
       auto data = text.substr(at + 6, end - at - 6);
       CHECK(text.substr(at, 6) == "data: ");
+      if (!type.empty()) CHECK(json::parse(data)["type"] == type);
       CHECK_FALSE(a.done);
       if (data == "[DONE]")
         a.done = true;
@@ -89,9 +104,10 @@ class Api {
     if (tenants != nullptr) o.identify = [tenants](std::string_view key) { return tenants->identify(key); };
     return o;
   }
-  HttpRoutes routes() {
+  HttpRoutes routes(const MoreRoutes& more) {
     HttpRoutes r;
     router_.add_routes(r);
+    if (more) more(r, router_);
     return r;
   }
   std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
