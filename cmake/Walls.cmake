@@ -40,6 +40,8 @@ set(SLUICE_WALLS
   "coordinator/policy: common"
   "coordinator/tenants: common coordinator/http"
   "coordinator/api: common common/control common/trace text/* coordinator/http coordinator/tenants"
+  "coordinator/api/responses: common common/control text/* coordinator/http coordinator/api"
+  "coordinator/api/messages: common common/control text/* coordinator/http coordinator/api"
   "coordinator/cluster: common common/control common/net common/tls coordinator/policy"
   "coordinator/registry: common common/etcd coordinator/policy"
   "coordinator/serving: common common/control common/trace coordinator/api coordinator/cluster coordinator/policy"

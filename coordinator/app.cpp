@@ -18,8 +18,10 @@
 #include "common/tls/certificate_metrics.h"
 #include "common/tls/source.h"
 #include "coordinator/admin/admin_api.h"
+#include "coordinator/api/messages/routes.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/prompt_pool.h"
+#include "coordinator/api/responses/routes.h"
 #include "coordinator/api/router.h"
 #include "coordinator/api/text_adapter.h"
 #include "coordinator/front_metrics.h"
@@ -125,6 +127,17 @@ std::string advertised(const AppOptions& o, const std::string& flag, const std::
   return *address;
 }
 
+/// What of the Responses API is kept.
+void export_kept(Metrics& metrics, const ResponseMemory& memory) {
+  metrics.before_text(
+      [&memory, kept = metrics.gauge("sluice_responses_kept", "Answers of /v1/responses that are kept."),
+       bytes = metrics.gauge("sluice_responses_kept_bytes", "Bytes of kept answers of /v1/responses.")] {
+        const auto size = memory.size();
+        kept.set(static_cast<double>(size.count));
+        bytes.set(static_cast<double>(size.bytes));
+      });
+}
+
 void export_place(Metrics& metrics, const std::function<bool()>& leads) {
   (void)metrics.gauges("sluice_registry_up", kRegistryUpHelp);
   metrics.before_text([leads, leader = metrics.gauge("sluice_coordinator_leader",
@@ -181,11 +194,16 @@ int run_app(const AppOptions& o) {
 
   PromptPool prompts(io, o.prompts);
   ApiRouter router(serving, prompts, &tenants, {tracing.sink(), tracing.share()});
+  ResponseMemory responses_memory({.bytes = static_cast<std::size_t>(o.responses_memory_mib) << 20U}, clock);
+  export_kept(metrics, responses_memory);
+  ResponsesApi responses(router, responses_memory);
   OperatorViews operator_views(serving);
   ProbePages probes(io, clock, [&] { return serving.health(); }, prompts, from_seconds(o.wedge_s));
   const auto routes_of = [&](bool with_admin) {
     HttpRoutes routes;
     router.add_routes(routes, with_admin);
+    responses.add_routes(routes);
+    add_messages_routes(routes, router);
     probes.add_routes(routes);
     if (!with_admin) return routes;
     add_admin_routes(routes, operator_views.views());

@@ -24,6 +24,7 @@ struct AppOptions {
   PromptPoolOptions prompts;
   ServingOptions serving;
   trace::TraceOptions trace;
+  int responses_memory_mib = 64;  // of kept answers of the Responses API; 0: none are kept
   double drain_timeout_s = 30;
   double wedge_s = 30;
   std::string state_file;     // what was learned and set, over restarts; empty: nothing is kept

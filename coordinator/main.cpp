@@ -44,6 +44,10 @@ int main(int argc, char** argv) {
          "Threads that read requests: parse, render, tokenize; half of them take short ones only. Default: half "
          "the cores, 2 to 4")
       ->check(flags::range(1, 64));
+  app.add_option("--responses-memory-mib", o.responses_memory_mib,
+                 "Memory for answers of /v1/responses that are kept for previous_response_id; 0: none are kept")
+      ->capture_default_str()
+      ->check(flags::range(0, 1 << 20));
   app.add_option("--control-listen", s.registry.listen, "Address for nodes, host:port")->capture_default_str();
   app.add_option("--name", o.name, "Of this coordinator among others; default: the state file's, else random");
   app.add_option(
