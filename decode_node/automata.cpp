@@ -51,37 +51,35 @@ void Automata::stop() {
   }
 }
 
-bool Automata::join(Job& job, const GrammarKey& key, const SharedText& grammar, RequestId leg, Tell& tell) {
-  if (job.key != key || job.grammar != grammar) return false;
-  job.waiters.push_back({leg, std::move(tell)});
-  shared_.add();
-  return true;
-}
-
-Result<> Automata::want(RequestId leg, const std::string& tenant, const SharedText& grammar, Tell tell) {
+Result<> Automata::want(RequestId leg, const std::string& tenant, const SharedText& grammar, const Tell& tell) {
   const GrammarKey key = key_of(grammar);
-  Lane& lane = grammar.value().size() <= kShortBytes ? short_ : long_;
   std::optional<Compiled> known;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::unavailable, "the node stops");
     known = cache_.find(key, grammar);
-    if (!known) {
-      if (lane.busy && join(lane.running, key, grammar, leg, tell)) return {};
-      for (Job& job : lane.queue)
-        if (join(job, key, grammar, leg, tell)) return {};
-      if (lane.queue.size() >= kMostWaiting)
-        return fail(Errc::resource_exhausted, "{} grammars wait to be compiled already", lane.queue.size());
-      Job& job = lane.queue.emplace_back(Job{key, tenant, grammar, {}});
-      job.waiters.push_back({leg, std::move(tell)});
-    }
-  }
-  if (!known) {
-    lane.came.notify_one();
-    return {};
+    if (!known) return queue({key, tenant, grammar, {{leg, tell}}});
   }
   known_.add();
   tell(*known);
+  return {};
+}
+
+/// Under the mutex. With those that want the same, if there are any.
+Result<> Automata::queue(Job job) {
+  Lane& lane = job.grammar.value().size() <= kShortBytes ? short_ : long_;
+  const auto join = [&](Job& other) {
+    if (other.key != job.key || other.grammar != job.grammar) return false;
+    other.waiters.push_back(std::move(job.waiters.front()));
+    shared_.add();
+    return true;
+  };
+  if (lane.busy && join(lane.running)) return {};
+  if (std::ranges::any_of(lane.queue, join)) return {};
+  if (lane.queue.size() >= kMostWaiting)
+    return fail(Errc::resource_exhausted, "{} grammars wait to be compiled already", lane.queue.size());
+  lane.queue.push_back(std::move(job));
+  lane.came.notify_one();
   return {};
 }
 

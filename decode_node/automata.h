@@ -6,7 +6,7 @@
 //   want -> [known: told at once] or queued -> compiled -> told; drop takes a leg that has gone off the list
 //
 // Threading: any thread; one mutex, never held while a grammar is compiled or somebody is told. Who waits is told from
-// a compiling thread, who need not from within want(). Life: stop() before what is told goes; who waits then is not
+// a compiling thread, who need not wait from within want(). Life: stop() before what is told goes; who waits then is not
 // told. Failure: want() refuses beyond kMostWaiting grammars (resource_exhausted); a grammar that cannot be compiled is
 // told as its error, and remembered.
 #include <condition_variable>
@@ -38,7 +38,7 @@ class Automata {
   Automata(const Automata&) = delete;
   Automata& operator=(const Automata&) = delete;
 
-  [[nodiscard]] Result<> want(RequestId leg, const std::string& tenant, const SharedText& grammar, Tell tell);
+  [[nodiscard]] Result<> want(RequestId leg, const std::string& tenant, const SharedText& grammar, const Tell& tell);
   void drop(RequestId leg);
   /// Those of one coordinator.
   void drop_all(control::LegSpace of);
@@ -74,7 +74,7 @@ class Automata {
   };
   void start(Lane& lane, const char* name);
   void run(Lane& lane);
-  [[nodiscard]] bool join(Job& job, const GrammarKey& key, const SharedText& grammar, RequestId leg, Tell& tell);
+  [[nodiscard]] Result<> queue(Job job);
   template <class Gone>
   void forget(const Gone& gone);
 

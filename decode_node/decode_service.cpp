@@ -72,12 +72,12 @@ Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveR
 /// The leg is told on this thread where its automaton is here already, else on the one that compiles.
 Result<> DecodeService::want_grammar(const control::ReserveRequest& r) {
   std::vector<TokenId> sent(r.tokens.begin() + r.prompt_tokens, r.tokens.end());
-  auto tell = [this, id = r.request, attempt = r.attempt, sent = std::move(sent)](const Compiled& compiled) {
+  const auto tell = [this, id = r.request, attempt = r.attempt, sent = std::move(sent)](const Compiled& compiled) {
     auto constraint = compiled ? follow(*compiled, sent, mask_seconds_) : std::unexpected(compiled.error());
     if (!constraint) return on_failed(id, constraint.error());
     loop_.bind(id, attempt, std::move(*constraint));
   };
-  return automata_.want(r.request, r.tenant, r.sampling.grammar, std::move(tell));
+  return automata_.want(r.request, r.tenant, r.sampling.grammar, tell);
 }
 
 std::optional<std::uint32_t> DecodeService::cancel(RequestId id) {
