@@ -6,9 +6,9 @@
 //   want -> [known: told at once] or queued -> compiled -> told; drop takes a leg that has gone off the list
 //
 // Threading: any thread; one mutex, never held while a grammar is compiled or somebody is told. Who waits is told from
-// a compiling thread, who need not wait from within want(). Life: stop() before what is told goes; who waits then is not
-// told. Failure: want() refuses beyond kMostWaiting grammars (resource_exhausted); a grammar that cannot be compiled is
-// told as its error, and remembered.
+// a compiling thread, who need not wait from within want(). Life: stop() before what is told goes; who waits then is
+// not told. Failure: want() refuses beyond kMostWaiting grammars (resource_exhausted); a grammar that cannot be
+// compiled is told as its error, and remembered.
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
