@@ -11,6 +11,8 @@
 
 #include "common/log.h"
 #include "common/net/address.h"
+#include "coordinator/http/body_reader.h"
+#include "coordinator/http/preflight.h"
 #include "coordinator/http/request_reader.h"
 
 namespace sluice::coordinator {
@@ -234,7 +236,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   errors_ = match.errors;
   if (request_.method == "OPTIONS" && (request_.path == "*" || !match.allow.empty())) {
     begin_exchange();
-    send_response(options_response(match));
+    send_response(options_response(request_, match, origin_));
     co_await flush();
     end_exchange();
     co_return traits_.keep_alive;
@@ -246,7 +248,9 @@ asio::awaitable<bool> HttpConnection::serve_one() {
     if (e->status == 415) extra.add("accept-encoding", std::string(kContentCodings));
     co_return co_await refuse(*e, std::move(extra));
   }
-  if (auto e = co_await read_body(reader)) {
+  BodyReader body({*core_, seat_, in_, out_, stream_, wake_, weak_from_this(), [this] { return flush(); }}, reader,
+                  traits_);
+  if (auto e = co_await body.read(request_)) {
     if (reader.given_up()) close();
     traits_.keep_alive = false;
     co_return co_await refuse(*e, {});
@@ -256,60 +260,6 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   if (traits_.head_only) request_.method = "GET";
   co_await answer(*match.handler);
   co_return traits_.keep_alive && !core_->draining;
-}
-
-std::string HttpConnection::client() const {
-  if (request_.caller && !request_.caller->key_id.empty()) return "key " + request_.caller->key_id;
-  return {seat_.peer.begin(), seat_.peer.end()};
-}
-
-asio::awaitable<bool> HttpConnection::take_place(std::size_t bytes) {
-  const auto deadline = std::chrono::steady_clock::now() + core_->options.body_timeout;
-  place_ = core_->bodies->enter(client(), bytes, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->wake_.notify();
-  });
-  while (!place_->inside() && stream_.is_open() && !in_.gone() && std::chrono::steady_clock::now() < deadline)
-    co_await wake_.wait(deadline);
-  const bool inside = place_->inside();
-  if (!inside) place_.reset();
-  co_return inside;
-}
-
-asio::awaitable<void> HttpConnection::let_body_come(const RequestReader& reader) {
-  if (reader.complete() || !in_.bytes().empty() || traits_.http10 || !request_.headers.find("expect")) co_return;
-  out_.interim_continue();
-  co_await flush();
-}
-
-asio::awaitable<std::optional<ApiError>> HttpConnection::read_body(RequestReader& reader) {
-  if (reader.complete()) co_return co_await reader.body(request_);
-  const auto small = core_->options.free_body_bytes;
-  core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
-  if (!reader.sized()) {  // most are small
-    co_await let_body_come(reader);
-    if (auto e = co_await reader.begin_body(small)) {
-      core_->evictable.leave(seat_);
-      co_return e;
-    }
-  }
-  if (!reader.complete() && reader.most_bytes() > small) {
-    core_->evictable.wait(seat_);
-    const bool placed = co_await take_place(reader.most_bytes());
-    core_->evictable.leave(seat_);
-    if (!placed)
-      co_return ApiError::from(Error{Errc::resource_exhausted,
-                                     "Large requests of yours are still being read; wait for their answers, or try "
-                                     "again later.",
-                                     {}},
-                               std::chrono::seconds(5));
-    core_->evictable.read_body(seat_, std::chrono::steady_clock::now());
-  }
-  co_await let_body_come(reader);
-  auto error = co_await reader.body(request_);
-  core_->evictable.leave(seat_);
-  if (place_ && !error) place_->shrink(request_.body.size());
-  request_.place = std::exchange(place_, nullptr);
-  co_return error;
 }
 
 asio::awaitable<bool> HttpConnection::refuse(ApiError error, HttpHeaders extra) {
@@ -417,35 +367,6 @@ void HttpConnection::end_exchange() {
   --core_->stats.active;
   record_.duration = std::chrono::steady_clock::now() - started_;
   if (core_->observer) core_->observer(record_);
-}
-
-namespace {
-
-/// A list of header names and nothing else.
-bool are_header_names(std::string_view list) {
-  constexpr std::size_t kMost = 2048;
-  return !list.empty() && list.size() <= kMost && std::ranges::all_of(list, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == ',' || c == ' ';
-  });
-}
-
-}  // namespace
-
-HttpResponse HttpConnection::options_response(const HttpRoutes::Match& match) const {
-  HttpResponse r{204, {{"allow", match.allow.empty() ? "GET, HEAD, POST, OPTIONS" : match.allow}}, {}};
-  if (origin_) {
-    r.headers.add("access-control-allow-methods", match.allow);
-    // What it asks for: keys and objectives are checked with the request itself, and clients bring headers of their
-    // own.
-    const auto asked = request_.headers.find("access-control-request-headers");
-    r.headers.add("access-control-allow-headers",
-                  asked && are_header_names(*asked)
-                      ? std::string(*asked)
-                      : "authorization, content-type, x-request-id, x-slo-class, x-slo-ttft-ms, x-slo-tpot-ms");
-    r.headers.add("access-control-max-age", "600");
-  }
-  return r;
 }
 
 asio::awaitable<void> HttpConnection::linger() {

@@ -2,13 +2,12 @@
 // Internal to the HTTP server: one client connection, from its first byte to its close.
 //
 // Two coroutines share it. One keeps the inbox reading, so that a client's end is noticed at once; the other, serve(),
-// takes one request after another: RequestReader reads it, the routes find its handler, the handler answers through an
-// Exchange, now or later, and AnswerWriter sends that, while AnswerWatch says what to do about silence. Whenever it
-// does not answer, its seat is at the EvictionQueue's disposal.
-// Ownership: each coroutine holds a shared_ptr to the connection; handlers hold the Exchange, which holds the
-// connection weakly; the connection holds the Exchange weakly. Inbox and writer are members: they outlive what they
-// started on the stream. With TLS a handshake comes first, in the time that a request's header has; until it is over
-// the seat is as any that waits.
+// takes one request after another: RequestReader reads it (BodyReader its body), the routes find its handler, the
+// handler answers through an Exchange, now or later, and AnswerWriter sends that, while AnswerWatch says what to do
+// about silence. Whenever it does not answer, its seat is at the EvictionQueue's disposal. Ownership: each coroutine
+// holds a shared_ptr to the connection; handlers hold the Exchange, which holds the connection weakly; the connection
+// holds the Exchange weakly. Inbox and writer are members: they outlive what they started on the stream. With TLS a
+// handshake comes first, in the time that a request's header has; until it is over the seat is as any that waits.
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <memory>
@@ -58,13 +57,6 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   boost::asio::awaitable<void> serve();
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<bool> await_first_byte();
-  boost::asio::awaitable<std::optional<ApiError>> read_body(RequestReader& reader);
-  /// Waits for a place for a body of so many bytes, as long as a body may take. False: in vain.
-  boost::asio::awaitable<bool> take_place(std::size_t bytes);
-  /// Tells a client that asked (Expect: 100-continue) to send its body.
-  boost::asio::awaitable<void> let_body_come(const RequestReader& reader);
-  /// Whose requests share bounds: those of one key, else of one address.
-  [[nodiscard]] std::string client() const;
   boost::asio::awaitable<bool> refuse(ApiError error, HttpHeaders extra);
   boost::asio::awaitable<void> answer(const HttpHandler& handler);
   boost::asio::awaitable<void> flush();
@@ -74,7 +66,6 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void begin_request();
   void handle(const HttpHandler& handler);
   [[nodiscard]] std::optional<ApiError> check_request(RequestReader& reader, const HttpRoutes::Match& match);
-  [[nodiscard]] HttpResponse options_response(const HttpRoutes::Match& match) const;
   [[nodiscard]] AnswerTraits answer_traits() const { return {traits_, record_.request_id, origin_, core_->date.now()}; }
   /// The client has sent its last request.
   [[nodiscard]] bool nothing_follows() const { return in_.ended() && in_.bytes().empty(); }
@@ -96,7 +87,6 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   Inbox in_;
   AnswerWriter out_;
   Signal wake_;  // bytes were queued, the exchange ended, the client went, or a place became free
-  std::shared_ptr<BodyGate::Place> place_;
 
   // The request being read or answered.
   HttpRequest request_;

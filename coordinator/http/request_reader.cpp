@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "common/utf8.h"
+
 namespace sluice::coordinator {
 
 namespace asio = boost::asio;
@@ -15,6 +17,8 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 namespace {
+
+constexpr std::size_t kMaxShown = 64;  // bytes of a client's word in an error
 
 ApiError parse_refusal(const error_code& ec, const HttpServerOptions& o) {
   if (ec == http::error::header_limit)
@@ -157,8 +161,11 @@ std::optional<ApiError> RequestReader::check_framing(const HttpRequest& request)
     if (equals_ignore_case(name, "content-encoding")) codings += value + ",";
   const auto coding = content_coding(codings);
   if (!coding)
-    return refusal(415, fmt::format("The body's Content-Encoding is not one of {}.", kContentCodings),
-                   "unsupported_content_encoding");
+    return refusal(
+        415,
+        fmt::format("The body's Content-Encoding '{}' is not one of {}.",
+                    clip_utf8(std::string_view(codings).substr(0, codings.size() - 1), kMaxShown), kContentCodings),
+        "unsupported_content_encoding");
   coding_ = *coding;
   parser_.eager(true);
   parser_.body_limit(options_.max_body_bytes);

@@ -171,6 +171,7 @@ TEST_CASE("other codings get 415 with those that are read; bombs 413, broken bod
   };
   CHECK_THAT(answer(post("x", "br")), StartsWith("HTTP/1.1 415 ") && Contains("unsupported_content_encoding") &&
                                           Contains("\r\naccept-encoding: gzip, deflate, identity\r\n"));
+  CHECK_THAT(answer(post(packed("x"), "zstd")), StartsWith("HTTP/1.1 415 ") && Contains("'zstd'"));
   CHECK_THAT(answer(post(packed("x"), "gzip, gzip")), StartsWith("HTTP/1.1 415 "));
   CHECK_THAT(answer(post(packed("x"), "gzip", "Content-Encoding: gzip\r\n")), StartsWith("HTTP/1.1 415 "));
   CHECK_THAT(answer(post(packed(std::string(50 << 20, 'a')), "gzip")), StartsWith("HTTP/1.1 413 "));
@@ -180,7 +181,7 @@ TEST_CASE("other codings get 415 with those that are read; bombs 413, broken bod
     for (const auto& e : s.exchanges()) all.push_back(e.code);
     return all;
   }();
-  CHECK(std::ranges::count(codes, "unsupported_content_encoding") == 3);
+  CHECK(std::ranges::count(codes, "unsupported_content_encoding") == 4);
   CHECK(std::ranges::count(codes, "body_too_large") == 1);
   CHECK(std::ranges::count(codes, "malformed_body") == 1);
 }

@@ -153,6 +153,25 @@ TEST_CASE("bodies arrive whole: sized, chunked, byte by byte, and after 100-cont
   CHECK_THAT(c.read_response(), StartsWith("HTTP/1.1 417 "));
 }
 
+TEST_CASE("who waits to be asked for its body is refused without it where the head tells") {
+  ServerFixture s(echo_routes(), {.max_body_bytes = 1000});
+  const auto answer = [&](const std::string& path, const std::string& fields) {
+    RawClient c(s.port());
+    c.send(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{}\r\n", path, fields));
+    return c.read_all();  // up to the close: what was to come is not waited for
+  };
+  CHECK_THAT(answer("/nothing", "Content-Length: 4\r\n"), StartsWith("HTTP/1.1 404 "));
+  CHECK_THAT(answer("/hello", "Content-Length: 4\r\n"), StartsWith("HTTP/1.1 405 "));
+  CHECK_THAT(answer("/echo", "Content-Length: 1001\r\n"), StartsWith("HTTP/1.1 413 "));
+  CHECK_THAT(answer("/echo", "Content-Length: 4\r\nContent-Encoding: zstd\r\n"), StartsWith("HTTP/1.1 415 "));
+  // In chunks it can't be told; the client is asked.
+  RawClient c(s.port());
+  c.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+  CHECK(c.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+  c.send("4\r\nbody\r\n0\r\n\r\n");
+  CHECK_THAT(c.read_response(), EndsWith("\r\n\r\nbody"));
+}
+
 TEST_CASE("HTTP/1.0 is answered and closed unless it asks to stay") {
   ServerFixture s(echo_routes());
   RawClient c(s.port());
