@@ -50,6 +50,7 @@ struct ChatPrompt {
   nlohmann::ordered_json kwargs = nlohmann::ordered_json::object();  // extra template variables (chat_template_kwargs)
   bool add_generation_prompt = true;
   ToolChoice choice{};  // among `tools`; no template sees it
+  bool continue_final_message = false;  // the prompt ends in the last message's text
 };
 
 /// A prompt as text. Special tokens spelled in it become their ids, but for those with an offset of `typed` inside: a

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "text/chat_template.h"
+#include "text/continued_message.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace sluice::coordinator {
@@ -41,10 +42,16 @@ class TextAdapter final : public ModelText {
     const nlohmann::ordered_json tools = p.tools.empty() ? nlohmann::ordered_json(nullptr) : p.tools;
     if (!tools.is_null() && !chat_->takes_tools())
       return fail_param("tools", "the model's chat template has no place for tools; leave them out");
-    const auto adapted = chat_->adapt(p.messages, p.parts, !tools.is_null());
+    auto adapted = chat_->adapt(p.messages, p.parts, !tools.is_null());
+    std::string continued;
+    if (p.continue_final_message) {
+      if (!adapted) adapted = p.messages;
+      SLUICE_ASSIGN(continued, text::mark_final_message(*adapted));
+    }
     SLUICE_ASSIGN(auto chat,
                   chat_->render_for(adapted ? *adapted : p.messages, tools, p.add_generation_prompt, p.kwargs,
                                     [this](std::string_view s) { return tokenizer_.special_starts(s); }));
+    if (p.continue_final_message) SLUICE_TRY(text::cut_at_mark(chat, continued));
     return PromptText{std::move(chat.text), std::move(chat.typed)};
   }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "text/chat_template.h"
+#include "text/continued_message.h"
 
 using namespace sluice;
 using nlohmann::ordered_json;
@@ -83,6 +84,39 @@ TEST_CASE("conversations render as in transformers") {
       CHECK(got.error().message == c["error"].get<std::string>());
   }
   CHECK(texts >= 180);
+}
+
+TEST_CASE("a conversation whose last message is continued ends as in transformers") {
+  std::size_t texts = 0;
+  for (const auto& c : golden()["continued"]) {
+    const auto t = parse(read(kDir + "templates/" + c["template"].get<std::string>() + ".jinja")).value();
+    INFO(c["template"] << " " << c["conversation"]);
+    ordered_json messages = golden()["conversations"][c["conversation"].get<std::string>()];
+    const auto render = [&]() -> Result<std::string> {
+      SLUICE_ASSIGN(const std::string continued, text::mark_final_message(messages));
+      SLUICE_ASSIGN(auto chat, t.render_for(messages, nullptr, false, ordered_json::object(),
+                                            [](std::string_view) { return std::vector<std::size_t>{}; }));
+      SLUICE_TRY(text::cut_at_mark(chat, continued));
+      return chat.text;
+    };
+    check(render(), c);
+    texts += c.contains("text") ? 1 : 0;
+  }
+  CHECK(texts > 100);
+}
+
+TEST_CASE("where a client typed special tokens is known of what is left of a continued chat") {
+  text::RenderedChat chat{"<s>hi</s>a</s>CONTINUE_FINAL_MESSAGE_TAG </s></s>", {6, 11, 41, 45}};
+  REQUIRE(text::cut_at_mark(chat, "a</s>"));
+  CHECK(chat.text == "<s>hi</s>a</s>");
+  CHECK(chat.typed == std::vector<std::size_t>{6, 11});
+  text::RenderedChat trimmed{"<s>a \nCONTINUE_FINAL_MESSAGE_TAG</s>", {}};
+  REQUIRE(text::cut_at_mark(trimmed, "a "));
+  CHECK(trimmed.text == "<s>a");
+  text::RenderedChat none{"<s>a</s>", {}};
+  const auto refused = text::cut_at_mark(none, "a");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().param == "continue_final_message");
 }
 
 TEST_CASE("single constructs render as in transformers") {

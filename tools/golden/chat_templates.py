@@ -114,6 +114,23 @@ CONVERSATIONS = {
     "many": [m for i in range(12) for m in (user(f"q{i}"), assistant(f"a{i}"))] + [user("end")],
 }
 
+# The model goes on with the last message; so do CONVERSATIONS, whoever speaks last in them.
+CONTINUED = {
+    "prefix": [user("Count."), assistant("1, 2,")],
+    "prefix_space": [user("Count."), assistant("1, 2, ")],
+    "prefix_lines": [user("Count."), assistant("\n1\n2\n\n")],
+    "prefix_letter": [user("assistant?"), assistant("a")],
+    "prefix_empty": [user("Count."), assistant("")],
+    "prefix_marker": [user("Count."), assistant("x<|im_end|> </s> y")],
+    "prefix_again": [user("1, 2,"), assistant("1, 2,"), user("1, 2,"), assistant("1, 2,")],
+    "prefix_thinking": [user("Why?"), assistant("<think>\nHm")],
+    "prefix_thought": [user("Why?"), assistant("<think>\nHm.\n</think>\n\nBecause")],
+    "prefix_reasoning": [user("Why?"), assistant("Because", reasoning_content="Hm.")],
+    "prefix_parts": [user("Count."), assistant([{"type": "text", "text": "1,"}, {"type": "text", "text": " 2,"}])],
+    "prefix_image": [user("Count."), assistant([{"type": "text", "text": "1,"}, {"type": "image"}])],
+    "prefix_image_only": [user("Count."), assistant([{"type": "image"}])],
+}
+
 TOOLS = {"none": None, "one": [WEATHER], "two": [WEATHER, ADD], "no_tools": []}
 
 EXPRESSIONS = [
@@ -238,6 +255,15 @@ def cases(tok):
                        **render(tok, source, CONVERSATIONS[name], TOOLS["one"], True, extra)}
 
 
+def continued(tok):
+    for path in sorted((HERE / "templates").glob("*.jinja")):
+        for name, messages in {**CONVERSATIONS, **CONTINUED}.items():
+            if messages[-1]["content"] is None or isinstance(messages[-1]["content"], dict):
+                continue
+            yield {"template": path.stem, "conversation": name,
+                   **render(tok, path.read_text(), messages, extra={"continue_final_message": True})}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
@@ -247,9 +273,10 @@ def main():
     one = [user("Hello")]
     golden = {
         "specials": tok.special_tokens_map,
-        "conversations": CONVERSATIONS,
+        "conversations": {**CONVERSATIONS, **CONTINUED},
         "tools": TOOLS,
         "cases": list(cases(tok)),
+        "continued": list(continued(tok)),
         "expressions": [{"source": s, **render(tok, s, one)} for s in EXPRESSIONS],
         "syntax_errors": SYNTAX_ERRORS,
     }
