@@ -109,6 +109,35 @@ void read_variables(ordered_json& ordered, JsonObject& body, ChatPrompt& out) {
   out.kwargs = std::move(ordered["chat_template_kwargs"]);
 }
 
+/// What the client gives in a field of its own and the template reads as a variable; the field goes before.
+void read_effort(JsonObject& body, ChatPrompt& out) {
+  static constexpr std::string_view kNone = "none";
+  static constexpr Named<std::string_view> kEfforts[] = {
+      {kNone, kNone},   {"minimal", "minimal"}, {"low", "low"}, {"medium", "medium"},
+      {"high", "high"}, {"xhigh", "xhigh"},     {"max", "max"}};
+  std::string_view effort;
+  if (!body.want("reasoning_effort").into(effort, kEfforts)) return;
+  out.kwargs["reasoning_effort"] = effort;
+  if (!out.kwargs.contains("enable_thinking")) out.kwargs["enable_thinking"] = effort != kNone;
+}
+
+/// Where the prompt ends: behind the opening of the answer, or in the final message.
+void read_ending(JsonObject& body, ChatPrompt& out) {
+  body.want("continue_final_message").into(out.continue_final_message);
+  const bool told = body.want("add_generation_prompt").into(out.add_generation_prompt);
+  if (!out.continue_final_message) return;
+  if (told && out.add_generation_prompt)
+    return body.refuse("continue_final_message",
+                       "continue_final_message ends the prompt in the final message, and add_generation_prompt behind "
+                       "it; only one of them may be true");
+  out.add_generation_prompt = false;
+  const JsonValue messages = body.want("messages");
+  if (!messages.present()) return;
+  const json& last = messages.raw().back();
+  if (!last.contains("content") || last["content"].is_null())
+    body.refuse("continue_final_message", "The final message has no content to continue");
+}
+
 }  // namespace
 
 ChatPrompt read_chat_prompt(std::string_view text, const json& sorted, JsonObject& body) {
@@ -122,7 +151,8 @@ ChatPrompt read_chat_prompt(ordered_json ordered, KeyOrder& order, JsonObject& b
   read_messages(ordered, body, order, p);
   if (read_tools(body, p.choice) && body.has("tools")) p.tools = std::move(ordered["tools"]);
   read_variables(ordered, body, p);
-  body.want("add_generation_prompt").into(p.add_generation_prompt);
+  read_effort(body, p);
+  read_ending(body, p);
   return p;
 }
 

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "coordinator/api/answer_binding.h"
 #include "coordinator/api/chat_shape.h"
 #include "coordinator/api/completion_shape.h"
 #include "coordinator/api/openai_json.h"
+#include "coordinator/api/prompt_cut.h"
+#include "coordinator/api/render_answer.h"
 #include "coordinator/api/requests.h"
 
 namespace sluice::coordinator {
@@ -36,10 +39,23 @@ ApiResult<PromptText> render(const ModelText& text, const ChatPrompt& chat) {
   return std::move(*rendered);
 }
 
+/// True: `ids` were longer. with_specials: the tokenizer may have put its own around them.
+ApiResult<bool> cut_to(const ModelText& text, Ids& ids, std::size_t most, const PromptCut& how, bool with_specials) {
+  if (ids.size() <= most) return false;
+  Ids specials;
+  if (with_specials) {
+    SLUICE_ASSIGN(specials, encode(text, PromptText{}, true, "prompt"));
+  }
+  cut_prompt(ids, specials, most, how.keep_first);
+  return true;
+}
+
 /// Makes the prompts of one request, and keeps account of what they come to.
 class Preparation {
  public:
-  Preparation(GenerateRequest q, const ServedNow& now) : q_(std::move(q)), now_(now) {}
+  /// keep_text: of each prompt, though no answer echoes it.
+  Preparation(GenerateRequest q, const ServedNow& now, bool keep_text = false)
+      : q_(std::move(q)), now_(now), keep_text_(keep_text || q_.echo) {}
 
   ApiResult<PreparedGeneration> run() && {
     SLUICE_TRY(q_.kind == GenerateRequest::Kind::chat ? add_chat() : add_prompts());
@@ -52,7 +68,7 @@ class Preparation {
  private:
   ApiResult<> add_chat() {
     const ChatPrompt chat = std::exchange(q_.chat, {});
-    SLUICE_ASSIGN(const PromptText rendered, render(now_.text, chat));
+    SLUICE_ASSIGN(PromptText rendered, render(now_.text, chat));
     const auto& formats = now_.model.output;
     parser_.inside = text::output::begins_inside(formats.reasoning, rendered.text);
     SLUICE_TRY(bind_chat(chat, formats, parser_.inside, q_));
@@ -60,7 +76,7 @@ class Preparation {
     // A stream tells calls as they are written; so does an answer whose calls cannot go wrong, but be cut short.
     parser_.eager = q_.stream || !q_.sampling.grammar.empty();
     SLUICE_ASSIGN(Ids ids, ids_of(rendered, "messages"));
-    return add(std::move(ids), {});
+    return add(std::move(ids), std::move(rendered.text));
   }
 
   /// What reads the tokens of one choice.
@@ -77,21 +93,20 @@ class Preparation {
   ApiResult<> add_prompts() {
     for (auto& given : std::exchange(q_.prompts, {})) {
       if (auto* ids = std::get_if<Ids>(&given)) {
-        SLUICE_TRY(fits(ids->size()));  // before it is written out
-        std::string echo = q_.echo ? now_.text.decode(*ids, false) : std::string();
-        SLUICE_TRY(add(std::move(*ids), std::move(echo)));
+        if (!q_.cut.tokens) SLUICE_TRY(fits(ids->size()));  // before it is written out
+        SLUICE_TRY(add(std::move(*ids), std::nullopt));
         continue;
       }
       PromptText prompt{std::move(std::get<std::string>(given))};
       SLUICE_ASSIGN(Ids ids, ids_of(prompt, "prompt"));
-      SLUICE_TRY(add(std::move(ids), q_.echo ? std::move(prompt.text) : std::string()));
+      SLUICE_TRY(add(std::move(ids), std::move(prompt.text)));
     }
     return {};
   }
 
   ApiResult<Ids> ids_of(const PromptText& prompt, std::string_view param) const {
     const std::size_t context = max_model_len(now_.model, now_.largest_context);
-    if (const auto least = now_.text.least_tokens(prompt.text); least >= context)
+    if (const auto least = now_.text.least_tokens(prompt.text); least >= context && !q_.cut.tokens)
       return std::unexpected(ApiError::invalid(
           fmt::format(
               "The prompt is at least {} tokens long; the {} tokens that are served here leave no room for an answer.",
@@ -106,7 +121,29 @@ class Preparation {
     return {};
   }
 
-  ApiResult<> add(Ids ids, std::string echo) {
+  /// What the answer needs at least.
+  [[nodiscard]] std::size_t reserved() const {
+    const int by_default = q_.kind == GenerateRequest::Kind::completion ? kDefaultCompletionTokens : 1;
+    return static_cast<std::size_t>(std::max({q_.max_tokens.value_or(by_default), q_.sampling.min_tokens, 1}));
+  }
+
+  /// True: tokens were cut off, so the text is no longer the prompt's.
+  ApiResult<bool> cut(Ids& ids) const {
+    if (!q_.cut.tokens) return false;
+    SLUICE_ASSIGN(const std::size_t most,
+                  tokens_kept(q_.cut, max_model_len(now_.model, now_.largest_context), reserved()));
+    return cut_to(now_.text, ids, most, q_.cut, q_.add_special_tokens);
+  }
+
+  /// text: what `ids` are tokens of; nothing where they came as ids.
+  ApiResult<> add(Ids ids, std::optional<std::string> text) {
+    SLUICE_ASSIGN(const bool was_cut, cut(ids));
+    if (was_cut) text.reset();
+    if (keep_text_ && !text) {
+      SLUICE_TRY(fits(ids.size()));  // before they are written out
+      text = now_.text.decode(ids, false);
+    }
+    std::string echo = keep_text_ ? std::move(*text) : std::string();
     SLUICE_ASSIGN(const int max_tokens, fit(q_, ids.size(), now_.model, now_.largest_context));
     const auto n = static_cast<std::size_t>(q_.n);
     tokens_ += ids.size() * n;
@@ -143,6 +180,7 @@ class Preparation {
 
   GenerateRequest q_;
   const ServedNow& now_;
+  bool keep_text_;
   text::output::ParserOptions parser_;
   std::vector<PreparedGeneration::Prompt> prompts_;
   std::size_t tokens_ = 0;
@@ -155,6 +193,13 @@ AnswerHead head_of(const GenerateRequest& q, const std::string& request_id, cons
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return {(chat ? "chatcmpl-" : "cmpl-") + (q.request_id.empty() ? request_id : q.request_id),
           std::chrono::duration_cast<std::chrono::seconds>(now).count(), model.id, chat};
+}
+
+PromptResult render(ApiResult<GenerateRequest> parsed, const std::string& request_id, const ServedNow& now) {
+  if (!parsed) return error_response(parsed.error());
+  auto prepared = Preparation(std::move(*parsed), now, true).run();
+  if (!prepared) return error_response(prepared.error());
+  return render_answer(*prepared, request_id, now.model);
 }
 
 /// What /tokenize answers. Written straight to text: a JSON document of millions of ids would take ten times as much.
@@ -203,6 +248,18 @@ PromptResult prepare_chat(HttpRequest request, const ServedNow& now) {
   return prepare_generation(std::move(*q), std::move(shape), now);
 }
 
+PromptResult render_completion(HttpRequest request, const ServedNow& now) {
+  auto parsed = parse_completion(request.body, request.headers, now.model);
+  const std::string id = std::exchange(request, {}).request_id;
+  return render(std::move(parsed), id, now);
+}
+
+PromptResult render_chat(HttpRequest request, const ServedNow& now) {
+  auto parsed = parse_chat(request.body, request.headers, now.model);
+  const std::string id = std::exchange(request, {}).request_id;
+  return render(std::move(parsed), id, now);
+}
+
 ApiResult<std::size_t> count_chat(const GenerateRequest& q, const ServedNow& now) {
   SLUICE_ASSIGN(const PromptText rendered, render(now.text, q.chat));
   SLUICE_ASSIGN(const Ids ids, encode(now.text, rendered, q.add_special_tokens, "messages"));
@@ -218,6 +275,12 @@ PromptResult answer_tokenize(HttpRequest request, const ServedNow& now) {
   if (!prompt) return error_response(prompt.error());
   auto ids = encode(now.text, *prompt, q->add_special_tokens, param);
   if (!ids) return error_response(ids.error());
+  if (q->cut.tokens) {
+    const auto most = tokens_kept(q->cut, max_model_len(now.model, now.largest_context), 0);
+    if (!most) return error_response(most.error());
+    if (auto done = cut_to(now.text, *ids, *most, q->cut, q->add_special_tokens); !done)
+      return error_response(done.error());
+  }
   if (ids->size() > kMaxTokensAnswer)
     return error_response(ApiError::invalid(
         fmt::format("The text has {} tokens; at most {} are answered at a time.", ids->size(), kMaxTokensAnswer), param,

@@ -38,9 +38,11 @@ using PromptWork = std::function<PromptResult(HttpRequest, const ServedNow&)>;
 
 [[nodiscard]] PromptResult prepare_completion(HttpRequest request, const ServedNow& now);
 [[nodiscard]] PromptResult prepare_chat(HttpRequest request, const ServedNow& now);
+/// The prompts that such a request would come to, and nothing generated.
+[[nodiscard]] PromptResult render_completion(HttpRequest request, const ServedNow& now);
+[[nodiscard]] PromptResult render_chat(HttpRequest request, const ServedNow& now);
 /// How many tokens a chat's prompt has.
 [[nodiscard]] ApiResult<std::size_t> count_chat(const GenerateRequest& request, const ServedNow& now);
-
 [[nodiscard]] PromptResult answer_tokenize(HttpRequest request, const ServedNow& now);
 [[nodiscard]] PromptResult answer_detokenize(HttpRequest request, const ServedNow& now);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <variant>
 
 namespace sluice::coordinator {
 
@@ -121,11 +122,13 @@ void refuse_unsupported(JsonObject& f) {
       "allowed_token_ids", "bad_words", "typical_p", "top_a", "mirostat", "dry_multiplier", "xtc_probability",
       "logits_processors", "custom_logit_processor", "thinking_token_budget",
       // What is read.
-      "chat_template", "documents", "prompt_embeds", "truncate_prompt_tokens", "functions", "audio",
-      "mm_processor_kwargs", "web_search_options",
+      "chat_template", "documents", "prompt_embeds", "functions", "function_call", "audio", "mm_processor_kwargs",
+      "media_io_kwargs", "web_search_options",
       // What is answered.
-      "return_token_ids", "return_tokens_as_token_ids", "stop_regex"};
-  static constexpr FieldName kOnlyOff[] = {"use_beam_search", "continue_final_message"};
+      "logprob_token_ids", "stop_regex",
+      // What goes past the service's own decisions.
+      "kv_transfer_params", "ec_transfer_params", "vllm_xargs", "repetition_detection"};
+  static constexpr FieldName kOnlyOff[] = {"use_beam_search"};
   for (const FieldName field : kNever)
     if (f.has(field)) f.want(field).wrong("is not supported");
   auto unless = [&](FieldName field, const json& harmless, std::string_view why) {
@@ -134,6 +137,37 @@ void refuse_unsupported(JsonObject& f) {
   for (const FieldName field : kOnlyOff) unless(field, false, "is not supported");
   unless("suffix", "", "is not supported");
   unless("modalities", json::array({"text"}), "may only be [\"text\"]");
+}
+
+/// Fields of which one value means what is done anyway, and clients that write out their defaults send that.
+void refuse_all_but_neutral(JsonObject& f, GenerateRequest::Kind kind) {
+  struct Neutral {
+    FieldName field;
+    std::variant<bool, double, std::string_view> value;
+  };
+  static constexpr Neutral kNeutral[] = {{"watermarking", false},
+                                         {"length_penalty", 1.0},
+                                         {"spaces_between_special_tokens", true},
+                                         {"detokenize", true},
+                                         {"routed_experts_prompt_start", 0.0},
+                                         {"return_token_offsets", false},
+                                         {"return_prompt_text", false},
+                                         {"return_token_ids", false},
+                                         {"return_tokens_as_token_ids", false},
+                                         {"include_reasoning", true},
+                                         {"verbosity", "medium"}};
+  for (const auto& [field, value] : kNeutral) {
+    const JsonValue v = f.want(field);
+    if (!v.present()) continue;
+    const json neutral = std::visit([](auto x) { return json(x); }, value);
+    if (v.raw() != neutral) v.wrong("may only be {}", neutral.dump());
+  }
+  if (kind == GenerateRequest::Kind::chat) return;
+  const JsonValue continued = f.want("continue_final_message");
+  if (continued.present() && continued.raw() != false)
+    continued.wrong("belongs to chats; send it to /v1/chat/completions");
+  for (const FieldName field : {FieldName("messages"), FieldName("tools")})
+    if (f.has(field)) f.want(field).wrong("belongs to chats; send it to /v1/chat/completions");
 }
 
 }  // namespace
@@ -157,7 +191,19 @@ void read_common(JsonObject& f, const HttpHeaders& headers, const ModelInfo& mod
   q.slo_tpot = read_slo(headers, "x-slo-tpot-ms", f);
   read_sluice(f, q);
   f.want("prompt_logprobs").into(q.prompt_logprobs, {.least = 0, .most = control::kMaxLogprobs});
+  q.cut = read_cut(f);
   refuse_unsupported(f);
+  refuse_all_but_neutral(f, q.kind);
+}
+
+PromptCut read_cut(JsonObject& f) {
+  static constexpr Named<bool> kSides[] = {{"left", false}, {"right", true}};
+  PromptCut cut;
+  const JsonValue tokens = f.want("truncate_prompt_tokens");
+  if (tokens.into(cut.tokens, {.least = -1}) && *cut.tokens == 0)
+    tokens.wrong("must be at least 1, or -1 for what fits the context");
+  f.want("truncation_side").into(cut.keep_first, kSides);
+  return cut;
 }
 
 void check_rated_prompt(const JsonObject& f, const GenerateRequest& q) {

@@ -22,8 +22,11 @@ void check_rated_prompt(const JsonObject& body, const GenerateRequest& q);
 /// prompt: a text, a list of token ids, or a list of either.
 void read_prompts(JsonObject& body, const ModelInfo& model, GenerateRequest& q);
 
-/// messages, tools and what may be called of them, chat_template_kwargs, add_generation_prompt. `text` is what `body`
-/// was parsed from to become `sorted`; it is read once more for the order of its keys.
+/// truncate_prompt_tokens, truncation_side.
+[[nodiscard]] PromptCut read_cut(JsonObject& body);
+
+/// messages, tools and what may be called of them, chat_template_kwargs, reasoning_effort, and where the prompt ends.
+/// `text` is what `body` was parsed from to become `sorted`; it is read once more for the order of its keys.
 [[nodiscard]] ChatPrompt read_chat_prompt(std::string_view text, const nlohmann::json& sorted, JsonObject& body);
 /// The same where `body` in the order of its keys is there already.
 [[nodiscard]] ChatPrompt read_chat_prompt(nlohmann::ordered_json ordered, KeyOrder& order, JsonObject& body);

@@ -144,7 +144,11 @@ ApiResult<TokenizeRequest> parse_tokenize(std::string_view text, const ModelInfo
   }
   q.add_special_tokens = q.text.has_value();
   f.want("add_special_tokens").into(q.add_special_tokens);
+  q.cut = read_cut(f);
   f.want("return_token_strs").into(q.return_token_strs);
+  for (const FieldName field : {FieldName("chat_template"), FieldName("documents"), FieldName("media_io_kwargs"),
+                                FieldName("mm_processor_kwargs")})
+    if (f.has(field)) f.want(field).wrong("is not supported");
   return request->done(std::move(q));
 }
 

@@ -33,6 +33,12 @@ inline constexpr int kDefaultCompletionTokens = 16;  // the legacy API's
 /// What every request that names a prompt may say about it.
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
+/// What to keep of a prompt that is too long.
+struct PromptCut {
+  std::optional<int> tokens;  // at most so many; -1: what leaves room for the answer; nothing: a long prompt is refused
+  bool keep_first = false;    // of its own tokens; else its last ones
+};
+
 struct GenerateRequest {
   enum class Kind { completion, chat };
   Kind kind = Kind::completion;
@@ -40,6 +46,7 @@ struct GenerateRequest {
   std::vector<PromptInput> prompts;  // completion: 1..kMaxPrompts
   ChatPrompt chat;                   // chat
   bool add_special_tokens = true;    // let the tokenizer add BOS; a chat template has its own
+  PromptCut cut;
 
   int n = 1;
   bool echo = false;
@@ -96,6 +103,7 @@ struct TokenizeRequest {
   std::optional<std::string> text;  // else the chat is rendered
   ChatPrompt chat;
   bool add_special_tokens = true;
+  PromptCut cut;
   bool return_token_strs = false;
 };
 [[nodiscard]] ApiResult<TokenizeRequest> parse_tokenize(std::string_view body, const ModelInfo& model);

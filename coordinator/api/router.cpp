@@ -10,6 +10,7 @@
 #include "coordinator/api/prompt_work.h"
 #include "coordinator/api/quota_responder.h"
 #include "coordinator/api/requests.h"
+#include "coordinator/api/unserved.h"
 
 namespace sluice::coordinator {
 
@@ -24,6 +25,8 @@ void ApiRouter::add_routes(HttpRoutes& routes, bool with_metrics) {
   };
   add("/v1/completions", prepare_completion, "text_completion");
   add("/v1/chat/completions", prepare_chat, "chat");
+  add("/v1/completions/render", render_completion, {});
+  add("/v1/chat/completions/render", render_chat, {});
   add("/tokenize", answer_tokenize, {});
   add("/detokenize", answer_detokenize, {});
   routes.add("GET", "/v1/models", [this](const HttpRequest&, const Out& out) {
@@ -35,6 +38,7 @@ void ApiRouter::add_routes(HttpRoutes& routes, bool with_metrics) {
   routes.add("GET", "/version",
              [](const HttpRequest&, const Out& out) { out->respond(json_response({{"version", SLUICE_VERSION}})); },
              {.open = true});
+  add_unserved_routes(routes);
   if (!with_metrics) return;
   routes.add("GET", "/metrics", [this](const HttpRequest& q, const Out& out) { metrics(q, *out); }, {.open = true});
 }

@@ -10,6 +10,18 @@ void HttpRoutes::add_prefix(std::string method, std::string prefix, HttpHandler 
   prefixes_[std::move(prefix)].methods[std::move(method)] = {std::move(handler), options};
 }
 
+std::vector<std::pair<std::string, std::string>> HttpRoutes::listed() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  const auto add = [&](const auto& entries, std::string_view end) {
+    for (const auto& [path, entry] : entries)
+      for (const auto& [method, route] : entry.methods)
+        if (route.options.listed) all.emplace_back(method, path + std::string(end));
+  };
+  add(exact_, "");
+  add(prefixes_, "*");
+  return all;
+}
+
 HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method, std::string_view pattern) {
   Match m;
   m.route = pattern;

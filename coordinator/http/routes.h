@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "coordinator/http/types.h"
@@ -16,6 +17,7 @@ struct RouteOptions {
   bool open = false;           // answers without an API key (health, metrics, version)
   bool admin = false;          // changes things: wants an administrator's key
   ErrorBody errors = nullptr;  // of every error on this path, wherever it arose; null: OpenAI's shape
+  bool listed = true;          // a part of the API, which /openapi.json describes
 };
 
 class HttpRoutes {
@@ -37,6 +39,9 @@ class HttpRoutes {
   /// A path that ends in '/' is the one without it, unless it has a route of its own: clients join paths as they will,
   /// and a redirect would lose a POST's body.
   [[nodiscard]] Match find(std::string_view method, std::string_view path) const;
+
+  /// Method and pattern of each route that is listed; of a prefix "/below/*".
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> listed() const;
 
  private:
   struct Route {

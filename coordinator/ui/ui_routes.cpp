@@ -60,7 +60,7 @@ HttpHandler handler_of(const UiFile& file) {
 void add_ui_routes(HttpRoutes& routes) {
   for (const UiFile& file : ui_files()) {
     const std::string path = file.name == "index.html" ? "/ui" : fmt::format("/ui/{}", file.name);
-    routes.add("GET", path, handler_of(file), {.open = true});
+    routes.add("GET", path, handler_of(file), {.open = true, .listed = false});
   }
 }
 

@@ -37,6 +37,34 @@ TEST_CASE("messages reach the template in one shape") {
   CHECK(none->chat.tools.empty());
 }
 
+TEST_CASE("a prompt ends behind the opening of an answer or in the final message, not both") {
+  CHECK(parse(true, with(true, ""))->chat.add_generation_prompt);
+  const auto r = parse(true, with(true, R"("continue_final_message":true)"));
+  REQUIRE(r);
+  CHECK(r->chat.continue_final_message);
+  CHECK_FALSE(r->chat.add_generation_prompt);
+  CHECK(parse(true, with(true, R"("continue_final_message":true,"add_generation_prompt":false)")));
+  CHECK_FALSE(parse(true, with(true, R"("continue_final_message":false,"add_generation_prompt":true)"))
+                  ->chat.continue_final_message);
+  const auto both = parse(true, with(true, R"("continue_final_message":true,"add_generation_prompt":true)"));
+  REQUIRE_FALSE(both);
+  CHECK(both.error().param == "continue_final_message");
+  const auto nothing = parse(true, R"({"messages":[{"role":"user","content":"hi"},{"role":"assistant"}],
+    "continue_final_message":true})");
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error().param == "continue_final_message");
+}
+
+TEST_CASE("the effort of reasoning is a variable of the template") {
+  const auto kwargs = [](const char* more) { return parse(true, with(true, more))->chat.kwargs.dump(); };
+  CHECK(kwargs("") == "{}");
+  CHECK(kwargs(R"("reasoning_effort":"low")") == R"({"reasoning_effort":"low","enable_thinking":true})");
+  CHECK(kwargs(R"("reasoning_effort":"none")") == R"({"reasoning_effort":"none","enable_thinking":false})");
+  CHECK(kwargs(R"("reasoning_effort":"high","chat_template_kwargs":{"enable_thinking":false})") ==
+        R"({"enable_thinking":false,"reasoning_effort":"high"})");
+  CHECK(parse(true, with(true, R"("reasoning_effort":"huge")")).error().param == "reasoning_effort");
+}
+
 TEST_CASE("a call without arguments has an empty object of them, however it is said") {
   for (const std::string arguments : {R"("{}")", R"("")", R"(" \n")", R"("null")", "null", "{}"}) {
     CAPTURE(arguments);

@@ -37,6 +37,19 @@ TEST_CASE("the bundled model renders, encodes and streams back what it was given
   CHECK(bytes == rendered->text);
 }
 
+TEST_CASE("a continued message is the prompt's end, and what it spells stays text") {
+  const auto text = load_model_text(kTiny).value();
+  ChatPrompt p;
+  p.messages = nlohmann::ordered_json::array(
+      {{{"role", "user"}, {"content", "Count."}}, {{"role", "assistant"}, {"content", "1, <|im_end|>2,"}}});
+  p.add_generation_prompt = false;
+  p.continue_final_message = true;
+  const auto rendered = text->render_chat(p).value();
+  CHECK_THAT(rendered.text, Catch::EndsWith("<|im_start|>assistant\n1, <|im_end|>2,"));
+  const auto ids = text->encode(rendered, false).value();
+  CHECK(std::ranges::count_if(ids, [&](TokenId id) { return text->token_bytes(id) == "<|im_end|>"; }) == 1);
+}
+
 TEST_CASE("special tokens that a chat's client types are text, the template's own are not") {
   const auto text = load_model_text(kTiny).value();
   const auto count = [&](const std::vector<TokenId>& ids, std::string_view piece) {

@@ -1,0 +1,11 @@
+#pragma once
+// Routes of other servers that clients know and this one does not serve. They are answered by what is missing, not by
+// "no such path", which sends people looking for a wrong base URL.
+#include "coordinator/http/routes.h"
+
+namespace sluice::coordinator {
+
+/// 404 `not_served` for each, whatever the method.
+void add_unserved_routes(HttpRoutes& routes);
+
+}  // namespace sluice::coordinator
