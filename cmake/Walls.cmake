@@ -47,6 +47,7 @@ set(SLUICE_WALLS
   "coordinator/serving: common common/control common/trace coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/ui: common coordinator/http"
+  "coordinator/openapi: common coordinator/http"
   "coordinator/sim: common common/svg common/transfer coordinator/policy engine/policy"
   "coordinator/ctl/load: common common/http common/net common/svg common/tls"
   "coordinator/ctl: common common/flags common/http common/net common/tls coordinator/ctl/load coordinator/http coordinator/sim coordinator/tenants"

@@ -27,6 +27,7 @@
 #include "coordinator/front_metrics.h"
 #include "coordinator/http/descriptors.h"
 #include "coordinator/http/observer.h"
+#include "coordinator/openapi/openapi.h"
 #include "coordinator/operator_views.h"
 #include "coordinator/probe_pages.h"
 #include "coordinator/registry/shared_registry.h"
@@ -205,9 +206,11 @@ int run_app(const AppOptions& o) {
     responses.add_routes(routes);
     add_messages_routes(routes, router);
     probes.add_routes(routes);
-    if (!with_admin) return routes;
-    add_admin_routes(routes, operator_views.views());
-    add_ui_routes(routes);
+    if (with_admin) {
+      add_admin_routes(routes, operator_views.views());
+      add_ui_routes(routes);
+    }
+    add_openapi_route(routes);
     return routes;
   };
   HttpObserver observer(io, metrics);

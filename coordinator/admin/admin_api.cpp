@@ -11,8 +11,8 @@ using nlohmann::json;
 
 namespace {
 
-/// The value of a numeric query parameter, or `fallback` when absent or not a number.
-std::uint64_t query_number(std::string_view query, std::string_view key, std::uint64_t fallback) {
+/// The value of a numeric query parameter, or `fallback` when absent.
+Result<std::uint64_t> query_number(std::string_view query, const std::string& key, std::uint64_t fallback) {
   while (!query.empty()) {
     const auto amp = query.find('&');
     const std::string_view pair = query.substr(0, amp);
@@ -20,7 +20,9 @@ std::uint64_t query_number(std::string_view query, std::string_view key, std::ui
       const std::string_view v = pair.substr(key.size() + 1);
       std::uint64_t n = 0;
       const auto r = std::from_chars(v.data(), v.data() + v.size(), n);
-      return r.ec == std::errc() && r.ptr == v.data() + v.size() ? n : fallback;
+      if (r.ec != std::errc() || r.ptr != v.data() + v.size())
+        return fail_param(key, "'{}' must be a whole number", key);
+      return n;
     }
     query = amp == std::string_view::npos ? std::string_view() : query.substr(amp + 1);
   }
@@ -165,6 +167,22 @@ void put_slo(SloView& v, const HttpRequest& q, const ResponderPtr& r) {
   v.change_slo(*name, *body, q.peer, answer_with_slos(v, r));
 }
 
+void recent_decisions(const DecisionsView& v, const HttpRequest& q, Responder& r) {
+  const auto after = query_number(q.query, "after", 0);
+  if (!after) return r.respond(error_response(ApiError::from(after.error())));
+  const auto limit = query_number(q.query, "limit", 100);
+  if (!limit) return r.respond(error_response(ApiError::from(limit.error())));
+  r.respond(json_response({{"decisions", v.decisions(*after, *limit)}}));
+}
+
+void drain(NodesView& v, const HttpRequest& q, Responder& r) {
+  const auto force = query_number(q.query, "force", 0);
+  if (!force) return r.respond(error_response(ApiError::from(force.error())));
+  if (auto drained = v.drain(NodeId(q.rest), *force != 0); !drained)
+    return r.respond(error_response(ApiError::from(drained.error())));
+  r.respond(json_response({{"node", q.rest}, {"state", "draining"}}));
+}
+
 void explain_slo(SloView& v, const HttpRequest& q, Responder& r) {
   auto said = v.explain_slo(std::string(q.rest));
   if (!said) return r.respond(error_response(ApiError::from(said.error())));
@@ -193,10 +211,10 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   get("/sluice/v1/slo", [](const AdminViews& v, const HttpRequest&) { return slo_document(v.slos.slos()); });
   get("/sluice/v1/coordinators", [](const AdminViews& v, const HttpRequest&) { return v.coordinators.coordinators(); });
   get("/sluice/v1/totals", [](const AdminViews& v, const HttpRequest&) { return v.decisions.totals(); });
-  get("/sluice/v1/decisions", [](const AdminViews& v, const HttpRequest& q) {
-    const std::uint64_t after = query_number(q.query, "after", 0);
-    return json{{"decisions", v.decisions.decisions(after, query_number(q.query, "limit", 100))}};
-  });
+  routes.add("GET", "/sluice/v1/decisions",
+             [&decisions = views.decisions](const HttpRequest& q, const ResponderPtr& r) {
+               recent_decisions(decisions, q, *r);
+             });
   routes.add("PUT", "/sluice/v1/slo",
              [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { put_slo(slos, q, r); },
              {.admin = true});
@@ -208,11 +226,7 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   routes.add_prefix("GET", "/sluice/v1/slo/explain/",
                     [&slos = views.slos](const HttpRequest& q, const ResponderPtr& r) { explain_slo(slos, q, *r); });
   routes.add_prefix("POST", "/sluice/v1/drain/",
-                    [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) {
-                      if (auto drained = nodes.drain(NodeId(q.rest), query_number(q.query, "force", 0) != 0); !drained)
-                        return r->respond(error_response(ApiError::from(drained.error())));
-                      r->respond(json_response({{"node", q.rest}, {"state", "draining"}}));
-                    },
+                    [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) { drain(nodes, q, *r); },
                     {.admin = true});
 }
 

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "coordinator/openapi/openapi.h"
+
 using namespace sluice;
 using namespace sluice::coordinator;
 using nlohmann::json;
@@ -89,6 +91,12 @@ struct Surface {
 
 }  // namespace
 
+TEST_CASE("every route of the operator is in /openapi.json") {
+  const Surface s;
+  CHECK(undescribed(s.routes).empty());
+  CHECK(openapi_of(s.routes)["paths"].size() == 10);
+}
+
 TEST_CASE("status is the service's, with the default objectives") {
   Surface s;
   s.service.now.nodes = {{"prefill_nodes", 1}};
@@ -169,12 +177,18 @@ TEST_CASE("SLO classes are read, changed, explained and removed, with who did it
                                                     "no default by me"});
 }
 
-TEST_CASE("decisions take where to begin and how many from the query, and nonsense is not a number") {
+TEST_CASE("decisions take where to begin and how many from the query, and nonsense is refused by name") {
   Surface s;
   auto first = [&](const std::string& query) { return s.ask("GET", "/sluice/v1/decisions", query)["decisions"][0]; };
   CHECK(first("") == json{{"after", 0}, {"limit", 100}});
   CHECK(first("after=7&limit=3") == json{{"after", 7}, {"limit", 3}});
-  CHECK(first("limit=-3&after=x") == json{{"after", 0}, {"limit", 100}});
+  for (const char* query : {"limit=-3", "limit=", "limit=null&limit=3", "limit=3x"}) {
+    const json a = s.ask("GET", "/sluice/v1/decisions", query);
+    CHECK(a["status"] == 400);
+    CHECK(a["error"]["param"] == "limit");
+  }
+  CHECK(s.ask("GET", "/sluice/v1/decisions", "after=x")["error"]["param"] == "after");
+  CHECK(s.ask("POST", "/sluice/v1/drain/p0", "force=yes")["error"]["param"] == "force");
 }
 
 TEST_CASE("totals are the service's") {
