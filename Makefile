@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 
-.PHONY: help deps configure build cluster package package-test demo test manifests-test bench peers-load shaped-link format format-check tidy sanitize fuzz clean
+.PHONY: help deps configure build cluster package package-test demo test manifests-test bench clients-test peers-load shaped-link format format-check tidy sanitize fuzz clean
 
 help:
 	@echo 'make demo      build, start a cluster on the bundled model, stream one answer, stop'
@@ -13,6 +13,7 @@ help:
 	@echo 'make package   Debian packages, in build/packages; make package-test installs them in a clean Debian and serves'
 	@echo 'make build     everything, tests and benches too   (PRESET=dev|tsan|release|cuda|fuzz)'
 	@echo 'make bench     the figures: engine, transport, codec'
+	@echo 'make clients-test  litellm and lm-eval against a cluster (installs a gigabyte)'
 	@echo 'make peers-load  aiperf beside sluicectl bench (installs some gigabytes)'
 	@echo 'make shaped-link  the controller on a real link whose rate changes (root, 6 minutes)'
 	@echo 'make format    clang-format the tree; make tidy runs clang-tidy'
@@ -54,6 +55,11 @@ manifests-test: cluster
 
 bench: build
 	@for s in codec transport engine; do $(BUILD)/bin/sluice-bench $$s || exit 1; done
+
+# Clients of others that are too large for `make test`, into BUILD/clients.
+clients-test: cluster
+	@tools/test_venv.sh $(BUILD) clients
+	@python3 tests/system/clients_test.py --venv $(BUILD)/clients --bin $(BUILD)/bin
 
 # Load tools of others beside ours, on one cluster. Not a part of `make test`: it installs some gigabytes into BUILD/peers.
 peers-load: cluster

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# tools/test_venv.sh BUILD [peers|schema]: makes BUILD/venv with the Python packages that the client test needs
-# (tests/system/requirements.txt), BUILD/peers with other people's load tools (peers_requirements.txt), or
-# BUILD/venv-schema with a validator of JSON schemas (tests/text_grammar/requirements.txt). Kept once made.
+# tools/test_venv.sh BUILD [peers|clients|schema]: makes BUILD/venv with the Python packages that the system tests need
+# (tests/system/requirements.txt), BUILD/peers with other people's load tools (peers_requirements.txt), BUILD/clients with
+# the larger of other people's clients (clients_requirements.txt), or BUILD/venv-schema with a validator of JSON schemas
+# (tests/text_grammar/requirements.txt). Kept once made.
 set -euo pipefail
 build=$1
 name=venv list=tests/system/requirements.txt
-if [ "${2:-}" = schema ]; then name=venv-schema list=tests/text_grammar/requirements.txt; fi
-if [ "${2:-}" = peers ]; then name=peers list=tests/system/peers_requirements.txt; fi
+case "${2:-}" in
+  peers | clients) name=$2 list=tests/system/$2_requirements.txt ;;
+  schema) name=venv-schema list=tests/text_grammar/requirements.txt ;;
+esac
 want=$(sha256sum "$list" | cut -c1-16)
 [ "$(cat "$build/$name/.sluice" 2>/dev/null)" = "$want" ] && exit 0
 echo "test_venv: installing $(paste -sd ' ' "$list")"
