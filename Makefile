@@ -60,6 +60,7 @@ bench: build
 clients-test: cluster
 	@tools/test_venv.sh $(BUILD) clients
 	@python3 tests/system/clients_test.py --venv $(BUILD)/clients --bin $(BUILD)/bin
+	@python3 tests/system/structured_clients_test.py --venv $(BUILD)/clients --bin $(BUILD)/bin
 
 # Load tools of others beside ours, on one cluster. Not a part of `make test`: it installs some gigabytes into BUILD/peers.
 peers-load: cluster
