@@ -23,13 +23,15 @@ namespace sluice::coordinator {
 struct ChoiceDelta {
   text::output::OutputDelta output{};
   std::vector<TokenEvent> tokens{};
+  std::vector<TokenId> ids{};  // of all tokens drawn, where asked for
 };
 
 /// What of the whole request is told with a chunk.
 struct AnswerState {
   std::string fingerprint;  // of the choice, once known; where the stream closes: of all
   Usage usage{};
-  std::optional<nlohmann::json> explain{};  // where asked for, once the last choice has ended
+  std::optional<nlohmann::json> explain{};       // where asked for, once the last choice has ended
+  const std::vector<TokenId>* prompt = nullptr;  // the choice's; to open it with
 };
 
 class AnswerShape {
@@ -38,7 +40,7 @@ class AnswerShape {
 
   // Streams: what is written, ready to send ("data: ..." and the like); perhaps nothing.
 
-  /// The choices' first words, each once, before anything else. echo: what the choice opens with.
+  /// The choices' first words, each once, before anything else. echo: what the choice opens with. With now.prompt.
   [[nodiscard]] virtual std::string open(std::size_t choice, const std::string& echo, const AnswerState& now) = 0;
   [[nodiscard]] virtual std::string delta(std::size_t choice, ChoiceDelta delta, const AnswerState& now) = 0;
   /// A choice has ended, with this rest of its output. last: no other runs.

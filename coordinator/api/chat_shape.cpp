@@ -40,15 +40,16 @@ void ChatShape::put(json& choice, OutputDelta& delta) const {
 }
 
 std::string ChatShape::open(std::size_t choice, const std::string& /*echo*/, const AnswerState& now) {
-  return chunk(role_choice_json(choice), now);
+  return chunk(role_choice_json(choice), now, false, with_ids() ? now.prompt : nullptr);
 }
 
 std::string ChatShape::delta(std::size_t choice, ChoiceDelta delta, const AnswerState& now) {
   auto& out = delta.output;
-  if (out.empty() && (!logprobs() || delta.tokens.empty())) return {};
+  if (out.empty() && (!logprobs() || delta.tokens.empty()) && delta.ids.empty()) return {};
   json c =
       chunk_choice_json(true, choice, std::move(out.content), streamed_logprobs(choice, delta.tokens), {}, nullptr);
   put(c, out);
+  if (with_ids()) c["token_ids"] = std::move(delta.ids);
   return chunk(std::move(c), now);
 }
 
@@ -76,8 +77,10 @@ HttpResponse ChatShape::whole(WholeAnswer answer) {
           {{"id", new_call_id(format_)},
            {"type", "function"},
            {"function", {{"name", std::move(call.name)}, {"arguments", std::move(call.arguments)}}}});
+    if (with_ids()) choice["token_ids"] = std::move(c.ids);
     body["choices"].push_back(std::move(choice));
   }
+  if (with_ids()) body["prompt_token_ids"] = *answer.choices.front().prompt;
   if (const auto& rated = answer.choices.front().rated; prompt_logprobs() && rated)
     body["prompt_logprobs"] = prompt_logprobs_json(text(), *rated, *prompt_logprobs());
   return json_response(body);

@@ -7,15 +7,18 @@ namespace sluice::coordinator {
 using nlohmann::json;
 
 std::string CompletionShape::open(std::size_t choice, const std::string& echo, const AnswerState& now) {
-  if (echo.empty()) return {};
-  return chunk(chunk_choice_json(false, choice, echo, nullptr, {}, nullptr), now);
+  if (echo.empty() && !with_ids()) return {};
+  json c = chunk_choice_json(false, choice, echo, nullptr, {}, nullptr);
+  if (with_ids()) c["prompt_token_ids"] = *now.prompt;
+  return chunk(std::move(c), now);
 }
 
 std::string CompletionShape::delta(std::size_t choice, ChoiceDelta delta, const AnswerState& now) {
-  if (delta.output.content.empty() && (!logprobs() || delta.tokens.empty())) return {};
+  if (delta.output.content.empty() && (!logprobs() || delta.tokens.empty()) && delta.ids.empty()) return {};
   json logprobs = streamed_logprobs(choice, delta.tokens);
-  return chunk(chunk_choice_json(false, choice, std::move(delta.output.content), std::move(logprobs), {}, nullptr),
-               now);
+  json c = chunk_choice_json(false, choice, std::move(delta.output.content), std::move(logprobs), {}, nullptr);
+  if (with_ids()) c["token_ids"] = std::move(delta.ids);
+  return chunk(std::move(c), now);
 }
 
 std::string CompletionShape::end(std::size_t choice, ChoiceDelta rest, const ChoiceEnd& end, bool last,
@@ -34,6 +37,10 @@ HttpResponse CompletionShape::whole(WholeAnswer answer) {
                               c.end.stop_reason);
     if (prompt_logprobs() && c.rated)
       choice["prompt_logprobs"] = prompt_logprobs_json(text(), *c.rated, *prompt_logprobs());
+    if (with_ids()) {
+      choice["token_ids"] = std::move(c.ids);
+      choice["prompt_token_ids"] = *c.prompt;
+    }
     body["choices"].push_back(std::move(choice));
   }
   return json_response(body);

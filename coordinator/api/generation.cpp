@@ -145,6 +145,7 @@ ChoiceDelta Generation::read(Choice& c, TokenStream::Delta delta, bool last) con
     d.output.content = std::move(delta.text);
   }
   if (request().sampling.logprobs) d.tokens = std::move(delta.tokens);
+  if (request().return_token_ids) d.ids = std::move(delta.ids);
   return d;
 }
 
@@ -158,6 +159,7 @@ void Generation::take(std::size_t index, ChoiceDelta delta) {
   }
   c.output.add(std::move(delta.output));
   std::ranges::move(delta.tokens, std::back_inserter(c.tokens));
+  c.ids.insert(c.ids.end(), delta.ids.begin(), delta.ids.end());
 }
 
 void Generation::on_finish(std::size_t index, LegEnd end, const LegStats& stats) {
@@ -247,8 +249,8 @@ void Generation::answer_whole() {
     auto& c = choices_[i];
     std::shared_ptr<const RatedPrompt> rated;
     if (!rated_.empty()) rated = rated_[i / static_cast<std::size_t>(request().n)];
-    answer.choices.push_back(
-        {prompt_of(i).echo, std::move(c.output), std::move(c.tokens), std::move(rated), end_of(c)});
+    answer.choices.push_back({prompt_of(i).echo, std::move(c.output), std::move(c.tokens), std::move(rated), end_of(c),
+                              std::move(c.ids), prompt_of(i).ids});
   }
   if (request().explain) answer.explain = explain();
   const std::size_t bytes = answer.bytes();
@@ -275,7 +277,9 @@ void Generation::greet() {
   open_stream();
   if (std::exchange(greeted_, true)) return;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    const std::string written = shape_->open(i, prompt_of(i).echo, state(choices_[i].fingerprint));
+    AnswerState now = state(choices_[i].fingerprint);
+    now.prompt = prompt_of(i).ids.get();
+    const std::string written = shape_->open(i, prompt_of(i).echo, now);
     if (!written.empty()) writer_->write(written);
   }
 }

@@ -45,6 +45,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::unique_ptr<text::output::OutputParser> parser;  // null: all is content
     text::output::Output output;                         // of the whole answer; a stream keeps none
     std::vector<TokenEvent> tokens;                      // of it, where log-probabilities were asked for
+    std::vector<TokenId> ids;                            // of it, where these were asked for
     std::string fingerprint;                             // from its first token on
     LegStats stats;
     bool ended = false;

@@ -88,6 +88,10 @@ json role_choice_json(std::size_t index) {
           {"finish_reason", nullptr}};
 }
 
+std::string LogprobsWriter::word(TokenId id, std::string_view bytes) const {
+  return as_ids_ ? fmt::format("token_id:{}", id) : utf8_lossy(bytes);
+}
+
 void LogprobsWriter::add(const TokenEvent& token) { tokens_.push_back(token); }
 
 json LogprobsWriter::take() {
@@ -105,17 +109,17 @@ json LogprobsWriter::take() {
 }
 
 void LogprobsWriter::put(json& to, TokenId id, std::optional<float> logprob, const std::vector<TokenLogprob>& top) {
-  auto word = utf8_lossy(text_.token_bytes(id));
+  const std::string bytes = text_.token_bytes(id);
   json alternatives = nullptr;
   if (top_ > 0 && logprob) {
     // Of two tokens with one text the likelier one counts.
     alternatives = json::object();
-    for (const auto& t : head(top)) alternatives.emplace(utf8_lossy(text_.token_bytes(t.id)), finite(t.logprob));
-    alternatives.emplace(word, finite(*logprob));  // the token itself is always among them
+    for (const auto& t : head(top)) alternatives.emplace(word(t.id, text_.token_bytes(t.id)), finite(t.logprob));
+    alternatives.emplace(word(id, bytes), finite(*logprob));  // the token itself is always among them
   }
   to["text_offset"].push_back(offset_);
-  offset_ += characters(word);
-  to["tokens"].push_back(std::move(word));
+  offset_ += characters(utf8_lossy(bytes));
+  to["tokens"].push_back(word(id, bytes));
   to["token_logprobs"].push_back(logprob ? json(finite(*logprob)) : json(nullptr));
   to["top_logprobs"].push_back(std::move(alternatives));
 }
@@ -123,7 +127,7 @@ void LogprobsWriter::put(json& to, TokenId id, std::optional<float> logprob, con
 json LogprobsWriter::take_chat() {
   auto entry = [this](TokenId id, float logprob) {
     auto bytes = text_.token_bytes(id);
-    return json{{"token", utf8_lossy(bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
+    return json{{"token", word(id, bytes)}, {"logprob", finite(logprob)}, {"bytes", bytes_json(bytes)}};
   };
   json content = json::array();
   for (const auto& t : std::exchange(tokens_, {})) {

@@ -57,7 +57,9 @@ struct RatedPrompt {
 /// so one writer lives as long as its choice; take() gives what came since the last take().
 class LogprobsWriter {
  public:
-  LogprobsWriter(const ModelText& text, bool chat, int top) : text_(text), chat_(chat), top_(top) {}
+  /// as_ids: tokens are named "token_id:N", so that those that are no text of their own can be told.
+  LogprobsWriter(const ModelText& text, bool chat, int top, bool as_ids = false)
+      : text_(text), chat_(chat), top_(top), as_ids_(as_ids) {}
   void add(const TokenEvent& token);
   /// Legacy shape: the text opens with the prompt, whose tokens the first take() gives before all others.
   void echo(std::shared_ptr<const RatedPrompt> prompt) { prompt_ = std::move(prompt); }
@@ -76,9 +78,13 @@ class LogprobsWriter {
   [[nodiscard]] nlohmann::json take_chat();
   void put(nlohmann::json& to, TokenId id, std::optional<float> logprob, const std::vector<TokenLogprob>& top);
 
+  /// What a token is called.
+  [[nodiscard]] std::string word(TokenId id, std::string_view bytes) const;
+
   const ModelText& text_;
   bool chat_;
   int top_;
+  bool as_ids_;
   std::size_t offset_ = 0;  // characters before the next token
   std::shared_ptr<const RatedPrompt> prompt_;
   std::vector<TokenEvent> tokens_;

@@ -11,6 +11,8 @@ OpenAiShape::OpenAiShape(AnswerHead head, const GenerateRequest& q, const ModelT
       text_(text),
       logprobs_(q.sampling.logprobs),
       prompt_logprobs_(q.prompt_logprobs),
+      tokens_as_ids_(q.tokens_as_ids),
+      with_ids_(q.return_token_ids),
       include_usage_(q.include_usage),
       continuous_usage_(q.continuous_usage) {}
 
@@ -20,9 +22,11 @@ AnswerHead OpenAiShape::head(const std::string& fingerprint) const {
   return h;
 }
 
-std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last) const {
+std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last,
+                               const std::vector<TokenId>* prompt) const {
   json chunk = chunk_object(head(now.fingerprint));
   chunk["choices"].push_back(std::move(choice));
+  if (prompt != nullptr) chunk["prompt_token_ids"] = *prompt;
   if (include_usage_) chunk["usage"] = continuous_usage_ ? usage_json(now.usage) : json(nullptr);
   if (last && !include_usage_ && now.explain) chunk["sluice"] = *now.explain;
   return sse(chunk);
@@ -52,7 +56,7 @@ json OpenAiShape::object(WholeAnswer& answer) const {
 
 json OpenAiShape::streamed_logprobs(std::size_t choice, const std::vector<TokenEvent>& tokens) {
   if (!logprobs_) return nullptr;
-  while (writers_.size() <= choice) writers_.emplace_back(text_, head_.chat, *logprobs_);
+  while (writers_.size() <= choice) writers_.emplace_back(text_, head_.chat, *logprobs_, tokens_as_ids_);
   for (const auto& t : tokens) writers_[choice].add(t);
   return writers_[choice].take();
 }
@@ -60,7 +64,7 @@ json OpenAiShape::streamed_logprobs(std::size_t choice, const std::vector<TokenE
 json OpenAiShape::whole_logprobs(const std::vector<TokenEvent>& tokens,
                                  std::shared_ptr<const RatedPrompt> echoed) const {
   if (!logprobs_) return nullptr;
-  LogprobsWriter writer(text_, head_.chat, *logprobs_);
+  LogprobsWriter writer(text_, head_.chat, *logprobs_, tokens_as_ids_);
   if (echoed) writer.echo(std::move(echoed));
   for (const auto& t : tokens) writer.add(t);
   return writer.take();

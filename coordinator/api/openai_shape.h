@@ -28,8 +28,12 @@ class OpenAiShape : public AnswerShape {
   [[nodiscard]] const std::optional<int>& logprobs() const { return logprobs_; }
   [[nodiscard]] const std::optional<int>& prompt_logprobs() const { return prompt_logprobs_; }
 
-  /// A chunk with this choice. last: of all choices.
-  [[nodiscard]] std::string chunk(nlohmann::json choice, const AnswerState& now, bool last = false) const;
+  /// Token ids are wanted beside the text.
+  [[nodiscard]] bool with_ids() const { return with_ids_; }
+
+  /// A chunk with this choice. last: of all choices. prompt: its ids go along, unless null.
+  [[nodiscard]] std::string chunk(nlohmann::json choice, const AnswerState& now, bool last = false,
+                                  const std::vector<TokenId>* prompt = nullptr) const;
   /// The whole answer's object, with no choice yet.
   [[nodiscard]] nlohmann::json object(WholeAnswer& answer) const;
   /// The tokens' log-probabilities in a stream; null where none were asked for.
@@ -44,6 +48,7 @@ class OpenAiShape : public AnswerShape {
   AnswerHead head_;
   const ModelText& text_;
   std::optional<int> logprobs_, prompt_logprobs_;
+  bool tokens_as_ids_, with_ids_;
   bool include_usage_, continuous_usage_;
   std::vector<LogprobsWriter> writers_;  // of a stream's choices
 };

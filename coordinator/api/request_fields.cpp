@@ -152,8 +152,6 @@ void refuse_all_but_neutral(JsonObject& f, GenerateRequest::Kind kind) {
                                          {"routed_experts_prompt_start", 0.0},
                                          {"return_token_offsets", false},
                                          {"return_prompt_text", false},
-                                         {"return_token_ids", false},
-                                         {"return_tokens_as_token_ids", false},
                                          {"include_reasoning", true},
                                          {"verbosity", "medium"}};
   for (const auto& [field, value] : kNeutral) {
@@ -191,6 +189,8 @@ void read_common(JsonObject& f, const HttpHeaders& headers, const ModelInfo& mod
   q.slo_tpot = read_slo(headers, "x-slo-tpot-ms", f);
   read_sluice(f, q);
   f.want("prompt_logprobs").into(q.prompt_logprobs, {.least = 0, .most = control::kMaxLogprobs});
+  f.want("return_token_ids").into(q.return_token_ids);
+  f.want("return_tokens_as_token_ids").into(q.tokens_as_ids);
   q.cut = read_cut(f);
   refuse_unsupported(f);
   refuse_all_but_neutral(f, q.kind);

@@ -61,6 +61,9 @@ struct GenerateRequest {
   bool include_stop_str = false;
   bool skip_special_tokens = true;
 
+  bool return_token_ids = false;  // beside the text, of prompt and answer
+  bool tokens_as_ids = false;     // log-probabilities name tokens "token_id:N"
+
   std::optional<int> prompt_logprobs;  // a list of this name in the answer, with so many of the likeliest
   /// Log-probabilities of the prompt's own tokens are wanted for the answer, with so many of the likeliest: for that
   /// list, or because the prompt is echoed with logprobs.

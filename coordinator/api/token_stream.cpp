@@ -67,6 +67,7 @@ TokenStream::Delta TokenStream::push(std::span<const TokenEvent> tokens) {
   for (const auto& t : tokens) {
     if (reason_) break;
     ++count_;
+    delta.ids.push_back(t.id);
     if (t.stop) stop_reason_ = t.id;
     if (t.stop && !include_stop_str_) continue;
     delta.tokens.push_back(t);

@@ -55,6 +55,7 @@ class TokenStream {
   struct Delta {
     std::string text;                // now certain
     std::vector<TokenEvent> tokens;  // tokens that belong to the output, for log-probabilities
+    std::vector<TokenId> ids;        // all that were drawn, the stopping one too
     bool cancel = false;             // a stop string hit: the backend should stop generating
   };
   /// Nothing after the end.

@@ -13,9 +13,11 @@ std::size_t entries(const std::vector<Token>& tokens) {
 
 std::size_t WholeAnswer::bytes() const {
   constexpr std::size_t kEntry = 100;  // of a token or an alternative, with its name and bytes
+  constexpr std::size_t kId = 7;
   std::size_t n = 0;
   for (const auto& c : choices) {
     n += c.echo.size() + c.output.bytes() + entries(c.tokens) * kEntry;
+    if (!c.ids.empty()) n += (c.ids.size() + c.prompt->size()) * kId;
     if (c.rated) n += entries(c.rated->tokens) * kEntry;
   }
   return n;

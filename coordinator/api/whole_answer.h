@@ -31,6 +31,8 @@ struct WholeAnswer {
     std::vector<TokenEvent> tokens;            // where log-probabilities were asked for
     std::shared_ptr<const RatedPrompt> rated;  // where log-probabilities of the prompt were
     ChoiceEnd end;
+    std::vector<TokenId> ids;  // of all tokens drawn, where asked for
+    std::shared_ptr<const std::vector<TokenId>> prompt;
   };
   std::string fingerprint;  // of all choices
   std::vector<Choice> choices;

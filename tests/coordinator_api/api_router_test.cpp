@@ -188,6 +188,42 @@ TEST_CASE("log-probabilities reach both shapes") {
   CHECK(entries == std::string("user:x\nassistant:").size());
 }
 
+TEST_CASE("token ids of prompt and answer come along where they are asked for") {
+  Api api;
+  const auto ids_in = [](const Answer& a) {
+    json all = json::array();
+    for (const auto& e : a.events)
+      for (const auto& c : e["choices"])
+        if (c.contains("token_ids")) all.insert(all.end(), c["token_ids"].begin(), c["token_ids"].end());
+    return all;
+  };
+  const json completion = {{"prompt", "ab"}, {"max_tokens", 3}, {"return_token_ids", true}};
+  const auto whole = api.post("/v1/completions", completion);
+  REQUIRE(whole.status == 200);
+  CHECK(whole.body["choices"][0]["prompt_token_ids"] == json{256, 'a', 'b'});
+  CHECK(whole.body["choices"][0]["token_ids"].size() == whole.body["usage"]["completion_tokens"]);
+  json streamed = completion;
+  streamed["stream"] = true;
+  auto a = api.post("/v1/completions", streamed);
+  CHECK(a.events[0]["choices"][0]["prompt_token_ids"] == json{256, 'a', 'b'});
+  CHECK(ids_in(a) == whole.body["choices"][0]["token_ids"]);
+
+  json chat = {{"messages", {{{"role", "user"}, {"content", "hi"}}}}, {"max_tokens", 3}, {"return_token_ids", true}};
+  const auto said = api.post("/v1/chat/completions", chat);
+  CHECK(said.body["prompt_token_ids"].size() == said.body["usage"]["prompt_tokens"]);
+  CHECK(said.body["choices"][0]["token_ids"].size() == 3);
+  chat["stream"] = true;
+  a = api.post("/v1/chat/completions", chat);
+  CHECK(a.events[0]["prompt_token_ids"] == said.body["prompt_token_ids"]);
+  CHECK_FALSE(a.events[1].contains("prompt_token_ids"));
+  CHECK(ids_in(a) == said.body["choices"][0]["token_ids"]);
+
+  a = api.post("/v1/completions",
+               {{"prompt", "ab"}, {"max_tokens", 1}, {"logprobs", 1}, {"return_tokens_as_token_ids", true}});
+  CHECK(a.body["choices"][0]["logprobs"]["tokens"][0].get<std::string>().starts_with("token_id:"));
+  CHECK_FALSE(a.body["choices"][0].contains("token_ids"));
+}
+
 TEST_CASE("max_tokens ends with length") {
   Api api;
   auto a = api.post("/v1/completions", {{"prompt", "abcdef"}, {"max_tokens", 3}});

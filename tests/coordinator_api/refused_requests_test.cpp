@@ -214,7 +214,7 @@ TEST_CASE("bodies that are no JSON objects are refused in clear words") {
 
 // Twelve fields that change the answer on other servers were taken without a word.
 TEST_CASE("fields that other servers honour and this one does not are refused by name") {
-  for (const char* field : {"allowed_token_ids", "bad_words", "kv_transfer_params", "documents", "return_token_ids",
+  for (const char* field : {"allowed_token_ids", "bad_words", "kv_transfer_params", "documents", "logprob_token_ids",
                             "thinking_token_budget", "prompt_embeds", "grammar", "json_schema", "regex", "ebnf",
                             "guided_whitespace_pattern", "web_search_options", "typical_p", "logits_processors"}) {
     CAPTURE(field);
