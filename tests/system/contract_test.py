@@ -37,7 +37,8 @@ def main():
     with Cluster(args.bin, coordinator_flags=["--max-model-len", "128"]) as cluster, \
             tempfile.TemporaryDirectory() as scratch:
         paths = json.loads(cluster.get("/openapi.json"))["paths"]
-        assert {"/v1/chat/completions", "/v1/completions", "/tokenize", "/sluice/v1/status"} <= set(paths), sorted(paths)
+        known = {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/tokenize", "/sluice/v1/status"}
+        assert known <= set(paths), sorted(paths)
         begun = time.monotonic()
         done = subprocess.run(
             [tool.resolve(), "run", cluster.http + "/openapi.json", "--checks", ",".join(CHECKS), "--seed", str(SEED),
