@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   const flags::Check seconds = flags::range(0.001, 1e6);  // as milliseconds they fit a message's 32 bits
   auto& s = o.serving;
   double slo_ttft_ms = s.slo.ttft_s * 1e3;
+  std::string objective{name(s.slo.objective)};
   double slo_tpot_ms = s.slo.tpot_s * 1e3;
   double max_tpot_ms = 0;
   double sse_keepalive_s = sluice::seconds(o.http.stream_keepalive);
@@ -70,6 +71,12 @@ int main(int argc, char** argv) {
   app.add_option("--quality-kl", s.slo.quality_kl, "Default quality budget: mean KL to bf16 KV, nats per token")
       ->capture_default_str()
       ->check(flags::non_negative());
+  app.add_option(
+         "--objective", objective,
+         "Of the profiles within the budget: quality, the least lossy one that meets the objectives; latency, the "
+         "fastest one")
+      ->capture_default_str()
+      ->check(flags::one_of({"quality", "latency"}));
   app.add_option("--max-wait-s", s.max_wait_s, "Refuse (429) what cannot start within this")
       ->capture_default_str()
       ->check(seconds);
@@ -127,6 +134,7 @@ int main(int argc, char** argv) {
     coordinator::check_binds(o.access, o.http.host, s.registry);
     o.http.stream_keepalive = from_seconds(sse_keepalive_s);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
+    s.slo.objective = objective == "latency" ? Objective::latency : Objective::quality;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
     s.max_tpot_s = max_tpot_ms * 1e-3;
     s.profile_changes = !no_profile_changes;

@@ -182,6 +182,7 @@ void add_down(flags::App& app, const Common& c, Body& chosen, int& drain_s) {
 struct SloChange {
   std::string name = "default";
   std::optional<double> ttft_ms, tpot_ms, attainment, quality_kl;
+  std::string objective;
   std::optional<int> priority;
   std::optional<bool> seeded_lossy;
 
@@ -191,6 +192,7 @@ struct SloChange {
     if (tpot_ms) j["tpot_ms"] = *tpot_ms;
     if (attainment) j["attainment"] = *attainment;
     if (quality_kl) j["quality_kl"] = *quality_kl;
+    if (!objective.empty()) j["objective"] = objective;
     if (priority) j["priority"] = *priority;
     if (seeded_lossy) j["seeded_lossy"] = *seeded_lossy;
     return j;
@@ -224,6 +226,9 @@ void add_slo(flags::App& app, const Common& c, Body& chosen, SloChange& change) 
   set->add_option("--tpot-ms", change.tpot_ms, "Time per output token");
   set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
   set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
+  set->add_option("--objective", change.objective,
+                  "quality: the least lossy profile that meets the objectives; latency: the fastest within the budget")
+      ->check(flags::one_of({"quality", "latency"}));
   set->add_option("--priority", change.priority, "Smaller is served sooner");
   set->add_option("--seeded-lossy", change.seeded_lossy,
                   "true: requests with a seed may use lossy profiles; the same seed may then give another answer");
@@ -418,6 +423,9 @@ void add_simulate(flags::App& app, const Common& c, Body& chosen, SimulateOption
   s->add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
   s->add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(flags::positive());
   s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(flags::non_negative());
+  s->add_option("--objective", o.objective,
+                "quality (the default): the least lossy profile in time; latency: the fastest")
+      ->check(flags::one_of({"quality", "latency"}));
   s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
   s->add_option("--out", o.out, "Directory for result.json and plots");
 }

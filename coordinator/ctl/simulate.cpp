@@ -54,6 +54,7 @@ json changes_of(const SimulateOptions& o) {
   number("max_tpot_ms", o.max_tpot_ms);
   if (o.no_admission) j["admission"] = false;
   if (o.quality_kl >= 0) j["quality_kl"] = o.quality_kl;
+  if (!o.objective.empty()) j["objective"] = o.objective;
   return j;
 }
 

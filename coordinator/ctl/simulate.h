@@ -21,6 +21,7 @@ struct SimulateOptions {
   double link_gbps = 0, rate = 0, burstiness = 0, input_len = 0, output_len = 0;
   std::vector<double> slo_ttft_ms, slo_tpot_ms;  // a search takes several
   double max_tpot_ms = 0, quality_kl = -1;
+  std::string objective;
   bool no_admission = false;
   bool search = false;
   std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour

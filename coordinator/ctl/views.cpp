@@ -46,8 +46,8 @@ std::string failure_of(const json& d) {
 }
 
 std::string slo_line(const json& s) {
-  return fmt::format("TTFT {}, TPOT {}, attainment {}, quality KL <= {}", millis_at(s, "ttft_ms"),
-                     millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"));
+  return fmt::format("TTFT {}, TPOT {}, attainment {}, quality KL <= {}, objective {}", millis_at(s, "ttft_ms"),
+                     millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"), word(s, "objective"));
 }
 
 /// The profile, and the one that the transfer went on under where there is one.
@@ -129,11 +129,11 @@ std::string coordinators_text(const json& answer) {
 std::string slo_text(const json& s) { return slo_line(s) + "\n"; }
 
 std::string slo_classes_text(const json& answer) {
-  Table t({"CLASS", ">TTFT", ">TPOT", ">ATTAINMENT", ">QUALITY KL", ">PRIORITY", "SEEDED LOSSY"});
+  Table t({"CLASS", ">TTFT", ">TPOT", ">ATTAINMENT", ">QUALITY KL", "OBJECTIVE", ">PRIORITY", "SEEDED LOSSY"});
   const json classes = object_at(answer, "classes");
   for (const auto& [name, s] : classes.items())
     t.row({printable(name), millis_at(s, "ttft_ms"), millis_at(s, "tpot_ms"), word(s, "attainment"),
-           word(s, "quality_kl"), word(s, "priority"), word(s, "seeded_lossy")});
+           word(s, "quality_kl"), word(s, "objective"), word(s, "priority"), word(s, "seeded_lossy")});
   return t.empty() ? slo_text(answer) : t.text();
 }
 

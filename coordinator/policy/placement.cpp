@@ -11,11 +11,24 @@ namespace {
 /// little would get everything, and the other be known ever less.
 constexpr float kAlikeShare = 0.05F;
 
+/// Where quality comes first, how much more what a candidate costs others counts than its own time: its own objective
+/// is as good as met, theirs may be near. Chosen by the registered scenarios: 1 misses more of their objectives, 3
+/// spends a sixth more quality.
+constexpr float kOthers = 2;
+
 /// What a decode node's speed costs, in units of a TTFT as long as its objective. Near and past the TPOT objective it
 /// outweighs any faster start.
 float tpot_cost(float tpot_s, double slo_s) {
   const auto share = static_cast<float>(tpot_s / std::max(slo_s, 1e-9));
   return 0.25F * share + 10.0F * std::max(0.0F, share - 0.9F);
+}
+
+/// How many standard deviations below its bound a normal quantity's mean must be to stay below it with this chance
+/// (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23; off by 4.5e-4 at most).
+double deviations(double chance) {
+  const double beyond = 1 - std::clamp(chance, 0.5, 0.9999);
+  const double t = std::sqrt(-2 * std::log(beyond));
+  return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
 }
 
 Refusal too_late(double soonest_s, double deadline_s) {
@@ -188,8 +201,35 @@ std::size_t Placement::less_used(std::size_t best, float most_cost) const {
   return index;
 }
 
-/// The best candidate of one draw from the posterior, among those expected to take limit_s at most.
-std::size_t Placement::draw(const RequestFeatures& r, float limit_s, TimePoint now) {
+std::optional<std::size_t> Placement::least_lossy(const RequestFeatures& r, const Candidate& fastest) const {
+  const CandidateTable& t = table_;
+  const auto bound_s =
+      static_cast<float>(r.ttft_slo_s / std::exp(deviations(r.attainment) * controller_.spread(fastest)) - r.waited_s);
+  // Where no decode node is fast enough, loss would not make one faster.
+  const auto tpot_s = static_cast<float>(std::max(r.tpot_slo_s, fastest.predicted_tpot_s));
+  float kl = CandidateTable::kNever;
+  float cost = CandidateTable::kNever;
+  std::optional<std::size_t> found;
+  for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
+    const std::size_t d = pair % t.decodes.size();
+    if (t.tpot[d] > tpot_s) continue;
+    for (std::size_t f = 0; f < t.profiles.size(); ++f) {
+      const std::size_t i = pair * t.stride + f;
+      const float own = costs_.cost[i];  // (TTFT + what it costs others) * scale + base
+      if (own >= CandidateTable::kNever || t.kl[f] > kl || (t.kl[f] == kl && own >= cost)) continue;
+      const float ttft_s = costs_.ttft[i];
+      const float others_s = (own - t.base[d]) / t.scale - ttft_s;
+      if (ttft_s + kOthers * others_s > bound_s) continue;
+      kl = t.kl[f];
+      cost = own;
+      found = i;
+    }
+  }
+  return found ? std::optional(less_used(*found, cost * (1 + kAlikeShare))) : std::nullopt;
+}
+
+/// The best candidate of one draw from the posterior, among those expected to take limit_s and to lose most_kl at most.
+std::size_t Placement::draw(const RequestFeatures& r, float limit_s, float most_kl, TimePoint now) {
   drawn_ = table_;
   FastRandom& z = controller_.random();
   auto shake = [&](std::vector<float>& times, const std::vector<float>& var) {
@@ -209,6 +249,7 @@ std::size_t Placement::draw(const RequestFeatures& r, float limit_s, TimePoint n
     const float base = tpot_cost(drawn_.tpot[pair % drawn_.decodes.size()], r.tpot_slo_s);
     for (std::size_t i = pair * drawn_.stride; i < (pair + 1) * drawn_.stride; ++i) {
       if (costs_.cost[i] >= CandidateTable::kNever || costs_.ttft[i] > limit_s) continue;
+      if (table_.kl[i % table_.stride] > most_kl) continue;
       const float cost = (drawn_ttft_[i] + price_[i]) * scale + base;
       if (cost >= least) continue;
       least = cost;
@@ -231,6 +272,17 @@ Candidate Placement::candidate(const ClusterSnapshot& c, const RequestFeatures& 
   k.predicted_tpot_s = k.stages.tpot_s;
   k.chance = controller_.chance(k, r);
   return k;
+}
+
+Candidate Placement::settle(const ClusterSnapshot& c, const RequestFeatures& r, Best& found, TimePoint now) {
+  Candidate k = candidate(c, r, found.index, now);
+  if (r.objective != Objective::quality || r.profile || found.fallback) return k;
+  const auto better = least_lossy(r, k);
+  if (!better) return k;
+  found.most_kl = table_.kl[*better % table_.stride];
+  if (*better == found.index) return k;
+  found.index = *better;
+  return candidate(c, r, found.index, now);
 }
 
 void Placement::bind(const ClusterSnapshot& c) {
@@ -257,9 +309,9 @@ Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeature
 std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   bind(c);
   if (check_prefill(c, r) || check_room(c, r) || !allow_profiles(c, r)) return std::nullopt;
-  const Best found = search(c, r, CandidateTable::kNever, now);
+  Best found = search(c, r, CandidateTable::kNever, now);
   if (found.considered == 0) return std::nullopt;
-  return candidate(c, r, found.index, now);
+  return settle(c, r, found, now);
 }
 
 Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
@@ -267,9 +319,9 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
   if (auto none = check_prefill(c, r)) return std::move(*none);
   if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
   if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
-  const Best found = search(c, r, deadline_s - r.waited_s, now);
+  Best found = search(c, r, deadline_s - r.waited_s, now);
   if (found.considered == 0) return too_late(*std::ranges::min_element(costs_.ttft) + r.waited_s, deadline_s);
-  Decision out{candidate(c, r, found.index, now), ChoiceReason::best, found.considered};
+  Decision out{settle(c, r, found, now), ChoiceReason::best, found.considered};
   if (found.fallback) out.reason = ChoiceReason::cooled_fallback;
   if (found.considered == 1) out.reason = ChoiceReason::only;
   if (const auto other = out.reason == ChoiceReason::best ? sighting(found.index, now) : std::nullopt) {
@@ -278,7 +330,8 @@ Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, dou
     return out;
   }
   if (out.reason != ChoiceReason::best || !r.may_explore || !controller_.may_explore()) return out;
-  const std::size_t other_index = draw(r, costs_.ttft[found.index] * static_cast<float>(kExploreFactor), now);
+  const std::size_t other_index =
+      draw(r, costs_.ttft[found.index] * static_cast<float>(kExploreFactor), found.most_kl, now);
   if (other_index == costs_.cost.size() || other_index == found.index) return out;
   const Candidate other = candidate(c, r, other_index, now);
   if (other.chance < kSafeChance && other.chance < out.chosen.chance - 0.05) return out;

@@ -2,6 +2,10 @@
 // One decision per request over (prefill node, decode node, profile), or why there is none. Pure logic over a snapshot;
 // the daemons and the simulator run this very class. Not thread-safe.
 //
+// Quality first (Objective::quality): candidates that meet the objectives are compared by their loss, not by their
+// time. What one costs those who come after it counts as its own time: a lossless profile that would fill a link is no
+// choice. Where nothing meets them, and by Objective::latency, the cheapest in time wins.
+//
 // Outcomes: Decision (go), Wait (a decode node can hold it, but not now), Refusal (no pair can meet the deadline, the
 // quality budget leaves no profile, or no node could ever hold it).
 //
@@ -76,6 +80,7 @@ class Placement {
     float cost = 0;
     std::size_t considered = 0;
     bool fallback = false;
+    float most_kl = CandidateTable::kNever;  // that exploring in its stead may bring
   };
   void bind(const ClusterSnapshot& c);
   /// Lists and predicts all candidates; the best of those within the limit.
@@ -90,7 +95,12 @@ class Placement {
   [[nodiscard]] std::size_t less_used(std::size_t best, float most_cost) const;
   /// The best candidate moved to a node that is overdue; nothing when none is, or its pair rests.
   [[nodiscard]] std::optional<std::size_t> sighting(std::size_t best, TimePoint now);
-  [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, TimePoint now);
+  [[nodiscard]] std::size_t draw(const RequestFeatures& r, float limit_s, float most_kl, TimePoint now);
+  /// What search() found; where quality comes first, what takes its place.
+  [[nodiscard]] Candidate settle(const ClusterSnapshot& c, const RequestFeatures& r, Best& found, TimePoint now);
+  /// Quality first: of the candidates with which the request meets its objectives, as surely as it wants, the least
+  /// lossy, and of those the cheapest. `fastest` is the cheapest of all. Nothing: none is known to meet them.
+  [[nodiscard]] std::optional<std::size_t> least_lossy(const RequestFeatures& r, const Candidate& fastest) const;
   [[nodiscard]] Candidate candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index,
                                     TimePoint now);
 

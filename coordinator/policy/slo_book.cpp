@@ -20,8 +20,9 @@ Result<> check_name(const std::string& name) {
 }  // namespace
 
 json slo_json(const Slo& s) {
-  return {{"ttft_ms", s.ttft_s * 1e3},  {"tpot_ms", s.tpot_s * 1e3}, {"attainment", s.attainment},
-          {"quality_kl", s.quality_kl}, {"priority", s.priority},    {"seeded_lossy", s.seeded_lossy}};
+  return {{"ttft_ms", s.ttft_s * 1e3},     {"tpot_ms", s.tpot_s * 1e3},      {"attainment", s.attainment},
+          {"quality_kl", s.quality_kl},    {"objective", name(s.objective)}, {"priority", s.priority},
+          {"seeded_lossy", s.seeded_lossy}};
 }
 
 Result<Slo> changed_slo(Slo s, const json& change) {
@@ -33,6 +34,7 @@ Result<Slo> changed_slo(Slo s, const json& change) {
   if (f.want("tpot_ms").into(ms, kMillis)) s.tpot_s = ms * 1e-3;
   f.want("attainment").into(s.attainment, {.least = 0, .most = 1});
   f.want("quality_kl").into(s.quality_kl, {.least = 0, .most = 1e3});
+  f.want("objective").into(s.objective, kObjectives);
   f.want("priority").into(s.priority, {.least = -1'000'000, .most = 1'000'000});
   f.want("seeded_lossy").into(s.seeded_lossy);
   f.closed();

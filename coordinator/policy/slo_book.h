@@ -5,14 +5,16 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/json/reader.h"
 #include "common/result.h"
 #include "coordinator/policy/types.h"
 
 namespace sluice::coordinator {
 
 inline constexpr const char* kDefaultClass = "default";
+inline constexpr Named<Objective> kObjectives[] = {{"quality", Objective::quality}, {"latency", Objective::latency}};
 
-/// {"ttft_ms", "tpot_ms", "attainment", "quality_kl", "priority", "seeded_lossy"}
+/// {"ttft_ms", "tpot_ms", "attainment", "quality_kl", "objective", "priority", "seeded_lossy"}
 [[nodiscard]] nlohmann::json slo_json(const Slo& s);
 /// `s` with any subset of those changed; invalid_argument names the setting at fault.
 [[nodiscard]] Result<Slo> changed_slo(Slo s, const nlohmann::json& change);

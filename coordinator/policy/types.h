@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
@@ -11,12 +12,20 @@
 
 namespace sluice::coordinator {
 
+/// What a request wants of the choice among profiles within its quality budget. quality: the least lossy one with which
+/// it meets its objectives; lossier ones only where they are needed for that. latency: the fastest one.
+enum class Objective : std::uint8_t { quality, latency };
+[[nodiscard]] constexpr std::string_view name(Objective o) noexcept {
+  return o == Objective::latency ? "latency" : "quality";
+}
+
 /// Service objectives; a request's own headers override the two latencies.
 struct Slo {
   double ttft_s = 1.0;
   double tpot_s = 0.1;
-  double attainment = 0.99;   // target share of requests that meet both
-  double quality_kl = 0.05;   // bound on a profile's mean KL to bf16, nats per token
+  double attainment = 0.99;  // target share of requests that meet both
+  double quality_kl = 0.05;  // bound on a profile's mean KL to bf16, nats per token
+  Objective objective = Objective::quality;
   int priority = 0;           // smaller is sooner
   bool seeded_lossy = false;  // requests with a seed may travel under lossy profiles, too
 };
@@ -78,8 +87,10 @@ struct RequestFeatures {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_new_tokens = 0;
   double ttft_slo_s = 1.0, tpot_slo_s = 0.1;
-  double waited_s = 0;                 // since the request was received
-  double quality_budget = 0.05;        // hard bound on KL
+  double waited_s = 0;           // since the request was received
+  double quality_budget = 0.05;  // hard bound on KL
+  Objective objective = Objective::latency;
+  double attainment = 0.99;            // how surely the objectives are to be met where quality comes first
   std::optional<std::string> profile;  // pinned
   bool may_explore = true;             // another profile than the best may be tried on it
 };

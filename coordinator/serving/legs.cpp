@@ -32,6 +32,8 @@ Asked Legs::asked(LegSpec spec, const Slo& slo) const {
   a.features.tpot_slo_s = spec.slo_tpot ? seconds(*spec.slo_tpot) : slo.tpot_s;
   // Who gives a seed wants the same answer again: another profile's KV would give another one.
   a.features.quality_budget = spec.quality_budget.value_or(spec.seeded && !slo.seeded_lossy ? 0 : slo.quality_kl);
+  a.features.objective = slo.objective;
+  a.features.attainment = slo.attainment;
   a.features.may_explore = !spec.seeded && spec.sampling.temperature > 0;
   a.features.profile = spec.profile;
   a.slo_class = spec.slo_class.empty() ? kDefaultClass : spec.slo_class;

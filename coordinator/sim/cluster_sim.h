@@ -60,6 +60,7 @@ struct Outcome {
   bool met = false, explored = false;
   bool rejected = false;  // refused early, by admission's forecast
   double raw_bytes = 0, wire_bytes = 0;
+  float kl = 0;  // of its profile, or of the lossier one that it changed to
 };
 
 struct SimResult {

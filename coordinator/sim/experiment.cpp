@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/json/reader.h"
+#include "coordinator/policy/slo_book.h"
 #include "coordinator/sim/goodput.h"
 
 namespace sluice::sim {
@@ -129,6 +130,8 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("slo_ttft_ms").into(ttft_ms, kAbove0);
   f.want("slo_tpot_ms").into(tpot_ms, kAbove0);
   f.want("quality_kl").into(c.slo.quality_kl, kFrom0);
+  f.want("objective").into(c.slo.objective, kObjectives);
+  f.want("attainment").into(c.slo.attainment, {.least = 0, .most = 1});
   f.want("liar").into(c.liar);
   f.want("liar_factor").into(c.liar_factor, {.least = 1e-6, .most = 1e6});
   for (const auto& [at, factor] : read_steps(f.want("link_steps"), kFrom0)) c.links.step(at, factor);
@@ -229,7 +232,7 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
     return sum / std::max(n, 1.0);
   };
   for (const std::string& name : names) {
-    std::vector<double> mean, p50, p99, attained, goodput, oracle, hindsight, error;
+    std::vector<double> mean, p50, p99, attained, goodput, oracle, hindsight, error, kl;
     for (std::size_t i = 0; i < e.seeds.size(); ++i) {
       std::vector<std::vector<double>> others;
       double best = INFINITY;
@@ -246,11 +249,17 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
       oracle.push_back(regret(own.intervals, others));
       hindsight.push_back(mean_of(name, i) / best - 1);
       error.push_back(own.summary.prediction_error);
+      kl.push_back(own.summary.kl_mean);
     }
-    out["policies"][name] = {{"ttft_mean_ms", spread_json(mean, 1e3)},     {"ttft_p50_ms", spread_json(p50, 1e3)},
-                             {"ttft_p99_ms", spread_json(p99, 1e3)},       {"slo_attainment", spread_json(attained)},
-                             {"goodput_per_s", spread_json(goodput)},      {"regret_to_oracle", spread_json(oracle)},
-                             {"over_best_static", spread_json(hindsight)}, {"prediction_error", spread_json(error)}};
+    out["policies"][name] = {{"ttft_mean_ms", spread_json(mean, 1e3)},
+                             {"ttft_p50_ms", spread_json(p50, 1e3)},
+                             {"ttft_p99_ms", spread_json(p99, 1e3)},
+                             {"slo_attainment", spread_json(attained)},
+                             {"goodput_per_s", spread_json(goodput)},
+                             {"regret_to_oracle", spread_json(oracle)},
+                             {"over_best_static", spread_json(hindsight)},
+                             {"prediction_error", spread_json(error)},
+                             {"kl_mean", spread_json(kl)}};
   }
   return out;
 }

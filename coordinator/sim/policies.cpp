@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace sluice::sim {
 namespace {
@@ -10,8 +11,11 @@ using namespace coordinator;
 
 class Sluice final : public Policy {
  public:
-  explicit Sluice(const ControllerOptions& o, bool changes = true) : Policy(o), changes_(changes) {}
+  /// objective: instead of the class's.
+  explicit Sluice(const ControllerOptions& o, bool changes = true, std::optional<Objective> objective = {})
+      : Policy(o), changes_(changes), objective_(objective) {}
   Placed decide(const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override {
+    if (objective_) r.objective = *objective_;
     return placement_.decide(c, r, deadline_s, now);
   }
   void finished(const Candidate& k, const Measured& m, bool, TimePoint now) override { placement_.finished(k, m, now); }
@@ -19,6 +23,7 @@ class Sluice final : public Policy {
 
  private:
   bool changes_;
+  std::optional<Objective> objective_;
 };
 
 /// Picks a profile by a rule; nodes by the placement, which never explores here.
@@ -197,6 +202,8 @@ class Ucb1 final : public ByRule {
 Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const ControllerOptions& o) {
   constexpr std::string_view kStatic = "static:";
   if (name == "sluice") return std::make_unique<Sluice>(o);
+  if (name == "sluice-quality") return std::make_unique<Sluice>(o, true, Objective::quality);
+  if (name == "sluice-latency") return std::make_unique<Sluice>(o, true, Objective::latency);
   if (name == "sluice-keep") return std::make_unique<Sluice>(o, false);
   if (name == "sluice-fast") {
     ControllerOptions fast = o;
@@ -208,11 +215,11 @@ Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const Contr
   if (name == "kvserve-alone") return std::make_unique<KvServeAlone>(o);
   if (name == "ucb1") return std::make_unique<Ucb1>(o);
   if (name.starts_with(kStatic)) return std::make_unique<Static>(o, name.substr(kStatic.size()));
-  return fail_param(
-      "policy",
-      "there is no policy '{}'; use sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, "
-      "kvserve-alone or ucb1",
-      name);
+  return fail_param("policy",
+                    "there is no policy '{}'; use sluice, sluice-quality, sluice-latency, sluice-fast, sluice-keep, "
+                    "static:PROFILE, break-even, kvserve, "
+                    "kvserve-alone or ucb1",
+                    name);
 }
 
 const std::vector<std::string>& learned_policies() {

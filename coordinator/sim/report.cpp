@@ -43,6 +43,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
     raw += o.raw_bytes;
     wire += o.wire_bytes;
     s.explored += o.explored ? 1 : 0;
+    s.kl_mean += o.kl;
   }
   if (ttft.empty()) return s;
   const auto n = static_cast<double>(s.requests);
@@ -61,6 +62,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   s.bytes_saved = raw > 0 ? 1 - wire / raw : 0;
   s.prediction_error = quantile(error, 0.5);
   s.explored /= n;
+  s.kl_mean /= static_cast<double>(ttft.size());
   return s;
 }
 
@@ -79,6 +81,7 @@ nlohmann::json to_json(const Summary& s) {
           {"goodput_per_s", s.goodput_per_s},
           {"goodput_per_node_s", s.goodput_per_node_s},
           {"kv_bytes_saved", s.bytes_saved},
+          {"kl_mean", s.kl_mean},
           {"prediction_error_median", s.prediction_error},
           {"explore_share", s.explored}};
 }

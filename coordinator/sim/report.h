@@ -18,6 +18,7 @@ struct Summary {
   double goodput_per_s = 0;  // requests that met both objectives, per second of the load
   double goodput_per_node_s = 0;
   double bytes_saved = 0;       // share of the raw KV bytes
+  double kl_mean = 0;           // quality spent: mean KL of the profiles, nats per token
   double prediction_error = 0;  // median of |actual - predicted| / actual TTFT
   double explored = 0;          // share of decisions
 };

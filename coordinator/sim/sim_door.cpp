@@ -32,7 +32,9 @@ RequestFeatures SimDoor::features(RequestId id, TimePoint) {
           .ttft_slo_s = slo.ttft_s,
           .tpot_slo_s = slo.tpot_s,
           .waited_s = scene_.now - q.at_s,
-          .quality_budget = slo.quality_kl};
+          .quality_budget = slo.quality_kl,
+          .objective = slo.objective,
+          .attainment = slo.attainment};
 }
 
 Placed SimDoor::decide(RequestId, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
@@ -92,6 +94,7 @@ void SimDoor::ended(std::uint32_t id) {
   o.tpot_s = a.output > 1 ? static_cast<float>((scene_.now - a.first_s) / (a.output - 1)) : 0;
   o.met = o.ttft_s <= spec.slo.ttft_s && o.tpot_s <= spec.slo.tpot_s;
   o.raw_bytes = a.m.raw_bytes;
+  o.kl = static_cast<float>(std::max(scene_.view.profiles[a.k.profile].kl, scene_.view.profiles[a.sends].kl));
   o.wire_bytes = a.m.wire_bytes;
   a.m.ttft_s = first - a.decided_s;
   a.m.tpot_s = scene_.told(o.tpot_s);

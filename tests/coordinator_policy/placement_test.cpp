@@ -52,6 +52,48 @@ TEST_CASE("the quality budget is a hard constraint") {
   CHECK(refusal(none).error.param == "sluice.quality_budget");
 }
 
+TEST_CASE("quality first: loss is taken only where an objective needs it") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.links[0].bandwidth_bps = 50e6;  // compression is faster by far
+  auto r = test::request();
+  const double fastest = decision(b.decide(c, r)).chosen.predicted_ttft_s;
+  r.objective = Objective::quality;
+
+  r.ttft_slo_s = 1e3;
+  CHECK(decision(b.decide(c, r, 1e3)).chosen.profile == 0);
+  CHECK(b.placement.preview(c, r, b.now)->profile == 0);
+
+  r.ttft_slo_s = 2 * fastest;
+  const Candidate needed = decision(b.decide(c, r)).chosen;
+  CHECK(needed.profile != 0);
+  CHECK(needed.predicted_ttft_s <= r.ttft_slo_s);
+
+  r.ttft_slo_s = 0.5 * fastest;  // out of reach: as fast as can be
+  CHECK(decision(b.decide(c, r)).chosen.predicted_ttft_s == Approx(fastest));
+
+  r.ttft_slo_s = 100 * fastest;
+  CHECK(decision(b.decide(c, r)).chosen.profile == 0);
+  r.waited_s = 98 * fastest;  // and what it waited counts
+  CHECK(decision(b.decide(c, r)).chosen.profile != 0);
+}
+
+TEST_CASE("quality first: the surer an objective is to be met, the more margin is kept") {
+  Bench b;
+  auto c = test::cluster(1, 1);
+  c.links[0].bandwidth_bps = 50e6;
+  auto r = test::request();
+  r.profile = c.profiles[0].name;
+  const double lossless = decision(b.decide(c, r)).chosen.predicted_ttft_s;
+  r.profile.reset();
+  r.objective = Objective::quality;
+  r.ttft_slo_s = 1.02 * lossless;
+  r.attainment = 0.5;
+  CHECK(decision(b.decide(c, r)).chosen.profile == 0);
+  r.attainment = 0.999;
+  CHECK(decision(b.decide(c, r)).chosen.profile != 0);
+}
+
 TEST_CASE("a pinned profile is taken as it is, an unknown one refused by name") {
   Bench b;
   const auto c = test::cluster(1, 1);

@@ -21,6 +21,10 @@ TEST_CASE("a class starts as the default and takes what is set") {
 
 TEST_CASE("a class may relax the rule for seeds, and keeps that") {
   SloBook book(Slo{});
+  CHECK(book.defaults().objective == Objective::quality);
+  REQUIRE(book.change("draft", {{"objective", "latency"}}));
+  CHECK(book.find("draft")->objective == Objective::latency);
+  CHECK(book.change("draft", {{"objective", "speed"}}).error().param == "objective");
   REQUIRE(book.change("draft", {{"seeded_lossy", true}}));
   CHECK(book.find("draft")->seeded_lossy);
   CHECK_FALSE(book.defaults().seeded_lossy);
