@@ -73,9 +73,9 @@ TEST_CASE("quality first: loss is taken only where an objective needs it") {
   CHECK(decision(b.decide(c, r)).chosen.predicted_ttft_s == Approx(fastest));
 
   r.ttft_slo_s = 100 * fastest;
-  CHECK(decision(b.decide(c, r)).chosen.profile == 0);
+  CHECK(decision(b.decide(c, r, 1e4)).chosen.profile == 0);
   r.waited_s = 98 * fastest;  // and what it waited counts
-  CHECK(decision(b.decide(c, r)).chosen.profile != 0);
+  CHECK(decision(b.decide(c, r, 1e4)).chosen.profile != 0);
 }
 
 TEST_CASE("quality first: the surer an objective is to be met, the more margin is kept") {
