@@ -134,7 +134,7 @@ int main(int argc, char** argv) {
     coordinator::check_binds(o.access, o.http.host, s.registry);
     o.http.stream_keepalive = from_seconds(sse_keepalive_s);
     s.slo.ttft_s = slo_ttft_ms * 1e-3;
-    s.slo.objective = objective == "latency" ? Objective::latency : Objective::quality;
+    s.slo.objective = objective == "latency" ? coordinator::Objective::latency : coordinator::Objective::quality;
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
     s.max_tpot_s = max_tpot_ms * 1e-3;
     s.profile_changes = !no_profile_changes;
