@@ -32,7 +32,7 @@ TEST_CASE("what the tokenizer puts around a text stays, as long as a text has ro
   CHECK(cut({100, 1, 2, 3, 200}, {100, 200}, 2) == Ids{3, 200});
 }
 
-TEST_CASE("-1 leaves room for the answer; more than the context is refused") {
+TEST_CASE("a bound of -1 leaves room for the answer; more than the context is refused") {
   CHECK(tokens_kept({.tokens = 5}, 100, 16) == 5U);
   CHECK(tokens_kept({.tokens = 100}, 100, 16) == 100U);
   CHECK(tokens_kept({.tokens = -1}, 100, 16) == 84U);
