@@ -144,7 +144,7 @@ void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
   auto& walk = thread_walk();
   walk.begin(compiled.network(), trie, stacks);
   const auto start = walk.enter(now);
-  walk.run(1, trie.size(), 0, start, [&](std::uint32_t node, Walk::SetIndex) {
+  walk.run_all(start, [&](std::uint32_t node, Walk::SetIndex) {
     for (const auto id : trie.tokens(node)) set(bits, id);
   });
   if (walk.exhausted()) {

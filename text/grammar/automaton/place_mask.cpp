@@ -46,7 +46,7 @@ PlaceMask PlaceMask::make(const Network& network, const TokenTrie& trie, std::si
     for (const auto id : trie.tokens(node)) m.ids_.push_back(id);
     if (walk.reaches_bottom(set) && trie.node(node).skip > node + 1) left.push_back({node, 0});
   };
-  walk.run(1, trie.size(), 0, start, met);
+  walk.run_all(start, met);
   if (walk.exhausted()) {
     // Too ambiguous to look at whole tokens: those of one byte are offered, which can spell any text.
     m.ids_.clear();

@@ -5,7 +5,7 @@
 
 namespace sluice::text::grammar {
 
-TokenTrie::TokenTrie(std::span<const std::string> bytes) : below_(256, 0) {
+TokenTrie::TokenTrie(std::span<const std::string> bytes) : heads_(256, 0) {
   for (std::size_t i = 0; i < bytes.size(); ++i)
     if (!bytes[i].empty()) ids_.push_back(static_cast<TokenId>(i));
   std::ranges::stable_sort(ids_, {}, [&](TokenId id) { return std::string_view(bytes[static_cast<std::size_t>(id)]); });
@@ -37,7 +37,7 @@ TokenTrie::TokenTrie(std::span<const std::string> bytes) : below_(256, 0) {
   close(0);
   const auto end = static_cast<std::uint32_t>(nodes_.size());
   nodes_.push_back({.skip = end, .tokens = static_cast<std::uint32_t>(ids_.size())});
-  for (std::uint32_t i = 1; i < end; i = nodes_[i].skip) below_[nodes_[i].byte] = nodes_[i].skip - i;
+  for (std::uint32_t i = 1; i < end; i = nodes_[i].skip) heads_[nodes_[i].byte] = i;
 }
 
 }  // namespace sluice::text::grammar

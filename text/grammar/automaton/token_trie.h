@@ -29,14 +29,18 @@ class TokenTrie {
     return std::span(ids_).subspan(nodes_[i].tokens, nodes_[i + 1].tokens - nodes_[i].tokens);
   }
   [[nodiscard]] std::uint32_t deepest() const noexcept { return deepest_; }
-  /// How many nodes are at and below the root's child of a byte.
-  [[nodiscard]] std::uint32_t below(std::uint8_t byte) const noexcept { return below_[byte]; }
+  /// The root's child of a byte; 0: none.
+  [[nodiscard]] std::uint32_t head(std::uint8_t byte) const noexcept { return heads_[byte]; }
+  /// How many nodes are at and below it.
+  [[nodiscard]] std::uint32_t below(std::uint8_t byte) const noexcept {
+    return heads_[byte] == 0 ? 0 : nodes_[heads_[byte]].skip - heads_[byte];
+  }
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return nodes_.size() * sizeof(Node) + ids_.size() * 4; }
 
  private:
   std::vector<Node> nodes_;
   std::vector<TokenId> ids_;
-  std::vector<std::uint32_t> below_;  // [256]
+  std::vector<std::uint32_t> heads_;  // [256]
   std::uint32_t deepest_ = 0;
 };
 

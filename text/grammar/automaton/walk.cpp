@@ -1,8 +1,11 @@
 #include "text/grammar/automaton/walk.h"
 
+#include <algorithm>
+
 namespace sluice::text::grammar {
 
 void Walk::begin(const Network& network, const TokenTrie& trie, Stacks& stacks, std::size_t work) {
+  net_ = &network;
   trie_ = &trie;
   stacks_ = &stacks;
   stepper_.use(network);
@@ -11,6 +14,7 @@ void Walk::begin(const Network& network, const TokenTrie& trie, Stacks& stacks, 
   rows_.clear();
   slots_.assign(64, kUnknown);
   limit_ = work;
+  edges_ = 0;
   sets_.emplace_back();
   rows_.emplace_back().fill(kDead);
 }
@@ -36,7 +40,14 @@ Walk::SetIndex Walk::enter(const ThreadSet& set) {
   const auto begin = static_cast<std::uint32_t>(pool_.size());
   pool_.insert(pool_.end(), set.threads.begin(), set.threads.end());
   sets_.push_back({begin, static_cast<std::uint32_t>(pool_.size()), set.bottom});
-  rows_.emplace_back().fill(kUnknown);
+  auto& row = rows_.emplace_back();
+  row.fill(kDead);
+  for (const auto& t : set.threads) {
+    for (const auto& e : net_->edges_of(net_->places[t.place])) {
+      std::fill(row.begin() + e.first, row.begin() + e.last + 1, kUnknown);
+      ++edges_;
+    }
+  }
   slots_[at] = id;
   if (sets_.size() * 2 > slots_.size()) {
     slots_.assign(slots_.size() * 2, kUnknown);

@@ -26,7 +26,7 @@ class Walk {
   [[nodiscard]] SetIndex enter(const ThreadSet& set);
   [[nodiscard]] bool reaches_bottom(SetIndex set) const { return sets_[set].bottom; }
   [[nodiscard]] bool exhausted() const { return work() > limit_; }
-  [[nodiscard]] std::size_t work() const { return stepper_.work() + sets_.size() * kSetWork; }
+  [[nodiscard]] std::size_t work() const { return stepper_.work() + edges_ + sets_.size() * kSetWork; }
 
   /// What a byte makes of a set.
   [[nodiscard]] SetIndex next(SetIndex set, std::uint8_t byte) {
@@ -54,6 +54,16 @@ class Walk {
     }
   }
 
+  /// The same from the root, all nodes below it.
+  template <class Met>
+  void run_all(SetIndex from, Met&& met) {
+    for (unsigned b = 0; b < 256 && !exhausted(); ++b) {
+      const auto byte = static_cast<std::uint8_t>(b);
+      if (rows_[from][b] == kDead || trie_->head(byte) == 0) continue;
+      run(trie_->head(byte), trie_->node(trie_->head(byte)).skip, 0, from, met);
+    }
+  }
+
  private:
   static constexpr std::size_t kSetWork = 10;  // a set has a row of a kilobyte
   static constexpr SetIndex kUnknown = 0xFFFFFFFF;
@@ -66,6 +76,7 @@ class Walk {
   }
   SetIndex make_next(SetIndex set, std::uint8_t byte);
 
+  const Network* net_ = nullptr;
   const TokenTrie* trie_ = nullptr;
   Stacks* stacks_ = nullptr;
   Stepper stepper_;
@@ -77,6 +88,7 @@ class Walk {
   ThreadSet scratch_;
   std::vector<Thread> from_;
   std::size_t limit_ = kWork;
+  std::size_t edges_ = 0;  // looked at when sets were entered
 };
 
 }  // namespace sluice::text::grammar
