@@ -9,7 +9,9 @@ namespace sluice::text::grammar {
 namespace {
 
 constexpr std::size_t kMaskBytes = 64U << 20U;
-constexpr std::size_t kWarmed = 8;  // masks made by compile()
+constexpr std::size_t kBehindBytes = 16U << 20U;
+constexpr std::size_t kShapes = 32;  // of stacks under one place and what called it
+constexpr std::size_t kWarmed = 8;   // masks made by compile()
 
 }  // namespace
 
@@ -19,7 +21,7 @@ Walk& thread_walk() {
 }
 
 Compiled::Compiled(Network network, std::shared_ptr<const Vocabulary> vocabulary)
-    : net_(std::move(network)), vocabulary_(std::move(vocabulary)) {
+    : net_(std::move(network)), vocabulary_(std::move(vocabulary)), rooms_(net_, vocabulary_->trie().deepest()) {
   const auto& trie = vocabulary_->trie();
   std::vector<std::uint32_t> sums(257, 0);
   for (std::size_t b = 0; b < 256; ++b) sums[b + 1] = sums[b] + trie.below(static_cast<std::uint8_t>(b));
@@ -31,19 +33,16 @@ Compiled::Compiled(Network network, std::shared_ptr<const Vocabulary> vocabulary
   }
 }
 
-Room Compiled::room(Thread t) const {
-  const auto& unit = net_.units[net_.places[t.place].unit];
-  if (!unit.counts) return {};
-  // Each completed repetition takes a byte at least.
-  const auto far = vocabulary_->trie().deepest() + 1;
-  const auto most = unit.most == Unit::kUnbounded ? far : std::min(unit.most - t.count, far);
-  return {std::min(unit.least - std::min(t.count, unit.least), far), most};
-}
-
 Compiled::Key Compiled::key_of(Thread t) const {
   const auto& unit = net_.units[net_.places[t.place].unit];
   if (unit.flat) return {unit.twin + (t.place - unit.start), {}};
   return {t.place, room(t)};
+}
+
+Compiled::Key Compiled::key_of(Thread t, const Stacks& stacks) const {
+  auto key = key_of(t);
+  key.back = t.frame == Stacks::kBottom ? ~PlaceIndex{0} : stacks.frame(t.frame).back;
+  return key;
 }
 
 std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
@@ -66,6 +65,34 @@ std::shared_ptr<const PlaceMask> Compiled::mask(Thread t) const {
   return made;
 }
 
+std::shared_ptr<const Behind> Compiled::behind(std::span<const Thread> threads, const Stacks& stacks) const {
+  const auto key = key_of(threads.front(), stacks);
+  const std::lock_guard lock(mutex_);
+  const auto at = behind_.find(key);
+  if (at == behind_.end()) return nullptr;
+  for (const auto& b : at->second)
+    if (b->shape().fits(stacks, threads, rooms_)) return b;
+  return nullptr;
+}
+
+void Compiled::remember(std::span<const Thread> threads, const Stacks& stacks,
+                        std::shared_ptr<const Behind> behind) const {
+  const auto key = key_of(threads.front(), stacks);
+  const auto bytes = behind->memory_bytes();
+  const std::lock_guard lock(mutex_);
+  if (behind_bytes_ + bytes > kBehindBytes) {
+    behind_.clear();
+    behind_bytes_ = 0;
+  }
+  auto& list = behind_[key];
+  if (list.size() == kShapes) {
+    behind_bytes_ -= list.front()->memory_bytes();
+    list.erase(list.begin());
+  }
+  list.push_back(std::move(behind));
+  behind_bytes_ += bytes;
+}
+
 void Compiled::warm() const {
   std::vector<Thread> heavy;
   for (PlaceIndex p = 0; p < net_.places.size(); ++p) {
@@ -82,7 +109,7 @@ void Compiled::warm() const {
 
 std::size_t Compiled::memory_bytes() const {
   const std::lock_guard lock(mutex_);
-  return sizeof *this + net_.memory_bytes() + weights_.size() * 4 + mask_bytes_;
+  return sizeof *this + net_.memory_bytes() + weights_.size() * 4 + mask_bytes_ + behind_bytes_;
 }
 
 Automaton::Automaton(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}

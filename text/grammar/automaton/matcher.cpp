@@ -19,14 +19,28 @@ struct Matcher::State {
   void fill_alone(std::span<std::uint64_t> bits);
   void fill_together(std::span<std::uint64_t> bits);
   [[nodiscard]] bool crowded() const;
-  void add_behind(const PlaceMask& mask, Room room, std::span<const Thread> from, std::span<std::uint64_t> bits,
+  void add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits,
                   std::size_t& work);
+  [[nodiscard]] std::shared_ptr<const Behind> find_behind(const PlaceMask& mask, std::span<const Thread> from);
+  struct Effort {
+    std::size_t work = 0;
+    bool complete = true;  // nothing was left out
+  };
+  template <class Met>
+  Effort walk_behind(const PlaceMask& mask, Room room, std::span<const Thread> from, std::size_t work,
+                     std::vector<FrameIndex>* list, Met&& met);
 
   std::shared_ptr<const Automaton> automaton;
   const Compiled& compiled;
   Stacks stacks;
   Stepper stepper;
   ThreadSet now, next, other;  // the last two: scratch
+  struct Group {               // threads that have one mask
+    std::shared_ptr<const PlaceMask> mask;
+    Room room;
+    std::span<const Thread> threads;
+  };
+  std::vector<Group> groups;  // scratch
   bool ended = false;
   std::size_t frames_kept = 0;
   std::vector<Thread> together;  // the last threads that were filled together, and their mask
@@ -95,43 +109,95 @@ bool Matcher::State::crowded() const {
 
 void Matcher::State::fill_alone(std::span<std::uint64_t> bits) {
   const auto threads = std::span<const Thread>(now.threads);
-  std::size_t work = Walk::kWork;
+  groups.clear();
+  std::size_t largest = 0;
   for (std::size_t i = 0; i < threads.size();) {
     auto end = i + 1;
     while (end < threads.size() && compiled.same_mask(threads[i], threads[end])) ++end;
-    const auto mask = compiled.mask(threads[i]);
-    const auto room = compiled.room(threads[i]);
-    mask->add_to(bits, room);
-    if (mask->may_leave() && work > 0) add_behind(*mask, room, threads.subspan(i, end - i), bits, work);
+    groups.push_back({compiled.mask(threads[i]), compiled.room(threads[i]), threads.subspan(i, end - i)});
+    if (groups.back().mask->large() && !groups[largest].mask->large()) largest = groups.size() - 1;
     i = end;
   }
+  // Copying the first is cheaper than adding it to nothing.
+  if (groups.empty())
+    std::ranges::fill(bits, 0);
+  else
+    groups[largest].mask->write_to(bits, groups[largest].room);
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    if (i != largest) groups[i].mask->add_to(bits, groups[i].room);
+  std::size_t work = Walk::kWork;
+  for (const auto& g : groups)
+    if (g.mask->may_leave() && work > 0) add_behind(*g.mask, g.threads, bits, work);
+  groups.clear();
 }
 
-void Matcher::State::add_behind(const PlaceMask& mask, Room room, std::span<const Thread> from,
-                                std::span<std::uint64_t> bits, std::size_t& work) {
+/// Tokens that leave the unit of threads with one mask. What is known of stacks like theirs is taken from there, so
+/// that only the first of them is walked for; the mask is the same.
+void Matcher::State::add_behind(const PlaceMask& mask, std::span<const Thread> from, std::span<std::uint64_t> bits,
+                                std::size_t& work) {
+  const auto room = mask.counted() ? compiled.room(from.front()) : Room{};
+  const auto behind = find_behind(mask, from);
+  if (behind && behind->complete()) return behind->add_to(bits, room);
+  const auto met = [&](std::uint32_t node, std::uint32_t) {
+    for (const auto id : compiled.vocabulary().trie().tokens(node)) set(bits, id);
+  };
+  work -= std::min(work, walk_behind(mask, room, from, work, nullptr, met).work);
+}
+
+std::shared_ptr<const Behind> Matcher::State::find_behind(const PlaceMask& mask, std::span<const Thread> from) {
+  constexpr std::size_t kWork = 5'000;  // of one: few places are so ambiguous that it takes more
+  constexpr std::size_t kGroups = 8;    // with more of them this alone would take long
+  constexpr std::size_t kFound = 1U << 16U;
+  if (groups.size() > kGroups) return nullptr;
+  if (auto known = compiled.behind(from, stacks)) return known;
+  std::vector<FrameIndex> left;
+  std::vector<Behind::Found> found;
+  const auto met = [&](std::uint32_t node, std::uint32_t count) {
+    for (const auto id : compiled.vocabulary().trie().tokens(node))
+      if (found.size() <= kFound) found.push_back({count, id});
+  };
+  const auto effort = walk_behind(mask, {}, from, kWork, &left, met);
+  auto shape = FrameShape::of(stacks, from, left, compiled.rooms());
+  if (!shape) return nullptr;
+  const bool complete = effort.complete && found.size() <= kFound;
+  auto made =
+      complete ? std::make_shared<const Behind>(std::move(*shape), std::move(found), compiled.vocabulary().mask_words())
+               : std::make_shared<const Behind>(std::move(*shape));
+  compiled.remember(from, stacks, made);
+  return made;
+}
+
+/// met(node, count): the bytes to this node can be read, and leave the unit when it has counted so far.
+template <class Met>
+Matcher::State::Effort Matcher::State::walk_behind(const PlaceMask& mask, Room room, std::span<const Thread> from,
+                                                   std::size_t work, std::vector<FrameIndex>* list, Met&& met) {
   const Borrowed borrowed(stacks);
   stepper.use(compiled.network());
+  stepper.list_frames(list);
   stepper.come_back(from, stacks, next);
-  if (next.threads.empty()) return;
+  Effort effort{stepper.work(), !stepper.gave_up()};
+  stepper.list_frames(nullptr);
+  if (next.threads.empty()) return effort;
   const auto& trie = compiled.vocabulary().trie();
   auto& walk = thread_walk();
-  walk.begin(compiled.network(), trie, stacks, work - std::min(work, stepper.work()));
+  walk.begin(compiled.network(), trie, stacks, work - std::min(work, effort.work));
+  walk.list_frames(list);
   const auto start = walk.enter(next);
-  const auto met = [&](std::uint32_t node, Walk::SetIndex) {
-    for (const auto id : trie.tokens(node)) set(bits, id);
-  };
   for (unsigned b = 0; b < 256 && !walk.exhausted(); ++b) {
     const auto byte = static_cast<std::uint8_t>(b);
     if (!mask.may_leave(byte)) continue;
     const auto first = walk.next(start, byte);
     if (first == Walk::kDead) continue;
-    mask.each_behind(byte, room, [&](std::uint32_t node) {
+    mask.each_behind(byte, room, [&](std::uint32_t node, std::uint32_t count) {
       if (walk.exhausted()) return;
-      met(node, first);
-      walk.run(node + 1, trie.node(node).skip, trie.node(node).depth, first, met);
+      met(node, count);
+      walk.run(node + 1, trie.node(node).skip, trie.node(node).depth, first,
+               [&](std::uint32_t below, Walk::SetIndex) { met(below, count); });
     });
   }
-  work -= std::min(work, stepper.work() + walk.work());
+  effort.work += walk.work();
+  effort.complete = effort.complete && walk.complete();
+  return effort;
 }
 
 void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
@@ -139,6 +205,7 @@ void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
     std::ranges::copy(together_bits, bits.begin());
     return;
   }
+  std::ranges::fill(bits, 0);
   const Borrowed borrowed(stacks);
   const auto& trie = compiled.vocabulary().trie();
   auto& walk = thread_walk();
@@ -164,8 +231,7 @@ Matcher::~Matcher() = default;
 
 void Matcher::fill(std::span<std::uint64_t> bits) const {
   auto& s = *state_;
-  std::ranges::fill(bits, 0);
-  if (s.ended) return;
+  if (s.ended) return std::ranges::fill(bits, 0), void();
   const auto& vocabulary = s.compiled.vocabulary();
   if (s.crowded())
     s.fill_together(bits);

@@ -121,24 +121,34 @@ void PlaceMask::index(const TokenTrie& trie, std::span<const Left> left, bool co
   });
 }
 
-void PlaceMask::add_to(std::span<std::uint64_t> bits, Room room) const {
-  if (!upto_.empty() && room.to_most < upto_.size() - 1) return add_counted(bits, room.to_most);
-  for (std::size_t i = 0; i < bits_.size(); ++i) bits[i] |= bits_[i];
-  if (!upto_.empty()) return;
-  for (const auto id : ids_) set(bits, id);
-}
-
-void PlaceMask::add_counted(std::span<std::uint64_t> bits, std::uint32_t to_most) const {
-  const std::size_t fit = upto_[to_most];
+void PlaceMask::write_to(std::span<std::uint64_t> bits, Room room) const {
   const auto ids = std::span(ids_);
-  if (fit < ids.size() / 2) {
-    for (const auto id : ids.first(fit)) set(bits, id);
+  const auto fits = counted() ? fit(room) : ids.size();
+  if (bits_.empty() || fits < ids.size() / 2) {
+    std::ranges::fill(bits, 0);
+    for (const auto id : ids.first(fits)) set(bits, id);
     return;
   }
-  auto all = bits_;
-  for (const auto id : ids.subspan(fit))
-    all[static_cast<std::size_t>(id) / 64] &= ~(std::uint64_t{1} << (static_cast<unsigned>(id) % 64));
-  for (std::size_t i = 0; i < all.size(); ++i) bits[i] |= all[i];
+  std::ranges::copy(bits_, bits.begin());
+  for (const auto id : ids.subspan(fits))
+    bits[static_cast<std::size_t>(id) / 64] &= ~(std::uint64_t{1} << (static_cast<unsigned>(id) % 64));
+}
+
+void PlaceMask::add_to(std::span<std::uint64_t> bits, Room room) const {
+  const auto add = [&](std::span<const std::uint64_t> more) {
+    for (std::size_t i = 0; i < more.size(); ++i) bits[i] |= more[i];
+  };
+  const auto ids = std::span(ids_);
+  const auto fits = counted() ? fit(room) : ids.size();
+  if (bits_.empty() || fits < ids.size() / 2) {
+    for (const auto id : ids.first(fits)) set(bits, id);
+  } else if (fits == ids.size()) {
+    add(bits_);
+  } else {
+    std::vector<std::uint64_t> own(bits_.size());
+    write_to(own, room);
+    add(own);
+  }
 }
 
 }  // namespace sluice::text::grammar

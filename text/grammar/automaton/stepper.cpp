@@ -63,6 +63,7 @@ void Stepper::reach(Thread t, const Stacks& stacks, ThreadSet& out) {
 }
 
 void Stepper::leave(FrameIndex frame, const Stacks& stacks, ThreadSet& out) {
+  if (list_ != nullptr) list_->push_back(frame);
   if (frame == Stacks::kBottom) {
     out.bottom = true;
     return;
@@ -73,7 +74,11 @@ void Stepper::leave(FrameIndex frame, const Stacks& stacks, ThreadSet& out) {
 }
 
 void Stepper::keep(Thread t, const Place& place, ThreadSet& out) {
-  if (place.edges_begin != place.edges_end && out.threads.size() < kThreads) out.threads.push_back(t);
+  if (place.edges_begin == place.edges_end) return;
+  if (out.threads.size() < kThreads)
+    out.threads.push_back(t);
+  else
+    gave_up_ = true;
 }
 
 void Stepper::call_all(Thread t, const Place& place) {

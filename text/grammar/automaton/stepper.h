@@ -42,8 +42,14 @@ class Stepper {
   /// The network outlives its use here. Work begins at 0.
   void use(const Network& network) {
     net_ = &network;
+    list_ = nullptr;
+    gave_up_ = false;
     work_ = 0;
   }
+  /// Frames that are come back to are listed from now on, where there is a list.
+  void list_frames(std::vector<FrameIndex>* list) { list_ = list; }
+  /// Since use(): some threads were given up.
+  [[nodiscard]] bool gave_up() const { return gave_up_; }
   /// Arrivals and calls so far: what steps cost.
   [[nodiscard]] std::size_t work() const { return work_; }
 
@@ -71,13 +77,19 @@ class Stepper {
   void make_calls(Stacks& stacks, ThreadSet& out);
   void keep(Thread t, const Place& place, ThreadSet& out);
   bool seen(Thread t);
-  [[nodiscard]] bool full() const { return arrivals_ >= kArrivals; }
+  [[nodiscard]] bool full() {
+    if (arrivals_ < kArrivals) return false;
+    gave_up_ = true;
+    return true;
+  }
   void forget();
 
   const Network* net_ = nullptr;
   std::vector<Thread> arrived_;
   std::vector<Call> calls_;  // a heap, least first
   std::vector<FrameIndex> parents_;
+  std::vector<FrameIndex>* list_ = nullptr;
+  bool gave_up_ = false;
   // Threads that arrived during this step: open addressing, slots of other steps are free.
   struct Slot {
     Thread thread;

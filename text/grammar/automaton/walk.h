@@ -23,9 +23,13 @@ class Walk {
 
   /// Begins anew: nothing is remembered. All outlive the walk.
   void begin(const Network& network, const TokenTrie& trie, Stacks& stacks, std::size_t work = kWork);
+  /// Frames that are come back to are listed.
+  void list_frames(std::vector<FrameIndex>* list) { stepper_.list_frames(list); }
   [[nodiscard]] SetIndex enter(const ThreadSet& set);
   [[nodiscard]] bool reaches_bottom(SetIndex set) const { return sets_[set].bottom; }
   [[nodiscard]] bool exhausted() const { return work() > limit_; }
+  /// Nothing was left out.
+  [[nodiscard]] bool complete() const { return !exhausted() && !stepper_.gave_up(); }
   [[nodiscard]] std::size_t work() const { return stepper_.work() + edges_ + sets_.size() * kSetWork; }
 
   /// What a byte makes of a set.
