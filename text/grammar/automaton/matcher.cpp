@@ -111,10 +111,14 @@ void Matcher::State::fill_alone(std::span<std::uint64_t> bits) {
   const auto threads = std::span<const Thread>(now.threads);
   groups.clear();
   std::size_t largest = 0;
+  std::size_t made = 0;  // work, whoever did it: the mask is the same for the first who asks and for later ones
   for (std::size_t i = 0; i < threads.size();) {
     auto end = i + 1;
     while (end < threads.size() && compiled.same_mask(threads[i], threads[end])) ++end;
-    groups.push_back({compiled.mask(threads[i]), compiled.room(threads[i]), threads.subspan(i, end - i)});
+    auto mask = compiled.mask(threads[i]);
+    made += mask->work();
+    if (made > Walk::kWork) return fill_together(bits);
+    groups.push_back({std::move(mask), compiled.room(threads[i]), threads.subspan(i, end - i)});
     if (groups.back().mask->large() && !groups[largest].mask->large()) largest = groups.size() - 1;
     i = end;
   }
@@ -195,6 +199,7 @@ Matcher::State::Effort Matcher::State::walk_behind(const PlaceMask& mask, Room r
                [&](std::uint32_t below, Walk::SetIndex) { met(below, count); });
     });
   }
+  walk.list_frames(nullptr);
   effort.work += walk.work();
   effort.complete = effort.complete && walk.complete();
   return effort;
@@ -217,7 +222,7 @@ void Matcher::State::fill_together(std::span<std::uint64_t> bits) {
   if (walk.exhausted()) {
     std::ranges::fill(bits, 0);
     for (std::uint32_t i = 1; i < trie.size(); i = trie.node(i).skip)
-      if (walk.next(start, trie.node(i).byte) != Walk::kDead)
+      if (walk.reads(start, trie.node(i).byte))
         for (const auto id : trie.tokens(i)) set(bits, id);
   }
   together = now.threads;

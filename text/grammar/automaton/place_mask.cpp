@@ -47,12 +47,13 @@ PlaceMask PlaceMask::make(const Network& network, const TokenTrie& trie, std::si
     if (walk.reaches_bottom(set) && trie.node(node).skip > node + 1) left.push_back({node, 0});
   };
   walk.run_all(start, met);
+  m.work_ = walk.work();
   if (walk.exhausted()) {
     // Too ambiguous to look at whole tokens: those of one byte are offered, which can spell any text.
     m.ids_.clear();
     left.clear();
     for (std::uint32_t i = 1; i < trie.size(); i = trie.node(i).skip) {
-      if (walk.next(start, trie.node(i).byte) == Walk::kDead) continue;
+      if (!walk.reads(start, trie.node(i).byte)) continue;
       for (const auto id : trie.tokens(i)) m.ids_.push_back(id);
     }
   }

@@ -49,6 +49,8 @@ class PlaceMask {
   void add_to(std::span<std::uint64_t> bits, Room room) const;
   [[nodiscard]] bool may_leave() const { return !behind_.empty(); }
   [[nodiscard]] bool may_leave(std::uint8_t byte) const { return first_[byte] != first_[byte + 1U]; }
+  /// What it took to make.
+  [[nodiscard]] std::size_t work() const { return work_; }
   /// It is kept as bits.
   [[nodiscard]] bool large() const { return !bits_.empty(); }
   /// It has one mask for all counts.
@@ -83,6 +85,7 @@ class PlaceMask {
   std::vector<std::uint32_t> upto_;   // of a counted one: [n] how many ids count to n at most
   std::vector<std::uint32_t> first_;  // [257] into behind_, or empty
   std::vector<std::uint32_t> behind_;
+  std::size_t work_ = 0;
   std::vector<std::uint32_t> counts_;  // of a counted one: the count at which the unit was left
 };
 

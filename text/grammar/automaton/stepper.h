@@ -37,7 +37,7 @@ class Stepper {
  public:
   static constexpr std::size_t kThreads = 512;
   /// Places come to in one step, at most.
-  static constexpr std::size_t kArrivals = 8192;
+  static constexpr std::size_t kArrivals = 4096;
 
   /// The network outlives its use here. Work begins at 0.
   void use(const Network& network) {
