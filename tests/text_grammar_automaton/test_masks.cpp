@@ -56,6 +56,34 @@ std::size_t walk(const std::shared_ptr<const Automaton>& automaton, const Vocabu
 
 }  // namespace
 
+TEST_CASE("a mask does not depend on what was asked before") {
+  for (std::uint64_t seed = 1000, grammars = 0; grammars < 80; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    const auto g = random_grammar(random);
+    if (!g.check()) continue;
+    ++grammars;
+    const auto v = random_vocabulary(random);
+    const auto shared = or_throw(Automaton::compile(g, v));
+    for (int i = 0; i < 6; ++i) {
+      Matcher m(shared);
+      std::vector<TokenId> taken;
+      for (int step = 0; step < 8; ++step) {
+        const auto bits = mask_of(m, *v);
+        Matcher fresh(or_throw(Automaton::compile(g, v)));
+        for (const auto t : taken) REQUIRE(fresh.accept(t));
+        REQUIRE(mask_of(fresh, *v) == bits);
+        std::vector<TokenId> may;
+        for (std::size_t id = 1; id < bits.size() * 64; ++id)
+          if (has(bits, id)) may.push_back(static_cast<TokenId>(id));
+        if (may.empty()) break;
+        taken.push_back(may[random() % may.size()]);
+        REQUIRE(m.accept(taken.back()));
+      }
+    }
+  }
+}
+
 TEST_CASE("masks equal those of a slow recogniser over random grammars") {
   std::size_t grammars = 0, masks = 0;
   for (std::uint64_t seed = 1; grammars < 300; ++seed) {

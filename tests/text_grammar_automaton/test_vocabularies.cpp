@@ -65,6 +65,41 @@ TEST_CASE("masks of a model's own tokens say what reading them says") {
   compare(v, 400);
 }
 
+TEST_CASE("masks are those of the stack: what is remembered serves only stacks that look the same") {
+  const auto v = synthetic_vocabulary(20'000);
+  const auto g = or_throw(from_json_schema(nlohmann::ordered_json::parse(R"({"type": "object"})")));
+  const auto shared = or_throw(Automaton::compile(g, v));
+  for (const std::string_view open : {R"({"a": ["x)", R"({"a": {"b": "x)", R"({"a": [{"b": "x)", R"({"a": {"b": ["x)",
+                                      R"({"a": [[[{"b": "x)", R"({"a": [[["x)", R"({"a": [{"b": [{"b": "x)"}) {
+    CAPTURE(open);
+    Matcher m(shared), fresh(or_throw(Automaton::compile(g, v)));
+    for (const auto text : {open, std::string_view("yz"), std::string_view("\"")}) {
+      REQUIRE(m.accept_text(text));
+      REQUIRE(fresh.accept_text(text));
+      REQUIRE(mask_of(m, *v) == mask_of(fresh, *v));
+    }
+  }
+}
+
+TEST_CASE("however ambiguous a grammar is, what is offered can be read") {
+  const auto v = synthetic_vocabulary(20'000);
+  Grammar g;
+  auto any = g.chars(CodePointSet(0, 0x10FFFF));
+  for (int i = 0; i < 12; ++i) any = g.repeat(any, 0, 1000);
+  g.set_root(any);
+  Matcher m(or_throw(Automaton::compile(g, v)));
+  std::mt19937_64 random(5);
+  for (int step = 0; step < 30; ++step) {
+    const auto bits = mask_of(m, *v);
+    std::vector<TokenId> may;
+    for (std::size_t id = 0; id < v->width(); ++id)
+      if ((bits[id / 64] >> (id % 64) & 1U) != 0 && !v->ends(static_cast<TokenId>(id)))
+        may.push_back(static_cast<TokenId>(id));
+    REQUIRE_FALSE(may.empty());
+    REQUIRE(m.accept(may[random() % may.size()]));
+  }
+}
+
 TEST_CASE("threads that share an automaton see the same masks") {
   const auto v = synthetic_vocabulary(20'000);
   const auto automaton = or_throw(Automaton::compile(schema(), v));
