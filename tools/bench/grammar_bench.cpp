@@ -80,8 +80,8 @@ void add_figures(std::vector<Figure>& out, const std::string& name, const Times&
 }
 
 SuiteResult run_grammar_suite(const BenchOptions& options) {
-  const auto argument = [&](std::size_t i, std::string otherwise) {
-    return options.arguments.size() > i ? options.arguments[i] : std::move(otherwise);
+  const auto argument = [&](std::size_t i, const char* otherwise) -> std::string {
+    return options.arguments.size() > i ? options.arguments[i] : otherwise;
   };
   std::shared_ptr<const Vocabulary> vocabulary;
   if (options.arguments.size() > 1) {

@@ -102,7 +102,7 @@ void Compiled::warm() const {
     if (!unit.flat || unit.twin == unit.start)
       heavy.push_back({p, unit.counts ? std::min(unit.least, unit.most - 1) : 0});
   }
-  std::ranges::stable_sort(heavy, std::greater{}, [&](Thread t) { return weights_[t.place]; });
+  std::ranges::sort(heavy, {}, [&](Thread t) { return std::pair(~weights_[t.place], t.place); });
   if (heavy.size() > kWarmed) heavy.resize(kWarmed);
   for (const auto t : heavy) static_cast<void>(mask(t));
 }

@@ -255,7 +255,7 @@ class UnitChooser {
 
 Result<Plan> make_plan(const Grammar& grammar, const PlanLimits& limits) {
   Plan plan;
-  PieceMaker(grammar, plan);
+  const PieceMaker pieces(grammar, plan);
   derive_all(plan);
   SLUICE_TRY(UnitChooser(plan, limits).choose());
   return plan;

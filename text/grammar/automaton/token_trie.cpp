@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace sluice::text::grammar {
 
 TokenTrie::TokenTrie(std::span<const std::string> bytes) : heads_(256, 0) {
   for (std::size_t i = 0; i < bytes.size(); ++i)
     if (!bytes[i].empty()) ids_.push_back(static_cast<TokenId>(i));
-  std::ranges::stable_sort(ids_, {}, [&](TokenId id) { return std::string_view(bytes[static_cast<std::size_t>(id)]); });
+  std::ranges::sort(ids_, {},
+                    [&](TokenId id) { return std::pair(std::string_view(bytes[static_cast<std::size_t>(id)]), id); });
 
   nodes_.push_back({});
   std::vector<std::uint32_t> path{0};  // nodes from the root to the last token
