@@ -10,6 +10,14 @@ namespace {
 
 json or_null(const auto& value) { return value ? json(*value) : json(nullptr); }
 
+/// What binds the answer. A list of prompts repeats it, so a long one is only told of.
+json form_json(const SharedText& grammar) {
+  constexpr std::size_t kShown = std::size_t{32} << 10U;
+  if (grammar.empty()) return nullptr;
+  if (grammar.value().size() > kShown) return {{"grammar_bytes", grammar.value().size()}};
+  return {{"grammar", grammar.value()}};
+}
+
 json sampling_json(const GenerateRequest& q, int max_tokens) {
   const auto& s = q.sampling;
   json bias = json::object();
@@ -31,6 +39,7 @@ json sampling_json(const GenerateRequest& q, int max_tokens) {
           {"ignore_eos", s.ignore_eos},
           {"include_stop_str_in_output", q.include_stop_str},
           {"skip_special_tokens", q.skip_special_tokens},
+          {"structured_outputs", form_json(s.grammar)},
           {"logprobs", or_null(s.logprobs)},
           {"prompt_logprobs", or_null(q.prompt_logprobs)}};
 }

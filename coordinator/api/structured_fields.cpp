@@ -6,6 +6,7 @@
 
 #include "common/json/parse.h"
 #include "common/utf8.h"
+#include "text/grammar/matcher.h"
 #include "text/grammar/sources.h"
 
 namespace sluice::coordinator {
@@ -106,7 +107,9 @@ void check_backend(const JsonValue& at) {
 
 void refuse_whitespace(const JsonValue& at) {
   if (at.present())
-    at.wrong("is not supported: white space is any, or none with structured_outputs.disable_any_whitespace");
+    at.wrong(
+        "is not supported: white space is the usual, or that of json.dumps with "
+        "structured_outputs.disable_any_whitespace");
 }
 
 /// vLLM's present form.
@@ -146,7 +149,7 @@ const ordered_json* OrderedBody::at(const Path& path) {
 }
 
 Result<SharedText> leg_grammar(const grammar::Grammar& grammar) {
-  SLUICE_TRY(grammar.check());
+  SLUICE_TRY(grammar::Automaton::check(grammar));  // here its field can be named; on a node it could not
   std::string text = grammar::to_ebnf(grammar);
   if (text.size() > control::kMaxGrammarBytes)
     return fail(Errc::invalid_argument, "it comes to a grammar of {} bytes; at most {} are allowed", text.size(),

@@ -42,18 +42,22 @@ constexpr Unserved kUnserved[] = {{"/v1/embeddings", kEmbeddings},
 
 }  // namespace
 
+HttpHandler not_served(std::string_view what) {
+  return [what](const HttpRequest&, const std::shared_ptr<Responder>& out) {
+    out->respond(error_response({404,
+                                 fmt::format("{} not served here; this server generates text: see /openapi.json for "
+                                             "what it answers.",
+                                             what),
+                                 "invalid_request_error",
+                                 {},
+                                 "not_served",
+                                 std::nullopt}));
+  };
+}
+
 void add_unserved_routes(HttpRoutes& routes) {
   for (const auto& [path, what] : kUnserved) {
-    const HttpHandler refuse = [what](const HttpRequest&, const std::shared_ptr<Responder>& out) {
-      out->respond(error_response({404,
-                                   fmt::format("{} not served here; this server generates text: see /openapi.json for "
-                                               "what it answers.",
-                                               what),
-                                   "invalid_request_error",
-                                   {},
-                                   "not_served",
-                                   std::nullopt}));
-    };
+    const HttpHandler refuse = not_served(what);
     for (const char* method : {"GET", "POST"})
       if (path.ends_with('/'))
         routes.add_prefix(method, std::string(path), refuse, {.listed = false});

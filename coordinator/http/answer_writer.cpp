@@ -33,9 +33,10 @@ void AnswerWriter::head(int status, const HttpHeaders& headers, std::optional<st
   for (const auto& [n, v] : headers) field(n, v);
   field("date", traits.date);
   field("x-request-id", traits.request_id);
+  if (!traits.request_id_header.empty()) field(traits.request_id_header, traits.request_id);
   if (traits.origin) {
     field("access-control-allow-origin", *traits.origin);
-    field("access-control-expose-headers", "x-request-id, retry-after, traceparent");
+    field("access-control-expose-headers", "x-request-id, request-id, retry-after, traceparent");
     field("vary", "origin");
   }
   if (length && status != 204 && status != 304) field("content-length", std::to_string(*length));

@@ -21,6 +21,7 @@ namespace sluice::coordinator {
 struct AnswerTraits {
   RequestTraits request;
   std::string_view request_id;
+  std::string_view request_id_header;        // a second name for it; empty: none
   const std::optional<std::string>& origin;  // CORS: the origin to allow
   std::string_view date;
 };

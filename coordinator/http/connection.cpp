@@ -206,6 +206,7 @@ void HttpConnection::begin_request() {
   record_.peer = peer_;
   origin_.reset();
   errors_ = nullptr;
+  request_id_header_ = {};
   ++core_->stats.requests;
 }
 
@@ -234,6 +235,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   auto match = core_->routes.find(request_.method, request_.path);
   if (!match.route.empty()) record_.route = match.route;
   errors_ = match.errors;
+  request_id_header_ = match.request_id_header;
   if (request_.method == "OPTIONS" && (request_.path == "*" || !match.allow.empty())) {
     begin_exchange();
     send_response(options_response(request_, match, origin_));

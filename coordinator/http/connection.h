@@ -66,7 +66,9 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void begin_request();
   void handle(const HttpHandler& handler);
   [[nodiscard]] std::optional<ApiError> check_request(RequestReader& reader, const HttpRoutes::Match& match);
-  [[nodiscard]] AnswerTraits answer_traits() const { return {traits_, record_.request_id, origin_, core_->date.now()}; }
+  [[nodiscard]] AnswerTraits answer_traits() const {
+    return {traits_, record_.request_id, request_id_header_, origin_, core_->date.now()};
+  }
   /// The client has sent its last request.
   [[nodiscard]] bool nothing_follows() const { return in_.ended() && in_.bytes().empty(); }
   /// Whether something can be said that is no part of the answer.
@@ -92,8 +94,9 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   HttpRequest request_;
   RequestTraits traits_;
   TimePoint started_;
-  std::optional<std::string> origin_;  // CORS: the origin to allow
-  ErrorBody errors_ = nullptr;         // of its route
+  std::optional<std::string> origin_;   // CORS: the origin to allow
+  ErrorBody errors_ = nullptr;          // of its route
+  std::string_view request_id_header_;  // of its route
   std::weak_ptr<Exchange> exchange_;
   HttpExchange record_;
   std::optional<AnswerWatch> watch_;

@@ -31,6 +31,7 @@ HttpRoutes::Match HttpRoutes::match(const Entry& entry, std::string_view method,
     if (name == "GET") m.allow += "HEAD, ";
     m.open = m.open && route.options.open;
     if (m.errors == nullptr) m.errors = route.options.errors;
+    if (m.request_id_header.empty()) m.request_id_header = route.options.request_id_header;
   }
   m.allow += "OPTIONS";
   auto it = entry.methods.find(method == "HEAD" ? std::string_view("GET") : method);

@@ -14,10 +14,11 @@ namespace sluice::coordinator {
 using ErrorBody = nlohmann::json (*)(const ApiError& error, std::string_view request_id);
 
 struct RouteOptions {
-  bool open = false;           // answers without an API key (health, metrics, version)
-  bool admin = false;          // changes things: wants an administrator's key
-  ErrorBody errors = nullptr;  // of every error on this path, wherever it arose; null: OpenAI's shape
-  bool listed = true;          // a part of the API, which /openapi.json describes
+  bool open = false;                     // answers without an API key (health, metrics, version)
+  bool admin = false;                    // changes things: wants an administrator's key
+  ErrorBody errors = nullptr;            // of every error on this path, wherever it arose; null: OpenAI's shape
+  std::string_view request_id_header{};  // the id under another name, too, which another API's clients read
+  bool listed = true;                    // a part of the API, which /openapi.json describes
 };
 
 class HttpRoutes {
@@ -32,6 +33,7 @@ class HttpRoutes {
     bool open = false;
     bool admin = false;
     ErrorBody errors = nullptr;
+    std::string_view request_id_header;
     std::string route;  // the pattern, for metrics: bounded cardinality whatever clients ask for
     std::string rest;
     std::string allow;  // "GET, HEAD, OPTIONS" for a known path

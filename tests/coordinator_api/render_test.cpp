@@ -34,6 +34,25 @@ TEST_CASE("a chat is rendered as it would be generated from, and no leg is start
   CHECK(api.post("/v1/chat/completions/render", bad).body["error"]["param"] == "temperature");
 }
 
+TEST_CASE("a rendered request shows what binds its answer") {
+  Api api;
+  json chat = {{"messages", {{{"role", "user"}, {"content", "hi"}}}}};
+  const auto bound = [&](const json& more) {
+    json body = chat;
+    body.update(more);
+    const auto a = api.post("/v1/chat/completions/render", body);
+    REQUIRE(a.status == 200);
+    return a.body["sampling_params"]["structured_outputs"];
+  };
+  CHECK(bound(json::object()).is_null());
+  CHECK_THAT(bound({{"guided_choice", {"yes", "no"}}})["grammar"].get<std::string>(), Contains("\"yes\""));
+  json many = json::array();
+  for (int i = 0; i < 4000; ++i) many.push_back("choice number " + std::to_string(i));
+  const json large = bound({{"guided_choice", many}});
+  CHECK_FALSE(large.contains("grammar"));
+  CHECK(large["grammar_bytes"] > 64'000);
+}
+
 TEST_CASE("completions are rendered as a list, texts and ids alike") {
   Api api;
   auto a = api.post("/v1/completions/render", {{"prompt", {"ab", "c"}}, {"n", 2}});

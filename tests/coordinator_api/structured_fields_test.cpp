@@ -137,6 +137,17 @@ TEST_CASE("a schema's mistake is named by its place") {
   CHECK(e.message.find("/properties/a") != std::string::npos);
 }
 
+// 3,000 optional properties passed the coordinator, and the decode node refused them without a word of the field.
+TEST_CASE("what no node could compile is refused where its field has a name") {
+  json properties = json::object();
+  for (int i = 0; i < 3000; ++i) properties["p" + std::to_string(i)] = {{"type", "boolean"}};
+  const json schema = {{"type", "object"}, {"properties", properties}};
+  const auto e = refused("\"guided_json\":" + schema.dump());
+  CHECK(e.status == 400);
+  CHECK(e.param == "guided_json");
+  CHECK(e.message.find("optional parts in a row") != std::string::npos);
+}
+
 TEST_CASE("a format that lies in another field is read there") {
   const std::string body = R"({"text":{"format":{"type":"json_schema","name":"p","schema":)" + kSchema + "}}}";
   const json sorted = json::parse(body);

@@ -53,6 +53,33 @@ TEST_CASE("blocks become messages of a chat: texts, calls, results, thinking") {
   CHECK(m[4]["content"] == "go on");
 }
 
+TEST_CASE("an answer goes on from an assistant's last text, and from nothing else") {
+  const auto goes_on = [](const std::string& messages) {
+    const auto q = messages_of(messages);
+    REQUIRE(q);
+    return q->chat.continue_final_message;
+  };
+  CHECK(goes_on(R"([{"role":"user","content":"hi"},{"role":"assistant","content":"He"}])"));
+  CHECK(goes_on(R"([{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"text","text":"He"}]}])"));
+  CHECK_FALSE(goes_on(R"([{"role":"user","content":"hi"}])"));
+  CHECK_FALSE(goes_on(R"([{"role":"user","content":"hi"},
+    {"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},
+    {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]}])"));
+  const auto nothing = messages_of(R"([{"role":"user","content":"hi"},{"role":"assistant","content":""}])");
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error().param == "messages");
+}
+
+TEST_CASE("effort is what chats call reasoning_effort") {
+  const auto q = messages_with(R"("output_config":{"effort":"low"})");
+  REQUIRE(q);
+  CHECK(q->chat.kwargs["reasoning_effort"] == "low");
+  CHECK(q->chat.kwargs["enable_thinking"] == true);
+  const auto wrong = messages_with(R"("output_config":{"effort":"huge"})");
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().param == "output_config.effort");
+}
+
 TEST_CASE("a result without content is empty; an error in blocks says so first") {
   const json m = chat_of(R"([{"role":"user","content":"a"},
     {"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}},

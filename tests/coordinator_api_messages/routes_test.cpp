@@ -38,6 +38,15 @@ TEST_CASE("a message is one object of blocks, with its usage") {
   CHECK(a.body["sluice"]["profile"] == "q8");
 }
 
+TEST_CASE("answers, streams and errors say their id in the header that Anthropic's client reads") {
+  Served s;
+  const std::string id = "x-request-id: r1\r\n";
+  for (const Answer& a : {s.create({}, id), s.create({{"stream", true}}, id), s.create({{"max_tokens", 0}}, id),
+                          s.api.get("/v1/messages", id)})
+    CHECK_THAT(a.head, Contains("\r\nx-request-id: r1\r\n") && Contains("\r\nrequest-id: r1\r\n"));
+  CHECK_THAT(s.api.get("/v1/models", id).head, !Contains("\r\nrequest-id:"));
+}
+
 TEST_CASE("stop sequences and the bound of tokens are told apart") {
   Served s;
   Answer a = s.create({{"stop_sequences", {"hi"}}});
@@ -90,6 +99,8 @@ TEST_CASE("every error of these routes is in their shape, wherever it arises") {
   check(s.api.post("/v1/messages", "text", id), 400, "invalid_request_error");
   check(s.api.get("/v1/messages", id), 405, "invalid_request_error");
   check(s.api.post("/v1/messages/count_tokens", json::object(), id), 400, "invalid_request_error");
+  check(s.api.post("/v1/messages/batches", json::object(), id), 404, "not_found_error");
+  check(s.api.get("/v1/messages/batches/b", id), 404, "not_found_error");
   s.api.on_io([&] {
     s.api.backend().script = [](FakeBackend& b, RequestId leg) {
       b.fail_leg(leg, Error{Errc::resource_exhausted, "no room", {}}, std::chrono::seconds(3));

@@ -32,6 +32,17 @@ TEST_CASE("what is not said has the documented defaults") {
   CHECK(s["max_output_tokens"].is_null());
 }
 
+TEST_CASE("effort is what chats call reasoning_effort") {
+  ResponsesRig rig;
+  const auto q = rig.read(R"({"input":"hi","reasoning":{"effort":"none"}})");
+  REQUIRE(q);
+  CHECK(q->chat.chat.kwargs["reasoning_effort"] == "none");
+  CHECK(q->chat.chat.kwargs["enable_thinking"] == false);
+  const auto wrong = rig.read(R"({"input":"hi","reasoning":{"effort":"huge"}})");
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().param == "reasoning.effort");
+}
+
 TEST_CASE("fields reach the chat under its names") {
   ResponsesRig rig;
   const auto q = rig.read(

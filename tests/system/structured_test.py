@@ -22,7 +22,7 @@ from pathlib import Path
 
 cluster = None
 AT_ONCE = 8
-TOKENS = 1500  # a small model likes white space
+TOKENS = 500
 WORD = {"type": "string", "maxLength": 12}
 PERSON = {"type": "object", "required": ["name", "age"], "additionalProperties": False,
           "properties": {"name": WORD, "age": {"type": "integer", "minimum": 0, "maximum": 150},

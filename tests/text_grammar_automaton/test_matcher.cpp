@@ -102,6 +102,9 @@ TEST_CASE("what is too large is refused by name") {
     const auto a = Automaton::compile(g, bytes_only());
     REQUIRE_FALSE(a);
     CHECK(a.error().message.find("optional parts in a row") != std::string::npos);
+    const auto foreseen = Automaton::check(g);
+    REQUIRE_FALSE(foreseen);
+    CHECK(foreseen.error().message == a.error().message);
   }
   SECTION("states") {
     const std::string text(400'001, 'a');
@@ -109,6 +112,9 @@ TEST_CASE("what is too large is refused by name") {
     const auto a = Automaton::compile(g, bytes_only());
     REQUIRE_FALSE(a);
     CHECK(a.error().message.find("states") != std::string::npos);
+    const auto foreseen = Automaton::check(g);
+    REQUIRE_FALSE(foreseen);
+    CHECK(foreseen.error().message == a.error().message);
   }
   SECTION("left recursion") {
     const auto r = g.declare("left");

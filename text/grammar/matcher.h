@@ -24,6 +24,9 @@ class Automaton {
   [[nodiscard]] static Result<std::shared_ptr<const Automaton>> compile(const Grammar& grammar,
                                                                         std::shared_ptr<const Vocabulary> vocabulary,
                                                                         const GrammarLimits& limits = {});
+  /// What compile() refuses is refused here, too, without a vocabulary and at less cost: for who reads a stranger's
+  /// grammar before somebody else compiles it.
+  [[nodiscard]] static Result<> check(const Grammar& grammar, const GrammarLimits& limits = {});
   ~Automaton();
   [[nodiscard]] std::size_t memory_bytes() const;
 

@@ -13,8 +13,8 @@
 namespace sluice::text::grammar {
 
 struct SchemaOptions {
-  /// White space between JSON tokens: none but what `separators` say (", " and ": " as json.dumps writes), or any
-  /// (bounded runs of space, tab and newlines).
+  /// White space between JSON tokens. False: that of json.dumps (", " and ": "). True: none or one space behind
+  /// colons; none, one, or a line break and an indentation behind commas and inside brackets.
   bool any_whitespace = true;
   /// An object whose schema lists properties and says nothing of others has no others, and an array that lists its
   /// first items has no more: what people mean who write them. False: as JSON Schema says, any may follow.

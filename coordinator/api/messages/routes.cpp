@@ -6,6 +6,7 @@
 #include "coordinator/api/messages/errors.h"
 #include "coordinator/api/messages/request.h"
 #include "coordinator/api/messages/shape.h"
+#include "coordinator/api/unserved.h"
 
 namespace sluice::coordinator {
 
@@ -42,10 +43,14 @@ void add_messages_routes(HttpRoutes& routes, ApiRouter& router) {
                [&router, work = std::move(work), operation](HttpRequest q, std::shared_ptr<Responder> out) {
                  router.hand_over(std::move(q), std::move(out), work, operation);
                },
-               {.errors = messages_error});
+               {.errors = messages_error, .request_id_header = "request-id"});
   };
   add("/v1/messages", prepare_message, "chat");
   add("/v1/messages/count_tokens", count_tokens, {});
+  for (const char* method : {"GET", "POST", "DELETE"})
+    routes.add_prefix(method, "/v1/messages/",
+                      not_served("Message batches, and whatever else lies below /v1/messages, are"),
+                      {.errors = messages_error, .request_id_header = "request-id", .listed = false});
 }
 
 }  // namespace sluice::coordinator

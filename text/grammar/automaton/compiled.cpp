@@ -124,6 +124,10 @@ Result<std::shared_ptr<const Automaton>> Automaton::compile(const Grammar& gramm
   return std::shared_ptr<const Automaton>(new Automaton(std::move(impl)));
 }
 
+Result<> Automaton::check(const Grammar& grammar, const GrammarLimits& limits) {
+  return check_network(grammar, limits);
+}
+
 std::size_t Automaton::memory_bytes() const { return impl_->compiled.memory_bytes(); }
 
 }  // namespace sluice::text::grammar

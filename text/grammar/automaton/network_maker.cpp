@@ -11,25 +11,39 @@
 namespace sluice::text::grammar {
 namespace {
 
-constexpr std::size_t kWork = 2'000'000;  // edges looked at
+constexpr std::size_t kWork = 2'000'000;      // edges looked at
+constexpr std::size_t kNeverTooMany = 1'000;  // states: however they are joined, it is less work
 
 class NetworkMaker {
  public:
   explicit NetworkMaker(const Plan& plan) : plan_(plan) {}
 
   Result<Network> make() {
+    std::size_t effort = kWork;
+    SLUICE_TRY(write([&](Reduced body) { bodies_.push_back(merged(determined(std::move(body), effort))); }));
+    SLUICE_TRY(order());
+    return link();
+  }
+
+  Result<> check() {
+    if (plan_.states <= kNeverTooMany) return {};
+    return write([](const Reduced&) {});
+  }
+
+ private:
+  /// Every unit that the root leads to, one after another.
+  template <class Take>
+  Result<> write(const Take& take) {
     const Fragment::UnitOf unit_of = [this](PieceIndex p) { return unit(p); };
     static_cast<void>(unit(plan_.root));
     std::size_t work = kWork;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
       SLUICE_ASSIGN(auto body, Fragment(plan_, unit_of, pieces_[i]).reduce(work));
-      bodies_.push_back(merged(determined(std::move(body), work)));
+      take(std::move(body));
     }
-    SLUICE_TRY(order());
-    return link();
+    return {};
   }
 
- private:
   UnitIndex unit(PieceIndex p) {
     const auto [at, fresh] = units_.try_emplace(p, static_cast<UnitIndex>(pieces_.size()));
     if (fresh) pieces_.push_back(p);
@@ -135,6 +149,12 @@ Result<Network> make_network(const Grammar& grammar, const GrammarLimits& limits
   SLUICE_TRY(grammar.check(limits));
   SLUICE_ASSIGN(const auto plan, make_plan(grammar));
   return NetworkMaker(plan).make();
+}
+
+Result<> check_network(const Grammar& grammar, const GrammarLimits& limits) {
+  SLUICE_TRY(grammar.check(limits));
+  SLUICE_ASSIGN(const auto plan, make_plan(grammar));
+  return NetworkMaker(plan).check();
 }
 
 }  // namespace sluice::text::grammar

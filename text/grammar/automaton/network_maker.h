@@ -7,5 +7,7 @@
 namespace sluice::text::grammar {
 
 [[nodiscard]] Result<Network> make_network(const Grammar& grammar, const GrammarLimits& limits);
+/// The same failures, at less cost.
+[[nodiscard]] Result<> check_network(const Grammar& grammar, const GrammarLimits& limits);
 
 }  // namespace sluice::text::grammar

@@ -203,6 +203,7 @@ class UnitChooser {
     for (const auto& p : plan_.pieces)
       if (p.op == Op::rule) states_ += size_[p.content].states;
     states_ += size_[plan_.root].states;
+    plan_.states = states_;
     return check();
   }
 

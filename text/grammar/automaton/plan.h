@@ -39,6 +39,7 @@ struct Plan {
   std::vector<Piece> pieces;  // parts before what they are parts of; contents of cuts anywhere
   std::vector<Utf8Graph> spellings;
   PieceIndex root = 0;
+  std::size_t states = 0;  // that all units take, written out
 };
 
 /// The states that writing everything out takes are bounded.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 
@@ -12,20 +11,25 @@
 namespace sluice::text::grammar {
 
 NodeIndex JsonText::space() {
-  // Bounded, so that a model that loops in white space comes to an end; enough for eight levels of four spaces.
-  constexpr std::uint32_t kLongest = 33;
-  static constexpr std::array<CodePointRange, 3> kSpace{{{'\t', '\n'}, {'\r', '\r'}, {' ', ' '}}};
-  return once(space_, "ws", [&] { return g_.repeat(g_.chars(CodePointSet(kSpace)), 0, kLongest); });
+  // What writers of JSON write, and no more: a model that likes white space would spend its tokens on it.
+  constexpr std::uint32_t kSpaces = 16, kTabs = 8;
+  const auto run = [&](char c, std::uint32_t least, std::uint32_t most) {
+    return g_.repeat(g_.chars(CodePointSet(static_cast<unsigned char>(c), static_cast<unsigned char>(c))), least, most);
+  };
+  return once(space_, "ws", [&] {
+    const auto indent = g_.choice({run(' ', 0, kSpaces), run('\t', 1, kTabs)});
+    return g_.optional(g_.choice({g_.literal(" "), g_.sequence({g_.literal("\n"), indent})}));
+  });
 }
 
 NodeIndex JsonText::comma() {
   if (!any_whitespace_) return g_.literal(", ");
-  return once(comma_, "comma", [&] { return g_.sequence({space(), g_.literal(","), space()}); });
+  return once(comma_, "comma", [&] { return g_.sequence({g_.literal(","), space()}); });
 }
 
 NodeIndex JsonText::colon() {
   if (!any_whitespace_) return g_.literal(": ");
-  return once(colon_, "colon", [&] { return g_.sequence({space(), g_.literal(":"), space()}); });
+  return once(colon_, "colon", [&] { return g_.sequence({g_.literal(":"), g_.optional(g_.literal(" "))}); });
 }
 
 NodeIndex JsonText::enclosed(const char* open, NodeIndex inside, const char* close) {

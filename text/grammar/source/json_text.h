@@ -47,6 +47,7 @@ class JsonText {
     }
     return g_.rule(*rule);
   }
+  /// Behind a comma, and inside brackets at both ends: nothing, a space, or a line break and an indentation.
   [[nodiscard]] NodeIndex space();
   [[nodiscard]] NodeIndex enclosed(const char* open, NodeIndex inside, const char* close);
   /// `item` any number of times, with commas.
