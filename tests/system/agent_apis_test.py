@@ -148,6 +148,7 @@ class Messages(unittest.TestCase):
         options = dict(system="Tell a story.", extra_body={**GREEDY, **LOSSLESS, "ignore_eos": True})
         whole = message("Tell me of the king.", **options)
         self.assertEqual((whole.type, whole.role, whole.stop_reason), ("message", "assistant", "max_tokens"))
+        self.assertTrue(whole._request_id)
         self.assertEqual(whole.usage.output_tokens, 24)
         with messages.messages.stream(model=MODEL, max_tokens=24,
                                       messages=[{"role": "user", "content": "Tell me of the king."}], **options) as stream:

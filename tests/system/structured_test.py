@@ -248,7 +248,8 @@ class Structured(unittest.TestCase):
             {"guided_json": deep}, {"guided_regex": "(" * 5000}, {"guided_regex": "((a{1,1000}){1,1000}){1,1000}"},
             {"guided_grammar": "root ::= root"}, {"guided_grammar": "root ::= nothing"}, {"guided_grammar": "(" * 10000},
             {"guided_choice": []}, {"guided_json": {"type": "array", "items": {"type": "string"}, "minItems": 10 ** 9}},
-            {"guided_json": {"enum": ["x" * 100000] * 30}},
+            {"guided_json": {"enum": ["x" * 100000] * 30}}, {"guided_json": {"enum": [f"v{i}" for i in range(20000)]}},
+            {"guided_json": {"type": "object", "properties": {f"p{i}": {} for i in range(3000)}}},
             {"guided_regex": "a", "guided_choice": ["b"]}, {"structured_outputs": {"structural_tag": "{}"}},
         ]
         slowest = 0.0
