@@ -49,7 +49,7 @@ struct ChatPrompt {
   std::vector<std::pair<std::size_t, nlohmann::ordered_json>> parts{};
   nlohmann::ordered_json kwargs = nlohmann::ordered_json::object();  // extra template variables (chat_template_kwargs)
   bool add_generation_prompt = true;
-  ToolChoice choice{};  // among `tools`; no template sees it
+  ToolChoice choice{};                  // among `tools`; no template sees it
   bool continue_final_message = false;  // the prompt ends in the last message's text
 };
 
