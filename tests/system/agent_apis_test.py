@@ -5,15 +5,15 @@ cluster of two prefill and two decode processes. The bundled model gets a chat t
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
 missing and exits 77, which ctest counts as skipped.
 """
-import argparse
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Literal
+
+import venv_suite
 
 MODEL = "sluice-tiny"
 KEY = "a-key-of-the-test"
@@ -234,17 +234,7 @@ class Messages(unittest.TestCase):
 
 def main():
     global cluster, openai, anthropic, pydantic, pydantic_core, responses, messages
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--bin", type=Path, required=True)
-    args.add_argument("tests", nargs="*", help="only these, such as Messages.test_tools")
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter(names=True)
 
     import anthropic
     import openai
@@ -258,10 +248,7 @@ def main():
         with Cluster(args.bin, prefills=2, decodes=2, model=model, env={"SLUICE_API_KEY": KEY}) as cluster:
             responses = openai.OpenAI(base_url=cluster.http + "/v1", api_key=KEY, max_retries=0, timeout=120)
             messages = anthropic.Anthropic(base_url=cluster.http, api_key=KEY, max_retries=0, timeout=120)
-            loader = unittest.defaultTestLoader
-            suite = loader.loadTestsFromNames(args.tests or ["Responses", "Messages"], sys.modules[__name__])
-            if not unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful():
-                raise SystemExit(1)
+            venv_suite.run(Responses, Messages, names=args.names)
     return 0
 
 

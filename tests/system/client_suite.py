@@ -1,10 +1,9 @@
 """What tests of other people's clients share: they go on under the venv that has them, and run against one cluster."""
-import argparse
 import importlib.util
 import os
-import sys
 import unittest
-from pathlib import Path
+
+import venv_suite
 
 MODEL = "sluice-tiny"
 where = None  # the base URL, with /v1
@@ -20,16 +19,7 @@ def needs(*packages):
 def run(*suites, **options):
     """Runs the classes against Cluster(**options); 77, which ctest counts as skipped, without the venv or where no test could run."""
     global cluster, where
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--venv", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    args = parser.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter()
 
     from cluster import Cluster
     # Keys of the environment must not reach anybody, and nothing is to be asked of the internet.
@@ -37,12 +27,9 @@ def run(*suites, **options):
         del os.environ[name]
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True",
                       LANGCHAIN_TRACING_V2="false", OPENAI_API_KEY="none")
-    load = unittest.defaultTestLoader.loadTestsFromTestCase
     with Cluster(args.bin, **options) as cluster:
         where = cluster.http + "/v1"
-        result = unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite(load(s) for s in suites))
-        if not result.wasSuccessful():
-            raise SystemExit(1)
+        result = venv_suite.run(*suites)
     if len(result.skipped) == result.testsRun:
         print("[SKIPPED] none of the clients is installed")
         return 77

@@ -4,12 +4,11 @@
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
 missing and exits 77, which ctest counts as skipped.
 """
-import argparse
-import os
 import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+
+import venv_suite
 
 MODEL = "sluice-tiny"
 CHATS = 50
@@ -115,25 +114,13 @@ class OpenaiClient(unittest.TestCase):
 
 def main():
     global client, cluster, openai
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--bin", type=Path, required=True)
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter()
 
     import openai
     from cluster import Cluster
     with Cluster(args.bin, prefills=2, decodes=2) as cluster:
         client = openai.OpenAI(base_url=cluster.http + "/v1", api_key="none", max_retries=0, timeout=120)
-        suite = unittest.defaultTestLoader.loadTestsFromTestCase(OpenaiClient)
-        result = unittest.TextTestRunner(verbosity=2).run(suite)
-        if not result.wasSuccessful():
-            raise SystemExit(1)
+        venv_suite.run(OpenaiClient)
     return 0
 
 

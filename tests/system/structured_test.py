@@ -8,9 +8,7 @@ get alone. An answer whose decode node is killed goes on token for token. What c
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
 missing and exits 77, which ctest counts as skipped.
 """
-import argparse
 import json
-import os
 import re
 import sys
 import time
@@ -18,7 +16,8 @@ import unittest
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+
+import venv_suite
 
 cluster = None
 AT_ONCE = 8
@@ -283,24 +282,12 @@ class Structured(unittest.TestCase):
 
 def main():
     global cluster, jsonschema
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--bin", type=Path, required=True)
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter()
 
     import jsonschema
     from cluster import Cluster
     with Cluster(args.bin, prefills=1, decodes=2) as cluster:
-        suite = unittest.defaultTestLoader.loadTestsFromTestCase(Structured)
-        result = unittest.TextTestRunner(verbosity=2).run(suite)
-        if not result.wasSuccessful():
-            raise SystemExit(1)
+        venv_suite.run(Structured)
     return 0
 
 

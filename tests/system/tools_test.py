@@ -8,9 +8,7 @@ reads both. What a model thinks is told from what it answers.
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
 missing and exits 77, which ctest counts as skipped.
 """
-import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +17,8 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import venv_suite
 
 cluster = None
 AT_ONCE = 8
@@ -239,16 +239,7 @@ def model_directory(to):
 
 def main():
     global cluster, jsonschema, openai
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--bin", type=Path, required=True)
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter()
 
     import jsonschema
     import openai
@@ -265,8 +256,7 @@ def main():
                 (["--reasoning-parser", "qwen3"], Reasoning):
             print("coordinator flags:", *flags, flush=True)
             with Cluster(args.bin, prefills=1, decodes=1, coordinator_flags=flags, model=model) as cluster:
-                suite = unittest.defaultTestLoader.loadTestsFromTestCase(cases)
-                good = unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() and good
+                good = venv_suite.results(cases).wasSuccessful() and good
     return 0 if good else 1
 
 

@@ -4,16 +4,15 @@
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is missing
 and exits 77, which ctest counts as skipped.
 """
-import argparse
 import http.client
 import json
-import os
 import random
 import subprocess
 import sys
 import time
 import unittest
-from pathlib import Path
+
+import venv_suite
 
 STAGES = {"read", "leg", "queue", "decide", "reserve", "prefill", "prefill.queue", "prefill.compute", "encode", "wire",
           "receive", "decode"}
@@ -246,29 +245,16 @@ class Receivers(unittest.TestCase):
 
 def main():
     global bin_dir, receiver, cluster, otlp, cluster_module, Cluster
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--bin", type=Path, required=True)
-    args.add_argument("names", nargs="*", help="Class.test to run; default: all")
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    args = venv_suite.enter(names=True)
 
     import cluster as cluster_module
     import otlp_receiver as otlp
     Cluster, bin_dir = cluster_module.Cluster, args.bin
-    tests = unittest.defaultTestLoader
-    suite = tests.loadTestsFromNames(args.names, sys.modules[__name__]) if args.names else unittest.TestSuite(
-        tests.loadTestsFromTestCase(c) for c in (Tracing, Receivers))
     with otlp.OtlpReceiver() as receiver, Cluster(
             args.bin, coordinator_flags=["--otlp-endpoint", receiver.endpoint],
             env={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}) as cluster:
-        result = unittest.TextTestRunner(verbosity=2).run(suite)
-    return 0 if result.wasSuccessful() else 1
+        venv_suite.run(Tracing, Receivers, names=args.names)
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,15 +4,16 @@
 ctest runs this with any python3; it goes on under the one of --venv (made by tools/test_venv.sh), or says that it is
 missing and exits 77, which ctest counts as skipped.
 """
-import argparse
 import decimal
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+import venv_suite
+
 WALKS = 12
 
 
@@ -57,16 +58,7 @@ def walks(tool):
 
 
 def main():
-    args = argparse.ArgumentParser()
-    args.add_argument("--venv", type=Path, required=True)
-    args.add_argument("--tool", type=Path, required=True)
-    args = args.parse_args()
-    python = args.venv / "bin" / "python"
-    if not python.exists():
-        print(f"[SKIPPED] {python} is missing; tools/test_venv.sh makes it")
-        return 77
-    if Path(sys.prefix) != args.venv.resolve():
-        os.execv(python, [python, *sys.argv])
+    args = venv_suite.enter("tool")
     return walks(Tool(args.tool))
 
 
