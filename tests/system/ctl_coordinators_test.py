@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ha_test import MODEL, Etcd, free_port, until
+from ha_cluster import MODEL, Etcd, free_port, until
 
 
 class Ctl:

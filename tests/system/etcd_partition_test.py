@@ -15,18 +15,15 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-import ha_test
-from ha_test import LIMIT_S, PROMPTS, Cluster, Load, ask, die_with_parent, until
+from ha_cluster import LIMIT_S, Cluster, Load, commit, die_with_parent, in_a_folder, lacks, until
 
 CUT_S = 8.0   # longer than a coordinator's lease in etcd (5 s), and a node's at a coordinator
 HEAL_S = 4.0
@@ -265,9 +262,8 @@ def scenarios(c, net, run):
 
 def report(file, rows):
     version = sh("etcd", "--version").splitlines()[0]
-    commit = subprocess.run(["git", "-C", ha_test.ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     lines = ["# A network that is cut: figures", "",
-             f"Written by `python3 tests/system/etcd_partition_test.py --bin build/bin --report {file}` (commit {commit}, {version}).", "",
+             f"Written by `python3 tests/system/etcd_partition_test.py --bin build/bin --report {file}` (commit {commit()}, {version}).", "",
              "Two coordinators, three members of etcd, two prefill and two decode nodes of the bundled model, in four network namespaces on a",
              "bridge; nftables drops what passes the cut. c0 and c1 are asked without a pause, each by clients that know no other.",
              f"The test fails at {LIMIT_S:.0f} s, when an answer differs from that of the undisturbed cluster, when a coordinator loses a node or a node a",
@@ -286,17 +282,10 @@ def run(bin_dir, work, report_file):
     c = Apart(bin_dir, work, ["--registry", "etcd://" + ",".join(f"{address(m)}:2379" for m in MEMBERS)])
     loads, leaders = {}, None
     try:
-        for n in ("c0", "c1"):
-            c.coordinator(n)
-        for n in ("p0", "p1", "d0", "d1"):
-            c.node(n)
-        for n in ("c0", "c1"):
-            until(lambda n=n: c.complete(n, 2, 2), 60, f"{n} has its nodes")
-        until(lambda: c.members("c0").keys() == c.members("c1").keys() == {"c0", "c1"}, 10, "they know each other")
+        c.start()
         settings = taken(c, "c0", 800.0)
         until(lambda: c.slo("c1") == settings, 5, "c1 has c0's settings")
-        reference = [ask(c.url["c0"], p, 30) for p in PROMPTS]
-        assert reference == [ask(c.url["c1"], p, 30) for p in PROMPTS], "both coordinators have the same answers"
+        reference = c.answers()
         loads = {n: Load({n: c.url[n]}, clients=1) for n in ("c0", "c1")}
         leaders = Leaders(c)
         test = Run(c, net, loads, leaders, reference)
@@ -321,22 +310,15 @@ def main():
     args.add_argument("--report", type=Path)
     args.add_argument("--inside", action="store_true", help="already in namespaces of its own")
     args = args.parse_args()
-    for program in ("etcd", "ip", "nft", "unshare"):
-        if not shutil.which(program):
-            print(f"[SKIPPED] {program} is missing; `tools/install_deps.sh test` installs it")
-            return 77
+    if lacks("etcd", "ip", "nft", "unshare"):
+        return 77
     if not args.inside:
         own = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
         if os.geteuid() != 0 or subprocess.run([*own, "nft", "list", "ruleset"], capture_output=True).returncode != 0:
             print("[SKIPPED] a cut network needs root and network namespaces with nftables")
             return 77
         return subprocess.run([*own, sys.executable, "-B", *sys.argv, "--inside"]).returncode
-    work = Path(tempfile.mkdtemp(prefix="sluice-partition-"))
-    try:
-        run(args.bin.resolve(), work, args.report)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return 0
+    return in_a_folder(run, args)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 """An engine that stands still: the node stays alive, is not ready and says why; the coordinator gives it nothing and says so;
 all of it heals when the engine goes on. Only what lasts ten times as long as --wedge-s speaks against the node's life.
 The engine's thread is held by ptrace; exit 77, which ctest counts as skipped, where that is not allowed."""
+import argparse
 import json
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from cluster import Cluster
 from frozen_thread import Frozen, thread_of
@@ -66,7 +68,9 @@ def stalled_metric(node):
 
 
 def main():
-    with Cluster(sys.argv[1], node_flags=("--wedge-s", str(WEDGE_S))) as c:
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--bin", type=Path, required=True)
+    with Cluster(args.parse_args().bin, node_flags=("--wedge-s", str(WEDGE_S))) as c:
         nodes = {n["node"]: n for n in json.loads(c.get("/sluice/v1/nodes"))["nodes"]}
         decode = "http://" + nodes["d0"]["admin_address"]
         for url in (decode, "http://" + nodes["p0"]["admin_address"], c.http):
