@@ -6,8 +6,6 @@
 namespace sluice::text::output {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
 /// The text of a JSON string; null if it is not well-formed UTF-8.
 std::optional<std::string> text_of(const std::string& quoted) {
   auto j = nlohmann::json::parse(quoted, nullptr, /*allow_exceptions=*/false);

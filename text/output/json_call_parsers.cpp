@@ -4,23 +4,25 @@
 #include <utility>
 
 namespace sluice::text::output {
-namespace {
 
 using Step = JsonScanner::Step;
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-}  // namespace
-
-// ---- Hermes ----
-
-void HermesParser::step_text(char c) {
+bool TaggedParser::ends_tag(char c) {
   std::string plain;
   const bool found = search_.push(c, plain);
   content(plain);
-  if (!found) return;
-  attempt(search_.tag());
-  at_ = At::open;
+  if (found) attempt(search_.tag());
+  return found;
 }
+
+void TaggedParser::stop() {
+  give_up();
+  content(search_.take());
+}
+
+// ---- Hermes ----
+
+void HermesParser::step_text(char c) { at_ = ends_tag(c) ? At::open : At::text; }
 
 void HermesParser::step(char c) {
   switch (at_) {
@@ -32,16 +34,11 @@ void HermesParser::step(char c) {
       at_ = At::object;
       [[fallthrough]];
     case At::object:
-      switch (step_object(object_, c)) {
-        case Step::more:
-          return;
-        case Step::done:
-          at_ = At::close;
-          return;
-        case Step::bad:
-          give_up();
-          at_ = At::text;
-          return step_text(c);
+      if (const Step s = step_object(object_, c); s == Step::bad) {
+        give_up();
+        step_text(c);
+      } else if (s == Step::done) {
+        at_ = At::close;
       }
       return;
     case At::close:
@@ -67,20 +64,12 @@ void HermesParser::step_close(char c) {
 
 void HermesParser::stop() {
   content(std::exchange(closing_, {}));
-  content(search_.take());
+  TaggedParser::stop();
 }
 
 // ---- Llama 3 ----
 
-void Llama3JsonParser::step_text(char c) {
-  std::string plain;
-  at_ = At::text;
-  const bool found = search_.push(c, plain);
-  content(plain);
-  if (!found) return;
-  attempt(search_.tag());
-  at_ = At::open;
-}
+void Llama3JsonParser::step_text(char c) { at_ = ends_tag(c) ? At::open : At::text; }
 
 void Llama3JsonParser::step(char c) {
   switch (at_) {
@@ -114,22 +103,9 @@ void Llama3JsonParser::step(char c) {
   step_text(c);
 }
 
-void Llama3JsonParser::stop() {
-  give_up();
-  content(search_.take());
-}
-
 // ---- Mistral ----
 
-void MistralParser::step_text(char c) {
-  std::string plain;
-  at_ = At::text;
-  const bool found = search_.push(c, plain);
-  content(plain);
-  if (!found) return;
-  attempt(search_.tag());
-  at_ = At::open;
-}
+void MistralParser::step_text(char c) { at_ = ends_tag(c) ? At::open : At::text; }
 
 void MistralParser::refuse(char c) {
   give_up();
@@ -178,15 +154,10 @@ void MistralParser::step(char c) {
       at_ = At::object;
       [[fallthrough]];
     case At::object:
-      switch (step_object(object_, c)) {
-        case Step::more:
-          return;
-        case Step::done:
-          at_ = At::separator;
-          return;
-        case Step::bad:
-          return refuse(c);
-      }
+      if (const Step s = step_object(object_, c); s == Step::bad)
+        refuse(c);
+      else if (s == Step::done)
+        at_ = At::separator;
       return;
     case At::separator:
       if (c == ']') {
@@ -226,11 +197,6 @@ void MistralParser::step_arguments(char c) {
   if (s == Step::more) return;
   call_done();
   at_ = At::text;
-}
-
-void MistralParser::stop() {
-  give_up();
-  content(search_.take());
 }
 
 }  // namespace sluice::text::output

@@ -7,6 +7,9 @@
 
 namespace sluice::text::output {
 
+/// White space of JSON, and between the words of every call.
+constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
 class JsonScanner {
  public:
   static constexpr std::size_t kMaxDepth = 128;

@@ -10,7 +10,6 @@ constexpr std::string_view kStart = "<|python_start|>";
 constexpr std::string_view kEnd = "<|python_end|>";
 constexpr std::size_t kMaxKeyword = 256;
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_keyword(char c) { return is_name_byte(c) && c != '.' && c != '-'; }
 
 }  // namespace

@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kNameAlso = "-.";
 
-class GbnfParser {
+class GbnfParser final : EbnfBodies {
  public:
-  GbnfParser(std::string_view text, const GrammarLimits& limits) : r_(text, limits) {}
+  GbnfParser(std::string_view text, const GrammarLimits& limits) : EbnfBodies(text, limits) {}
 
   Result<Grammar> run() {
     skip();
@@ -31,35 +31,9 @@ class GbnfParser {
   }
 
  private:
-  void skip() { r_.skip("#"); }
+  void skip() override { r_.skip("#"); }
 
-  Result<NodeIndex> choice(std::size_t depth) {
-    if (depth > r_.limits().depth) return r_.wrong(fmt::format("groups nested deeper than {}", r_.limits().depth));
-    std::vector<NodeIndex> ways;
-    do {
-      SLUICE_ASSIGN(const auto way, sequence(depth));
-      ways.push_back(way);
-      skip();
-    } while (r_.eat("|"));
-    return r_.grammar.choice(std::move(ways));
-  }
-
-  Result<NodeIndex> sequence(std::size_t depth) {
-    std::vector<NodeIndex> parts;
-    while (true) {
-      skip();
-      SLUICE_ASSIGN(const auto part, item(depth));
-      if (!part) break;
-      SLUICE_ASSIGN(const auto repeated, repeats(*part));
-      parts.push_back(repeated);
-      SLUICE_TRY(r_.room());
-    }
-    if (parts.empty()) return r_.grammar.literal("");
-    return r_.grammar.sequence(std::move(parts));
-  }
-
-  /// Nothing at the end of the sequence.
-  Result<std::optional<NodeIndex>> item(std::size_t depth) {
+  Result<std::optional<NodeIndex>> item(std::size_t depth) override {
     auto& g = r_.grammar;
     switch (r_.peek()) {
       case '"': {
@@ -102,7 +76,7 @@ class GbnfParser {
     return g.rule(r_.rule(name));
   }
 
-  Result<NodeIndex> repeats(NodeIndex what) {
+  Result<NodeIndex> repeats(NodeIndex what) override {
     for (std::size_t n = 0; n < r_.limits().depth; ++n) {
       skip();
       std::optional<std::uint32_t> least = 0, most;
@@ -150,8 +124,6 @@ class GbnfParser {
     const CodePointSet set(ranges);
     return (negative ? set.complement() : set) & scalar_values();
   }
-
-  EbnfReader r_;
 };
 
 /// A rule of Lark's spelling begins a line (`name:`), and none of GBNF's does anywhere.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "common/utf8.h"
 #include "text/grammar/source/ecma_class.h"
@@ -156,6 +158,32 @@ std::unexpected<Error> EbnfReader::wrong(std::string_view what) const {
 
 std::unexpected<Error> EbnfReader::refuse(std::string_view what) const {
   return fail(Errc::unsupported, "the grammar, line {}: {} is not supported", line(), what);
+}
+
+Result<NodeIndex> EbnfBodies::choice(std::size_t depth) {
+  if (depth > r_.limits().depth) return r_.wrong(fmt::format("groups nested deeper than {}", r_.limits().depth));
+  std::vector<NodeIndex> ways;
+  do {
+    SLUICE_ASSIGN(const auto way, sequence(depth));
+    ways.push_back(way);
+    skip();
+    SLUICE_TRY(way_ended());
+  } while (r_.eat("|"));
+  return r_.grammar.choice(std::move(ways));
+}
+
+Result<NodeIndex> EbnfBodies::sequence(std::size_t depth) {
+  std::vector<NodeIndex> parts;
+  while (true) {
+    skip();
+    SLUICE_ASSIGN(const auto part, item(depth));
+    if (!part) break;
+    SLUICE_ASSIGN(const auto repeated, repeats(*part));
+    parts.push_back(repeated);
+    SLUICE_TRY(r_.room());
+  }
+  if (parts.empty()) return r_.grammar.literal("");
+  return r_.grammar.sequence(std::move(parts));
 }
 
 }  // namespace sluice::text::grammar

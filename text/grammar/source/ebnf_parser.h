@@ -49,6 +49,28 @@ class EbnfReader {
   std::unordered_map<std::string, RuleIndex> rules_;
 };
 
+/// A rule's body: ways with "|" between them, each a sequence of items that may repeat. Both spellings cut it so; how a
+/// comment, an item and a repetition look is each one's own.
+class EbnfBodies {
+ protected:
+  EbnfBodies(std::string_view text, const GrammarLimits& limits) : r_(text, limits) {}
+  ~EbnfBodies() = default;
+
+  [[nodiscard]] Result<NodeIndex> choice(std::size_t depth);
+
+  virtual void skip() = 0;
+  /// Nothing at the end of the sequence.
+  [[nodiscard]] virtual Result<std::optional<NodeIndex>> item(std::size_t depth) = 0;
+  [[nodiscard]] virtual Result<NodeIndex> repeats(NodeIndex what) = 0;
+  /// What may stand behind a way.
+  [[nodiscard]] virtual Result<> way_ended() { return {}; }
+
+  EbnfReader r_;
+
+ private:
+  [[nodiscard]] Result<NodeIndex> sequence(std::size_t depth);
+};
+
 /// Lark's spelling (`start: ...`).
 [[nodiscard]] Result<Grammar> from_lark(std::string_view text, const GrammarLimits& limits);
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <utility>
-#include <vector>
 
 #include "common/utf8.h"
 #include "text/grammar/source/ebnf_parser.h"
@@ -11,9 +10,9 @@ namespace {
 
 /// Lark's spelling of EBNF, read as what it says of texts: a rule's place in the tree (`?rule`, `-> alias`) does not
 /// matter, and there is no lexer, so that what changes how one cuts the text into terminals is refused.
-class LarkParser {
+class LarkParser final : EbnfBodies {
  public:
-  LarkParser(std::string_view text, const GrammarLimits& limits) : r_(text, limits) {}
+  LarkParser(std::string_view text, const GrammarLimits& limits) : EbnfBodies(text, limits) {}
 
   Result<Grammar> run() {
     skip();
@@ -34,7 +33,7 @@ class LarkParser {
   }
 
  private:
-  void skip() { r_.skip("//"); }
+  void skip() override { r_.skip("//"); }
 
   std::unexpected<Error> directive() {
     ++r_.at;
@@ -42,38 +41,15 @@ class LarkParser {
     return r_.refuse(fmt::format("%{} (write the rule itself, white space too)", name));
   }
 
-  Result<NodeIndex> choice(std::size_t depth) {
-    if (depth > r_.limits().depth) return r_.wrong(fmt::format("groups nested deeper than {}", r_.limits().depth));
-    std::vector<NodeIndex> ways;
-    do {
-      SLUICE_ASSIGN(const auto way, sequence(depth));
-      ways.push_back(way);
-      skip();
-      if (r_.eat("->")) {
-        skip();
-        if (r_.name("").empty()) return r_.wrong("'->' without a name");
-        skip();
-      }
-    } while (r_.eat("|"));
-    return r_.grammar.choice(std::move(ways));
+  Result<> way_ended() override {
+    if (!r_.eat("->")) return {};
+    skip();
+    if (r_.name("").empty()) return r_.wrong("'->' without a name");
+    skip();
+    return {};
   }
 
-  Result<NodeIndex> sequence(std::size_t depth) {
-    std::vector<NodeIndex> parts;
-    while (true) {
-      skip();
-      SLUICE_ASSIGN(const auto part, item(depth));
-      if (!part) break;
-      SLUICE_ASSIGN(const auto repeated, repeats(*part));
-      parts.push_back(repeated);
-      SLUICE_TRY(r_.room());
-    }
-    if (parts.empty()) return r_.grammar.literal("");
-    return r_.grammar.sequence(std::move(parts));
-  }
-
-  /// Nothing at the end of the sequence.
-  Result<std::optional<NodeIndex>> item(std::size_t depth) {
+  Result<std::optional<NodeIndex>> item(std::size_t depth) override {
     switch (r_.peek()) {
       case '"':
         return text();
@@ -159,7 +135,7 @@ class LarkParser {
     return *made;
   }
 
-  Result<NodeIndex> repeats(NodeIndex what) {
+  Result<NodeIndex> repeats(NodeIndex what) override {
     skip();
     if (r_.eat("*")) return r_.repeat(what, 0, std::nullopt);
     if (r_.eat("+")) return r_.repeat(what, 1, std::nullopt);
@@ -179,8 +155,6 @@ class LarkParser {
     if (!least || !most) return r_.wrong("a repetition is ~ n or ~ n..m");
     return r_.repeat(what, least, most);
   }
-
-  EbnfReader r_;
 };
 
 }  // namespace
