@@ -1,23 +1,27 @@
 #include <fmt/ranges.h>
 
-#include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "common/flags/program.h"
-#include "common/secret_file.h"
 #include "coordinator/ctl/bench_flags.h"
 #include "coordinator/ctl/chat.h"
-#include "coordinator/ctl/coordinators.h"
+#include "coordinator/ctl/command_line.h"
 #include "coordinator/ctl/doctor/command.h"
 #include "coordinator/ctl/down.h"
 #include "coordinator/ctl/keys.h"
 #include "coordinator/ctl/load/load.h"
 #include "coordinator/ctl/profile.h"
 #include "coordinator/ctl/simulate.h"
+#include "coordinator/ctl/simulate_flags.h"
+#include "coordinator/ctl/slo_command.h"
 #include "coordinator/ctl/up.h"
+#include "coordinator/ctl/up_flags.h"
 #include "coordinator/ctl/views.h"
 
 namespace {
@@ -25,67 +29,6 @@ namespace {
 using namespace sluice;
 using namespace sluice::ctl;
 using nlohmann::json;
-
-/// What every command may say.
-struct Common {
-  std::string url;
-  std::string api_key;
-  std::string api_key_file;
-  tls::Files tls;  // of https
-  std::string run_dir = default_run_dir().string();
-  bool json = false;
-
-  [[nodiscard]] RunDir dir() const { return RunDir(run_dir); }
-
-  /// --url, else the local cluster's, else the default port: coordinators of which any will do.
-  [[nodiscard]] Result<std::vector<std::string>> urls() const {
-    if (!url.empty()) return split_urls(url);
-    SLUICE_ASSIGN(const auto state, dir().load());
-    if (state && !state->url.empty() && serves(*state)) return state->urls();
-    return std::vector<std::string>{"127.0.0.1:8000"};
-  }
-  [[nodiscard]] Result<Endpoint> endpoint_of(const std::string& at) const {
-    SLUICE_ASSIGN(const auto address, address_of_url(at));
-    SLUICE_ASSIGN(std::string key, secret());
-    Endpoint e{address, std::move(key)};
-    if (!is_https(at)) {
-      if (!tls.ca.empty() || !tls.cert.empty()) return fail_param("ca", "--ca and --cert are for https:// URLs");
-      return e;
-    }
-    SLUICE_ASSIGN(e.tls, tls::Context::load({tls::Side::client, tls}));
-    return e;
-  }
-  /// The URL of the one to speak to.
-  [[nodiscard]] Result<std::string> where() const {
-    SLUICE_ASSIGN(const auto all, urls());
-    std::vector<Endpoint> coordinators;
-    for (const std::string& at : all) {
-      SLUICE_ASSIGN(coordinators.emplace_back(), endpoint_of(at));
-    }
-    SLUICE_ASSIGN(const auto chosen, first_answering(coordinators));
-    return all[chosen];
-  }
-  [[nodiscard]] Result<Endpoint> endpoint() const {
-    SLUICE_ASSIGN(const std::string at, where());
-    return endpoint_of(at);
-  }
-
-  [[nodiscard]] Result<std::string> secret() const {
-    return api_key_file.empty() ? Result<std::string>(api_key) : read_secret_line(api_key_file);
-  }
-};
-
-using Body = std::function<Result<int>()>;
-
-void print(const json& j) { fmt::print("{}\n", j.dump(2, ' ', false, json::error_handler_t::replace)); }
-
-/// A command: `body` runs when it was given.
-flags::App* command(flags::App& app, Body& chosen, const std::string& name, const std::string& help, Body body) {
-  flags::App* c = app.add_subcommand(name, help);
-  c->fallthrough();  // the common options may follow the command
-  c->callback([&chosen, body = std::move(body)] { chosen = body; });
-  return c;
-}
 
 /// A command that shows one document of the operator's API.
 void add_view(flags::App& app, const Common& c, Body& chosen, const std::string& name, const std::string& help,
@@ -113,11 +56,6 @@ void add_status(flags::App& app, const Common& c, Body& chosen) {
   });
 }
 
-/// A pass-through option: it reaches the daemons as it was given, and is checked by them.
-void pass_on(flags::App& c, std::vector<std::string>& args, const std::string& flag, const std::string& help) {
-  c.add_option_function(flag, [&args, flag](const std::string& v) { args.insert(args.end(), {flag, v}); }, help);
-}
-
 void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
   flags::App* s = command(app, chosen, "up", "Start a cluster on this machine", [&]() -> Result<int> {
     SLUICE_ASSIGN(o.api_key, c.secret());
@@ -125,50 +63,7 @@ void add_up(flags::App& app, const Common& c, Body& chosen, UpOptions& o) {
     o.json = c.json;
     return up(o, c.dir());
   });
-  s->add_option("--model", o.model, "Hugging Face model directory")->required();
-  s->add_option("--coordinators", o.coordinators, "Coordinators; several need --registry")
-      ->capture_default_str()
-      ->check(flags::range(1, 16));
-  s->add_option_function(
-      "--registry",
-      [&o](const std::string& v) {
-        o.registry = v;
-        o.every_flag.insert(o.every_flag.end(), {"--registry", v});
-      },
-      "What coordinators share, and where nodes find them: etcd://host:2379[,host:2379...]");
-  pass_on(*s, o.every_flag, "--cluster-name", "Of the cluster within the registry");
-  s->add_option("--prefill", o.prefill, "Prefill nodes")->capture_default_str()->check(flags::range(1, 64));
-  s->add_option("--decode", o.decode, "Decode nodes")->capture_default_str()->check(flags::range(1, 64));
-  s->add_option("--host", o.host, "HTTP address")->capture_default_str();
-  s->add_option("--port", o.port,
-                "HTTP port, of the first coordinator; the others have the next ones; 0 takes free ones")
-      ->capture_default_str()
-      ->check(flags::range(0, 65535));
-  s->add_flag("--detach", o.detach, "Return once ready; `sluicectl down` ends it");
-  s->add_option("--transport", o.transport, "What carries KV")
-      ->capture_default_str()
-      ->check(flags::one_of({"tcp", "shm"}));
-  s->add_option("--threads", o.threads, "Compute threads of one node; 0 shares the cores out")
-      ->check(flags::non_negative());
-  s->add_option("--kv-memory-mib", o.kv_memory_mib, "KV memory of one node; 0 shares the machine's memory out")
-      ->check(flags::non_negative());
-  s->add_option("--ready-timeout-s", o.ready_timeout_s, "Give up after this long")
-      ->capture_default_str()
-      ->check(flags::positive());
-  pass_on(*s, o.every_flag, "--model-name", "Name clients ask for");
-  pass_on(*s, o.every_flag, "--log-format", "text or json");
-  pass_on(*s, o.every_flag, "--log-level", "debug, info, warn or error");
-  pass_on(*s, o.every_flag, "--otlp-endpoint", "Send spans of requests to this OTLP/HTTP receiver");
-  pass_on(*s, o.node_flag, "--kv-profiles", "Library of KV profiles for all nodes, as `sluicectl profile` writes it");
-  s->add_option("--state-file", o.state_file,
-                "Keeps what was learned and set, over restarts; FILE.1, FILE.2, ... of further coordinators");
-  for (const char* flag : {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--quality-probe-share",
-                           "--tie-share", "--max-model-len", "--max-wait-s", "--max-tpot-ms", "--max-waiting",
-                           "--request-timeout-s", "--drain-timeout-s", "--lease-ms", "--trace-share"})
-    pass_on(*s, o.coordinator_flag, flag, "As for sluice-coordinator");
-  s->add_option("--coordinator-arg", o.coordinator_arg, "Further argument for the coordinator, as it is (--x=y)");
-  s->add_option("--prefill-arg", o.prefill_arg, "Further argument for every prefill node");
-  s->add_option("--decode-arg", o.decode_arg, "Further argument for every decode node");
+  add_up_flags(*s, o);
 }
 
 void add_down(flags::App& app, const Common& c, Body& chosen, int& drain_s) {
@@ -177,69 +72,6 @@ void add_down(flags::App& app, const Common& c, Body& chosen, int& drain_s) {
   s->add_option("--timeout-s", drain_s, "Time for running requests")
       ->capture_default_str()
       ->check(flags::non_negative());
-}
-
-struct SloChange {
-  std::string name = "default";
-  std::optional<double> ttft_ms, tpot_ms, attainment, quality_kl;
-  std::string objective;
-  std::optional<int> priority;
-  std::optional<bool> seeded_lossy;
-
-  [[nodiscard]] json body() const {
-    json j = json::object();
-    if (ttft_ms) j["ttft_ms"] = *ttft_ms;
-    if (tpot_ms) j["tpot_ms"] = *tpot_ms;
-    if (attainment) j["attainment"] = *attainment;
-    if (quality_kl) j["quality_kl"] = *quality_kl;
-    if (!objective.empty()) j["objective"] = objective;
-    if (priority) j["priority"] = *priority;
-    if (seeded_lossy) j["seeded_lossy"] = *seeded_lossy;
-    return j;
-  }
-};
-
-/// Sends or asks, and shows the answer.
-Result<int> show_slo(const Common& c, const char* method, const std::string& path, const json& body,
-                     std::string (*view)(const json&)) {
-  SLUICE_ASSIGN(const auto e, c.endpoint());
-  const std::string target = "/sluice/v1/slo" + path;
-  SLUICE_ASSIGN(const auto j, method == std::string_view("GET") ? get(e, target) : send(e, method, target, body));
-  if (c.json)
-    print(j);
-  else
-    fmt::print("{}", view(j));
-  return 0;
-}
-
-void add_slo(flags::App& app, const Common& c, Body& chosen, SloChange& change) {
-  flags::App* s = app.add_subcommand("slo", "The service's objectives, by class");
-  s->require_subcommand(1)->fallthrough();
-  command(*s, chosen, "get", "Show them", [&] { return show_slo(c, "GET", "", {}, slo_classes_text); });
-  flags::App* set = command(*s, chosen, "set", "Change a class, or make one", [&]() -> Result<int> {
-    json body = change.body();
-    if (body.empty()) return fail(Errc::invalid_argument, "say what to set");
-    body["class"] = change.name;
-    return show_slo(c, "PUT", "", body, slo_classes_text);
-  });
-  set->add_option("--ttft-ms", change.ttft_ms, "Time to first token");
-  set->add_option("--tpot-ms", change.tpot_ms, "Time per output token");
-  set->add_option("--attainment", change.attainment, "Share of requests that must meet both");
-  set->add_option("--quality-kl", change.quality_kl, "Mean KL to bf16 KV, nats per token");
-  set->add_option("--objective", change.objective,
-                  "quality: the least lossy profile that meets the objectives; latency: the fastest within the budget")
-      ->check(flags::one_of({"quality", "latency"}));
-  set->add_option("--priority", change.priority, "Smaller is served sooner");
-  set->add_option("--seeded-lossy", change.seeded_lossy,
-                  "true: requests with a seed may use lossy profiles; the same seed may then give another answer");
-  flags::App* remove = command(*s, chosen, "remove", "Remove a class",
-                               [&] { return show_slo(c, "DELETE", "/" + change.name, {}, slo_classes_text); });
-  flags::App* explain =
-      command(*s, chosen, "explain", "Which objectives the nodes and links can reach, what binds, what to change",
-              [&] { return show_slo(c, "GET", "/explain/" + change.name, {}, slo_explain_text); });
-  set->add_option("class", change.name, "Its name")->capture_default_str();
-  explain->add_option("class", change.name, "Its name")->capture_default_str();
-  remove->add_option("class", change.name, "Its name")->required();
 }
 
 struct DecisionOptions {
@@ -376,58 +208,7 @@ void add_simulate(flags::App& app, const Common& c, Body& chosen, SimulateOption
     o.json = c.json;
     return simulate(o);
   });
-  s->add_option("--experiment", o.experiment, "Registered scenarios with comparators and seeds (JSON)")
-      ->check(flags::existing_file());
-  s->add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")
-      ->check(flags::existing_file());
-  s->add_option("--policy", o.policy,
-                "sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, kvserve-alone or ucb1; a "
-                "search takes several")
-      ->capture_default_str();
-  s->add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(flags::existing_file());
-  s->add_option("--time-scale", o.time_scale, "Stretches (> 1) or presses (< 1) a trace's time")
-      ->capture_default_str()
-      ->check(flags::positive());
-  s->add_option("--model", o.model, "llama-3.1-8b, or a JSON file");
-  s->add_option("--prefill-hardware", o.prefill_hardware, "a100, h100, h200, rtx5090, cpu, or a JSON file");
-  s->add_option("--decode-hardware", o.decode_hardware, "As --prefill-hardware");
-  s->add_option("--profiles", o.profiles, "published or sluice, or a JSON file; default: the hardware's own");
-  s->add_option(
-       "--hardware", o.hardware,
-       "Of all nodes: a name or JSON file. In a search, those to choose from, NAME:PRICE with a price per hour")
-      ->delimiter(',');
-  s->add_flag("--search", o.search, "Rank splits of --nodes, or of --budget, by goodput within the objectives");
-  s->add_option("--nodes", o.nodes, "Of a search: nodes at most; default: 8, or as many as --budget buys, up to 64")
-      ->check(flags::range(2, 10000));
-  s->add_option("--budget", o.budget, "Of a search: price per hour at most")->check(flags::positive());
-  s->add_option("--attainment", o.attainment, "Of a search: share of requests that must meet both objectives")
-      ->capture_default_str()
-      ->check(flags::range(0.0, 1.0));
-  s->add_option("--prefill", o.prefill, "Prefill nodes")->check(flags::range(1, 10000));
-  s->add_option("--decode", o.decode, "Decode nodes")->check(flags::range(1, 10000));
-  s->add_option("--link-gbps", o.link_gbps, "Each link's rate, Gb/s")->check(flags::positive());
-  s->add_option("--requests", o.requests, "How many; a trace is repeated as needed")
-      ->check(flags::range(1, 100'000'000));
-  s->add_option("--rate", o.rate, "Arrivals per second")->check(flags::positive());
-  s->add_option("--burstiness", o.burstiness, "Variation of the gaps; 1 is Poisson, above it a gamma process")
-      ->check(flags::positive());
-  s->add_option("--input-len", o.input_len, "Mean prompt tokens")->check(flags::positive());
-  s->add_option("--output-len", o.output_len, "Mean output tokens")->check(flags::positive());
-  for (auto& [flag, values] : {std::pair{"--slo-ttft-ms", &o.slo_ttft_ms}, {"--slo-tpot-ms", &o.slo_tpot_ms}})
-    s->add_option(flag, *values, "Objective; a search takes several, with commas, and ranks for each")
-        ->delimiter(',')
-        ->check(flags::positive());
-  s->add_option("--max-tpot-ms", o.max_tpot_ms, "Refuse what is expected to be decoded slower, as the coordinator's")
-      ->check(flags::positive());
-  s->add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
-  s->add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
-  s->add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(flags::positive());
-  s->add_option("--quality-kl", o.quality_kl, "Quality budget")->check(flags::non_negative());
-  s->add_option("--objective", o.objective,
-                "quality (the default): the least lossy profile in time; latency: the fastest")
-      ->check(flags::one_of({"quality", "latency"}));
-  s->add_option("--seed", o.seed, "Of load, noise and probing")->capture_default_str();
-  s->add_option("--out", o.out, "Directory for result.json and plots");
+  add_simulate_flags(*s, o);
 }
 
 }  // namespace
@@ -451,19 +232,7 @@ int main(int argc, char** argv) {
   add_config_option(app);
   app.version(std::string("sluice ") + SLUICE_VERSION);
   app.require_subcommand(1);
-  app.add_option("--url", common.url,
-                 "Coordinator, http(s)://host:port; several with commas, of which the first that is ready will do; "
-                 "default: the local cluster, else 127.0.0.1:8000");
-  app.add_option("--api-key", common.api_key, "Bearer key; not on the command line")
-      ->secret("SLUICE_API_KEY", "--api-key-file FILE");
-  app.add_option("--api-key-file", common.api_key_file, "File with the bearer key, of mode 600");
-  app.add_option("--ca", common.tls.ca,
-                 "Authorities that https servers' certificates come from; default: the system's");
-  app.add_option("--cert", common.tls.cert, "Certificate to show to https servers that demand one");
-  app.add_option("--key", common.tls.key, "Its private key, of mode 600");
-  app.add_option("--run-dir", common.run_dir, "Where the local cluster keeps its state and logs")
-      ->capture_default_str();
-  app.add_flag("--json", common.json, "Print JSON");
+  add_common_flags(app, common);
   add_up(app, common, chosen, up_options);
   add_down(app, common, chosen, drain_s);
   add_status(app, common, chosen);
