@@ -18,7 +18,7 @@ python3 -m venv "$build/$name"
 "$build/$name/bin/pip" install -q --disable-pip-version-check -r "$list"
 # The source package of the validator carries the cases of JSON-Schema-Test-Suite.
 if [ "$name" = venv-schema ]; then
-  "$build/$name/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: 'jsonschema>=4.18,<5' -d "$build/$name/suite"
+  "$build/$name/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary jsonschema 'jsonschema>=4.18,<5' -d "$build/$name/suite"
   tar -xzf "$build/$name/suite"/jsonschema-*.tar.gz -C "$build/$name/suite"
 fi
 echo "$want" > "$build/$name/.sluice"
