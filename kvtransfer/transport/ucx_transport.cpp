@@ -11,6 +11,8 @@
 
 #include "common/net/address.h"
 #include "kvtransfer/transport/admission.h"
+#include "kvtransfer/transport/command_queue.h"
+#include "kvtransfer/transport/path_table.h"
 #include "kvtransfer/transport/transport.h"
 #include "kvtransfer/transport/ucx_connection.h"
 #include "kvtransfer/transport/ucx_peers.h"
@@ -76,7 +78,7 @@ class UcxTransport final : public Transport {
   void introduce(const std::string& address, const std::string& key) override {
     if (key.empty()) return;
     {
-      const std::lock_guard lock(commands_mu_);
+      const std::lock_guard lock(introduced_mu_);
       auto& known = introduced_[address];
       if (known == key) return;  // said with every request: the progress thread need not wake for it
       known = key;
@@ -102,28 +104,12 @@ class UcxTransport final : public Transport {
     });
   }
 
-  std::string describe(ConnId conn) const override {
-    const std::lock_guard lock(lanes_mu_);
-    const auto it = lanes_.find(conn);
-    return it == lanes_.end() ? "not connected" : it->second.lane;
-  }
-
-  std::vector<OpenPath> open_paths() const override {
-    const std::lock_guard lock(lanes_mu_);
-    std::vector<OpenPath> out;
-    for (const auto& [conn, path] : lanes_) out.push_back(path);
-    return out;
-  }
+  std::string describe(ConnId conn) const override { return paths_.lane(conn); }
+  std::vector<OpenPath> open_paths() const override { return paths_.all(); }
 
  private:
-  using Command = std::move_only_function<void(UcxTransport&)>;
-
-  void command(Command c) {
-    {
-      const std::lock_guard lock(commands_mu_);
-      commands_.push_back(std::move(c));
-      has_commands_ = true;
-    }
+  void command(CommandQueue<UcxTransport>::Command c) {
+    commands_.push(std::move(c));
     wakeup_.wake();
   }
 
@@ -139,7 +125,7 @@ class UcxTransport final : public Transport {
       if (spin.keep_spinning()) continue;
       wakeup_.announce_sleep();
       const auto armed = worker_.arm();
-      if (has_commands_ || !armed.value_or(false)) {
+      if (!commands_.empty() || !armed.value_or(false)) {
         wakeup_.cancel_sleep();
         std::this_thread::yield();  // UCX may have something pending, e.g. a full shared-memory queue
         continue;
@@ -153,7 +139,7 @@ class UcxTransport final : public Transport {
 
   /// One round of everything; true if there was anything to do.
   bool turn() {
-    bool worked = run_commands();
+    bool worked = commands_.run(*this);
     for (int i = 0; i < 16 && worker_.progress(); ++i) worked = true;
     if (++turns_ % kTurnsPerPoll == 0) on_descriptors(wakeup_.sleep(Duration::zero()));
     for (std::size_t i = 0; i < busy_.size();) {
@@ -167,18 +153,6 @@ class UcxTransport final : public Transport {
     }
     if (unsettled_) settle();
     return worked;
-  }
-
-  bool run_commands() {
-    if (!has_commands_) return false;
-    std::vector<Command> batch;
-    {
-      const std::lock_guard lock(commands_mu_);
-      batch.swap(commands_);
-      has_commands_ = false;
-    }
-    for (auto& c : batch) c(*this);
-    return !batch.empty();
   }
 
   void settle() {
@@ -215,10 +189,7 @@ class UcxTransport final : public Transport {
     std::erase(busy_, conn.get());
     by_key_.erase(conn->key());
     admission_.forget(conn->id());
-    {
-      const std::lock_guard lock(lanes_mu_);
-      lanes_.erase(conn->id());
-    }
+    paths_.drop(conn->id());
     it = conns_.erase(it);
     if (!conn->inbound() || conn->was_announced()) handler_.on_closed(conn->id(), conn->error());
     return it;
@@ -309,10 +280,7 @@ class UcxTransport final : public Transport {
   void announce(Connection& c) {
     const std::string lane = ucx::message_lane(c.peer()->ep.info());
     const std::string peer = c.lifeline().peer(!c.inbound());
-    {
-      const std::lock_guard lock(lanes_mu_);
-      lanes_[c.id()] = {peer, lane, c.inbound()};
-    }
+    paths_.put(c.id(), {peer, lane, c.inbound()});
     if (c.has_work()) mark_busy(c);
     handler_.on_connected(c.id(), c.inbound());
     if (options_.on_slow_path && lane.starts_with("tcp/") && ucx::names_faster_than_tcp(options_.tls))
@@ -342,7 +310,7 @@ class UcxTransport final : public Transport {
 
   void shut_down() {
     listeners_.clear();
-    run_commands();
+    commands_.run(*this);
     for (auto& [id, c] : conns_) c->fail({Errc::cancelled, "the transport was destroyed", {}});
     peers_.condemn_all();
     const TimePoint give_up = clock_.now() + kShutdownPatience;
@@ -356,7 +324,7 @@ class UcxTransport final : public Transport {
       conns_.begin()->second->abandon();
       forget(conns_.begin());
     }
-    while (run_commands()) {
+    while (commands_.run(*this)) {
     }
   }
 
@@ -384,12 +352,10 @@ class UcxTransport final : public Transport {
   const SteadyClock clock_;
   std::atomic<std::uint64_t> last_id_ = 0;
 
-  mutable std::mutex commands_mu_;
-  std::vector<Command> commands_;                            // guarded by commands_mu_
-  std::unordered_map<std::string, std::string> introduced_;  // keys by address; guarded by commands_mu_
-  std::atomic<bool> has_commands_ = false;                   // written under commands_mu_; spares an idle turn the lock
-  mutable std::mutex lanes_mu_;
-  std::unordered_map<ConnId, OpenPath> lanes_;  // guarded by lanes_mu_
+  CommandQueue<UcxTransport> commands_;
+  std::mutex introduced_mu_;
+  std::unordered_map<std::string, std::string> introduced_;  // keys by address; guarded by introduced_mu_
+  PathTable paths_;
   Wakeup wakeup_;
 
   // Progress thread only from here on.
