@@ -3,24 +3,14 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/named_events.h"
+
 namespace sluice::test {
 namespace {
 
 using namespace sluice::coordinator;
 using nlohmann::json;
 using text::output::OutputDelta;
-
-std::vector<json> events_of(const std::string& text) {
-  std::vector<json> out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto data = text.find("data: ", at) + 6;
-    const auto end = text.find("\n\n", data);
-    out.push_back(json::parse(text.substr(data, end - data)));
-    CHECK(text.substr(at, data - at - 6) == "event: " + out.back()["type"].get<std::string>() + "\n");
-    at = end + 2;
-  }
-  return out;
-}
 
 std::vector<OutputDelta> everything() {
   return {{.reasoning = "I "},
