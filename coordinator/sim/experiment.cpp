@@ -130,7 +130,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("slo_ttft_ms").into(ttft_ms, kAbove0);
   f.want("slo_tpot_ms").into(tpot_ms, kAbove0);
   f.want("quality_kl").into(c.slo.quality_kl, kFrom0);
-  f.want("objective").into(c.slo.objective, kObjectives);
+  f.want("objective").into(c.slo.objective, coordinator::kObjectives);
   f.want("attainment").into(c.slo.attainment, {.least = 0, .most = 1});
   f.want("liar").into(c.liar);
   f.want("liar_factor").into(c.liar_factor, {.least = 1e-6, .most = 1e6});
