@@ -146,7 +146,12 @@ void add_chat(flags::App& app, const Common& c, Body& chosen, ChatOptions& o) {
 void add_bench(flags::App& app, const Common& c, Body& chosen, load::LoadOptions& o) {
   flags::App* s =
       command(app, chosen, "bench", "Put load on a server of OpenAI's API and measure it", [&]() -> Result<int> {
-        SLUICE_ASSIGN(o.url, c.where());
+        // Alone it may be any server's, whose API may lie below a path.
+        if (!c.url.empty() && !c.url.contains(',')) {
+          o.url = c.url;
+        } else {
+          SLUICE_ASSIGN(o.url, c.where());
+        }
         SLUICE_ASSIGN(o.api_key, c.secret());
         if (is_https(o.url)) {
           SLUICE_ASSIGN(o.tls, tls::Context::load({tls::Side::client, c.tls}));
