@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs clang-tidy over every room but the tools and the tests: about 10 s a file.
+# Runs clang-tidy over every room but the tools and the tests: about 2 s of CPU a file.
 # tools/tidy.sh BUILD_DIR [FILE ...]; give files to check others.
 set -euo pipefail
 build=$1; shift
@@ -16,5 +16,6 @@ if [ ${#files[@]} -eq 0 ]; then
 fi
 [ ${#files[@]} -eq 0 ] && { echo 'clang-tidy: nothing to check'; exit 0; }
 echo "clang-tidy: ${#files[@]} files"
-printf '%s\0' "${files[@]}" | xargs -0 -P "$(nproc)" -n 2 clang-tidy-19 -p "$build/tidy" --quiet --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-deprecated-declarations 2>/dev/null
+# Version 22: unlike those before it, it does not look for findings in system headers, which took two thirds of its time.
+printf '%s\0' "${files[@]}" | xargs -0 -P "$(nproc)" -n 2 clang-tidy-22 -p "$build/tidy" --quiet --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-deprecated-declarations 2>/dev/null
 echo 'clang-tidy: clean'
