@@ -1,5 +1,6 @@
 #include "common/service_manager.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -8,10 +9,17 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <ctime>
 
 #include "common/log.h"
 
 namespace sluice {
+
+std::string service_reloading() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1000);
+}
 
 Result<void> tell_service_manager(const std::string& socket, std::string_view state) {
   if (socket.empty()) return {};

@@ -12,6 +12,8 @@ namespace sluice {
 
 inline constexpr std::string_view kServiceReady = "READY=1";
 inline constexpr std::string_view kServiceStopping = "STOPPING=1";
+/// READY=1 follows, of this process or of the program that it has become.
+[[nodiscard]] std::string service_reloading();
 
 /// `socket`: a path, or with '@' in front a name of the abstract namespace.
 [[nodiscard]] Result<void> tell_service_manager(const std::string& socket, std::string_view state);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "common/json/field_list.h"
+#include "common/control/message_fields.h"
 
 // Each message is one list of fields, which writes and reads it, and where its fields depend on one another a check().
 // `need` is what the first version had; what came later is `want`ed, so that an older peer is understood.
@@ -20,13 +20,6 @@ template <>
 inline constexpr bool kRow<control::Tokens::Item> = true;  // the hottest message
 
 template <class V>
-void fields(V& v, Of<V, Error> m) {
-  v.need("code", m.code);
-  v.need("message", m.message);
-  v.want("param", m.param);
-}
-
-template <class V>
 void fields(V& v, Of<V, ChangeStep> m) {
   v.need("token", m.token);
   v.need("layer", m.layer);
@@ -35,13 +28,6 @@ void fields(V& v, Of<V, ChangeStep> m) {
 }  // namespace sluice
 
 namespace sluice::control {
-namespace {
-
-using nlohmann::json;
-
-constexpr Named<Role> kRoles[] = {{"prefill", Role::prefill}, {"decode", Role::decode}};
-
-}  // namespace
 
 template <class V>
 void fields(V& v, Of<V, ModelIdentity> m) {
@@ -89,6 +75,12 @@ void fields(V& v, Of<V, RegisterRequest> m) {
   v.want("cluster_token", m.cluster_token);
   v.want("data_key", m.data_key);
   v.want("grammars", m.grammars);
+  v.want("grows", m.grows);
+  v.want("moves", m.moves);
+  v.want("changes_role", m.changes_role);
+  v.want("host", m.host, Length{.most = kMaxHost});
+  v.want("cores", m.cores);
+  v.want("threads", m.threads);
 }
 
 template <class V>
@@ -126,6 +118,9 @@ void fields(V& v, Of<V, Heartbeat> m) {
   v.want("links", m.links);
   v.want("profiles", m.profiles);
   v.want("stalled", m.stalled);
+  v.want("parked", m.parked);
+  v.want("parked_blocks", m.parked_blocks);
+  v.want("preemptions", m.preemptions);
 }
 
 template <class V>
@@ -179,12 +174,23 @@ void fields(V& v, Of<V, ReserveRequest> m) {
   v.want("tenant", m.tenant);
   v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
   v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
+  v.spare("continues", m.continues);
 }
 
 Result<> check(const ReserveRequest& m) {
   if (m.tokens.empty()) return fail_param("tokens", "tokens must not be empty");
   if (m.prompt_tokens == 0 || m.prompt_tokens > m.tokens.size())
     return fail_param("prompt_tokens", "prompt_tokens {} must be in 1..{}", m.prompt_tokens, m.tokens.size());
+  if (m.continues) {
+    // At its source it stops with one token more than positions.
+    if (m.kv_tokens < m.tokens.size() - 1)
+      return fail_param("kv_tokens", "kv_tokens {} of a sequence that moves must not be below those of its {} tokens",
+                        m.kv_tokens, m.tokens.size());
+    if (m.kv_tokens >= std::uint64_t{m.prompt_tokens} + m.max_new_tokens)
+      return fail_param("kv_tokens", "kv_tokens {} of a sequence that moves leave nothing to generate within {}",
+                        m.kv_tokens, std::uint64_t{m.prompt_tokens} + m.max_new_tokens);
+    return {};
+  }
   if (m.kv_tokens >= m.prompt_tokens)
     return fail_param("kv_tokens", "kv_tokens {} must be below prompt_tokens {}", m.kv_tokens, m.prompt_tokens);
   return {};
@@ -323,6 +329,9 @@ void fields(V& v, Of<V, Finished> m) {
   v.need("reason", m.reason);
   v.want("error", m.error);
   v.want("first_step_s", m.first_step_s);
+  v.want("local_queue_s", m.local_queue_s);
+  v.want("local_s", m.local_s);
+  v.want("local_tokens", m.local_tokens);
 }
 
 template <class V>
@@ -363,23 +372,6 @@ std::string_view name(Role r) noexcept {
   return {};
 }
 
-namespace {
-
-template <class T>
-Result<T> parse_as(const json& j, std::string_view what) {
-  // A log-probability may be -inf, which CBOR carries.
-  return read_fields<T>(j, {.what = std::string(what), .non_finite = true});
-}
-
-}  // namespace
-
-/// A message in both directions, and what errors call it.
-#define SLUICE_MESSAGE(T, called)                      \
-  json to_json(const T& m) { return write_fields(m); } \
-  template <>                                          \
-  Result<T> parse(const json& j) {                     \
-    return parse_as<T>(j, called);                     \
-  }
 SLUICE_MESSAGE(Error, "error")
 SLUICE_MESSAGE(RegisterRequest, type::kRegister)
 SLUICE_MESSAGE(RegisterReply, "register reply")
@@ -398,6 +390,5 @@ SLUICE_MESSAGE(CancelRequest, type::kCancel)
 SLUICE_MESSAGE(CancelReply, "cancel reply")
 SLUICE_MESSAGE(ProbePathRequest, type::kProbePath)
 SLUICE_MESSAGE(ProbeResult, type::kProbeResult)
-#undef SLUICE_MESSAGE
 
 }  // namespace sluice::control

@@ -81,6 +81,12 @@ struct RegisterRequest {
   std::string cluster_token;  // shared secret, when the coordinator demands one
   std::string data_key;       // that who connects to data_address must prove to know; empty: none is asked for
   bool grammars = false;      // decode: keeps an answer to a grammar (SamplingSpec::grammar)
+  bool grows = false;         // decode: takes blocks as positions come
+  bool moves = false;         // decode: its sequences can go to another node, and others' come to it
+  bool changes_role = false;  // it can go on as a node of the other role
+  std::string host;           // which machine it computes on; empty: a node that does not say
+  std::uint32_t cores = 1;    // of that machine, as far as it may use them
+  std::uint32_t threads = 1;  // that it computes on
 };
 
 struct RegisterReply {
@@ -90,6 +96,9 @@ struct RegisterReply {
   bool echoes = false;  // answers each heartbeat with one: who hears nothing for a lease is cut off
   LegSpace leg_space;   // that the ids of its legs are of
 };
+
+/// Bytes of the name of a node's machine.
+inline constexpr std::size_t kMaxHost = 128;
 
 /// A measured path to one decode node's data address.
 struct LinkReport {
@@ -102,17 +111,21 @@ struct LinkReport {
 struct Heartbeat {
   std::uint32_t waiting = 0, running = 0;
   std::uint32_t free_blocks = 0, total_blocks = 0;
-  std::uint64_t queued_tokens = 0;    // prefill tokens not yet computed
-  double prefill_tokens_per_s = 0.0;  // EWMA, 0 = not measured yet
+  std::uint64_t queued_tokens = 0;    // of prompts, not yet computed
+  double prefill_tokens_per_s = 0.0;  // EWMA, 0 = not measured yet; decode: of prompts in chunks, beside its steps
   double step_s = 0.0;                // EWMA of one decode step
   double step_batch = 0.0;            // EWMA of its batch size
   bool draining = false;
   // Of the above, what other coordinators' legs hold; this one keeps its own account of its own.
   std::uint32_t others_blocks = 0, others_seqs = 0;  // decode
-  std::uint64_t others_tokens = 0;                   // prefill: not yet computed
+  std::uint64_t others_tokens = 0;                   // of prompts: not yet computed
   std::vector<LinkReport> links;
   std::vector<ProfileInfo> profiles;
   bool stalled = false;  // its engine has work and does not go on: nothing more for it until that is over
+  // Decode: sequences that gave up their blocks for a while, the blocks that those need when they return, and how often
+  // that happened since the node started.
+  std::uint32_t parked = 0, parked_blocks = 0;
+  std::uint64_t preemptions = 0;
 };
 
 /// A profile that a request's KV may be sent under, as the coordinator knows it of the pair of nodes. 0 = not known.
@@ -155,6 +168,9 @@ struct ReserveRequest {
   std::string tenant = "default";  // whose request it is: stands in the ticket
   // W3C trace context of the leg, whose children this node's spans are. Empty: the request is not traced.
   std::string traceparent, tracestate;
+  // It decodes elsewhere and moves here: kv_tokens is where it will stop there, and the tokens that are made until then
+  // come with go_on (move_messages.h).
+  bool continues = false;
 };
 
 struct ReserveReply {
@@ -261,6 +277,10 @@ struct Finished {
   std::string reason;         // "stop", "length", "error", "cancelled"
   std::optional<Error> error;
   double first_step_s = 0;  // KV ready (or reserved, when colocated) until the first token was sampled
+  // Of that, where more than the prompt's last token was computed here: until the first of it was in a pass, and from
+  // then on; and how many tokens those were.
+  double local_queue_s = 0, local_s = 0;
+  std::uint32_t local_tokens = 0;
 };
 
 struct CancelRequest {

@@ -97,6 +97,7 @@ class App {
 
   /// For this room.
   [[nodiscard]] CLI::App& cli() noexcept { return *app_; }
+  [[nodiscard]] const CLI::App& cli() const noexcept { return *app_; }
   struct Secret {
     std::string flag, env, instead;
   };

@@ -8,13 +8,15 @@
 #include <iostream>
 
 #include "common/flags/config_file.h"
+#include "common/flags/secrets.h"
 #include "common/secret_file.h"
 
 namespace sluice {
 
-namespace {
+bool is_secret(const flags::App& app, const std::string& option) {
+  return std::ranges::any_of(app.secrets(), [&](const auto& s) { return s.flag == "--" + option; });
+}
 
-/// Why a file may not hold a secret; empty: it may.
 std::string not_private(const std::string& file) {
   struct stat s{};
   if (::stat(file.c_str(), &s) != 0) return {};  // whoever reads it says so
@@ -22,14 +24,11 @@ std::string not_private(const std::string& file) {
   return why.empty() ? why : fmt::format("this file holds a secret, but {}: chmod 600 {}", why, file);
 }
 
-}  // namespace
-
 void add_config_option(flags::App& app) {
   CLI::App& cli = app.cli();
   cli.set_config("--config", "", "Read options from a TOML file; flags win over it");
   cli.config_formatter(std::make_shared<ConfigFile>(cli, [&app](const std::string& option) {
-    const bool secret = std::ranges::any_of(app.secrets(), [&](const auto& s) { return s.flag == "--" + option; });
-    return secret ? not_private(app.cli().get_config_ptr()->as<std::string>()) : std::string();
+    return is_secret(app, option) ? not_private(app.cli().get_config_ptr()->as<std::string>()) : std::string();
   }));
   cli.allow_config_extras(CLI::config_extras_mode::error);
 }

@@ -104,6 +104,8 @@ struct UcxOptions {
   std::string admission_key{};
   /// Called on the progress thread for each who could not prove it, with his address.
   std::function<void(const std::string& peer)> on_stranger{};
+  /// Each connection sends as slowly as a link of this rate would; 0: as fast as it goes. For tests and demonstrations.
+  double link_limit_bytes_per_s = 0;
   /// "first-last": ports for data sockets and for listen(":0"); empty: UCX_TCP_PORT_RANGE if that is set, else any.
   std::string port_range{};
   /// Called on the progress thread when a connection runs over TCP although `tls` names a faster transport: the caller

@@ -28,17 +28,18 @@ Outgoing make_outgoing(const Message& m, SendDone done) {
 }
 
 Connection::Connection(ConnId id, bool inbound, std::uint64_t key, TransportHandler& handler, const Clock& clock,
-                       std::chrono::milliseconds timeout, OnOpen on_open, bool& attention)
+                       ConnectionLimits limits, OnOpen on_open, bool& attention)
     : id_(id),
       inbound_(inbound),
       clock_(clock),
-      timeout_(timeout),
+      timeout_(limits.timeout),
       assembler_(id, handler),
       key_(key),
       on_open_(std::move(on_open)),
       attention_(attention),
-      deadline_(clock.now() + timeout) {
+      deadline_(clock.now() + limits.timeout) {
   attention_ = true;
+  if (limits.bytes_per_s > 0) pace_.emplace(limits.bytes_per_s);
 }
 
 void Connection::connect(GreetingSocket lifeline) { lifeline_ = std::move(lifeline); }
@@ -101,10 +102,20 @@ bool Connection::pump() {
          posted < kChunksPerPump) {
     const auto m = queue_.begin();
     if (m->done && !opened_) break;
+    if (held_by_pace(*m)) break;
     if (!post_chunk(m)) break;
     ++posted;
   }
   return posted != 0;
+}
+
+bool Connection::held_by_pace(const Outgoing& next) {
+  if (!pace_) return false;
+  const std::size_t head = next.started ? sizeof(ChunkHeader) : next.head.size();
+  const bool held = !pace_->pass(head + std::min(kChunkBytes, next.payload.size() - next.posted), clock_.now());
+  // The peer is not what is slow: it still has its time to answer once all was sent.
+  if (held && state_ == State::draining) deadline_ = clock_.now() + timeout_;
+  return held;
 }
 
 bool Connection::post_chunk(Queue::iterator m) {

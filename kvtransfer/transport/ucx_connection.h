@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "kvtransfer/transport/assembler.h"
 #include "kvtransfer/transport/greeting.h"
+#include "kvtransfer/transport/link_pace.h"
 #include "kvtransfer/transport/ucx_handles.h"
 
 namespace sluice::kv::ucx {
@@ -65,12 +66,18 @@ struct Peer {
   bool dead = false;  // failed: not for new connections
 };
 
+/// What a connection may take: time for the peer to answer, and of the link (0: all that there is).
+struct ConnectionLimits {
+  std::chrono::milliseconds timeout;
+  double bytes_per_s = 0;
+};
+
 class Connection {
  public:
   using OnOpen = std::function<void(Connection&)>;  // called once, before any message is delivered
   /// `attention` is set whenever settle() has something to do.
   Connection(ConnId id, bool inbound, std::uint64_t key, TransportHandler& handler, const Clock& clock,
-             std::chrono::milliseconds timeout, OnOpen on_open, bool& attention);
+             ConnectionLimits limits, OnOpen on_open, bool& attention);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -95,6 +102,8 @@ class Connection {
   [[nodiscard]] bool settled() const noexcept { return state_ == State::open; }
   [[nodiscard]] bool finished() const noexcept;
   [[nodiscard]] bool has_work() const noexcept { return !queue_.empty(); }
+  /// When pump() can go on, where only a slowed link (LinkPace) holds it up.
+  [[nodiscard]] std::optional<TimePoint> paced_until() const noexcept { return pace_ ? pace_->due() : std::nullopt; }
   [[nodiscard]] bool was_announced() const noexcept { return announced_; }
   [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
   [[nodiscard]] const Error& error() const noexcept { return *error_; }
@@ -118,6 +127,7 @@ class Connection {
   static void on_sent(void* request, ucs_status_t status, void* arg);
   void send_control(ChunkKind kind);
   bool post_chunk(Queue::iterator m);
+  [[nodiscard]] bool held_by_pace(const Outgoing& next);
   void chunk_done(Chunk* chunk, ucs_status_t status);
   void complete(Queue& from, Queue::iterator m, const Result<>& r);
   void fail_sends();
@@ -127,6 +137,7 @@ class Connection {
   bool inbound_;
   const Clock& clock_;
   std::chrono::milliseconds timeout_;
+  std::optional<LinkPace> pace_;
   Assembler assembler_;
   std::uint64_t key_, their_key_ = 0;
   std::optional<GreetingSocket> lifeline_;

@@ -175,10 +175,12 @@ class UcxTransport final : public Transport {
   }
 
   std::optional<Duration> until_deadline(TimePoint now) const {
-    if (!unsettled_) return std::nullopt;
-    TimePoint first = now + std::chrono::seconds(1);
-    for (const auto& [id, c] : conns_)
-      if (!c->settled()) first = std::min(first, c->deadline());
+    TimePoint first = unsettled_ ? now + std::chrono::seconds(1) : TimePoint::max();
+    if (unsettled_)
+      for (const auto& [id, c] : conns_)
+        if (!c->settled()) first = std::min(first, c->deadline());
+    for (const Connection* c : busy_) first = std::min(first, c->paced_until().value_or(first));
+    if (first == TimePoint::max()) return std::nullopt;
     return std::max(first - now, Duration::zero());
   }
 
@@ -208,8 +210,9 @@ class UcxTransport final : public Transport {
     std::uint64_t key = 0;
     while (key == 0 || by_key_.contains(key)) key = random_();
     auto c = std::make_unique<Connection>(
-        id, inbound, key, handler_, clock_, options_.connect_timeout, [this](Connection& opened) { announce(opened); },
-        unsettled_);
+        id, inbound, key, handler_, clock_,
+        ucx::ConnectionLimits{options_.connect_timeout, options_.link_limit_bytes_per_s},
+        [this](Connection& opened) { announce(opened); }, unsettled_);
     by_key_[key] = c.get();
     return *conns_.emplace(id, std::move(c)).first->second;
   }
