@@ -4,6 +4,9 @@
 #include "common/log.h"
 #include "common/log_gate.h"
 #include "decode_node/decode_gauges.h"
+#include "kvtransfer/flow/kv_sender.h"
+#include "kvtransfer/flow/two_way.h"
+#include "node/export/sender_out.h"
 #include "node/host_report.h"
 #include "node/node_app.h"
 #include "node/node_figures.h"
@@ -21,7 +24,7 @@ using nlohmann::json;
 class App {
  public:
   explicit App(const AppOptions& o);
-  int run();
+  node::RunEnd run();
 
  private:
   [[nodiscard]] ctl::RegisterRequest introduction() const;
@@ -29,6 +32,9 @@ class App {
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void reserve(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
+  void move(const json& body, const ctl::Connection::Reply& reply);
+  void go_on(const json& body, const ctl::Connection::Reply& reply);
+  void stay(const json& body, const ctl::Connection::Reply& reply);
   [[nodiscard]] node::NodeApp::Engine engine() const;
 
   const AppOptions o_;
@@ -38,9 +44,12 @@ class App {
   DecodeGauges gauges_;
   const VocabularyPtr vocabulary_;  // null: the model has no tokenizer
   LogGate unsent_notes_;
+  kv::KvSender sender_;  // of sequences that go to other decode nodes
+  node::SenderOut frames_;
   DecodeService service_;
   const std::string data_key_ = hex(random_bytes(32));  // new each start; the coordinator hands it to prefill nodes
   kv::KvReceiver receiver_;
+  kv::TwoWay flow_;
   std::unique_ptr<kv::Transport> transport_;
   node::HostReport host_;
   std::string data_address_;
@@ -48,7 +57,7 @@ class App {
 
 /// Said at once, not after the model is loaded.
 AppOptions checked(const AppOptions& o) {
-  (void)node::advertised(o.node, "--data-listen", o.data_listen);
+  check_options(o);
   return o;
 }
 
@@ -60,6 +69,12 @@ VocabularyPtr vocabulary(const node::NodeOptions& o, const engine::Model& model)
   return nullptr;
 }
 
+/// Answers that are decoded wait for the chunks in their passes.
+engine::PlanLimits one_chunk_a_pass(engine::PlanLimits l) {
+  l.most_prompt_rows = l.prefill_chunk;
+  return l;
+}
+
 App::App(const AppOptions& o)
     : o_(checked(o)),
       node_(o.node, ctl::Role::decode),
@@ -67,15 +82,23 @@ App::App(const AppOptions& o)
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
       vocabulary_(vocabulary(o.node, *m_.model)),
+      sender_(kv_.hello(node_.name(), node_.incarnation()), {}, node_.clock(),
+              {.on_note = [this](const std::string&, std::span<const std::byte> n) { service_.on_note(n); },
+               .on_peer_down = [this](const std::string& a, const Error& why) { service_.on_peer_down(a, why); }}),
+      frames_(sender_),
       service_(
           kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
-          {*m_.model, *m_.pool, m_.limits, m_.step_s, vocabulary_}, o.decode, node_.clock(), node_.metrics(),
+          {*m_.model, *m_.pool, one_chunk_a_pass(m_.limits), {m_.step_s, m_.prefill_tokens_per_s}, vocabulary_},
+          o.decode, node_.clock(), node_.metrics(),
           [this](RequestId leg, const char* type, json body) { node_.notify(leg, type, std::move(body)); },
-          node_.spans()),
+          node_.spans(),
+          MovesOutside{.frames = frames_, .post = [this](std::function<void()> f) { node_.post(std::move(f)); }}),
       receiver_(o.receiver, service_.frames()),
-      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), receiver_, data_key_))),
+      flow_(receiver_, sender_),
+      transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), flow_, data_key_))),
       host_(o.node, "decode") {
   receiver_.attach(*transport_);
+  sender_.attach(*transport_);
   service_.set_note_sender([this](kv::ConnId conn, std::vector<std::byte> note) {
     const auto r = receiver_.send_note(conn, note);
     if (r) return;
@@ -93,6 +116,7 @@ ctl::RegisterRequest App::introduction() const {
   r.data_key = data_key_;
   r.max_seqs = o_.decode.max_seqs;
   r.grammars = vocabulary_ != nullptr;
+  r.moves = service_.moves();
   return r;
 }
 
@@ -104,17 +128,27 @@ ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
   h.running = f.counters.running;
   h.step_s = f.step_s;
   h.step_batch = f.step_batch;
+  h.prefill_tokens_per_s = f.prompt_tokens_per_s;
+  h.queued_tokens = f.prompt_tokens;
   const HeldLegs others = service_.held_by_others(to);
   h.others_blocks = others.blocks;
   h.others_seqs = others.legs;
+  h.others_tokens = others.prompt_tokens;
+  for (const auto& [address, s] : sender_.stats())
+    h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
   for (const auto& [profile, r] : service_.rates())
     h.profiles.push_back({.name = profile, .ratio = 0, .decode_bps = r.bps});
+  for (const auto& [profile, r] : service_.sending_rates())
+    h.profiles.push_back({.name = profile, .ratio = r.ratio, .encode_bps = r.bps});
   return h;
 }
 
 void App::on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply) {
   if (type == ctl::type::kReserve) return reserve(body, reply);
   if (type == ctl::type::kCancel) return cancel(body, reply);
+  if (type == ctl::type::kMove) return move(body, reply);
+  if (type == ctl::type::kGoOn) return go_on(body, reply);
+  if (type == ctl::type::kStay) return stay(body, reply);
   reply(fail(Errc::unsupported, "a decode node does not answer '{}'", type));
 }
 
@@ -136,13 +170,36 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
   reply(to_json(ctl::CancelReply{freed.has_value(), freed.value_or(0)}));
 }
 
+void App::move(const json& body, const ctl::Connection::Reply& reply) {
+  const auto r = ctl::parse<ctl::MoveRequest>(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  transport_->introduce(r->data_address, r->data_key);
+  const auto begun = service_.move(*r);
+  if (!begun) return reply(std::unexpected(begun.error()));
+  reply(to_json(*begun));
+}
+
+void App::go_on(const json& body, const ctl::Connection::Reply& reply) {
+  const auto r = ctl::parse<ctl::GoOnRequest>(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  if (const auto done = service_.go_on(*r); !done) return reply(std::unexpected(done.error()));
+  reply(json::object());
+}
+
+void App::stay(const json& body, const ctl::Connection::Reply& reply) {
+  const auto r = ctl::parse<ctl::StayRequest>(body);
+  if (!r) return reply(std::unexpected(r.error()));
+  if (const auto done = service_.stay(*r); !done) return reply(std::unexpected(done.error()));
+  reply(json::object());
+}
+
 /// Legs whose KV is on its way are not the engine's work yet.
 node::NodeApp::Engine App::engine() const {
   const DecodeFigures f = service_.figures();
   return {f.pulse.turns, f.pulse.computing || f.counters.waiting + f.counters.running > 0};
 }
 
-int App::run() {
+node::RunEnd App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
@@ -152,18 +209,24 @@ int App::run() {
   h.engine = [this] { return engine(); };
   h.open_work = [this] { return service_.figures().legs; };
   h.housekeeping = [this] { service_.expire(); };
-  h.release_unused = [this] { receiver_.release_unused(); };
+  h.release_unused = [this] {
+    receiver_.release_unused();
+    service_.release_unused();
+  };
   const int code = node_.run(introduction(), std::move(h));
   // Senders first, then the threads that write what came, then the engine.
   receiver_.detach();
+  sender_.detach();
   transport_.reset();
   service_.stop();
   log::info("decode node stopped");
-  return code;
+  return {code, node_.changes_role()};
 }
 
 }  // namespace
 
-int run_app(const AppOptions& o) { return App(o).run(); }
+void check_options(const AppOptions& o) { (void)node::advertised(o.node, "--data-listen", o.data_listen); }
+
+node::RunEnd run_app(const AppOptions& o) { return App(o).run(); }
 
 }  // namespace sluice::decode

@@ -6,6 +6,7 @@
 #include "decode_node/decode_service.h"
 #include "kvtransfer/flow/kv_receiver.h"
 #include "node/node_options.h"
+#include "node/other_role.h"
 
 namespace sluice::decode {
 
@@ -16,7 +17,10 @@ struct AppOptions {
   kv::ReceiverOptions receiver;
 };
 
-/// Returns the process's exit code; throws std::runtime_error when it cannot start.
-int run_app(const AppOptions& o);
+/// Throws UsageError for what can be told of the options before anything is loaded.
+void check_options(const AppOptions& o);
+
+/// Throws std::runtime_error when it cannot start.
+node::RunEnd run_app(const AppOptions& o);
 
 }  // namespace sluice::decode

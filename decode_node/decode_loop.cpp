@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "decode_node/leg.h"
 
 namespace sluice::decode {
 
@@ -33,29 +34,14 @@ engine::SamplingParams to_params(const control::SamplingSpec& s, std::uint32_t m
 
 }  // namespace
 
-struct DecodeLoop::Leg {
-  RequestId id;
-  std::uint32_t attempt = 0;
-  engine::Sampler sampler;
-  std::uint32_t blocks = 0;
-  TimePoint ready{};
-  double first_step_s = 0;
-  bool ended = false;  // under the mutex
-  bool awaits_kv = false, awaits_constraint = false;
-  std::function<void(std::span<const float>)> on_first_logits;
-  std::function<void(const LegTimes&)> on_end;
-  TimePoint admitted{};
-  KvArrival kv;
-  std::uint32_t replayed = 0;  // output tokens it came with
-};
-
 DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
-                       double step_s, DecodeSink& sink)
+                       const Speeds& known, DecodeSink& sink)
     : core_(model, pool, limits),
       max_legs_(max_legs),
       sink_(sink),
-      step_s_(kEwma, step_s),
-      step_batch_(kEwma, step_s > 0 ? 1 : 0) {
+      step_s_(kEwma, known.step_s),
+      step_batch_(kEwma, known.step_s > 0 ? 1 : 0),
+      prompt_tokens_per_s_(kEwma, known.prompt_tokens_per_s) {
   core_.start([this] { run(); });
 }
 
@@ -68,14 +54,20 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
     return sluice::fail(Errc::invalid_argument, "{} prompt and {} output tokens exceed the context of {}",
                         leg.prompt_tokens, leg.max_new_tokens, c.max_position);
   SLUICE_TRY(core_.check_vocabulary(leg.tokens));
-  if (leg.tokens.size() >= total)
-    return fail_param("tokens", "{} tokens leave nothing to generate within {}", leg.tokens.size(), total);
+  const auto known = static_cast<std::uint32_t>(leg.tokens.size());
+  const std::uint64_t begins_with = leg.continues ? std::uint64_t{leg.kv_tokens} + 1 : known;
+  if (begins_with < known)
+    return fail_param("kv_tokens", "{} positions of a sequence that moves are fewer than those of its {} tokens",
+                      leg.kv_tokens, known);
+  if (begins_with >= total)
+    return fail_param("tokens", "{} tokens leave nothing to generate within {}", begins_with, total);
 
   const auto prompt = std::span(leg.tokens).first(leg.prompt_tokens);
   engine::SamplerContext context{.vocab = c.vocab_size, .eos_ids = c.eos, .fallback_seed = leg.sampling.seed};
   SLUICE_ASSIGN(auto sampler,
                 engine::Sampler::create(to_params(leg.sampling, leg.max_new_tokens), std::move(context), prompt));
   for (const TokenId t : std::span(leg.tokens).subspan(leg.prompt_tokens)) sampler.accept(t);
+  leg.tokens.resize(begins_with, leg.tokens.back());  // any token stands for those that go_on() brings
 
   Held held = core_.hold();
   if (held.stopping()) return sluice::fail(Errc::unavailable, "the node stops");
@@ -100,10 +92,14 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
                                         .on_first_logits = std::move(leg.on_first_logits),
                                         .on_end = std::move(leg.on_end)});
   made->admitted = SteadyClock().now();
+  if (leg.kv_tokens + 1 < leg.prompt_tokens) made->prompt_tokens = leg.prompt_tokens - leg.kv_tokens;
   made->replayed = made->sampler.output_tokens();
   made->awaits_kv = leg.kv_tokens > 0;
   made->awaits_constraint = leg.bound;
-  if (!made->awaits_kv && !made->awaits_constraint) {
+  made->awaits_tokens = leg.continues;
+  made->known = known;
+  made->missing = static_cast<std::uint32_t>(begins_with) - known;
+  if (!made->awaits_kv && !made->awaits_constraint && !made->awaits_tokens) {
     made->ready = SteadyClock().now();
     core_.wake();
   }
@@ -118,7 +114,7 @@ void DecodeLoop::mark_ready(RequestId id, KvArrival kv) {
   const LegPtr leg = it->second;
   leg->awaits_kv = false;
   leg->kv = std::move(kv);
-  if (!leg->awaits_constraint) begin(std::move(held), leg);
+  try_begin(std::move(held), leg);
 }
 
 void DecodeLoop::bind(RequestId id, std::uint32_t attempt, std::unique_ptr<engine::TokenConstraint> constraint) {
@@ -126,9 +122,17 @@ void DecodeLoop::bind(RequestId id, std::uint32_t attempt, std::unique_ptr<engin
   const auto it = legs_.find(id);
   if (it == legs_.end() || it->second->attempt != attempt || !it->second->awaits_constraint) return;
   const LegPtr leg = it->second;
+  if (!std::ranges::all_of(leg->brought, [&](TokenId t) { return constraint->accept(t); })) {
+    held.release();
+    return fail(id, Error{Errc::internal, "the tokens of the answer so far are not what its grammar allows", {}});
+  }
   leg->awaits_constraint = false;
   leg->sampler.bind(std::move(constraint));
-  if (!leg->awaits_kv) begin(std::move(held), leg);
+  try_begin(std::move(held), leg);
+}
+
+void DecodeLoop::try_begin(Held held, const LegPtr& leg) {
+  if (!leg->awaits_kv && !leg->awaits_constraint && !leg->awaits_tokens) begin(std::move(held), leg);
 }
 
 void DecodeLoop::begin(Held held, const LegPtr& leg) {
@@ -199,6 +203,7 @@ HeldLegs DecodeLoop::held_by_others(control::LegSpace me) const {
   for (const auto& [id, leg] : legs_) {
     if (control::space_of(id) == me) continue;
     out.blocks += leg->blocks;
+    out.prompt_tokens += leg->prompt_tokens_left();
     ++out.legs;
   }
   return out;
@@ -206,10 +211,14 @@ HeldLegs DecodeLoop::held_by_others(control::LegSpace me) const {
 
 DecodeFigures DecodeLoop::figures() const {
   Held held = core_.hold();
+  std::uint64_t prompt_tokens = 0;
+  for (const auto& [id, leg] : legs_) prompt_tokens += leg->prompt_tokens_left();
   return {held.scheduler().counters(),
           static_cast<std::uint32_t>(legs_.size()),
           step_s_.value(),
           step_batch_.value(),
+          prompt_tokens_per_s_.value(),
+          prompt_tokens,
           steps_,
           tokens_,
           core_.pulse()};
@@ -223,6 +232,7 @@ void DecodeLoop::run() {
     step(s);
     measure(s, SteadyClock().now() - begin);
     sink_.flush();
+    report_rows(s);
     show_logits();
   }
 }
@@ -242,7 +252,10 @@ DecodeLoop::Step DecodeLoop::next() {
   Held held = core_.hold();
   while (!held.stopping()) {
     if (Step s{held.plan(), {}}; !s.rows.empty()) {
-      for (const node::PassRow& r : s.rows) s.legs.push_back(legs_.at(r.work.id));
+      for (const node::PassRow& r : s.rows) {
+        const LegPtr& leg = s.legs.emplace_back(legs_.at(r.work.id));
+        if (leg->prompt_tokens > 0 && leg->first_pass == TimePoint{}) leg->first_pass = SteadyClock().now();
+      }
       return s;
     }
     held.wait();
@@ -276,17 +289,18 @@ void DecodeLoop::deliver(const LegPtr& leg, const Result<engine::Sampled>& sampl
   if (!take(leg, *sampled) || leg->sampler.params().logprobs) return;
   for (int i = 0; i < kMostForced; ++i) {
     const auto only = leg->sampler.forced();
-    if (!only || !take(leg, {.token = *only, .logprob = {}, .top_logprobs = {}})) return;
+    if (!only || !take(leg, {.token = *only, .logprob = {}, .top_logprobs = {}}, true)) return;
   }
 }
 
-bool DecodeLoop::take(const LegPtr& owner, const engine::Sampled& token) {
+bool DecodeLoop::take(const LegPtr& owner, const engine::Sampled& token, bool forced) {
   Leg& leg = *owner;
   std::uint32_t index = 0;
   std::optional<engine::StopReason> stop;
   {
     Held held = core_.hold();
     if (leg.ended) return false;
+    if (forced && leg.leaving && held.scheduler().view(leg.id)->tokens.size() >= leg.leaving->stop) return false;
     index = leg.sampler.output_tokens();
     leg.sampler.accept(token.token);
     stop = leg.sampler.stop_reason();
@@ -314,13 +328,25 @@ void DecodeLoop::end(const LegPtr& leg, const std::string& reason, std::optional
                      .attempt = leg->attempt,
                      .reason = reason,
                      .error = std::move(error),
-                     .first_step_s = leg->first_step_s});
+                     .first_step_s = leg->first_step_s,
+                     .local_queue_s = leg->queued_s(),
+                     .local_s = leg->prompt_s(),
+                     .local_tokens = leg->prompt_tokens});
+}
+
+DecodeLoop::LegPtr DecodeLoop::find(RequestId id, std::uint32_t attempt) const {
+  const auto it = legs_.find(id);
+  return it != legs_.end() && it->second->attempt == attempt ? it->second : nullptr;
 }
 
 void DecodeLoop::measure(const Step& s, Duration took) {
   const Held held = core_.hold();
   ++steps_;
-  if (std::ranges::any_of(s.rows, [](const node::PassRow& r) { return r.work.count != 1; })) return;
+  std::uint32_t of_prompts = 0;
+  for (const node::PassRow& r : s.rows) of_prompts += r.work.count > 1 ? r.work.count : 0;
+  // A short chunk tells more of the pass than of its rows.
+  if (2 * of_prompts >= core_.limits().prefill_chunk) prompt_tokens_per_s_.add(of_prompts / seconds(took));
+  if (of_prompts > 0) return;
   step_s_.add(seconds(took));
   step_batch_.add(static_cast<double>(s.rows.size()));
 }

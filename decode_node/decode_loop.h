@@ -2,7 +2,9 @@
 // The decode node's engine loop: one thread that runs the scheduler's plan through the model, samples, and goes on.
 //
 // A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time. One
-// whose answer is bound waits for what binds it (bind), too, in either order.
+// whose answer is bound waits for what binds it (bind), too, in either order; one that comes from another node for the
+// tokens that were made there meanwhile (go_on). A leg that is to go to another node (leave) tells of its rows as it
+// goes on, and halts where it was told to, until it is cancelled or stays.
 // Threading: public methods from any thread; the core's mutex guards the legs too, and is never held during a forward
 // pass or sampling. Sink calls come from the engine thread, without the mutex.
 // Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
@@ -60,6 +62,7 @@ struct LegStart {
   std::int32_t priority = 0;
   std::uint32_t attempt = 0;  // told with the leg's end
   bool bound = false;         // bind() comes, and nothing runs before
+  bool continues = false;     // go_on() brings what is missing of kv_tokens + 1 tokens, and nothing runs before
   /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
   /// thread.
   std::function<void(std::span<const float>)> on_first_logits{};
@@ -67,24 +70,50 @@ struct LegStart {
   std::function<void(const LegTimes&)> on_end{};
 };
 
+/// A leg that begins to leave.
+struct Leaving {
+  std::uint32_t computed = 0;               // positions whose KV is in the pool
+  std::vector<engine::BlockHandle> blocks;  // of all positions up to `stop`, one reference each: release_blocks()
+};
+
+/// What there is of a leg that leaves.
+struct LegRows {
+  std::uint32_t computed = 0;
+  bool halted = false;
+};
+
+struct LeaveOrder {
+  std::uint32_t stop = 0;   // it halts with this many positions and one token more, which has been sent
+  std::uint32_t every = 1;  // positions between two reports
+  /// Engine thread, without the mutex, after the step's tokens have left. The last one says that it has halted.
+  std::function<void(const LegRows&)> on_rows{};
+};
+
 /// What legs of some coordinators hold.
 struct HeldLegs {
   std::uint32_t blocks = 0, legs = 0;
+  std::uint64_t prompt_tokens = 0;  // to be computed here, before their first token
 };
 
 struct DecodeFigures {
   engine::SchedulerCounters counters;
   std::uint32_t legs = 0;
   double step_s = 0, step_batch = 0;  // EWMA over steps without prefill chunks
+  double prompt_tokens_per_s = 0;     // EWMA over passes with prefill chunks, of their rows alone
+  std::uint64_t prompt_tokens = 0;    // to be computed here, of legs without a token
   std::uint64_t steps = 0, tokens = 0;
   node::EnginePulse pulse;
 };
 
 class DecodeLoop {
  public:
-  /// step_s: what is known of a step at batch 1 before the first leg; 0 = nothing.
+  /// What is known before the first leg; 0 = nothing.
+  struct Speeds {
+    double step_s = 0;  // of a step at batch 1
+    double prompt_tokens_per_s = 0;
+  };
   DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
-             double step_s, DecodeSink& sink);
+             const Speeds& known, DecodeSink& sink);
   ~DecodeLoop();
 
   /// Reserves room; resource_exhausted when there is none now. Returns the leg's blocks, one extra reference each when
@@ -93,6 +122,16 @@ class DecodeLoop {
   void mark_ready(RequestId id, KvArrival kv = {});
   /// What binds the answer of a leg of this attempt; it was shown the tokens that the leg came with.
   void bind(RequestId id, std::uint32_t attempt, std::unique_ptr<engine::TokenConstraint> constraint);
+  /// The tokens that a leg which continues was made elsewhere since it was admitted here. not_found: it is not here;
+  /// already_exists: it has them; invalid_argument: not as many as are missing, or none of the vocabulary's.
+  [[nodiscard]] Result<> go_on(RequestId id, std::uint32_t attempt, std::span<const TokenId> tokens);
+  /// Whether it is here and go_on() is still to come.
+  [[nodiscard]] bool awaits_tokens(RequestId id, std::uint32_t attempt) const;
+  /// The leg leaves: what there is of it now; more comes as ordered. not_found: it is not here, or does not run yet;
+  /// already_exists: it leaves; stale: it has more tokens than `stop`.
+  [[nodiscard]] Result<Leaving> leave(RequestId id, std::uint32_t attempt, LeaveOrder order);
+  /// It does not leave after all, and goes on if it has halted. not_found: it is not here.
+  [[nodiscard]] Result<> stay(RequestId id, std::uint32_t attempt);
   /// Ends a leg without telling the sink. Returns the blocks it held, or nothing if it was not here.
   [[nodiscard]] std::optional<std::uint32_t> cancel(RequestId id);
   /// Ends a leg with an error that the sink is told.
@@ -122,12 +161,17 @@ class DecodeLoop {
   [[nodiscard]] Step next();
   void step(const Step& s);
   void deliver(const LegPtr& leg, const Result<engine::Sampled>& sampled);
-  /// A token of the leg's answer on its way; false once the leg has ended.
-  bool take(const LegPtr& leg, const engine::Sampled& token);
+  /// A token of the leg's answer on its way; false once the leg has ended. One that no pass sampled (forced) is not
+  /// taken where the leg is to halt, since that takes a pass whose last row is sampled.
+  bool take(const LegPtr& leg, const engine::Sampled& token, bool forced = false);
   void end(const LegPtr& leg, const std::string& reason, std::optional<Error> error);
   static void tell_end(const Leg& leg, const std::string& reason, const std::optional<Error>& error);
   void measure(const Step& s, Duration took);
   void show_logits();
+  [[nodiscard]] LegPtr find(RequestId id, std::uint32_t attempt) const;
+  /// Begins it if nothing is awaited any more.
+  void try_begin(Held held, const LegPtr& leg);
+  void report_rows(const Step& s);
 
   mutable node::EngineCore core_;
   const std::uint32_t max_legs_;
@@ -135,7 +179,7 @@ class DecodeLoop {
 
   // Under the core's mutex.
   std::unordered_map<RequestId, LegPtr> legs_;
-  node::Ewma step_s_, step_batch_;
+  node::Ewma step_s_, step_batch_, prompt_tokens_per_s_;
   std::uint64_t steps_ = 0, tokens_ = 0;
 
   // Engine thread only.

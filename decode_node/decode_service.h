@@ -4,6 +4,7 @@
 //   reserve -> DecodeLoop::admit (blocks) -> KvIngest::expect (ticket) -> [KV arrives] -> mark_ready -> tokens -> end
 //   a probed one: QualityProbe hears of the ticket, the reference and the first step's own logits
 //   a bound one: Automata compiles its grammar meanwhile; the leg waits for KV and automaton
+//   one that comes from another node: waits for go_on as well; one that goes to another: Moves
 //
 // Threading: reserve(), cancel(), cancel_all(), expire() on the control thread. notify() is called from any thread.
 // Stop: the transport first, then stop(), which waits for the threads that write into the engine's memory before the
@@ -14,8 +15,10 @@
 
 #include "common/trace/span.h"
 #include "decode_node/automata.h"
+#include "decode_node/coming.h"
 #include "decode_node/decode_loop.h"
 #include "decode_node/grammar_constraint.h"
+#include "decode_node/moves.h"
 #include "decode_node/quality_probe.h"
 #include "decode_node/token_out.h"
 #include "node/ingest/kv_ingest.h"
@@ -26,6 +29,7 @@ struct DecodeOptions {
   std::uint32_t max_seqs = 256;
   std::uint32_t ingest_workers = 1;
   kv::SealMode seal = kv::SealMode::encrypt;
+  node::ExportOptions exporting;  // of sequences that move
 };
 
 /// What computes: references outlive the service.
@@ -33,7 +37,7 @@ struct DecodeEngine {
   engine::Model& model;
   engine::KvPool& pool;
   engine::PlanLimits limits;
-  double step_s = 0;              // of a step at batch 1, as known before the first leg; 0 = nothing
+  DecodeLoop::Speeds known = {};
   VocabularyPtr vocabulary = {};  // for grammars; null: legs that have one are refused
 };
 
@@ -43,7 +47,7 @@ class DecodeService {
   using Notify = std::function<void(RequestId leg, const char* type, nlohmann::json body)>;
   DecodeService(const node::KvIdentity& me, const kv::CodecRegistry& codecs, DecodeEngine engine,
                 const DecodeOptions& o, const Clock& clock, Metrics& metrics, Notify notify,
-                trace::SpanSink* spans = nullptr);
+                trace::SpanSink* spans = nullptr, std::optional<MovesOutside> moves = {});
   ~DecodeService();
 
   /// Holds room for a leg. Its ticket, or nothing when all of its KV is computed here.
@@ -53,6 +57,19 @@ class DecodeService {
   /// Nobody reads the tokens of this coordinator's legs any more.
   void cancel_all(control::LegSpace of);
   [[nodiscard]] HeldLegs held_by_others(control::LegSpace me) const { return loop_.held_by_others(me); }
+  /// A leg goes to another node; it does not; what is missing of one that comes. unsupported where nothing sends.
+  [[nodiscard]] Result<control::MoveReply> move(const control::MoveRequest& r);
+  [[nodiscard]] Result<> stay(const control::StayRequest& r);
+  [[nodiscard]] Result<> go_on(const control::GoOnRequest& r);
+  [[nodiscard]] bool moves() const noexcept { return moves_ != nullptr; }
+  /// Of connections to other decode nodes.
+  void on_note(std::span<const std::byte> bytes) {
+    if (moves_) moves_->on_note(bytes);
+  }
+  void on_peer_down(const std::string& address, const Error& why) {
+    if (moves_) moves_->on_peer_down(address, why);
+  }
+
   /// Ends what waits too long; call now and then.
   void expire();
 
@@ -63,14 +80,25 @@ class DecodeService {
   [[nodiscard]] DecodeFigures figures() const { return loop_.figures(); }
   [[nodiscard]] Automata::Figures grammars() const { return automata_.figures(); }
   [[nodiscard]] std::unordered_map<std::string, node::ProfileRate> rates() const { return ingest_.rates(); }
+  /// Of what leaves.
+  [[nodiscard]] std::unordered_map<std::string, node::ProfileRate> sending_rates() const {
+    return moves_ ? moves_->rates() : std::unordered_map<std::string, node::ProfileRate>{};
+  }
+  void release_unused() {
+    if (moves_) moves_->release_unused();
+  }
   void stop();
 
  private:
   void on_committed(const node::IngestResult& r);
   void on_failed(RequestId id, const Error& why);
+  /// Of a leg that comes from another decode node.
+  [[nodiscard]] Result<> check_coming(const control::ReserveRequest& r) const;
   [[nodiscard]] Result<> want_grammar(const control::ReserveRequest& r);
 
   const DecodeOptions o_;
+  const kv::CodecRegistry& codecs_;
+  const Clock& clock_;
   const VocabularyPtr vocabulary_;
   Notify notify_;
   trace::SpanSink* spans_;  // null: nothing is traced
@@ -79,6 +107,8 @@ class DecodeService {
   DecodeLoop loop_;
   Histogram mask_seconds_;
   Automata automata_;
+  std::unique_ptr<Moves> moves_;
+  Coming coming_;
   node::KvIngest ingest_;
 };
 

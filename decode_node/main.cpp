@@ -3,6 +3,7 @@
 #include "common/random_id.h"
 #include "decode_node/app.h"
 #include "node/host_report.h"
+#include "node/other_role.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
@@ -11,6 +12,8 @@ int main(int argc, char** argv) {
   flags::App app("Sluice decode node: receives KV, verifies it, generates tokens", "sluice-decode");
   add_common_options(app, log_options);
   node::add_node_options(app, o.node);
+  node::RoleFlags role;
+  node::add_role_flags(app, role);
   std::size_t staging_mib = o.receiver.staging_bytes >> 20U;
   std::size_t window_mib = o.receiver.window_bytes >> 20U;
   app.add_option("--data-listen", o.data_listen, "Address KV is received on; port 0 takes a free one")
@@ -37,7 +40,14 @@ int main(int argc, char** argv) {
     o.receiver.staging_bytes = staging_mib << 20U;
     o.receiver.window_bytes = window_mib << 20U;
     if (o.node.name.empty()) o.node.name = random_name("decode");
+    if (role.check_only) {
+      node::check_node_options(o.node);
+      decode::check_options(o);
+      return kExitOk;
+    }
     log::init("decode", o.node.name, log_options.level, log_options.format);
-    return decode::run_app(o);
+    const auto next = node::OtherRole::prepare(app, role, control::Role::decode, o.node.name);
+    o.node.keeps_role = next.why_not();
+    return next.after(decode::run_app(o));
   });
 }

@@ -3,11 +3,13 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 
+#include "common/control/move_messages.h"
 #include "common/log.h"
 #include "common/process_metrics.h"
 #include "common/random_id.h"
 #include "common/service_manager.h"
 #include "common/tls/certificate_metrics.h"
+#include "node/machine.h"
 
 namespace sluice::node {
 
@@ -35,9 +37,7 @@ NodeApp::NodeApp(const NodeOptions& o, Role role)
       tracing_(o.trace, std::string(control::name(role)), o.name, metrics_),
       list_(io_, o_, metrics_) {
   export_process(metrics_, std::string(control::name(role_)));
-  // Said at once, not after the model is loaded.
-  (void)advertised(o_, "--admin-listen", o_.admin_listen);
-  check_port_range(o_);
+  check_node_options(o_);  // said at once, not after the model is loaded
   settle_node_options(o_);
   tls::CertificateMetrics certificates(metrics_);
   certificates.follow(list_.certificates(), "registry");
@@ -75,9 +75,14 @@ int NodeApp::run(RegisterRequest me, Handlers handlers) {
   me.role = role_;
   me.node = name_;
   me.incarnation = incarnation_;
+  const Machine machine = this_machine();
+  me.host = machine.name;
+  me.cores = machine.cores;
+  me.threads = o_.threads == 0 ? machine.cores : o_.threads;
   me.cluster_token = o_.cluster.token;
   me.admin_address = advertised(o_, "--admin-listen", pages_->address());
   me.admin_tls = pages_tls_ != nullptr;
+  me.changes_role = o_.keeps_role.empty();
   open_links(me);
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
@@ -139,13 +144,19 @@ void NodeApp::open_links(const RegisterRequest& me) {
 void NodeApp::wait_signal() {
   signals_.async_wait([this](boost::system::error_code ec, int) {
     if (ec) return;
-    if (draining()) return stop(0);
+    if (draining() && !becomes_) return stop(0);
     begin_drain("signal");
     wait_signal();
   });
 }
 
 void NodeApp::on_call(const std::string& type, const json& body, const Connection::Reply& reply) {
+  if (type == control::type::kRole) {
+    const auto asked = parse<RoleRequest>(body);
+    if (!asked) return reply(std::unexpected(asked.error()));
+    if (auto changes = change_role(asked->to); !changes) return reply(std::unexpected(changes.error()));
+    return reply(json::object());
+  }
   if (type != control::type::kDrain) return handlers_.on_call(type, body, reply);
   begin_drain("asked by the coordinator");
   reply(json::object());
@@ -182,15 +193,36 @@ void NodeApp::tick() {
 }
 
 void NodeApp::begin_drain(const char* why) {
-  if (draining()) return;
-  log::info("draining", {{"why", why}, {"open", handlers_.open_work()}});
+  if (draining() && !becomes_) return;
+  becomes_.reset();  // who wants it to end wants that rather than a change of its role
   announce_service(o_.notify_socket, kServiceStopping);
-  drain_until_ = clock_.now() + from_seconds(o_.drain_timeout_s);
+  announce_drain(why);
+}
+
+void NodeApp::announce_drain(const char* why) {
+  log::info("draining", {{"why", why}, {"open", handlers_.open_work()}});
+  if (!drain_until_) drain_until_ = clock_.now() + from_seconds(o_.drain_timeout_s);
   coordinators_->beat_now();  // whoever did not ask for it should place nothing more here
+}
+
+Result<> NodeApp::change_role(Role to) {
+  if (to == role_) return fail_param("to", "node '{}' is a {} node already", name_, control::name(role_));
+  if (!o_.keeps_role.empty())
+    return fail(Errc::unsupported, "node '{}' cannot change its role: {}", name_, o_.keeps_role);
+  if (draining())
+    return fail(Errc::unavailable, "node '{}' is {} already", name_, becomes_ ? "changing its role" : "draining");
+  becomes_ = to;
+  announce_service(o_.notify_socket, service_reloading());
+  announce_drain("its role changes");
+  return {};
 }
 
 void NodeApp::stop(int code) {
   exit_code_ = code;
+  ended_ = true;
+  // What is signalled from now on has nobody to hear it before the other program is up.
+  boost::system::error_code ignored;
+  if (changes_role()) signals_.clear(ignored);
   list_.stop();
   coordinators_->stop();
   io_.stop();

@@ -6,10 +6,12 @@
 // Life: construct -> build the node's parts (they may keep references to clock() and metrics() and call notify()) ->
 // run() until the process should end -> stop the parts. A drain (asked by the coordinator or by the first SIGTERM,
 // SIGINT or SIGHUP) refuses new work through draining() and ends when open_work() is 0 or drain_timeout_s has passed; a
-// second signal ends at once. Threading: run() is the control thread and calls every handler. notify() and post() may
-// come from any thread; the rest belongs to the control thread. Failure: the constructor throws UsageError
-// for an admin address that others could not use, a port range, a registry or a receiver of spans that is none, run()
-// std::runtime_error when it cannot be bound.
+// second signal ends at once. A node that is to change its role (`role`, RoleRequest) drains likewise and then ends
+// with changes_role(): its owner goes on as the other program. A signal meanwhile makes an ordinary drain of that.
+// Threading: run() is the control thread and calls every handler. notify() and post() may come from any thread; the
+// rest belongs to the control thread. Failure: the constructor throws UsageError for an admin address that others could
+// not use, a port range, a registry or a receiver of spans that is none, run() std::runtime_error when it cannot be
+// bound.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -40,7 +42,7 @@ class NodeApp {
     bool work = false;
   };
   struct Handlers {
-    /// Every call but `drain`.
+    /// Every call but `drain` and `role`.
     std::function<void(const std::string& type, const nlohmann::json& body, const control::Connection::Reply& reply)>
         on_call;
     /// As told to the coordinator whose legs are of `to`; `draining` is filled in here.
@@ -65,6 +67,8 @@ class NodeApp {
   void notify(RequestId leg, const char* type, nlohmann::json body);
   void post(std::function<void()> f);
 
+  /// Once run() has returned: for this it did.
+  [[nodiscard]] bool changes_role() const noexcept { return ended_ && exit_code_ == 0 && becomes_.has_value(); }
   [[nodiscard]] bool draining() const noexcept { return drain_until_.has_value(); }
   [[nodiscard]] const NodeId& name() const noexcept { return name_; }
   [[nodiscard]] Incarnation incarnation() const noexcept { return incarnation_; }
@@ -83,6 +87,9 @@ class NodeApp {
   void watch_engine();
   void tick();
   void begin_drain(const char* why);
+  /// Tells the coordinator, and the service manager, what is about to happen.
+  void announce_drain(const char* why);
+  [[nodiscard]] Result<> change_role(control::Role to);
   void stop(int code);
 
   NodeOptions o_;
@@ -97,6 +104,8 @@ class NodeApp {
   boost::asio::steady_timer timer_{io_};
   boost::asio::signal_set signals_{io_};
   std::optional<TimePoint> drain_until_;
+  std::optional<control::Role> becomes_;  // once drained
+  bool ended_ = false;
   StallWatch engine_;
   bool stalled_ = false;
   unsigned ticks_ = 0;

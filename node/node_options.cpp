@@ -56,6 +56,9 @@ void add_node_options(flags::App& app, NodeOptions& o) {
   app.add_option("--ucx-port-range", o.ucx_port_range,
                  "TCP ports that UCX listens at, first-last, and --data-listen with port 0, too; default: "
                  "UCX_TCP_PORT_RANGE if that is set, else any");
+  app.add_option("--link-limit-mbps", o.link_limit_mbps,
+                 "For tests and demonstrations: KV leaves as slowly as over a link of so many Mb/s; 0: no limit")
+      ->check(flags::range(0.0, 1e6));
   app.add_option("--keepalive-ms", o.keepalive_ms, "UCX keepalive interval")
       ->capture_default_str()
       ->check(flags::range(10, 1000));
@@ -81,6 +84,12 @@ void settle_node_options(NodeOptions& o) {
   tls::settle_cluster_options(o.cluster);
   if (o.admin_tls != "off" && o.cluster.files.cert.empty())
     throw UsageError("--admin-tls", "takes --cluster-cert, --cluster-key and --cluster-ca");
+}
+
+void check_node_options(NodeOptions o) {
+  (void)advertised(o, "--admin-listen", o.admin_listen);
+  check_port_range(o);
+  settle_node_options(o);
 }
 
 std::string advertised(const NodeOptions& o, const std::string& flag, const std::string& listen) {

@@ -35,16 +35,21 @@ struct NodeOptions {
   std::string ucx_tls = "tcp,self";
   std::string ucx_net_devices;
   std::string ucx_port_range;  // first-last; empty: as UCX_TCP_PORT_RANGE says, else any
+  double link_limit_mbps = 0;  // of each connection's sending; 0: none
   std::uint32_t keepalive_ms = 500;
   double drain_timeout_s = 30;
   double wedge_s = 30;
   trace::TraceOptions trace;
   std::string notify_socket;  // of the service manager; empty: none
+  std::string keeps_role;     // why it cannot go on in the other role; empty: it can. No option: OtherRole tells
 };
 
 /// What the flags leave to be read and checked: secrets from their files. Throws UsageError.
 void settle_node_options(NodeOptions& o);
 void add_node_options(flags::App& app, NodeOptions& o);
+
+/// Throws UsageError for what can be told of them before anything is loaded.
+void check_node_options(NodeOptions o);
 
 /// Throws UsageError for a --ucx-port-range that is none, before anything is loaded.
 void check_port_range(const NodeOptions& o);

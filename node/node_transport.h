@@ -18,6 +18,7 @@ namespace sluice::node {
   u.net_devices = o.ucx_net_devices;
   u.port_range = o.ucx_port_range;
   u.keepalive = std::chrono::milliseconds(o.keepalive_ms);
+  u.link_limit_bytes_per_s = o.link_limit_mbps * 1e6 / 8;
   return u;
 }
 
@@ -27,6 +28,9 @@ namespace sluice::node {
 [[nodiscard]] inline Result<std::unique_ptr<kv::Transport>> make_node_transport(const NodeOptions& o, Metrics& metrics,
                                                                                 kv::TransportHandler& handler,
                                                                                 const std::string& admission_key = {}) {
+  if (o.link_limit_mbps > 0)
+    log::warn("KV is slowed down on purpose: --link-limit-mbps is for tests and demonstrations",
+              {{"mbps", o.link_limit_mbps}});
   kv::UcxOptions u = ucx_options(o);
   u.admission_key = admission_key;
   u.on_stranger = [refused = metrics.counter("sluice_transport_strangers_total",

@@ -21,7 +21,7 @@ using nlohmann::json;
 class App {
  public:
   explicit App(const AppOptions& o);
-  int run();
+  node::RunEnd run();
 
  private:
   [[nodiscard]] ctl::RegisterRequest introduction() const;
@@ -152,7 +152,7 @@ void App::set_gauges() const {
   gauges_.set_links(links);
 }
 
-int App::run() {
+node::RunEnd App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
@@ -168,11 +168,11 @@ int App::run() {
   transport_.reset();
   service_.stop();
   log::info("prefill node stopped");
-  return code;
+  return {code, node_.changes_role()};
 }
 
 }  // namespace
 
-int run_app(const AppOptions& o) { return App(o).run(); }
+node::RunEnd run_app(const AppOptions& o) { return App(o).run(); }
 
 }  // namespace sluice::prefill

@@ -2,6 +2,7 @@
 // The prefill daemon: builds the rooms, wires them, runs the control thread, drains on SIGTERM.
 // The only place that makes concrete types. Threading: run_app() blocks until the process should end.
 #include "node/node_options.h"
+#include "node/other_role.h"
 #include "prefill_node/prefill_service.h"
 
 namespace sluice::prefill {
@@ -11,7 +12,7 @@ struct AppOptions {
   PrefillOptions prefill;
 };
 
-/// Returns the process's exit code; throws std::runtime_error when it cannot start.
-int run_app(const AppOptions& o);
+/// Throws std::runtime_error when it cannot start.
+node::RunEnd run_app(const AppOptions& o);
 
 }  // namespace sluice::prefill

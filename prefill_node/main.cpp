@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "common/random_id.h"
 #include "node/host_report.h"
+#include "node/other_role.h"
 #include "prefill_node/app.h"
 
 int main(int argc, char** argv) {
@@ -12,6 +13,8 @@ int main(int argc, char** argv) {
                  "sluice-prefill");
   add_common_options(app, log_options);
   node::add_node_options(app, o.node);
+  node::RoleFlags role;
+  node::add_role_flags(app, role);
   std::size_t frame_kib = o.prefill.exporting.target_frame_bytes >> 10U;
   bool no_overlap = false;
   app.add_option("--max-waiting", o.prefill.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
@@ -27,7 +30,13 @@ int main(int argc, char** argv) {
     o.prefill.exporting.target_frame_bytes = frame_kib << 10U;
     o.prefill.exporting.overlap = !no_overlap;
     if (o.node.name.empty()) o.node.name = random_name("prefill");
+    if (role.check_only) {
+      node::check_node_options(o.node);
+      return kExitOk;
+    }
     log::init("prefill", o.node.name, log_options.level, log_options.format);
-    return prefill::run_app(o);
+    const auto next = node::OtherRole::prepare(app, role, control::Role::prefill, o.node.name);
+    o.node.keeps_role = next.why_not();
+    return next.after(prefill::run_app(o));
   });
 }

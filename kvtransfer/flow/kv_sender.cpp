@@ -60,6 +60,11 @@ void KvSender::run(Later& later) {
   later.clear();
 }
 
+void KvSender::detach() {
+  const std::lock_guard lock(mutex_);
+  transport_ = nullptr;
+}
+
 KvSender::PeerPtr KvSender::by_conn(ConnId conn) const {
   const auto it = conns_.find(conn);
   return it == conns_.end() ? nullptr : it->second;
@@ -73,7 +78,7 @@ KvSender::PeerPtr KvSender::peer(const std::string& address, Later& later) {
   p->address = address;
   // connect() may resolve names and must see conns_ filled before its callbacks look: both happen under the mutex,
   // which callbacks wait for.
-  auto conn = transport_->connect(address);
+  auto conn = transport_ != nullptr ? transport_->connect(address) : fail(Errc::unavailable, "the node stops");
   if (conn) {
     p->conn = *conn;
     conns_[*conn] = p;
@@ -117,7 +122,7 @@ void KvSender::send_frame(const std::string& address, std::uint64_t tag, std::sp
 
 /// Sends what the receiver's window has room for. Under the mutex.
 void KvSender::pump(const PeerPtr& p, Later& later) {
-  while (p->ready && !p->queue.empty()) {
+  while (transport_ != nullptr && p->ready && !p->queue.empty()) {
     Frame& front = p->queue.front();
     const std::size_t bytes = front.payload.size();
     if (bytes > p->max_frame) {
@@ -144,7 +149,8 @@ Result<> KvSender::send_note(const std::string& address, std::span<const std::by
     return fail(Errc::invalid_argument, "a note of {} bytes, at most {} travel", note.size(), kMaxMessageHeader);
   const std::lock_guard lock(mutex_);
   const auto it = peers_.find(address);
-  if (it == peers_.end() || !it->second->ready) return fail(Errc::unavailable, "no connection to {} is ready", address);
+  if (transport_ == nullptr || it == peers_.end() || !it->second->ready)
+    return fail(Errc::unavailable, "no connection to {} is ready", address);
   transport_->send(it->second->conn, {flow::kNote, note, {}}, [](const Result<>&) {});
   return {};
 }
@@ -174,6 +180,7 @@ void KvSender::probe(const std::string& address, std::size_t block_bytes, ProbeD
 }
 
 void KvSender::send_probe(const PeerPtr& p, std::size_t bytes, Later&) {
+  if (transport_ == nullptr) return;  // its end tells the probes
   Probe& probe = *p->probes.front();
   probe.sent = clock_.now();
   std::vector<std::byte> header;
@@ -227,11 +234,12 @@ LinkStats KvSender::stats(const std::string& address) const {
 
 void KvSender::on_connected(ConnId conn, bool) {
   const std::lock_guard lock(mutex_);
-  if (!by_conn(conn)) return;
+  if (!by_conn(conn) || transport_ == nullptr) return;
   transport_->send(conn, {flow::kHello, hello_, {}}, [this, conn](const Result<>& r) {
     if (r) return;
     on_closed(conn, r.error());  // without a hello nothing would ever leave
-    transport_->close(conn);
+    const std::lock_guard lock(mutex_);
+    close(conn);
   });
 }
 
@@ -267,7 +275,7 @@ void KvSender::on_message(ConnId conn, MessageId id, std::span<const std::byte> 
         const std::string text(reinterpret_cast<const char*>(header.data()) + std::min<std::size_t>(1, header.size()),
                                header.size() - std::min<std::size_t>(1, header.size()));
         down(p, Error{code, "the receiver refused: " + text, {}}, later);
-        transport_->close(conn);
+        close(conn);
         break;
       }
       default:
@@ -292,12 +300,17 @@ void KvSender::on_credit(const PeerPtr& p, std::span<const std::byte> header, La
   const auto bytes = flow::get_u64(header);
   if (!bytes || !p->credit.give(flow::charge(*bytes))) {
     down(p, Error{Errc::data_corrupt, "the receiver's credit does not add up", {}}, later);
-    transport_->close(p->conn);
+    close(p->conn);
     return;
   }
   p->sent_bytes += *bytes;
   p->meter.on_ack(*bytes, clock_.now());
   pump(p, later);
+}
+
+/// Under the mutex.
+void KvSender::close(ConnId conn) {
+  if (transport_ != nullptr) transport_->close(conn);
 }
 
 /// Forgets a peer and fails what was meant for it. Under the mutex; later use connects anew.

@@ -1,5 +1,5 @@
 #pragma once
-// The sending end of KV flow (prefill side): connections by address, frames under the receiver's credit, notes back.
+// The sending end of KV flow: connections by address, frames under the receiver's credit, notes back.
 //
 // A peer's life: first use -> connecting -> greeting (hello sent) -> ready -> down. A later use starts again. Frames
 // queue per peer, in order within a tag (a request) and in turns between tags; a frame leaves when the receiver's
@@ -37,6 +37,8 @@ class KvSender final : public TransportHandler {
   KvSender(std::vector<std::byte> hello, const SenderOptions& o, const Clock& clock, SenderEvents events);
   /// The transport was made with this object as its handler; it must be destroyed before this.
   void attach(Transport& transport) { transport_ = &transport; }
+  /// The transport is about to be destroyed: whatever is sent from now on fails with `unavailable`.
+  void detach();
 
   void send_frame(const std::string& address, std::uint64_t tag, std::span<const std::byte> header, Buffer payload,
                   SendDone done);
@@ -75,6 +77,7 @@ class KvSender final : public TransportHandler {
   void on_credit(const PeerPtr& p, std::span<const std::byte> header, Later& later);
   void on_probed(const PeerPtr& p, std::span<const std::byte> header, Later& later);
   void send_probe(const PeerPtr& p, std::size_t bytes, Later& later);
+  void close(ConnId conn);
   void down(const PeerPtr& p, const Error& why, Later& later);
   static void run(Later& later);
   [[nodiscard]] LinkStats stats_of(const Peer& p) const;

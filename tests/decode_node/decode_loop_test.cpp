@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <optional>
 
 #include "engine/policy/token_mask.h"
 #include "tests/support/fake_model.h"
@@ -54,7 +55,7 @@ struct Rig {
   test::FakeModel model;
   std::unique_ptr<engine::KvPool> pool;
   Sink sink;
-  DecodeLoop loop{model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 16, 0, sink};
+  DecodeLoop loop{model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 16, {}, sink};
 
   static LegStart leg(std::uint64_t id, std::uint32_t prompt, std::uint32_t max_new) {
     LegStart l;
@@ -98,6 +99,35 @@ TEST_CASE("a leg runs to its length and gives its blocks back") {
   CHECK(r.sink.wait(RequestId(1)).reason == "length");
   CHECK(r.sink.tokens(RequestId(1)).size() == 10);
   CHECK(r.free() == 64);
+}
+
+TEST_CASE("what computing a prompt here took is told with its end, and how fast that goes with the figures") {
+  Rig r;
+  REQUIRE(r.loop.admit(Rig::leg(1, 40, 4)));
+  const auto f = r.sink.wait(RequestId(1));
+  CHECK(f.local_tokens == 40);
+  CHECK(f.local_s > 0);
+  CHECK(f.local_queue_s >= 0);
+  CHECK(f.local_queue_s + f.local_s == Approx(f.first_step_s));
+  CHECK(r.loop.figures().prompt_tokens_per_s > 0);
+  CHECK(r.loop.figures().prompt_tokens == 0);
+  auto split = Rig::leg(2, 40, 4);
+  split.kv_tokens = 39;
+  const auto blocks = r.loop.admit(std::move(split));
+  REQUIRE(blocks);
+  CHECK(r.loop.figures().prompt_tokens == 0);
+  r.loop.release_blocks(*blocks);
+  r.loop.mark_ready(RequestId(2));
+  CHECK(r.sink.wait(RequestId(2)).local_tokens == 0);
+  auto cut = Rig::leg(3, 40, 4);
+  cut.kv_tokens = 16;
+  const auto some = r.loop.admit(std::move(cut));
+  REQUIRE(some);
+  CHECK(r.loop.figures().prompt_tokens == 24);
+  CHECK(r.loop.held_by_others(control::LegSpace(7)).prompt_tokens == 24);
+  r.loop.release_blocks(*some);
+  r.loop.mark_ready(RequestId(3));
+  CHECK(r.sink.wait(RequestId(3)).local_tokens == 24);
 }
 
 TEST_CASE("a stop token ends a leg and is reported") {
@@ -346,4 +376,33 @@ TEST_CASE("tokens that must come go through the model together, and change nothi
       CHECK(r.loop.figures().steps + 20 <= steps);
     }
   }
+}
+
+TEST_CASE("who cannot leave, and what cannot come, is told why") {
+  constexpr std::uint32_t kPrompt = 20;
+  constexpr std::uint32_t kNew = 60;
+  Rig r;
+  const auto why = [&](RequestId id, std::uint32_t attempt, std::uint32_t stop) {
+    const auto left = r.loop.leave(id, attempt, {.stop = stop});
+    return left ? std::nullopt : std::optional(left.error().code);
+  };
+  CHECK(why(RequestId(1), 0, 100) == Errc::not_found);
+  LegStart waits = Rig::leg(1, kPrompt, kNew);
+  waits.kv_tokens = kPrompt - 1;
+  const auto blocks = r.loop.admit(std::move(waits));
+  REQUIRE(blocks);
+  CHECK(why(RequestId(1), 0, 100) == Errc::not_found);  // its KV is not here
+  CHECK(r.loop.go_on(RequestId(1), 0, std::vector<TokenId>{1}).error().code == Errc::already_exists);
+  r.loop.release_blocks(*blocks);
+  CHECK(r.loop.cancel(RequestId(1)));
+
+  LegStart comes = Rig::leg(2, kPrompt, kNew);
+  comes.continues = true;
+  comes.kv_tokens = kPrompt - 2;  // fewer positions than its tokens have
+  CHECK_FALSE(r.loop.admit(std::move(comes)));
+  comes = Rig::leg(2, kPrompt, kNew);
+  comes.continues = true;
+  comes.kv_tokens = kPrompt + kNew;  // nothing would be left
+  CHECK_FALSE(r.loop.admit(std::move(comes)));
+  CHECK(r.free() == 64);
 }

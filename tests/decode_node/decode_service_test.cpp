@@ -42,7 +42,7 @@ struct Rig {
   std::map<RequestId, std::vector<TokenId>> tokens;
   DecodeService service{{NodeId("d"), Incarnation(9), 0xfa4e, {3, 2, 16, kv::KvDType::bf16}},
                         *codecs,
-                        {model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 0, vocabulary},
+                        {model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, {}, vocabulary},
                         {.max_seqs = 4},
                         clock,
                         metrics,

@@ -254,6 +254,26 @@ TEST_CASE("flow over every transport") {
   }
 }
 
+TEST_CASE("a link that is slowed on purpose shows as slow to probes and to transfers") {
+  constexpr double kLimit = 10e6;
+  const Network net = ucx_network("ucx slowed", "tcp,self", kLimit);
+  ReceivingNode r(net, {});
+  SendingNode s(net);
+  std::optional<Result<LinkStats>> stats;
+  s.sender.probe(r.address, 256U << 10, [&](Result<LinkStats> x) { s.change([&] { stats = std::move(x); }); });
+  REQUIRE(s.wait([&] { return stats.has_value(); }));
+  REQUIRE(stats->has_value());
+  // A busy machine makes it slower, nothing makes it faster but what an idle link has saved up: 2 ms of 26.
+  CHECK((*stats)->bandwidth_bytes_per_s < 1.1 * kLimit);
+  CHECK((*stats)->bandwidth_bytes_per_s > 0.2 * kLimit);
+
+  const auto before = s.clock.now();
+  for (int i = 0; i < 4; ++i) s.send(r.address, 256U << 10);
+  REQUIRE(s.all_credit_back());
+  REQUIRE(r.sink.wait([&] { return r.sink.frames == 4; }));
+  CHECK(seconds(s.clock.now() - before) > 0.95 * (1U << 20) / kLimit);
+}
+
 TEST_CASE("a probe sends blocks of the size it was asked for, and of 1 MiB at most") {
   const Network net = loopback_network();
   struct Counting : RecordingHandler {

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "common/control/move_messages.h"
 #include "common/flags/program.h"
 #include "common/http/client.h"
 #include "tests/support/fake_coordinator.h"
@@ -127,6 +128,40 @@ TEST_CASE("a drain waits for open work and says so") {
   REQUIRE(r.gone());
   CHECK(r.exit_code == 0);
   CHECK(r.lost == 0);
+}
+
+TEST_CASE("a node that is to change its role drains and then ends for that") {
+  Rig r;
+  r.open = 1;
+  r.start();
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.beats >= 1; }));
+  CHECK(r.coordinator.introduced->changes_role);
+  const auto ask = [&](Role to) {
+    std::optional<Result<nlohmann::json>> answer;
+    r.coordinator.node().call(type::kRole, to_json(RoleRequest{to}), 5s,
+                              [&](Result<nlohmann::json> a) { answer = std::move(a); });
+    REQUIRE(r.coordinator.until([&] { return answer.has_value(); }));
+    return *answer;
+  };
+  CHECK(ask(Role::decode).error().param == "to");  // it is one
+  REQUIRE(ask(Role::prefill));
+  CHECK_FALSE(ask(Role::prefill));  // once is enough
+  REQUIRE(r.coordinator.until([&] { return r.coordinator.last_beat->draining; }));
+  CHECK(r.exit_code == -1);
+  SECTION("once its work is done") {
+    r.open = 0;
+    REQUIRE(r.gone());
+    CHECK(r.node.changes_role());
+  }
+  SECTION("but a signal makes an end of it") {
+    ::kill(::getpid(), SIGTERM);
+    std::this_thread::sleep_for(50ms);
+    CHECK(r.exit_code == -1);  // it still has work
+    r.open = 0;
+    REQUIRE(r.gone());
+    CHECK_FALSE(r.node.changes_role());
+  }
+  CHECK(r.exit_code == 0);
 }
 
 TEST_CASE("an engine that stands still makes a node unready, and in the end not live") {
