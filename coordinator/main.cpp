@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
   double max_tpot_ms = 0;
   double sse_keepalive_s = sluice::seconds(o.http.stream_keepalive);
   bool no_profile_changes = false;
+  std::string local_prefill = "on";
+  bool no_rebalance = false;
   app.add_option("--model", o.model_dir, "Hugging Face model directory (tokenizer and configuration)")->required();
   app.add_option("--model-name", o.model_name, "Name clients ask for; default: the directory's name");
   app.add_option("--max-model-len", o.max_model_len, "Context limit in tokens; default: the model's")
@@ -105,8 +107,15 @@ int main(int argc, char** argv) {
                  "Candidates whose predicted cost differs by less than this share are equal: the better quality wins")
       ->capture_default_str()
       ->check(flags::range(0.0, 1.0));
+  app.add_flag("--auto-roles", s.auto_roles,
+               "Change a node's role when the split of prefill and decode nodes is wrong for the load for long enough");
   app.add_flag("--no-profile-changes", no_profile_changes,
                "Keep a request's KV profile even when its link gives way while KV is sent");
+  app.add_option("--local-prefill", local_prefill,
+                 "Whether decode nodes may compute prompts where that is better: on, or off (only who asks for it)")
+      ->capture_default_str()
+      ->check(flags::one_of({"on", "off"}));
+  app.add_flag("--no-rebalance", no_rebalance, "Move running requests only off nodes that drain, or when told to");
   app.add_option("--cooldown-s", s.controller.cooldown_s, "Rest of a pair of nodes after a failure, s")
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
@@ -138,6 +147,8 @@ int main(int argc, char** argv) {
     s.slo.tpot_s = slo_tpot_ms * 1e-3;
     s.max_tpot_s = max_tpot_ms * 1e-3;
     s.profile_changes = !no_profile_changes;
+    s.local_prefill = local_prefill == "on";
+    s.mover.rebalance = !no_rebalance;
     s.quality.seed = s.controller.seed;
     return coordinator::run_app(o);
   });

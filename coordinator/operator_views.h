@@ -9,6 +9,7 @@ namespace sluice::coordinator {
 
 class OperatorViews final : public StatusView,
                             public NodesView,
+                            public RolesView,
                             public SloView,
                             public DecisionsView,
                             public CoordinatorsView {
@@ -19,12 +20,23 @@ class OperatorViews final : public StatusView,
     me_ = std::move(me);
     shared_ = shared;
   }
-  [[nodiscard]] AdminViews views() { return {*this, *this, *this, *this, *this}; }
+  [[nodiscard]] AdminViews views() { return {*this, *this, *this, *this, *this, *this}; }
 
   [[nodiscard]] ServiceStatus status() const override;
   [[nodiscard]] const ClusterView& cluster() const override { return serving_.view(); }
   [[nodiscard]] const QualityWatch& quality() const override { return serving_.quality(); }
   [[nodiscard]] Result<> drain(const NodeId& node, bool force) override { return serving_.drain_node(node, force); }
+  void change_role(const NodeId& node, control::Role to, bool force, RolesView::Done done) override {
+    serving_.roles().change(node, to, force, std::move(done));
+  }
+  [[nodiscard]] std::optional<control::Role> becomes(const NodeId& node) const override {
+    return serving_.roles().becomes(node);
+  }
+  [[nodiscard]] nlohmann::json roles() const override { return serving_.roles().status(); }
+  void migrate(const std::string& request, const NodeId& node,
+               std::function<void(Result<nlohmann::json>)> done) override {
+    serving_.migrate(request, node, std::move(done));
+  }
   [[nodiscard]] const SloBook& slos() const override { return serving_.slos().book(); }
   void change_slo(const std::string& name, const nlohmann::json& settings, const std::string& who,
                   SloView::Done done) override {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/json/parse.h"
+#include "common/json/reader.h"
 
 namespace sluice::coordinator {
 
@@ -41,6 +42,7 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
          {"state", n.draining       ? "draining"
                    : n.last.stalled ? "stalled"
                                     : "ready"},
+         {"changes_role", n.info.changes_role},
          {"incarnation", fmt::format("{:016x}", n.info.incarnation.value())},
          {"admin_address", n.info.admin_address},
          {"admin_scheme", n.info.admin_tls ? "https" : "http"},
@@ -67,14 +69,18 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
     j["step_ms"] = n.last.step_s * 1e3;
     j["step_batch"] = n.last.step_batch;
     j["seqs"] = n.seqs;
+    j["moves"] = n.info.moves;
   }
   return j;
 }
 
-json nodes_json(const NodesView& v) {
+json nodes_json(const NodesView& v, const RolesView& roles) {
   json out = json::array();
   const TimePoint now = SteadyClock().now();
-  for (const auto& [id, n] : v.cluster().nodes()) out.push_back(node_json(n, v.cluster(), now));
+  for (const auto& [id, n] : v.cluster().nodes()) {
+    out.push_back(node_json(n, v.cluster(), now));
+    if (const auto to = roles.becomes(id)) out.back()["becomes"] = control::name(*to);
+  }
   return out;
 }
 
@@ -158,8 +164,10 @@ SloView::Done answer_with_slos(SloView& v, const ResponderPtr& r) {
   };
 }
 
+constexpr std::size_t kMaxName = 256;
+constexpr std::size_t kMaxBody = std::size_t{64} << 10;  // it is read on the thread that everything runs on
+
 void put_slo(SloView& v, const HttpRequest& q, const ResponderPtr& r) {
-  constexpr std::size_t kMaxBody = std::size_t{64} << 10;  // it is read on the thread that everything runs on
   auto body = parse_json(q.body, {.what = "the body", .max_bytes = kMaxBody});
   if (!body) return r->respond(error_response(ApiError::from(body.error())));
   auto name = take_class(*body);
@@ -183,6 +191,44 @@ void drain(NodesView& v, const HttpRequest& q, Responder& r) {
   r.respond(json_response({{"node", q.rest}, {"state", "draining"}}));
 }
 
+void change_role(RolesView& v, const HttpRequest& q, const ResponderPtr& r) {
+  const auto refuse = [&r](const Error& e) { r->respond(error_response(ApiError::from(e))); };
+  const auto force = query_number(q.query, "force", 0);
+  if (!force) return refuse(force.error());
+  constexpr std::size_t kMaxBody = 4096;
+  auto body = parse_json_object(q.body, {.what = "the body", .max_bytes = kMaxBody});
+  if (!body) return refuse(body.error());
+  for (const auto& [key, value] : body->items())
+    if (key != "to")
+      return refuse(Error{Errc::invalid_argument, "unknown field '" + key + "'; there is only 'to'", key});
+  const std::string to = body->contains("to") && (*body)["to"].is_string() ? (*body)["to"].get<std::string>() : "";
+  if (to != "prefill" && to != "decode")
+    return refuse(Error{Errc::invalid_argument, "'to' must be \"prefill\" or \"decode\"", "to"});
+  v.change_role(NodeId(q.rest), to == "prefill" ? control::Role::prefill : control::Role::decode, *force != 0,
+                [r, node = std::string(q.rest), to](const Result<>& begun) {
+                  if (!begun) return r->respond(error_response(ApiError::from(begun.error())));
+                  r->respond(json_response({{"node", node}, {"state", "draining"}, {"becomes", to}}));
+                });
+}
+
+/// Answers once the move is over.
+void migrate(NodesView& v, const HttpRequest& q, const ResponderPtr& r) {
+  const auto body = parse_json(q.body, {.what = "the body", .max_bytes = kMaxBody});
+  if (!body) return r->respond(error_response(ApiError::from(body.error())));
+  JsonReader in(*body, {.what = "the body", .null_is_absent = false});
+  JsonObject f = in.object();
+  std::string request;
+  std::string node;
+  f.need("request").into(request, {.least = 1, .most = kMaxName});
+  f.need("node").into(node, {.least = 1, .most = kMaxName});
+  f.closed();
+  if (const auto read = in.done(); !read) return r->respond(error_response(ApiError::from(read.error())));
+  v.migrate(request, NodeId(node), [r](const Result<json>& said) {
+    if (!said) return r->respond(error_response(ApiError::from(said.error())));
+    r->respond(json_response(*said));
+  });
+}
+
 void explain_slo(SloView& v, const HttpRequest& q, Responder& r) {
   auto said = v.explain_slo(std::string(q.rest));
   if (!said) return r.respond(error_response(ApiError::from(said.error())));
@@ -199,11 +245,12 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   };
   get("/sluice/v1/status", [](const AdminViews& v, const HttpRequest& q) {
     json j = status_json(v.status.status(), v.slos.slos().defaults());
+    j["roles"] = v.roles.roles();
     j["admin"] = q.caller && q.caller->admin;  // whether this caller may change things
     return j;
   });
   get("/sluice/v1/nodes", [](const AdminViews& v, const HttpRequest&) {
-    return json{{"nodes", nodes_json(v.nodes)}, {"refused", refused_json(v.nodes)}};
+    return json{{"nodes", nodes_json(v.nodes, v.roles)}, {"refused", refused_json(v.nodes)}};
   });
   get("/sluice/v1/profiles", [](const AdminViews& v, const HttpRequest&) {
     return json{{"profiles", profiles_json(v.nodes, v.slos.slos().defaults())}};
@@ -228,6 +275,12 @@ void add_admin_routes(HttpRoutes& routes, const AdminViews& views) {
   routes.add_prefix("POST", "/sluice/v1/drain/",
                     [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) { drain(nodes, q, *r); },
                     {.admin = true});
+  routes.add_prefix("POST", "/sluice/v1/role/",
+                    [&roles = views.roles](const HttpRequest& q, const ResponderPtr& r) { change_role(roles, q, r); },
+                    {.admin = true});
+  routes.add("POST", "/sluice/v1/migrate",
+             [&nodes = views.nodes](const HttpRequest& q, const ResponderPtr& r) { migrate(nodes, q, r); },
+             {.admin = true});
 }
 
 }  // namespace sluice::coordinator

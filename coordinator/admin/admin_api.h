@@ -1,6 +1,7 @@
 #pragma once
-// The operator's HTTP surface below /sluice/v1: status, nodes, profiles, decisions, SLOs, drain. JSON in and out, for
-// sluicectl and scripts. Behind the same API keys as the rest. Threading: the coordinator's io_context thread.
+// The operator's HTTP surface below /sluice/v1: status, nodes, profiles, decisions, SLOs, drain, roles, moves of
+// running requests. JSON in and out, for sluicectl and scripts. Behind the same API keys as the rest. Threading: the
+// coordinator's io_context thread.
 #include "coordinator/admin/admin_views.h"
 #include "coordinator/http/routes.h"
 
@@ -12,6 +13,8 @@ namespace sluice::coordinator {
 ///                              any subset
 /// GET  /sluice/v1/slo/explain/CLASS, DELETE /sluice/v1/slo/CLASS
 /// POST /sluice/v1/drain/NODE
+/// POST /sluice/v1/role/NODE    {"to": "prefill" or "decode"}
+/// POST /sluice/v1/migrate      {"request", "node"}
 void add_admin_routes(HttpRoutes& routes, const AdminViews& views);
 
 }  // namespace sluice::coordinator

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "common/ids.h"
@@ -38,6 +39,22 @@ class NodesView {
   /// Stops placing on a node and tells it to finish what it has. not_found: no such node. invalid_argument: the last
   /// one of its role, without `force`.
   [[nodiscard]] virtual Result<> drain(const NodeId& node, bool force) = 0;
+  /// Moves a running request to another decode node. `done` comes once that is over, with what became of each of its
+  /// choices; with an error when none moved.
+  virtual void migrate(const std::string& request, const NodeId& node,
+                       std::function<void(Result<nlohmann::json>)> done) = 0;
+};
+
+class RolesView {
+ public:
+  virtual ~RolesView() = default;
+  /// `done` comes once the node has begun to change, or with why it does not.
+  using Done = std::function<void(Result<>)>;
+  virtual void change_role(const NodeId& node, control::Role to, bool force, Done done) = 0;
+  /// The role that a node is changing to.
+  [[nodiscard]] virtual std::optional<control::Role> becomes(const NodeId& node) const = 0;
+  /// Changes under way, the load, and what the balance of the roles makes of it.
+  [[nodiscard]] virtual nlohmann::json roles() const = 0;
 };
 
 class SloView {
@@ -72,6 +89,7 @@ class CoordinatorsView {
 struct AdminViews {
   const StatusView& status;
   NodesView& nodes;
+  RolesView& roles;
   SloView& slos;
   const DecisionsView& decisions;
   const CoordinatorsView& coordinators;

@@ -56,6 +56,8 @@ struct LegSpec {
   bool seeded = false;                   // the client gave a seed: it wants the same answer again
   std::optional<double> quality_budget;  // bound on the profile's quality loss (KL, nats per token), >= 0
   LegMode mode = LegMode::automatic;
+  /// Prompt positions before it come from a prefill node, the rest are computed where it is decoded.
+  std::optional<std::uint32_t> cut;
   std::string slo_class;             // empty = "default"
   std::optional<Duration> slo_ttft;  // this request's own targets; nullopt = the service's
   std::optional<Duration> slo_tpot;

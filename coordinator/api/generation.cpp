@@ -99,6 +99,7 @@ void Generation::start_leg(std::size_t index) {
   leg.profile = q.profile;
   leg.quality_budget = q.quality_budget;
   leg.mode = q.mode;
+  leg.cut = q.local_from;
   leg.slo_class = q.slo_class;
   leg.slo_ttft = q.slo_ttft;
   leg.slo_tpot = q.slo_tpot;

@@ -98,6 +98,9 @@ void read_sluice(JsonObject& f, GenerateRequest& q) {
   s.want("profile").into(q.profile, Length{1, kMaxLabelBytes});
   s.want("quality_budget").into(q.quality_budget, {.least = 0});
   s.want("mode").into(q.mode, kModes);
+  s.want("cut").into(q.local_from, {.least = 0, .most = std::numeric_limits<std::uint32_t>::max()});
+  if (q.local_from && q.mode != LegMode::automatic)
+    f.refuse("sluice.cut", "sluice.cut says where the prompt is computed: give sluice.mode or it, not both");
 }
 
 std::optional<Duration> read_slo(const HttpHeaders& headers, FieldName name, const JsonObject& f) {
@@ -211,6 +214,8 @@ void check_rated_prompt(const JsonObject& f, const GenerateRequest& q) {
   if (q.stream && q.prompt_logprobs)
     return f.refuse("prompt_logprobs", "prompt_logprobs are not available when stream is true");
   if (q.stream) return f.refuse("echo", "echo together with logprobs is not available when stream is true");
+  if (q.local_from)
+    f.refuse("sluice.cut", "log-probabilities of a prompt are computed by a prefill node: sluice.cut may not be given");
   if (q.mode == LegMode::colocated)
     f.refuse("sluice.mode",
              "log-probabilities of a prompt are computed by a prefill node: sluice.mode may not be colocated");

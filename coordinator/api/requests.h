@@ -76,6 +76,7 @@ struct GenerateRequest {
   std::optional<std::string> profile;
   std::optional<double> quality_budget;
   LegMode mode = LegMode::automatic;
+  std::optional<std::uint32_t> local_from;  // LegSpec::cut
   std::string slo_class;
   std::optional<Duration> slo_ttft;
   std::optional<Duration> slo_tpot;

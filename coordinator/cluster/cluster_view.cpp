@@ -135,7 +135,8 @@ std::vector<NodeId> ClusterView::expired(TimePoint now) const {
   return out;
 }
 
-void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks) {
+void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks,
+                         std::uint64_t local_tokens) {
   if (const auto p = nodes_.find(prefill); p != nodes_.end()) {
     p->second.queued_tokens += tokens;
     ++p->second.requests;
@@ -143,6 +144,7 @@ void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const Node
   }
   if (const auto d = nodes_.find(decode); d != nodes_.end()) {
     d->second.reserved_blocks += blocks;
+    d->second.queued_tokens += local_tokens;
     ++d->second.seqs;
     ++d->second.requests;
     sync_load(d->second);
@@ -155,6 +157,8 @@ void ClusterView::prefill_finished(const NodeId& prefill, std::uint64_t tokens) 
   p->second.queued_tokens -= std::min(tokens, p->second.queued_tokens);
   sync_load(p->second);
 }
+
+void ClusterView::local_finished(const NodeId& decode, std::uint64_t tokens) { prefill_finished(decode, tokens); }
 
 void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
   const auto d = nodes_.find(decode);
@@ -189,8 +193,16 @@ void ClusterView::rebuild() {
   s.kv_bytes_per_token = 2ULL * model_.layers * model_.kv_heads * model_.head_dim * width;
   s.prefills.clear();
   s.decodes.clear();
+  s.hosts.clear();
   ++s.topology;
   stale_ = false;
+  const auto host = [&s](const control::RegisterRequest& info) {
+    if (info.host.empty()) return kNoHost;
+    const auto it = std::ranges::find(s.hosts, info.host, &HostView::name);
+    const auto at = static_cast<std::uint32_t>(it - s.hosts.begin());
+    if (it == s.hosts.end()) s.hosts.push_back({info.host, static_cast<double>(info.cores)});
+    return at;
+  };
   for (auto& [id, n] : nodes_) {
     if (n.info.role == Role::prefill) {
       n.index = s.prefills.size();
@@ -199,14 +211,19 @@ void ClusterView::rebuild() {
                             .pass_tokens = n.info.max_batch_tokens,
                             .chunk_tokens = n.info.prefill_chunk,
                             .frame_kib = n.info.frame_kib,
-                            .total_tokens = std::uint64_t{n.info.total_blocks} * n.info.block_size});
+                            .total_tokens = std::uint64_t{n.info.total_blocks} * n.info.block_size,
+                            .host = host(n.info),
+                            .threads = static_cast<double>(n.info.threads)});
     } else {
       n.index = s.decodes.size();
       s.decodes.push_back({.id = id,
                            .incarnation = n.info.incarnation,
                            .block_size = n.info.block_size,
                            .total_blocks = n.info.total_blocks,
-                           .max_seqs = n.info.max_seqs});
+                           .max_seqs = n.info.max_seqs,
+                           .host = host(n.info),
+                           .threads = static_cast<double>(n.info.threads),
+                           .chunk_tokens = n.info.prefill_chunk});
     }
   }
   s.links.assign(s.prefills.size() * s.decodes.size(), {});
@@ -229,6 +246,8 @@ void ClusterView::sync_load(const NodeRecord& n) {
   const std::uint64_t held = std::uint64_t{n.reserved_blocks} + n.last.others_blocks;
   d.free_blocks = n.info.total_blocks - static_cast<std::uint32_t>(std::min<std::uint64_t>(held, n.info.total_blocks));
   d.seqs = n.seqs + std::min(n.last.others_seqs, n.info.max_seqs);
+  d.local_tokens = n.queued_tokens;
+  d.others_tokens = n.last.others_tokens;
 }
 
 void ClusterView::sync_speeds(const NodeRecord& n) {
@@ -237,6 +256,7 @@ void ClusterView::sync_speeds(const NodeRecord& n) {
     DecodeView& d = snapshot_.decodes[n.index];
     d.step_s = n.last.step_s;
     d.step_batch = n.last.step_batch;
+    d.prompt_tokens_per_s = n.last.prefill_tokens_per_s;
     d.profiles = n.speeds;
     return;
   }

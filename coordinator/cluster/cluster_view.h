@@ -33,7 +33,7 @@ struct NodeRecord {
   TimePoint seen{};
   bool draining = false;
   // This coordinator's account.
-  std::uint64_t queued_tokens = 0;    // prefill: assigned, not yet computed
+  std::uint64_t queued_tokens = 0;    // of prompts: assigned, not yet computed
   std::uint32_t reserved_blocks = 0;  // decode
   std::uint32_t seqs = 0;             // decode
   std::uint64_t requests = 0;         // ever assigned
@@ -66,8 +66,11 @@ class ClusterView {
   [[nodiscard]] std::vector<NodeId> expired(TimePoint now) const;
 
   /// Accounts for a placed request and for its end.
-  void assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks);
+  /// local_tokens: of the prompt, that the decode node computes in chunks.
+  void assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks,
+              std::uint64_t local_tokens = 0);
   void prefill_finished(const NodeId& prefill, std::uint64_t tokens);
+  void local_finished(const NodeId& decode, std::uint64_t tokens);
   void release(const NodeId& decode, std::uint32_t blocks);
 
   /// What quality budgets are compared with from now on.

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr auto kPatience = std::chrono::minutes(10);
+constexpr auto kAnswerPatience = std::chrono::minutes(10);
 
 json chat_body(const ChatOptions& o) {
   json messages = json::array();
@@ -43,8 +43,9 @@ std::string piece_of(const json& event) {
 std::string explain_text(const json& s) {
   const double raw = number(s, "kv_raw_bytes");
   const double wire = number(s, "kv_wire_bytes");
-  std::string out =
-      fmt::format("pair     {} -> {}  ({})\n", word(s, "prefill_node"), word(s, "decode_node"), word(s, "mode"));
+  const bool alone = s.contains("prefill_node") && s["prefill_node"].is_null();
+  std::string out = fmt::format("pair     {}{}  ({})\n", alone ? std::string() : word(s, "prefill_node") + " -> ",
+                                word(s, "decode_node"), word(s, "mode"));
   out += fmt::format("profile  {}  ({}), KL {}\n", word(s, "profile"), word(s, "choice"),
                      word(object_at(s, "quality"), "kl"));
   out += fmt::format("KV       {} raw, {} on the wire{}\n", bytes_text(raw), bytes_text(wire),
@@ -55,13 +56,16 @@ std::string explain_text(const json& s) {
   const json stages = object_at(s, "stages_ms");
   for (const char* stage : {"queue", "prefill", "encode", "wire", "decode"})
     out += fmt::format(" {} {}", stage, millis_at(stages, stage));
+  if (number(s, "local_tokens") > 0)
+    out += fmt::format("; {} prompt tokens where they are decoded: queue {} local {}", word(s, "local_tokens"),
+                       millis_at(s, "local_queue_ms"), millis_at(s, "local_compute_ms"));
   return out + '\n';
 }
 
 Result<int> chat(const Endpoint& e, const ChatOptions& o) {
   std::string text;
   json sluice, usage;
-  SLUICE_TRY(post_stream(e, "/v1/chat/completions", chat_body(o), kPatience, [&](const json& event) {
+  SLUICE_TRY(post_stream(e, "/v1/chat/completions", chat_body(o), kAnswerPatience, [&](const json& event) {
     const std::string piece = piece_of(event);
     text += piece;
     if (!o.json && !piece.empty()) {

@@ -112,7 +112,8 @@ struct DrainOptions {
 };
 
 void add_drain(flags::App& app, const Common& c, Body& chosen, DrainOptions& o) {
-  const char* what = "Give a node no more requests; it ends when it has finished those it has";
+  const char* what =
+      "Give a node no more requests; what it decodes moves to others, and it ends when it has nothing left";
   flags::App* s = command(app, chosen, "drain", what, [&]() -> Result<int> {
     SLUICE_ASSIGN(const auto e, c.endpoint());
     SLUICE_ASSIGN(const auto j,
@@ -125,6 +126,47 @@ void add_drain(flags::App& app, const Common& c, Body& chosen, DrainOptions& o) 
   });
   s->add_option("node", o.node, "Its name")->required();
   s->add_flag("--force", o.force, "Also the last node of its role, without which every request is refused");
+}
+
+struct RoleOptions {
+  std::string node, to;
+  bool force = false;
+};
+
+void add_role(flags::App& app, const Common& c, Body& chosen, RoleOptions& o) {
+  const char* what = "Make a node go on in the other role; it finishes first what it has";
+  flags::App* s = command(app, chosen, "role", what, [&]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    SLUICE_ASSIGN(const auto j,
+                  send(e, "POST", "/sluice/v1/role/" + o.node + (o.force ? "?force=1" : ""), json{{"to", o.to}}));
+    if (c.json)
+      print(j);
+    else
+      fmt::print("{} is draining and becomes a {} node\n", o.node, o.to);
+    return 0;
+  });
+  s->add_option("node", o.node, "Its name")->required();
+  s->add_option("to", o.to, "prefill or decode")->required()->check(flags::one_of({"prefill", "decode"}));
+  s->add_flag("--force", o.force, "Also the last node of its role, without which every request is refused");
+}
+
+struct MigrateOptions {
+  std::string request, node;
+};
+
+void add_migrate(flags::App& app, const Common& c, Body& chosen, MigrateOptions& o) {
+  const char* what = "Move a running request to another decode node; its stream goes on";
+  flags::App* s = command(app, chosen, "migrate", what, [&]() -> Result<int> {
+    SLUICE_ASSIGN(const auto e, c.endpoint());
+    SLUICE_ASSIGN(const auto j, send(e, "POST", "/sluice/v1/migrate", json{{"request", o.request}, {"node", o.node}}));
+    if (c.json)
+      print(j);
+    else
+      fmt::print("{}", migrate_text(j));
+    return 0;
+  });
+  s->add_option("request", o.request, "Its x-request-id, or the number of one of its legs")->required();
+  s->add_option("node", o.node, "The decode node that it goes to")->required();
 }
 
 void add_chat(flags::App& app, const Common& c, Body& chosen, ChatOptions& o) {
@@ -187,7 +229,7 @@ void add_key(flags::App& app, const Common& c, Body& chosen, NewKeyOptions& o, s
   });
   made->add_option("--tenant", o.tenant, "Whose key it is")->required();
   made->add_option("--id", o.id, "Names the key in logs and errors; default: drawn");
-  made->add_flag("--admin", o.admin, "May change objectives and drain nodes");
+  made->add_flag("--admin", o.admin, "May change objectives, drain nodes and move requests");
   made->add_option("--requests-per-minute", o.requests_per_minute, "Budget of requests")->check(flags::positive());
   made->add_option("--tokens-per-minute", o.tokens_per_minute, "Budget of prompt and answer tokens")
       ->check(flags::positive());
@@ -225,6 +267,8 @@ int main(int argc, char** argv) {
   SloChange slo;
   DecisionOptions decision_options;
   DrainOptions drain_options;
+  RoleOptions role_options;
+  MigrateOptions migrate_options;
   ChatOptions chat_options;
   load::LoadOptions bench_options;
   bench_options.command = command_text(argc, argv);
@@ -247,6 +291,8 @@ int main(int argc, char** argv) {
   add_view(app, common, chosen, "profiles", "KV profiles and their measured speeds", profiles_text);
   add_decisions(app, common, chosen, decision_options);
   add_drain(app, common, chosen, drain_options);
+  add_role(app, common, chosen, role_options);
+  add_migrate(app, common, chosen, migrate_options);
   add_chat(app, common, chosen, chat_options);
   add_bench(app, common, chosen, bench_options);
   add_doctor(app, common, chosen, doctor_line);

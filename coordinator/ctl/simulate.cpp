@@ -53,6 +53,7 @@ json changes_of(const SimulateOptions& o) {
   if (!o.slo_tpot_ms.empty()) j["slo_tpot_ms"] = o.slo_tpot_ms.front();
   number("max_tpot_ms", o.max_tpot_ms);
   if (o.no_admission) j["admission"] = false;
+  if (o.moves) j["moves"] = true;
   if (o.quality_kl >= 0) j["quality_kl"] = o.quality_kl;
   if (!o.objective.empty()) j["objective"] = o.objective;
   return j;
@@ -82,6 +83,10 @@ std::string summary_text(const json& r) {
         fmt::format("regret      {:+.1f}% to the best static ({}), {:+.1f}% to the best of each {:g} s\n",
                     r["regret"]["over_best_static"].get<double>() * 100, r["regret"]["best_static"].get<std::string>(),
                     r["regret"]["to_oracle"].get<double>() * 100, r["regret"]["interval_s"].get<double>());
+  if (r.contains("role_changes"))
+    for (const json& m : r["role_changes"])
+      out += fmt::format("role        machine {} became a {} node, decided at {:.1f} s\n", m["machine"].get<int>(),
+                         m["to"].get<std::string>(), m["at_s"].get<double>());
   return out + fmt::format("simulated   {:.1f} s, {} events, in {:.2f} s\n", r["simulated_s"].get<double>(),
                            r["events"].get<std::uint64_t>(), r["wall_s"].get<double>());
 }
@@ -197,6 +202,16 @@ Result<> write_run(const std::string& dir, const json& result, const sim::SimRes
   return sim::write_file(dir + "/ttft_share.svg", sim::to_svg(share));
 }
 
+json role_changes(const sim::SimResult& r) {
+  json all = json::array();
+  for (const auto& m : r.roles)
+    all.push_back({{"at_s", m.at_s},
+                   {"machine", m.machine},
+                   {"to", m.to_decode ? "decode" : "prefill"},
+                   {"done_s", m.done_s >= 0 ? json(m.done_s) : json(nullptr)}});
+  return all;
+}
+
 Result<int> run_one(const SimulateOptions& o) {
   SLUICE_ASSIGN(const sim::Scenario s, scenario_of(o));
   SLUICE_ASSIGN(const sim::Load load,
@@ -213,8 +228,10 @@ Result<int> run_one(const SimulateOptions& o) {
               {"events", r.events},
               {"changes", r.changes},
               {"profile_changes", r.tightened},
+              {"moves", r.moves},
               {"seed", o.seed},
               {"wall_s", wall}};
+  if (s.cluster.roles) result["role_changes"] = role_changes(r);
   std::optional<Beside> beside;
   if (o.regret) {
     SLUICE_ASSIGN(beside, beside_statics(o, s.cluster, load, sim::by_interval(r, o.interval_s, s.cluster.max_wait_s)));

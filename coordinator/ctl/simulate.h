@@ -23,6 +23,7 @@ struct SimulateOptions {
   double max_tpot_ms = 0, quality_kl = -1;
   std::string objective;
   bool no_admission = false;
+  bool moves = false;
   bool search = false;
   std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour
   std::size_t nodes = 0;              // 0: 8, or what the budget buys

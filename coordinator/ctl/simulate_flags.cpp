@@ -9,7 +9,8 @@ void add_simulate_flags(flags::App& s, SimulateOptions& o) {
       ->check(flags::existing_file());
   s.add_option("--scenario", o.scenario, "A cluster and load (JSON); flags win over it")->check(flags::existing_file());
   s.add_option("--policy", o.policy,
-               "sluice, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, kvserve-alone or ucb1; a "
+               "sluice, sluice-split, sluice-local, sluice-fast, sluice-keep, static:PROFILE, break-even, kvserve, "
+               "kvserve-alone or ucb1; a "
                "search takes several")
       ->capture_default_str();
   s.add_option("--trace", o.trace, "Azure or BurstGPT CSV, or Mooncake JSONL")->check(flags::existing_file());
@@ -47,6 +48,7 @@ void add_simulate_flags(flags::App& s, SimulateOptions& o) {
   s.add_option("--max-tpot-ms", o.max_tpot_ms, "Refuse what is expected to be decoded slower, as the coordinator's")
       ->check(flags::positive());
   s.add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
+  s.add_flag("--moves", o.moves, "Move running requests between decode nodes, as the coordinator does");
   s.add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
   s.add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(flags::positive());
   s.add_option("--quality-kl", o.quality_kl, "Quality budget")->check(flags::non_negative());

@@ -49,11 +49,14 @@ void add_up_flags(flags::App& s, UpOptions& o) {
   pass_on(s, o.every_flag, "--log-level", "debug, info, warn or error");
   pass_on(s, o.every_flag, "--otlp-endpoint", "Send spans of requests to this OTLP/HTTP receiver");
   pass_on(s, o.node_flag, "--kv-profiles", "Library of KV profiles for all nodes, as `sluicectl profile` writes it");
+  pass_on(s, o.node_flag, "--link-limit-mbps",
+          "For tests and demonstrations: KV leaves each node as slowly as over a link of so many Mb/s");
   s.add_option("--state-file", o.state_file,
                "Keeps what was learned and set, over restarts; FILE.1, FILE.2, ... of further coordinators");
-  for (const char* flag : {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--quality-probe-share",
-                           "--tie-share", "--max-model-len", "--max-wait-s", "--max-tpot-ms", "--max-waiting",
-                           "--request-timeout-s", "--drain-timeout-s", "--lease-ms", "--trace-share"})
+  for (const char* flag :
+       {"--slo-ttft-ms", "--slo-tpot-ms", "--quality-kl", "--probe-share", "--quality-probe-share", "--tie-share",
+        "--max-model-len", "--max-wait-s", "--max-tpot-ms", "--max-waiting", "--request-timeout-s", "--drain-timeout-s",
+        "--lease-ms", "--trace-share", "--local-prefill"})
     pass_on(s, o.coordinator_flag, flag, "As for sluice-coordinator");
   s.add_option("--coordinator-arg", o.coordinator_arg, "Further argument for the coordinator, as it is (--x=y)");
   s.add_option("--prefill-arg", o.prefill_arg, "Further argument for every prefill node");

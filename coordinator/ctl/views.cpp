@@ -50,10 +50,42 @@ std::string slo_line(const json& s) {
                      millis_at(s, "tpot_ms"), word(s, "attainment"), word(s, "quality_kl"), word(s, "objective"));
 }
 
+/// "p0 -> " before the decode node; nothing where no prefill node has a part.
+std::string from_text(const json& k) {
+  return field(k, "prefill_node") == nullptr ? std::string() : word(k, "prefill_node") + " -> ";
+}
+
+/// The prefill node and the decode node; before that the nodes that it moved off, in order.
+std::string pair_of(const json& d) {
+  std::string nodes = field(d, "decode_node") == nullptr ? word(d, "prefill_node") + " -> " : from_text(d);
+  for (const auto& m : list(d, "moves")) nodes += word(m, "from") + " > ";
+  return nodes + word(d, "decode_node");
+}
+
 /// The profile, and the one that the transfer went on under where there is one.
 std::string sent_under(const json& d) {
   const std::string profile = word(d, "profile");
   return d.contains("changed_to") && d["changed_to"].is_string() ? profile + " > " + word(d, "changed_to") : profile;
+}
+
+/// With the role that a draining node will have.
+std::string state_of(const json& node) {
+  const std::string state = word(node, "state");
+  return node.contains("becomes") ? fmt::format("{} > {}", state, word(node, "becomes")) : state;
+}
+
+/// Whether the nodes stand in the right proportion, where anything is to be said of it.
+std::string roles_text(const json& roles) {
+  std::string out;
+  for (const auto& c : list(roles, "under_way"))
+    out += fmt::format("role     {} becomes a {} node, for {}\n", word(c, "node"), word(c, "role"), word(c, "reason"));
+  const json better = object_at(roles, "better");
+  if (better.empty()) return out;
+  return out +
+         fmt::format("roles    {} prefill and {} decode nodes would carry {} requests/s, not {}; {}\n",
+                     word(better, "prefill_nodes"), word(better, "decode_nodes"), word(better, "goodput_per_s"),
+                     word(object_at(roles, "now"), "goodput_per_s"),
+                     is_true(roles, "automatic") ? word(better, "waits_for") : "--auto-roles is off (sluicectl role)");
 }
 
 }  // namespace
@@ -102,13 +134,14 @@ std::string status_text(const json& s, const std::string& address) {
   out += fmt::format("control  {}\n", word(s, "control_address"));
   out += fmt::format("nodes    {} prefill, {} decode\n", word(nodes, "prefill_nodes"), word(nodes, "decode_nodes"));
   out += fmt::format("requests {} active, {} waiting\n", word(s, "active"), word(s, "waiting"));
+  out += roles_text(object_at(s, "roles"));
   return out + "SLO      " + slo_text(object_at(s, "slo"));
 }
 
 std::string nodes_text(const json& answer) {
   Table t({"NODE", "ROLE", "STATE", ">RUNNING", ">WAITING", ">BLOCKS FREE", ">SPEED", "BACKEND", "ADMIN"});
   for (const auto& n : list(answer, "nodes"))
-    t.row({word(n, "node"), word(n, "role"), word(n, "state"), word(n, "running"), word(n, "waiting"),
+    t.row({word(n, "node"), word(n, "role"), state_of(n), word(n, "running"), word(n, "waiting"),
            fmt::format("{} / {}", word(n, "free_blocks"), word(n, "total_blocks")), speed_of(n), word(n, "backend"),
            word(n, "admin_address")});
   return t.empty() ? "no nodes have joined\n" : t.text();
@@ -145,8 +178,8 @@ std::string slo_explain_text(const json& x) {
   for (const char* when : {"idle", "now"}) {
     const json k = object_at(x, when);
     if (k.empty()) continue;
-    out += fmt::format("{:<9}  TTFT {}, TPOT {} over {} -> {}, profile {}; chance {}\n", when, millis_at(k, "ttft_ms"),
-                       millis_at(k, "tpot_ms"), word(k, "prefill_node"), word(k, "decode_node"), word(k, "profile"),
+    out += fmt::format("{:<9}  TTFT {}, TPOT {} over {}{}, profile {}; chance {}\n", when, millis_at(k, "ttft_ms"),
+                       millis_at(k, "tpot_ms"), from_text(k), word(k, "decode_node"), word(k, "profile"),
                        fmt::format("{:.3f}", number(k, "chance")));
     out += "          ";
     const json stages = object_at(k, "stages_ms");
@@ -156,6 +189,8 @@ std::string slo_explain_text(const json& x) {
     out += "\n";
   }
   out += fmt::format("binds      {}\n", word(x, "binds"));
+  const json pd = object_at(x, "pd");
+  if (!pd.empty()) out += fmt::format("P/D        {}\n", word(pd, "verdict"));
   for (const auto& a : list(x, "advice"))
     if (a.is_string()) out += fmt::format("- {}\n", printable(a.get<std::string>()));
   return out;
@@ -171,10 +206,25 @@ std::string profiles_text(const json& answer) {
   return t.text();
 }
 
+std::string migrate_text(const json& said) {
+  std::string out;
+  for (const auto& leg : list(said, "legs"))
+    out += is_true(leg, "moved")
+               ? fmt::format("leg {}: {} -> {}, stalled for {}\n", word(leg, "leg"), word(leg, "from"),
+                             word(said, "node"), millis_at(leg, "stall_ms"))
+               : fmt::format("leg {}: stays on {}: {}\n", word(leg, "leg"), word(leg, "from"), word(leg, "why"));
+  return out;
+}
+
 std::string decisions_text(const json& answer) {
   Table t({">SEQ", "REQUEST", "PAIR", "PROFILE", "REASON", ">TTFT PRED / ACTUAL", ">TPOT PRED / ACTUAL", ">KV RAW",
            ">WIRE", "OUTCOME", "WHY"});
   for (const auto& d : list(answer, "decisions")) {
+    if (word(d, "event").starts_with("role_")) {
+      t.row({word(d, "seq"), word(d, "reason"), word(d, "node"), "", word(d, "event"), "", "", "", "", word(d, "role"),
+             d.contains("why") ? word(d, "why") : fmt::format("in {} s", short_number(d, "seconds"))});
+      continue;
+    }
     if (d.is_object() && d.contains("event")) {      // a change of settings or profiles between the requests
       const bool quality = d.contains("probed_kl");  // what probes said of a profile
       t.row({word(d, "seq"), quality ? "" : word(d, "peer"), "", quality ? word(d, "profile") : "", word(d, "event"),
@@ -184,8 +234,7 @@ std::string decisions_text(const json& answer) {
                      : slo_line(object_at(d, "slo"))});
       continue;
     }
-    t.row({word(d, "seq"), word(d, "request_id").substr(0, 20),
-           word(d, "prefill_node") + " -> " + word(d, "decode_node"), sent_under(d), word(d, "reason"),
+    t.row({word(d, "seq"), word(d, "request_id").substr(0, 20), pair_of(d), sent_under(d), word(d, "reason"),
            predicted_and_actual(d, "predicted_ttft_ms", "ttft_ms"),
            predicted_and_actual(d, "predicted_tpot_ms", "tpot_ms"), bytes_text(number(d, "kv_raw_bytes")),
            bytes_text(number(d, "kv_wire_bytes")), word(d, "outcome"), failure_of(d)});

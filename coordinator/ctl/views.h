@@ -23,6 +23,7 @@ namespace sluice::ctl {
 [[nodiscard]] std::string slo_classes_text(const nlohmann::json& slos);
 [[nodiscard]] std::string slo_explain_text(const nlohmann::json& said);
 [[nodiscard]] std::string profiles_text(const nlohmann::json& profiles);
+[[nodiscard]] std::string migrate_text(const nlohmann::json& said);
 [[nodiscard]] std::string decisions_text(const nlohmann::json& decisions);
 
 }  // namespace sluice::ctl

@@ -57,6 +57,7 @@ template <Want kWant>
     const float tail_sum = t.tail_sum[p];
     const float u = t.unit[p];
     const float rest_of_most = 1 - u;
+    const float encoder = t.encode_wait[p];
     for (std::size_t d = 0; d < nd; ++d) {
       const std::size_t pair = p * nd + d;
       const float byte_s = t.byte_s[pair];
@@ -64,6 +65,7 @@ template <Want kWant>
       const float wait = t.wait[pair];
       const float sharers = t.sharers[pair];
       const float factor = t.factor[pair];
+      const float decoder = t.decode_wait[d];
       const float rest = t.fixed[pair] + t.first[d];
       const float link_rate = t.link_rate[pair];
       const float limit = kWant == Want::cost ? t.limit[pair] : 0;
@@ -94,10 +96,11 @@ template <Want kWant>
             const float both = wire + decode[i];
             const float sum = encode[i] + both;
             const float behind = compute + most * tail_most + sum * tail_sum;
-            const float beside = lead + most * rest_of_most + sum * u;
-            const float flow = queue + larger(behind, beside);
+            const float through = most * rest_of_most + sum * u;
+            const float flow = queue + larger(behind, lead + through);
             const float held = smaller(wait, sharers * wire) + last * rest_of_most + both * u;
-            time = (larger(flow, held) + rest) * factor * by_profile[i];
+            const float coded = larger(encoder + through, decoder + decode[i]);
+            time = (larger(larger(flow, held), coded) + rest) * factor * by_profile[i];
             ttft[at + i] = time;
           }
           if constexpr (kWant != Want::ttft) {
@@ -155,12 +158,13 @@ void CandidateTable::shape() {
   const std::size_t np = prefills.size();
   const std::size_t nd = decodes.size();
   stride = (profiles.size() + kLanes - 1) / kLanes * kLanes;
-  for (auto* v : {&queue, &prefill, &load, &prefill_rate, &head, &tail_most, &tail_sum, &unit}) v->resize(np);
+  for (auto* v : {&queue, &prefill, &load, &encode_wait, &prefill_rate, &head, &tail_most, &tail_sum, &unit})
+    v->resize(np);
   for (std::size_t p = 0; p < np; ++p) set_overlap(p, {});
   // Padding never wins: it takes for ever to encode.
   encode.assign(np * stride, kNever);
   for (auto* v : {&wire_bytes, &encode_var, &encode_price}) v->assign(np * stride, 0);
-  for (auto* v : {&first, &tpot, &fill, &decode_rate, &base}) v->resize(nd);
+  for (auto* v : {&first, &tpot, &fill, &decode_wait, &decode_rate, &base}) v->resize(nd);
   for (auto* v : {&decode, &decode_var, &decode_busy, &decode_inverse, &decode_queue}) v->assign(nd * stride, 0);
   for (auto* v : {&byte_s, &byte_var, &log_bandwidth, &rtt, &wait, &sharers, &fixed, &factor, &link_rate, &limit})
     v->resize(np * nd);

@@ -17,13 +17,13 @@ struct CandidateTable {
   std::size_t stride = 0;                                // profiles, rounded up to lanes
 
   // By row of a prefill node, [row * stride + profile] for the columns with profiles. Seconds and bytes.
-  std::vector<float> queue, prefill, load;
+  std::vector<float> queue, prefill, load, encode_wait;
   // Of its overlap: tail and tail_unit as factors of the slowest stage and of the sum of the three behind computation.
   std::vector<float> head, tail_most, tail_sum, unit;
   std::vector<float> encode, wire_bytes;
   std::vector<float> encode_var;
   // By row of a decode node.
-  std::vector<float> first, tpot, fill;
+  std::vector<float> first, tpot, fill, decode_wait;
   std::vector<float> decode, decode_var;
   // By pair, [prefill row * decodes + decode row].
   std::vector<float> byte_s, byte_var, log_bandwidth, rtt, wait, sharers, fixed, factor;

@@ -1,5 +1,7 @@
 #include "coordinator/policy/intake.h"
 
+#include <algorithm>
+
 namespace sluice::coordinator {
 namespace {
 
@@ -21,16 +23,6 @@ Refusal lateness(bool awaits_node, bool begun) {
   return {{Errc::resource_exhausted, "no decode node had room in time; retry later", {}}, kRetryS};
 }
 
-Placed place_colocated(Placement& placement, const ClusterSnapshot& c, const RequestFeatures& r) {
-  const auto placed = placement.decide_colocated(c, r);
-  if (const auto* refusal = std::get_if<Refusal>(&placed)) return *refusal;
-  const auto* node = std::get_if<std::size_t>(&placed);
-  if (node == nullptr) return Wait{};
-  Decision d{.reason = ChoiceReason::only, .considered = 1};
-  d.chosen.decode = *node;
-  return d;
-}
-
 }  // namespace
 
 double Intake::deadline_s(const Applicant& a) const {
@@ -39,6 +31,11 @@ double Intake::deadline_s(const Applicant& a) const {
 
 bool Intake::late(const Applicant& a, double waited_s) const {
   return waited_s > deadline_s(a) || waited_s > options_.lifetime_s;
+}
+
+std::optional<RequestId> Intake::first_in_line() const {
+  const auto it = std::ranges::find_if(queue_, [](const auto& w) { return !w.second.awaits_node; });
+  return it == queue_.end() ? std::nullopt : std::optional(it->first.id);
 }
 
 bool Intake::awaits_node(const Turn& t) const {
@@ -89,11 +86,12 @@ std::optional<Refusal> Intake::too_slow(const Applicant& a, const ClusterSnapsho
                                         Decision& d, TimePoint now) {
   const double limit = a.tpot_s.value_or(options_.max_tpot_s);
   // A trial has been found good for it already, and who has begun is not stopped.
-  if (limit <= 0 || a.resumed || a.colocated || d.trial || !options_.admission) return std::nullopt;
+  if (limit <= 0 || a.resumed || d.trial || !options_.admission) return std::nullopt;
   const Candidate before = d.chosen;
   auto refusal = admission_.check_speed(c, r, d, host_.occupants(now), limit, now);
   // Neither the cheapest nor explored any more.
-  if (d.chosen.prefill != before.prefill || d.chosen.decode != before.decode || d.chosen.profile != before.profile)
+  if (d.chosen.prefill != before.prefill || d.chosen.decode != before.decode || d.chosen.profile != before.profile ||
+      d.chosen.cut != before.cut)
     d.reason = ChoiceReason::best;
   return refusal;
 }
@@ -104,7 +102,7 @@ bool Intake::attempt(Waiter& w, TimePoint now) {
   w.awaits_node = false;
   const ClusterSnapshot& c = host_.cluster_for(a.turn.id);
   RequestFeatures r = host_.features(a.turn.id, now);
-  Placed placed = a.colocated ? place_colocated(placement_, c, r) : host_.decide(a.turn.id, c, r, deadline_s(a), now);
+  Placed placed = host_.decide(a.turn.id, c, r, deadline_s(a), now);
   if (std::holds_alternative<Wait>(placed)) return false;
   if (const auto* refusal = std::get_if<Refusal>(&placed)) {
     // In mid-answer it waits for a node to come back rather than lose what its client already read.

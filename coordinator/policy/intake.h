@@ -31,7 +31,6 @@ struct Applicant {
   bool resumed = false;                  // was placed before
   bool begun = false;                    // its client has tokens: it may wait for as long as it may live
   double came_back_s = 0;                // when it lost its place, since it was received: its wait begins anew
-  bool colocated = false;                // needs a decode node only
 };
 
 /// Why a request is not taken.
@@ -56,7 +55,7 @@ class IntakeHost {
   /// Placement::decide, or who decides in its stead; may pin a profile in `r`.
   [[nodiscard]] virtual Placed decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s,
                                       TimePoint now) = 0;
-  /// The request has this place; of a colocated one only `chosen.decode` counts.
+  /// The request has this place.
   virtual void go(RequestId id, const ClusterSnapshot& c, const Decision& d) = 0;
   virtual void refuse(RequestId id, Refused why, const Refusal& r) = 0;
 };
@@ -79,7 +78,7 @@ class Intake {
  public:
   /// Placement and host are borrowed.
   Intake(Placement& placement, IntakeHost& host, const IntakeOptions& o)
-      : placement_(placement), host_(host), options_(o), admission_(placement) {}
+      : host_(host), options_(o), admission_(placement) {}
 
   void arrive(const Applicant& a, TimePoint now);
   /// Room may have come.
@@ -95,6 +94,8 @@ class Intake {
   [[nodiscard]] bool late(const Applicant& a, double waited_s) const;
   [[nodiscard]] bool waits(const Turn& t) const { return queue_.contains(t); }
   [[nodiscard]] bool awaits_node(const Turn& t) const;
+  /// The first of those who wait for room.
+  [[nodiscard]] std::optional<RequestId> first_in_line() const;
   [[nodiscard]] std::size_t waiting() const noexcept { return queue_.size(); }
   [[nodiscard]] OutputLengths& lengths() noexcept { return admission_.lengths(); }
   [[nodiscard]] const OutputLengths& lengths() const noexcept { return admission_.lengths(); }
@@ -121,7 +122,6 @@ class Intake {
   void refuse(const Waiter& w, const No& no);
   void count(const Waiter& w, double times);
 
-  Placement& placement_;
   IntakeHost& host_;
   IntakeOptions options_;
   Admission admission_;

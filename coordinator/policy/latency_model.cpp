@@ -23,18 +23,20 @@ bool tells_a_change(double before, double after) {
   return std::max(before, after) > kReportFactor * std::min(before, after);
 }
 
+/// Tokens that a decode node reads a step, this request's prompt included.
+double context_with(const DecodeView& d, const RequestFeatures& r) {
+  return static_cast<double>(d.total_blocks - d.free_blocks) * d.block_size + r.split_cut();
+}
+
 /// Variance of a measured time: a share of it, and what a timer and a waking thread add.
 double time_noise(double predicted_s) { return std::pow(0.1 * predicted_s + 3e-4, 2); }
-
-/// Seconds from now until t, at least 0.
-double until(TimePoint t, TimePoint now) { return std::max(0.0, seconds(t - now)); }
 
 }  // namespace
 
 void LatencyModel::size_up() {
   const std::size_t profiles = names_.profiles.size();
-  prefills_.resize(names_.prefills.size());
-  decodes_.resize(names_.decodes.size());
+  while (prefills_.size() < names_.prefills.size()) prefills_.emplace_back().load = hosts_.add();
+  while (decodes_.size() < names_.decodes.size()) decodes_.emplace_back().load = hosts_.add();
   links_.resize(prefills_.size());
   for (auto& n : prefills_) n.encode.resize(profiles);
   for (auto& n : decodes_) n.decode.resize(profiles);
@@ -43,32 +45,63 @@ void LatencyModel::size_up() {
 
 void LatencyModel::grow(const ClusterSnapshot& c) {
   size_up();
+  seat(c);
   for (std::size_t i = 0; i < c.prefills.size(); ++i) {
     PrefillNode& n = prefills_[names_.prefill[i]];
     if (n.incarnation == c.prefills[i].incarnation) continue;
     // A new process under an old name: nothing is queued, and its speeds are a guess again.
     n.incarnation = c.prefills[i].incarnation;
-    n.busy_until = n.last_end = {};
-    n.outstanding = 0;
+    n.work.clear();
+    n.last_end = {};
     n.pool = {};
     n.pool_s = 0;
     n.compute.doubt();
+    hosts_.busy(n.load, false, {});
     for (auto& e : n.encode) e.loosen(kCodec);
     for (auto& l : links_[names_.prefill[i]]) l.account.clear();
+    n.encoder.clear();
   }
   for (std::size_t i = 0; i < c.decodes.size(); ++i) {
     DecodeNode& n = decodes_[names_.decode[i]];
     if (n.incarnation == c.decodes[i].incarnation) continue;
     n.incarnation = c.decodes[i].incarnation;
+    n.arriving = n.decoding = 0;
+    n.decoder.clear();
     if (n.step.ready()) n.step.reset_covariance();
     for (auto& e : n.decode) e.loosen(kCodec);
   }
 }
 
+/// Who is not listed has left, and computes nowhere.
+void LatencyModel::seat(const ClusterSnapshot& c) {
+  hosts_.clear_seats();
+  const auto sit = [&](HostLoad::Id id, std::uint32_t host, double threads) {
+    if (host < c.hosts.size()) hosts_.place(id, c.hosts[host], threads);
+  };
+  for (std::size_t i = 0; i < c.prefills.size(); ++i)
+    sit(prefills_[names_.prefill[i]].load, c.prefills[i].host, c.prefills[i].threads);
+  for (std::size_t i = 0; i < c.decodes.size(); ++i)
+    sit(decodes_[names_.decode[i]].load, c.decodes[i].host, c.decodes[i].threads);
+}
+
 double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now) {
-  PromptTime& compute = prefills_[names_.prefill[p]].compute;
-  compute.report(or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS), now);
-  return compute.predict(PromptTime::terms(tokens));
+  PrefillNode& n = prefills_[names_.prefill[p]];
+  n.compute.report(or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS), now);
+  const double alone = n.compute.predict(PromptTime::terms(tokens));
+  if (!hosts_.shares(n.load)) return alone;
+  const double after = n.work.idle() ? 0 : n.work.wait_s(now);
+  return alone * hosts_.slowdown(n.load, hosts_.ahead(n.load, now, after, alone));
+}
+
+void LatencyModel::decodes(DecodeNode& n, std::uint32_t seqs, TimePoint now) {
+  n.decoding = seqs;
+  hosts_.busy(n.load, seqs > 0, now);
+}
+
+/// One prompt less is before it.
+void LatencyModel::prefill_left(PrefillNode& n, TimePoint now) {
+  if (n.work.idle()) return hosts_.busy(n.load, false, now);
+  hosts_.until(n.load, n.work.until());
 }
 
 double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now) {
@@ -77,8 +110,8 @@ double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint 
   const double others = view.others_tokens == 0 ? 0 : prefill_s(c, p, static_cast<double>(view.others_tokens), now);
   if (view.queued_tokens == 0) return others;
   const double by_tokens = prefill_s(c, p, static_cast<double>(view.queued_tokens), now);
-  const PrefillNode& n = prefills_[names_.prefill[p]];
-  return others + (n.outstanding == 0 ? by_tokens : std::min(by_tokens, until(n.busy_until, now)));
+  const WorkAccount& work = prefills_[names_.prefill[p]].work;
+  return others + (work.idle() ? by_tokens : std::min(by_tokens, work.wait_s(now)));
 }
 
 Overlap LatencyModel::overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s, TimePoint now) {
@@ -116,7 +149,7 @@ double LatencyModel::link_wait_s(const Link& l, const LinkState& told, TimePoint
 
 double LatencyModel::fixed_s(const Link& l) const {
   if (l.fixed.count() > 0) return l.fixed.value();
-  return fixed_.known() ? fixed_.value() : kDefaultFixedS;
+  return fixed_s();
 }
 
 void LatencyModel::fill_pairs(const ClusterSnapshot& c, TimePoint now, CandidateTable& t) {
@@ -140,9 +173,10 @@ void LatencyModel::fill_pairs(const ClusterSnapshot& c, TimePoint now, Candidate
   }
 }
 
-double LatencyModel::tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now) {
+double LatencyModel::step_s(const ClusterSnapshot& c, std::size_t d, double seqs, double context, TimePoint now) {
   DecodeNode& n = decodes_[names_.decode[d]];
   const DecodeView& view = c.decodes[d];
+  decodes(n, view.seqs - std::min(view.seqs, n.arriving), now);
   const double step = or_default(view.step_s, kDefaultStepS);
   const double batch = std::max(view.step_batch, 1.0);
   if (step != n.step_s || batch != n.step_batch) {
@@ -154,7 +188,7 @@ double LatencyModel::tpot_s(const ClusterSnapshot& c, std::size_t d, double cont
     n.step_s = step;
     n.step_batch = batch;
   }
-  return std::max(0.2 * step / batch, n.step.predict({1, view.seqs + 1.0, context * 1e-3}));
+  return std::max(0.2 * step / batch, n.step.predict({1, seqs, context * 1e-3}));
 }
 
 double LatencyModel::first_s(std::size_t d, double tpot_s) const {
@@ -168,12 +202,11 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   k.decode_slot = names_.decode[d];
   k.profile_slot = names_.profile[f];
   // The last prompt token is computed on the decode node, so its KV never travels.
-  k.tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  if (k.cut == 0) k.cut = r.split_cut();
+  k.tokens = k.cut;
   k.raw_bytes = k.tokens * static_cast<double>(c.kv_bytes_per_token);
   k.wire_bytes = k.raw_bytes / std::max(c.prefills[p].profiles[f].ratio, 0.1);
-  const DecodeView& view = c.decodes[d];
-  k.seqs = view.seqs + 1.0;
-  k.context_tokens = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + k.tokens;
+  predict_step(c, r, now, k);
   StageTimes& t = k.stages;
   t.queue_s = queue_s(c, p, now);
   t.prefill_s = prefill_s(c, p, k.tokens, now);
@@ -182,22 +215,37 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   t.wire_s = k.wire_bytes / k.link_bps + c.link(p, d).rtt_s;
   t.decode_s = k.raw_bytes / decode(c, d, f, now).value();
   t.link_wait_s = std::min(link_wait_s(c, p, d, now), sharers(link(p, d)) * t.wire_s);
+  t.encode_wait_s = encode_wait_s(p, now);
+  t.decode_wait_s = decode_wait_s(d, now);
   t.fixed_s = fixed_s(p, d);
-  t.tpot_s = tpot_s(c, d, k.context_tokens, now);
-  t.first_s = first_s(d, t.tpot_s);
+  t.first_s = k.here_tokens > 0 ? 0 : first_s(d, t.tpot_s);
   k.overlap = overlap(c, p, k.tokens, t.prefill_s, now);
   k.model_ttft_s = pipeline_ttft(t, k.overlap);
 }
 
+void LatencyModel::predict_step(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k) {
+  k.decode_slot = names_.decode[k.decode];
+  const DecodeView& view = c.decodes[k.decode];
+  k.seqs = view.seqs + 1.0;
+  k.context_tokens = context_with(view, r);
+  k.stages.tpot_s = tpot_s(c, k.decode, k.context_tokens, now);
+  k.stages.fixed_s = fixed_s();
+}
+
 void LatencyModel::placed(Candidate& k, TimePoint now) {
   PrefillNode& n = prefills_[k.prefill_slot];
-  n.busy_until = std::max(n.busy_until, now) + from_seconds(k.stages.prefill_s);
-  ++n.outstanding;
-  k.prefill_end = n.busy_until;
-  k.prefill_shift = n.shift;
+  if (n.work.idle()) hosts_.mark(n.load, now);
+  const WorkAccount::Place place = n.work.place(now, k.stages.prefill_s);
+  hosts_.busy(n.load, true, now);
+  hosts_.until(n.load, place.end);
+  ++decodes_[k.decode_slot].arriving;
+  k.prefill_end = place.end;
+  k.prefill_shift = place.shift;
   const TimePoint begin = k.prefill_end - from_seconds(k.stages.prefill_s * (1 - k.overlap.head));
   Link& l = links_[k.prefill_slot][k.decode_slot];
   k.transfer = l.account.place(begin, k.prefill_end, k.wire_bytes);
+  k.encoding = n.encoder.place(begin, k.prefill_end, k.stages.encode_s);
+  k.decoding = decodes_[k.decode_slot].decoder.place(begin, k.prefill_end, k.stages.decode_s);
   if (const auto scale = rates_.restart(now)) {
     for (auto& x : prefills_) x.placed *= *scale;
     for (auto& x : decodes_) x.placed *= *scale;
@@ -213,14 +261,17 @@ void LatencyModel::placed(Candidate& k, TimePoint now) {
 void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint now) {
   PrefillNode& n = prefills_[k.prefill_slot];
   const TimePoint end = now - from_seconds(m.exposed_s);
-  const double late = seconds(end - k.prefill_end) - (n.shift - k.prefill_shift);
-  if (n.outstanding > 0) --n.outstanding;
-  n.shift += late;
-  n.busy_until = n.outstanding == 0 ? TimePoint{} : n.busy_until + from_seconds(late);
-  learn_compute(n, k, m, end);
+  n.work.done({k.prefill_end, k.prefill_shift}, end);
+  learn_compute(n, k, m, end, now);
+  prefill_left(n, now);
+  DecodeNode& d = decodes_[k.decode_slot];
+  if (d.arriving > 0) --d.arriving;
+  decodes(d, d.decoding + 1, now);
 
   Link& l = links_[k.prefill_slot][k.decode_slot];
   l.account.done(k.transfer, now);
+  n.encoder.done(k.encoding, now - from_seconds(std::min(k.stages.decode_s, m.exposed_s)));
+  d.decoder.done(k.decoding, now);
   changes_ += learn_link(l, m, now);
   if (m.encode_s > 0 && m.raw_bytes > 0 && !m.mixed)
     changes_ +=
@@ -230,7 +281,7 @@ void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint
 /// A node computes one prompt after another, several in a pass: what one takes is the time since the one before ended,
 /// or since it came when the node was idle, and no more than its own passes: of those between two that are heard of,
 /// some may be on a link that is stuck. Prompts that end together are one sample.
-void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end) {
+void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end, TimePoint now) {
   const double stay = m.queue_s + m.compute_s;
   if (!(stay > 0) || !n.compute.ready()) return;
   const double most = m.compute_s > 0 ? std::min(stay, 1.25 * m.compute_s + 1e-3) : stay;
@@ -241,7 +292,12 @@ void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measu
   for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];
   n.pool_s += gap;
   if (!alone && n.pool_s < 0.3 * n.compute.predict(n.pool) && n.pool[0] < 16) return;
-  changes_ += n.compute.observe(n.pool, n.pool_s, end) ? 1 : 0;
+  const HostLoad::Features met = hosts_.met(n.load, now);
+  const double factor = hosts_.slowdown(n.load, met);
+  if (hosts_.shares(n.load) && n.compute.learned())
+    hosts_.observe(n.load, met, std::log(n.pool_s / n.compute.predict(n.pool)), n.compute.noise());
+  hosts_.mark(n.load, now);
+  changes_ += n.compute.observe(n.pool, n.pool_s / factor, end) ? 1 : 0;
   n.pool = {};
   n.pool_s = 0;
 }
@@ -263,16 +319,20 @@ std::uint64_t LatencyModel::learn_link(Link& l, const Measured& m, TimePoint now
   return l.bandwidth.observe(rate, 0.02, now, kBandwidth) ? 1 : 0;
 }
 
-void LatencyModel::abandoned(const Candidate& k) {
+void LatencyModel::abandoned(const Candidate& k, TimePoint now) {
   PrefillNode& n = prefills_[k.prefill_slot];
-  if (n.outstanding > 0) --n.outstanding;
-  n.busy_until = n.outstanding == 0 ? TimePoint{} : n.busy_until - from_seconds(k.stages.prefill_s);
-  n.shift -= k.stages.prefill_s;
+  n.work.drop(k.stages.prefill_s);
+  prefill_left(n, now);
+  DecodeNode& d = decodes_[k.decode_slot];
+  if (d.arriving > 0) --d.arriving;
   links_[k.prefill_slot][k.decode_slot].account.drop(k.transfer);
+  n.encoder.drop(k.encoding);
+  d.decoder.drop(k.decoding);
 }
 
 void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now) {
   DecodeNode& n = decodes_[k.decode_slot];
+  decodes(n, n.decoding - std::min(n.decoding, 1U), now);
   if (m.decode_s > 0 && m.raw_bytes > 0 && !m.mixed)
     changes_ +=
         n.decode[k.profile_slot].observe(m.raw_bytes / m.decode_s, 0.02 + std::pow(5e-4 / m.decode_s, 2), now, kCodec);
@@ -286,6 +346,7 @@ void LatencyModel::finished(const Candidate& k, const Measured& m, TimePoint now
     changes_ += n.step.observe({1, seqs, k.context_tokens * 1e-3}, m.tpot_s, noise, kDiscount);
     n.learned = now;
   }
+  if (k.here_tokens > 0) return;  // its first token took more than a step
   if (m.first_step_s > 0 && k.stages.tpot_s > 0) {
     if (!n.first.known()) n.first.report(1, kFirst);
     n.first.observe(m.first_step_s / k.stages.tpot_s, 0.1, now, kFirst);

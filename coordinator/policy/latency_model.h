@@ -11,8 +11,9 @@
 //
 // Learned: compute time of a prompt per prefill node (prompt_time.h); time of a step (fixed,
 // per sequence, per token of context) per decode node; codec speed per node and profile; bandwidth per link; what a
-// request costs whatever its size, per pair. Reported figures (tables, probes, heartbeats) are where learning starts.
-// How busy nodes and links are is the model's own account, corrected whenever a request says when it was through.
+// request costs whatever its size, per pair; per machine, what nodes that compute there at the same time cost each
+// other (host_load.h). Reported figures (tables, probes, heartbeats) are where learning starts. How busy nodes and
+// links are is the model's own account, corrected whenever a request says when it was through.
 //
 // Pure logic, time given; not thread-safe. Nothing between bind() and placed() allocates.
 #include <cstdint>
@@ -24,10 +25,12 @@
 #include "coordinator/policy/candidates.h"
 #include "coordinator/policy/directory.h"
 #include "coordinator/policy/estimate.h"
+#include "coordinator/policy/host_load.h"
 #include "coordinator/policy/link_account.h"
 #include "coordinator/policy/overlap.h"
 #include "coordinator/policy/prompt_time.h"
 #include "coordinator/policy/types.h"
+#include "coordinator/policy/work_account.h"
 
 namespace sluice::coordinator {
 
@@ -59,7 +62,16 @@ class LatencyModel {
   [[nodiscard]] double link_wait_s(const ClusterSnapshot& c, std::size_t p, std::size_t d, TimePoint now) const {
     return link_wait_s(link(p, d), c.link(p, d), now);
   }
+  /// Until what was placed before is through at a node's encoder, or decoder.
+  [[nodiscard]] double encode_wait_s(std::size_t p, TimePoint now) const {
+    return prefills_[names_.prefill[p]].encoder.backlog_s(now, 1);
+  }
+  [[nodiscard]] double decode_wait_s(std::size_t d, TimePoint now) const {
+    return decodes_[names_.decode[d]].decoder.backlog_s(now, 1);
+  }
   [[nodiscard]] double fixed_s(std::size_t p, std::size_t d) const { return fixed_s(link(p, d)); }
+  /// Of any request.
+  [[nodiscard]] double fixed_s() const { return fixed_.known() ? fixed_.value() : kDefaultFixedS; }
   /// Requests placed per second, lately; and the mean KV bytes of one, 0 before the first.
   [[nodiscard]] double prefill_rate(std::size_t p, TimePoint now) {
     return rates_.rate(prefills_[names_.prefill[p]].placed, now);
@@ -69,7 +81,11 @@ class LatencyModel {
   }
   [[nodiscard]] double mean_bytes() const noexcept { return mean_bytes_; }
   /// A step with one more sequence of `context` tokens, and the first step of a request in it.
-  [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now);
+  [[nodiscard]] double tpot_s(const ClusterSnapshot& c, std::size_t d, double context, TimePoint now) {
+    return step_s(c, d, c.decodes[d].seqs + 1.0, context, now);
+  }
+  /// A step of so many sequences.
+  [[nodiscard]] double step_s(const ClusterSnapshot& c, std::size_t d, double seqs, double context, TimePoint now);
   [[nodiscard]] double first_s(std::size_t d, double tpot_s) const;
 
   /// Fills the table's columns by pair, of the nodes it lists.
@@ -83,15 +99,17 @@ class LatencyModel {
     __builtin_prefetch(l + 64);
   }
 
-  /// Everything of one candidate; fills stages, bytes and model_ttft_s of `k`, whose indices are set.
+  /// Everything of one candidate; fills stages, bytes and model_ttft_s of `k`, whose indices and cut are set.
   void predict(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k);
+  /// What a candidate needs whose decode node computes all: its step, and what a request costs as such.
+  void predict_step(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now, Candidate& k);
 
   /// The candidate was taken up: node and link are busy for its time. Fills its ends.
   void placed(Candidate& k, TimePoint now);
   /// Its KV has left and was confirmed just now.
   void prefill_done(const Candidate& k, const Measured& m, TimePoint now);
   /// It will not be computed, or was lost: its time is given back.
-  void abandoned(const Candidate& k);
+  void abandoned(const Candidate& k, TimePoint now);
   /// It has ended well.
   void finished(const Candidate& k, const Measured& m, TimePoint now);
 
@@ -104,13 +122,14 @@ class LatencyModel {
   struct PrefillNode {
     Incarnation incarnation;
     PromptTime compute;
-    TimePoint busy_until{}, last_end{};
-    double shift = 0;  // summed corrections of busy_until
-    std::uint32_t outstanding = 0;
+    WorkAccount work;
+    TimePoint last_end{};
     double placed = 0;         // see rates_
     PromptTime::Terms pool{};  // prompts whose computation ended together
     double pool_s = 0;
     std::vector<Estimate> encode;  // bytes per second by profile slot
+    LinkAccount encoder;           // in seconds of its own
+    HostLoad::Id load = 0;
   };
   struct DecodeNode {
     Incarnation incarnation;
@@ -120,6 +139,9 @@ class LatencyModel {
     Estimate first;     // first step over a step
     double placed = 0;  // see rates_
     std::vector<Estimate> decode;
+    LinkAccount decoder;
+    HostLoad::Id load = 0;
+    std::uint32_t arriving = 0, decoding = 0;  // sequences whose KV is on its way; the others
   };
   struct Link {
     Estimate bandwidth, fixed;
@@ -138,14 +160,20 @@ class LatencyModel {
   static double sharers(const Link& l) { return l.account.idle() ? 1e6 : static_cast<double>(l.account.size()); }
   [[nodiscard]] double fixed_s(const Link& l) const;
   void size_up();
-  void learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end);
+  /// Who computes on which machine.
+  void seat(const ClusterSnapshot& c);
+  /// Work comes to a decode node, or leaves it.
+  void decodes(DecodeNode& n, std::uint32_t seqs, TimePoint now);
+  void prefill_left(PrefillNode& n, TimePoint now);
+  void learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end, TimePoint now);
   static std::uint64_t learn_link(Link& l, const Measured& m, TimePoint now);
 
   Directory& names_;
   std::vector<PrefillNode> prefills_;     // by slot
   std::vector<DecodeNode> decodes_;       // by slot
   std::vector<std::vector<Link>> links_;  // [prefill slot][decode slot]
-  Estimate fixed_;                        // of every pair, for one that has no sample yet
+  HostLoad hosts_;
+  Estimate fixed_;  // of every pair, for one that has no sample yet
   EventRates rates_;
   double mean_bytes_ = 0;
   std::uint64_t changes_ = 0;

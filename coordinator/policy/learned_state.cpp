@@ -98,6 +98,7 @@ json LatencyModel::save() const {
   return {{"prefill", std::move(prefills)},
           {"decode", std::move(decodes)},
           {"links", std::move(links)},
+          {"hosts", hosts_.save()},
           {"fixed", estimate_json(fixed_)}};
 }
 
@@ -141,6 +142,7 @@ void LatencyModel::load(const json& j, TimePoint now) {
       restore(links_[p][d].bandwidth, child(l, "bandwidth"), now);
       restore(links_[p][d].fixed, child(l, "fixed"), now);
     }
+  hosts_.load(child(j, "hosts"));
   restore(fixed_, child(j, "fixed"), now);
 }
 
@@ -190,8 +192,32 @@ void ProfileController::load(const json& j, TimePoint now) {
   }
 }
 
+json LocalPrompts::save() const {
+  json decodes = json::object();
+  for (std::size_t d = 0; d < nodes_.size(); ++d) {
+    const Node& n = nodes_[d];
+    if (!n.compute.learned()) continue;
+    json& j = decodes[names_.decodes.name(static_cast<Slot>(d))] = {{"compute", n.compute.weights()}};
+    if (n.ratio.count() > 0) j["ratio"] = estimate_json(n.ratio);
+  }
+  return {{"decode", std::move(decodes)}, {"mean_output", mean_output_}};
+}
+
+void LocalPrompts::load(const json& j, TimePoint now) {
+  for (const auto& [name, n] : child(j, "decode").items()) (void)names_.decodes.of(name);
+  size_up();
+  for (const auto& [name, n] : child(j, "decode").items()) {
+    Node& node = nodes_[names_.decodes.find(name)];
+    if (PromptTime::Terms w; n.is_object() && n.contains("compute") && read_fit(n["compute"], w))
+      node.compute.restore(w, kDoubt, now);
+    restore(node.ratio, child(n, "ratio"), now);
+  }
+  if (const double mean = number(j, "mean_output"); mean >= 1 && mean < 1e9) mean_output_ = mean;
+}
+
 json Placement::save() const {
-  return {{"version", kVersion}, {"latency", latency_.save()}, {"controller", controller_.save()}};
+  return {
+      {"version", kVersion}, {"latency", latency_.save()}, {"controller", controller_.save()}, {"local", here_.save()}};
 }
 
 Result<> Placement::load(const json& j, TimePoint now) {
@@ -204,7 +230,9 @@ Result<> Placement::load(const json& j, TimePoint now) {
 void Placement::adopt(const json& j, TimePoint now) {
   latency_.load(child(j, "latency"), now);
   controller_.load(child(j, "controller"), now);
-  latency_.load(json::object(), now);  // sizes its tables for names only the controller knew
+  here_.load(child(j, "local"), now);
+  latency_.load(json::object(), now);  // sizes its tables for names only the others knew
+  controller_.load(json::object(), now);
 }
 
 json OutputLengths::save() const { return {{"version", kOutputsVersion}, {"ended", ended_}, {"left", left_}}; }

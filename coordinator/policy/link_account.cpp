@@ -4,15 +4,15 @@
 
 namespace sluice::coordinator {
 
-double LinkAccount::wait_s(TimePoint now, double bytes_per_s) const {
+double LinkAccount::end_s(TimePoint now, double bytes_per_s, bool link) const {
   if (flights_.empty() || !(bytes_per_s > 0)) return 0;
   const double second_per_byte = 1 / bytes_per_s;
   // In seconds from now.
   double end = seconds(last_end_ - now);
-  bool first = true;
+  bool first = link;
   for (const Flight& f : flights_) {
     end = std::max(end, seconds(f.begin - now)) + f.bytes * second_per_byte;
-    end = std::max(end, seconds(f.computed - now));
+    if (link) end = std::max(end, seconds(f.computed - now));
     if (first && end < 0) end = -end;
     first = false;
   }

@@ -1,6 +1,7 @@
 #pragma once
-// What is under way on one link, as the coordinator knows it: transfers in the order they were placed, each with when
-// its KV begins to exist, when the last of it does, and its bytes. Kept in bytes, so that a bandwidth learned later
+// What is under way on one link, or through one codec (in seconds of its work instead of bytes), as the coordinator
+// knows it: transfers in the order they were placed, each with when its KV begins to exist, when the last of it does,
+// and its bytes. Kept in bytes, so that a bandwidth learned later
 // also corrects the wait for what was placed before.
 //
 // Pure; time is given; not thread-safe. place() may allocate beyond kUsual transfers, wait_s() does not.
@@ -18,7 +19,10 @@ class LinkAccount {
 
   /// Seconds until everything placed so far has been sent at `bytes_per_s`. The oldest transfer being late is news of
   /// the link that nobody has measured yet: it is taken to need as long again as it is late already.
-  [[nodiscard]] double wait_s(TimePoint now, double bytes_per_s) const;
+  [[nodiscard]] double wait_s(TimePoint now, double bytes_per_s) const { return end_s(now, bytes_per_s, true); }
+  /// The work alone, of a codec that takes what is there: it does not wait for what is still computed, and a transfer
+  /// that is late waits elsewhere.
+  [[nodiscard]] double backlog_s(TimePoint now, double bytes_per_s) const { return end_s(now, bytes_per_s, false); }
 
   /// Returns a number that names the transfer in done() and drop().
   std::uint32_t place(TimePoint begin, TimePoint computed, double bytes);
@@ -36,6 +40,7 @@ class LinkAccount {
     float bytes;
     std::uint32_t id;
   };
+  [[nodiscard]] double end_s(TimePoint now, double bytes_per_s, bool link) const;
   std::vector<Flight> flights_;
   TimePoint last_end_{};
   std::uint32_t next_ = 0;

@@ -68,7 +68,9 @@ double pipeline_ttft(const StageTimes& t, const Overlap& o) {
   const double flow = t.queue_s + std::max(behind, beside);
   const double last = std::max(t.wire_s, t.decode_s);
   const double held = t.link_wait_s + last + (t.wire_s + t.decode_s - last) * o.unit;
-  return t.fixed_s + std::max(flow, held) + t.first_s;
+  const double coded = t.encode_wait_s + most + (sum - most) * o.unit;
+  const double uncoded = t.decode_wait_s + t.decode_s;
+  return t.fixed_s + std::max({flow, held, coded, uncoded}) + t.first_s + t.local_queue_s + t.local_s;
 }
 
 }  // namespace sluice::coordinator

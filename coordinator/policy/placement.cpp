@@ -4,32 +4,10 @@
 #include <cmath>
 #include <optional>
 
+#include "coordinator/policy/placement_costs.h"
+
 namespace sluice::coordinator {
 namespace {
-
-/// Nodes whose costs differ by less are alike, and share: of equal nodes the one that chance made look better by a
-/// little would get everything, and the other be known ever less.
-constexpr float kAlikeShare = 0.05F;
-
-/// Where quality comes first, how much more what a candidate costs others counts than its own time: its own objective
-/// is as good as met, theirs may be near. Chosen by the registered scenarios (docs/evidence/controller.md): with 1
-/// others miss theirs more often, with 3 a sixth more quality is spent than with 1.
-constexpr float kOthers = 2;
-
-/// What a decode node's speed costs, in units of a TTFT as long as its objective. Near and past the TPOT objective it
-/// outweighs any faster start.
-float tpot_cost(float tpot_s, double slo_s) {
-  const auto share = static_cast<float>(tpot_s / std::max(slo_s, 1e-9));
-  return 0.25F * share + 10.0F * std::max(0.0F, share - 0.9F);
-}
-
-/// How many standard deviations below its bound a normal quantity's mean must be to stay below it with this chance
-/// (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23; off by 4.5e-4 at most).
-double deviations(double chance) {
-  const double beyond = 1 - std::clamp(chance, 0.5, 0.9999);
-  const double t = std::sqrt(-2 * std::log(beyond));
-  return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
-}
 
 Refusal too_late(double soonest_s, double deadline_s) {
   return {Error{Errc::resource_exhausted,
@@ -81,23 +59,23 @@ void Placement::shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out)
 }
 
 void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
-  const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  const double tokens = r.cut.value_or(r.split_cut());
   ranked_.clear();
-  for (std::size_t p = 0; p < c.prefills.size(); ++p)
-    if (holds(c.prefills[p], r))
+  for (std::size_t p = 0; split_ && p < c.prefills.size(); ++p)
+    if (holds(c.prefills[p], r) && cuts_there(c.prefills[p], r))
       ranked_.push_back({static_cast<float>(latency_.queue_s(c, p, now) + latency_.prefill_s(c, p, tokens, now)), p});
   shorten(ranked_, table_.prefills);
   ranked_.clear();
   for (std::size_t d = 0; d < c.decodes.size(); ++d)
     if (room_on(c.decodes[d], r) == Room::now)
-      ranked_.push_back({static_cast<float>(latency_.tpot_s(c, d, tokens, now)), d});
+      ranked_.push_back({static_cast<float>(latency_.tpot_s(c, d, r.split_cut(), now)), d});
   shorten(ranked_, table_.decodes);
 }
 
 void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   CandidateTable& t = table_;
   t.shape();
-  const double tokens = r.prompt_tokens > 0 ? r.prompt_tokens - 1.0 : 0.0;
+  const double tokens = r.cut.value_or(r.split_cut());
   const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));
   const std::size_t nf = t.profiles.size();
   t.size_share = raw > 0 ? static_cast<float>(latency_.mean_bytes()) / raw : 1;
@@ -108,6 +86,7 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
     const double compute = latency_.prefill_s(c, p, tokens, now);
     t.prefill[i] = static_cast<float>(compute);
     t.set_overlap(i, latency_.overlap(c, p, tokens, compute, now));
+    t.encode_wait[i] = static_cast<float>(latency_.encode_wait_s(p, now));
     t.prefill_rate[i] = static_cast<float>(latency_.prefill_rate(p, now));
     t.load[i] = t.queue[i] > 0 ? t.queue[i] / (t.queue[i] + t.prefill[i]) : 0;
     for (std::size_t j = 0; j < nf; ++j) {
@@ -121,11 +100,14 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
   for (std::size_t i = 0; i < t.decodes.size(); ++i) {
     const std::size_t d = t.decodes[i];
     const DecodeView& view = c.decodes[d];
-    const double context = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + tokens;
+    const double context = static_cast<double>(view.total_blocks - view.free_blocks) * view.block_size + r.split_cut();
     const double tpot = latency_.tpot_s(c, d, context, now);
     t.tpot[i] = static_cast<float>(tpot);
     t.decode_rate[i] = static_cast<float>(latency_.decode_rate(d, now));
-    t.first[i] = static_cast<float>(latency_.first_s(d, tpot));
+    t.decode_wait[i] = static_cast<float>(latency_.decode_wait_s(d, now));
+    t.first[i] =
+        static_cast<float>(split_ && tokens < r.split_cut() ? here_.compute_s(c, d, tokens, r.prompt_tokens, now)
+                                                            : latency_.first_s(d, tpot));
     t.fill[i] = static_cast<float>(view.seqs + 1.0) / static_cast<float>(std::max(view.max_seqs, 1U));
     for (std::size_t j = 0; j < nf; ++j) {
       const Estimate& e = latency_.decode(c, d, t.profiles[j], now);
@@ -151,7 +133,7 @@ void Placement::limit(float limit_s, bool rest, TimePoint now) {
 }
 
 /// Costs of all candidates, and the best of those that can start within the limit.
-Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePoint now) {
+Placement::Best Placement::best(const ClusterSnapshot& c, const RequestFeatures& r, double limit_s, TimePoint now) {
   CandidateTable& t = table_;
   const auto within = static_cast<float>(std::min(limit_s, 0.5 * CandidateTable::kNever));
   t.scale = static_cast<float>(1 / std::max(r.ttft_slo_s, 1e-6));
@@ -160,14 +142,18 @@ Placement::Best Placement::best(const RequestFeatures& r, double limit_s, TimePo
   Best out;
   limit(within, true, now);
   cost_all(t, costs_);
-  if (costs_.in_time == 0 && controller_.any_resting(now)) {
-    // Everything that could serve rests: serving slowly beats refusing.
+  list_here(c, r, within, true, now);
+  if (costs_.in_time == 0 && here_list_.empty()) {
+    // Everything that could serve may rest: serving slowly beats refusing.
     out.fallback = true;
     limit(within, false, now);
     cost_all(t, costs_);
+    list_here(c, r, within, false, now);
   }
-  out.considered = costs_.in_time;
-  if (out.considered == 0) return out;
+  out.splits = costs_.in_time;
+  out.considered = out.splits + here_list_.size();
+  out.here = best_here();
+  if (out.splits == 0) return out;
   const float close = *std::ranges::min_element(costs_.least) * static_cast<float>(1 + controller_.options().tie_share);
   float kl = CandidateTable::kNever;
   out.cost = CandidateTable::kNever;
@@ -203,8 +189,7 @@ std::size_t Placement::less_used(std::size_t best, float most_cost) const {
 
 std::optional<std::size_t> Placement::least_lossy(const RequestFeatures& r, const Candidate& fastest) const {
   const CandidateTable& t = table_;
-  const auto bound_s =
-      static_cast<float>(r.ttft_slo_s / std::exp(deviations(r.attainment) * controller_.spread(fastest)) - r.waited_s);
+  const auto bound_s = static_cast<float>(this->bound_s(r, controller_.spread(fastest)));
   // Where no decode node is fast enough, loss would not make one faster.
   const auto tpot_s = static_cast<float>(std::max(r.tpot_slo_s, fastest.predicted_tpot_s));
   float kl = CandidateTable::kNever;
@@ -229,7 +214,7 @@ std::optional<std::size_t> Placement::least_lossy(const RequestFeatures& r, cons
 }
 
 /// The best candidate of one draw from the posterior, among those expected to take limit_s and to lose most_kl at most.
-std::size_t Placement::draw(const RequestFeatures& r, float limit_s, float most_kl, TimePoint now) {
+Placement::Draw Placement::draw(const RequestFeatures& r, float limit_s, float most_kl, TimePoint now) {
   drawn_ = table_;
   FastRandom& z = controller_.random();
   auto shake = [&](std::vector<float>& times, const std::vector<float>& var) {
@@ -243,7 +228,7 @@ std::size_t Placement::draw(const RequestFeatures& r, float limit_s, float most_
   predict_all(drawn_, drawn_ttft_);
   price_all(table_, price_);
   const float scale = table_.scale;
-  std::size_t index = costs_.cost.size();
+  Draw out{costs_.cost.size(), {}};
   float least = CandidateTable::kNever;
   for (std::size_t pair = 0; pair < drawn_.pairs(); ++pair) {
     const float base = tpot_cost(drawn_.tpot[pair % drawn_.decodes.size()], r.tpot_slo_s);
@@ -253,18 +238,30 @@ std::size_t Placement::draw(const RequestFeatures& r, float limit_s, float most_
       const float cost = (drawn_ttft_[i] + price_[i]) * scale + base;
       if (cost >= least) continue;
       least = cost;
-      index = i;
+      out.index = i;
     }
   }
-  return index;
+  if (out.index < costs_.cost.size()) least += split_cost(out.index) - costs_.cost[out.index];
+  for (std::size_t i = 0; i < here_list_.size(); ++i) {
+    const Here& h = here_list_[i];
+    const auto sd = static_cast<float>(here_.spread(table_.decodes[h.row]));
+    const float cost = h.cost + h.ttft * (std::exp(sd * z.normal()) - 1) * scale;
+    if (h.ttft > limit_s || cost >= least) continue;
+    least = cost;
+    out.here = i;
+  }
+  return out;
 }
 
 Candidate Placement::candidate(const ClusterSnapshot& c, const RequestFeatures& r, std::size_t index, TimePoint now) {
   const std::size_t pair = index / table_.stride;
   Candidate k{.prefill = table_.prefills[pair / table_.decodes.size()],
               .decode = table_.decodes[pair % table_.decodes.size()],
-              .profile = table_.profiles[index % table_.stride]};
+              .profile = table_.profiles[index % table_.stride],
+              .cut = r.cut.value_or(r.split_cut())};
+  if (k.cut < r.split_cut()) k.here_tokens = r.prompt_tokens - k.cut;
   latency_.predict(c, r, now, k);
+  if (k.here_tokens > 0) add_here(c, k, now);
   k.features = ProfileController::features(k, c.decodes[k.decode].max_seqs,
                                            latency_.bandwidth(c, k.prefill, k.decode, now).value());
   k.kl = c.profiles[k.profile].kl;
@@ -275,20 +272,42 @@ Candidate Placement::candidate(const ClusterSnapshot& c, const RequestFeatures& 
 }
 
 Candidate Placement::settle(const ClusterSnapshot& c, const RequestFeatures& r, Best& found, TimePoint now) {
+  if (found.splits == 0) return alone(c, r, here_list_[*found.here], now);
   Candidate k = candidate(c, r, found.index, now);
-  if (r.objective != Objective::quality || r.profile || found.fallback) return k;
-  const auto better = least_lossy(r, k);
-  if (!better) return k;
-  found.most_kl = table_.kl[*better % table_.stride];
-  if (*better == found.index) return k;
-  found.index = *better;
-  return candidate(c, r, found.index, now);
+  const bool quality = r.objective == Objective::quality && !r.profile && !found.fallback;
+  const auto better = quality ? least_lossy(r, k) : std::nullopt;
+  if (better) found.most_kl = table_.kl[*better % table_.stride];
+  if (better && *better != found.index) {
+    found.index = *better;
+    k = candidate(c, r, found.index, now);
+  }
+  const float cost = alone_ ? split_cost(found.index) : 0;
+  if (found.here) {
+    const Here& h = here_list_[*found.here];
+    const bool keeps = quality && h.ttft + kOthers * h.price <= bound_s(r, here_.spread(table_.decodes[h.row])) &&
+                       table_.tpot[h.row] <= std::max(r.tpot_slo_s, k.predicted_tpot_s);
+    // Nothing of its quality is lost: among those that meet the objectives that decides, else the cost.
+    const bool alike = k.kl > 0 && h.cost <= cost * static_cast<float>(1 + controller_.options().tie_share);
+    const bool cheaper = h.cost < cost || alike;
+    if (keeps || better ? keeps && (!better || k.kl > 0 || h.cost < cost) : cheaper) {
+      if (keeps) found.most_kl = 0;
+      if (keeps && k.kl > 0) return alone(c, r, h, now);
+      Candidate m = cut_between(c, r, k, found.index, std::min(cost, h.cost), INFINITY, now);
+      if (m.here_tokens <= 0) return alone(c, r, h, now);
+      found.here.reset();
+      return m;
+    }
+  }
+  found.here.reset();
+  if (!alone_) return k;
+  return cut_between(c, r, k, found.index, cost, better ? bound_s(r, controller_.spread(k)) : INFINITY, now);
 }
 
 void Placement::bind(const ClusterSnapshot& c) {
   if (!names_.bind(c)) return;
   latency_.grow(c);
   controller_.grow();
+  here_.grow(c);
   prefill_sight_.grow(names_.prefills.size());
   decode_sight_.grow(names_.decodes.size());
 }
@@ -303,12 +322,12 @@ Placement::Best Placement::search(const ClusterSnapshot& c, const RequestFeature
       }
   fill(c, r, now);
   controller_.weigh(table_, false, now);
-  return best(r, limit_s, now);
+  return best(c, r, limit_s, now);
 }
 
 std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   bind(c);
-  if (check_prefill(c, r) || check_room(c, r) || !allow_profiles(c, r)) return std::nullopt;
+  if (open_ways(c, r)) return std::nullopt;
   Best found = search(c, r, CandidateTable::kNever, now);
   if (found.considered == 0) return std::nullopt;
   return settle(c, r, found, now);
@@ -316,28 +335,40 @@ std::optional<Candidate> Placement::preview(const ClusterSnapshot& c, const Requ
 
 Placed Placement::decide(const ClusterSnapshot& c, const RequestFeatures& r, double deadline_s, TimePoint now) {
   bind(c);
-  if (auto none = check_prefill(c, r)) return std::move(*none);
-  if (auto full = check_room(c, r)) return std::visit([](auto x) -> Placed { return x; }, std::move(*full));
-  if (auto ok = allow_profiles(c, r); !ok) return Refusal{std::move(ok).error(), 0};
+  if (auto no = open_ways(c, r)) return std::move(*no);
   Best found = search(c, r, deadline_s - r.waited_s, now);
-  if (found.considered == 0) return too_late(*std::ranges::min_element(costs_.ttft) + r.waited_s, deadline_s);
+  if (found.considered == 0) {
+    const float split_s = costs_.ttft.empty() ? CandidateTable::kNever : *std::ranges::min_element(costs_.ttft);
+    return too_late(std::min(split_s, soonest_here_) + r.waited_s, deadline_s);
+  }
   Decision out{settle(c, r, found, now), ChoiceReason::best, found.considered};
   if (found.fallback) out.reason = ChoiceReason::cooled_fallback;
   if (found.considered == 1) out.reason = ChoiceReason::only;
-  if (const auto other = out.reason == ChoiceReason::best ? sighting(found.index, now) : std::nullopt) {
-    out.chosen = candidate(c, r, *other, now);
+  if (out.reason != ChoiceReason::best) return out;
+  if (auto other = tried(c, r, out.chosen, found, now)) {
+    out.chosen = *other;
     out.reason = ChoiceReason::explore;
-    return out;
   }
-  if (out.reason != ChoiceReason::best || !r.may_explore || !controller_.may_explore()) return out;
-  const std::size_t other_index =
-      draw(r, costs_.ttft[found.index] * static_cast<float>(kExploreFactor), found.most_kl, now);
-  if (other_index == costs_.cost.size() || other_index == found.index) return out;
-  const Candidate other = candidate(c, r, other_index, now);
-  if (other.chance < kSafeChance && other.chance < out.chosen.chance - 0.05) return out;
-  out.chosen = other;
-  out.reason = ChoiceReason::explore;
   return out;
+}
+
+std::optional<Candidate> Placement::tried(const ClusterSnapshot& c, const RequestFeatures& r, const Candidate& best,
+                                          const Best& found, TimePoint now) {
+  const auto safe = [&](const Candidate& k) { return k.chance >= kSafeChance || k.chance >= best.chance - 0.05; };
+  if (found.splits > 0)
+    if (const auto other = sighting(found.index, now)) {
+      Candidate k = candidate(c, r, *other, now);
+      // A decode node that computes the prompt may serve it much faster than any pair.
+      if (!best.local || safe(k)) return k;
+    }
+  if (!r.may_explore || !controller_.may_explore()) return std::nullopt;
+  const float own_s = best.local ? here_list_[*found.here].ttft : costs_.ttft[found.index];
+  const Draw other = draw(r, own_s * static_cast<float>(kExploreFactor), found.most_kl, now);
+  if (other.here ? other.here == found.here : other.index == costs_.cost.size()) return std::nullopt;
+  if (!other.here && !best.local && other.index == found.index) return std::nullopt;
+  Candidate k = other.here ? alone(c, r, here_list_[*other.here], now) : candidate(c, r, other.index, now);
+  if (!safe(k)) return std::nullopt;
+  return k;
 }
 
 std::optional<std::size_t> Placement::sighting(std::size_t best, TimePoint now) {
@@ -357,32 +388,25 @@ std::optional<std::size_t> Placement::sighting(std::size_t best, TimePoint now) 
 }
 
 void Placement::placed(Candidate& k, TimePoint now) {
+  decode_sight_.chosen(k.decode_slot, now);
+  if (k.here_tokens > 0) here_.placed(k, now);
+  if (k.local) return;
   latency_.placed(k, now);
   prefill_sight_.chosen(k.prefill_slot, now);
-  decode_sight_.chosen(k.decode_slot, now);
 }
 
 void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
   // A transfer that had to change its profile would have taken longer still: bad news of the chosen one is true.
-  if (!m.mixed || m.ttft_s > k.predicted_ttft_s) controller_.observe(k, m.ttft_s, now);
+  if (k.here_tokens <= 0 && (!m.mixed || m.ttft_s > k.predicted_ttft_s)) controller_.observe(k, m.ttft_s, now);
+  here_.finished(k, m, now);
   latency_.finished(k, m, now);
 }
 
-std::variant<std::size_t, Wait, Refusal> Placement::decide_colocated(const ClusterSnapshot& c,
-                                                                     const RequestFeatures& r) {
-  if (auto full = check_room(c, r))
-    return std::visit([](auto x) -> std::variant<std::size_t, Wait, Refusal> { return x; }, std::move(*full));
-  std::size_t best = 0;
-  std::uint32_t least = UINT32_MAX;
-  // From another node on each time, so that idle ones share.
-  const std::uint64_t from = colocated_turn_++;
-  for (std::size_t i = 0; i < c.decodes.size(); ++i) {
-    const std::size_t d = (from + i) % c.decodes.size();
-    if (room_on(c.decodes[d], r) != Room::now || c.decodes[d].seqs >= least) continue;
-    best = d;
-    least = c.decodes[d].seqs;
-  }
-  return best;
+void Placement::failed(const Candidate& k, TimePoint now) {
+  if (k.local)
+    here_.failed(k, now + from_seconds(controller_.options().cooldown_s));
+  else
+    controller_.observe_failure(k, now);
 }
 
 }  // namespace sluice::coordinator

@@ -118,10 +118,10 @@ double ProfileController::spread(const Candidate& k) const {
                    profiles_[k.profile_slot].var + pairs_[k.prefill_slot][k.decode_slot].effect.var);
 }
 
-double ProfileController::chance(const Candidate& k, const RequestFeatures& r) const {
+double ProfileController::chance(const Candidate& k, const RequestFeatures& r, double spread) {
   const double left = r.ttft_slo_s - r.waited_s;
   if (!(left > 0)) return 0;
-  const double ttft = normal_below((std::log(left) - std::log(std::max(k.predicted_ttft_s, 1e-9))) / spread(k));
+  const double ttft = normal_below((std::log(left) - std::log(std::max(k.predicted_ttft_s, 1e-9))) / spread);
   // A step's time is steadier than a request's way; a tenth is its spread.
   const double tpot =
       normal_below((std::log(std::max(r.tpot_slo_s, 1e-9)) - std::log(std::max(k.predicted_tpot_s, 1e-9))) / 0.1);

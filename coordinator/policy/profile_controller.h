@@ -63,7 +63,8 @@ class ProfileController {
   [[nodiscard]] double correction(const Candidate& k) const;
   [[nodiscard]] double spread(const Candidate& k) const;
   /// Probability that a candidate with predictions filled in meets both objectives.
-  [[nodiscard]] double chance(const Candidate& k, const RequestFeatures& r) const;
+  [[nodiscard]] double chance(const Candidate& k, const RequestFeatures& r) const { return chance(k, r, spread(k)); }
+  [[nodiscard]] static double chance(const Candidate& k, const RequestFeatures& r, double spread);
 
   /// Fills the table's multipliers with posterior means, or with one draw from the posterior.
   void weigh(CandidateTable& t, bool drawn, TimePoint now);

@@ -37,6 +37,8 @@ class PromptTime {
   void doubt();
 
   [[nodiscard]] bool ready() const noexcept { return shape_.ready(); }
+  /// Variance of the log of a prompt's time.
+  [[nodiscard]] double noise() const noexcept { return noise_; }
   [[nodiscard]] bool learned() const noexcept { return learned_ != TimePoint{}; }
   /// The shape times the moment's factor, for a file; and back, as a guess whose doubt is a share of a prior's.
   [[nodiscard]] Terms weights() const;

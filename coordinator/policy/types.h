@@ -48,6 +48,13 @@ struct LinkState {
   std::uint64_t backlog_bytes = 0;  // queued and in flight
 };
 
+/// A machine that nodes compute on.
+struct HostView {
+  std::string name;
+  double cores = 1;  // threads that compute side by side
+};
+inline constexpr std::uint32_t kNoHost = UINT32_MAX;
+
 struct PrefillView {
   NodeId id;
   Incarnation incarnation;
@@ -59,6 +66,8 @@ struct PrefillView {
   std::uint32_t pass_tokens = 0, chunk_tokens = 0, frame_kib = 0;
   std::uint64_t total_tokens = 0;   // that its KV memory holds; 0 = not stated
   std::uint64_t others_tokens = 0;  // as queued_tokens, of other coordinators, as the node told last
+  std::uint32_t host = kNoHost;     // of the snapshot's hosts; kNoHost: the node does not say
+  double threads = 1;               // that it computes on
 };
 
 struct DecodeView {
@@ -69,6 +78,13 @@ struct DecodeView {
   std::uint32_t max_seqs = 0, seqs = 0;  // admitted sequences
   double step_s = 0, step_batch = 1;
   std::vector<ProfileSpeed> profiles;
+  std::uint32_t host = kNoHost;  // as PrefillView's
+  double threads = 1;
+  // Prompts that it computes itself. Speed 0: it does not say, and gets none unless one asks for it.
+  double prompt_tokens_per_s = 0;
+  std::uint64_t local_tokens = 0;   // assigned and not yet computed
+  std::uint64_t others_tokens = 0;  // likewise, of other coordinators, as the node told last
+  std::uint32_t chunk_tokens = 0;   // of one pass at most; 0 = not stated
 };
 
 struct ClusterSnapshot {
@@ -76,6 +92,7 @@ struct ClusterSnapshot {
   std::vector<PrefillView> prefills;
   std::vector<DecodeView> decodes;
   std::vector<LinkState> links;  // [prefill * decodes.size() + decode]
+  std::vector<HostView> hosts;
   std::uint64_t kv_bytes_per_token = 0;
   std::uint32_t layers = 1;
   // Grows when a node or profile comes or goes, so that names need not be compared; 0 = not kept.
@@ -93,6 +110,10 @@ struct RequestFeatures {
   double attainment = 0.99;            // how surely the objectives are to be met where quality comes first
   std::optional<std::string> profile;  // pinned
   bool may_explore = true;             // another profile than the best may be tried on it
+  /// Where its prompt must be cut: positions before it come from a prefill node, the rest are computed where it is
+  /// decoded. 0: no prefill node; split_cut(): only the last token is the decode node's. Nothing: as is best.
+  std::optional<std::uint32_t> cut;
+  [[nodiscard]] std::uint32_t split_cut() const noexcept { return prompt_tokens > 0 ? prompt_tokens - 1 : 0; }
 };
 
 /// Where the predicted time of a request goes: stage totals before overlap, in seconds.
@@ -100,10 +121,13 @@ struct StageTimes {
   double queue_s = 0;    // waiting for the prefill node
   double prefill_s = 0;  // compute
   double encode_s = 0, wire_s = 0, decode_s = 0;
-  double link_wait_s = 0;  // bytes of earlier requests on the same link
-  double fixed_s = 0;      // per request whatever its size: messages, threads waking
-  double first_s = 0;      // first decode step, which computes the prompt's last token
-  double tpot_s = 0;       // of the steps after it
+  double link_wait_s = 0;                       // bytes of earlier requests on the same link
+  double encode_wait_s = 0, decode_wait_s = 0;  // KV of earlier requests, of all links, at its encoder and decoder
+  double fixed_s = 0;                           // per request whatever its size: messages, threads waking
+  double first_s = 0;                           // first decode step, which computes the prompt's last token
+  // In its stead where the decode node computes more of the prompt: waiting for its turn there, and computing it.
+  double local_queue_s = 0, local_s = 0;
+  double tpot_s = 0;  // of the steps after it
 };
 
 /// What of a transfer computation hides, in shares; see overlap.h. The default hides nothing.
@@ -118,9 +142,12 @@ struct Overlap {
 inline constexpr std::size_t kFeatures = 6;
 using Features = std::array<double, kFeatures>;
 
-/// One (prefill, decode, profile) with everything predicted of it. Slots are lasting; indices are of one snapshot.
+/// One (prefill, decode, profile, cut) with everything predicted of it. Slots are lasting; indices are of one snapshot.
 struct Candidate {
   std::size_t prefill = 0, decode = 0, profile = 0;
+  bool local = false;      // the decode node computes the whole prompt: prefill and profile say nothing
+  std::uint32_t cut = 0;   // prompt positions that come from the prefill node
+  double here_tokens = 0;  // that the decode node computes in chunks; 0: only the prompt's last
   std::uint32_t prefill_slot = 0, decode_slot = 0, profile_slot = 0;
   double model_ttft_s = 0;      // by the latency model
   double predicted_ttft_s = 0;  // with the learned residual
@@ -136,7 +163,10 @@ struct Candidate {
   // Its place in the model's account of node and link; see LatencyModel::placed.
   TimePoint prefill_end{};
   double prefill_shift = 0;
-  std::uint32_t transfer = 0;
+  std::uint32_t transfer = 0, encoding = 0, decoding = 0;
+  // Likewise on the decode node, of a prompt of which it computes chunks; see LocalPrompts::placed.
+  TimePoint local_end{};
+  double local_shift = 0;
 };
 
 /// What nodes measured of one request. 0 = not measured.
@@ -149,7 +179,8 @@ struct Measured {
   double ttft_s = 0;                       // from the decision
   double tpot_s = 0;
   double output_tokens = 0;
-  double seqs = 0;     // on the decode node at the end, this request included
+  double seqs = 0;                        // on the decode node at the end, this request included
+  double local_queue_s = 0, local_s = 0;  // chunks of the prompt on the decode node
   bool mixed = false;  // its profile changed in mid-transfer: of the chosen one it says only how long it took at least
 };
 

@@ -63,6 +63,14 @@ void take_latency(Gather& g, const json& latency) {
   g.estimate({"fixed"}, child(latency, "fixed"));
 }
 
+/// What prompts take on decode nodes.
+void take_local(Gather& g, const json& local) {
+  for (const auto& [name, node] : child(local, "decode").items()) {
+    g.fit({"local", name, "compute"}, node, "compute");
+    g.estimate({"local", name, "ratio"}, child(node, "ratio"));
+  }
+}
+
 double rank(const LearnedEntry& e) {
   // What does not count its samples has enough of them.
   const double samples = e.samples > 0 ? std::min(e.samples, kEnough) : kEnough;
@@ -96,6 +104,7 @@ LearnedEntries entries_of(const json& state, double now, const std::string& me) 
   Gather g{.out = {}, .now = now, .me = me};
   const json& policy = child(state, "policy");
   take_latency(g, child(policy, "latency"));
+  take_local(g, child(policy, "local"));
   const json& controller = child(policy, "controller");
   if (number(controller, "seen") > 0) g.put({"controller"}, controller, number(controller, "seen"));
   const json& quality = child(state, "quality");
@@ -117,6 +126,7 @@ json state_of(const LearnedEntries& entries) {
     const std::string kind = at(0);
     if (kind == "controller") policy["controller"] = e.value;
     if (kind == "fixed") latency["fixed"] = e.value;
+    if (kind == "local" && path.size() == 3) policy["local"]["decode"][at(1)][at(2)] = e.value;
     if (kind == "link" && path.size() == 4) links[{at(1), at(2)}][at(3)] = e.value;
     if ((kind == "prefill" || kind == "decode") && path.size() == 3) latency[kind][at(1)][at(2)] = e.value;
     if ((kind == "prefill" || kind == "decode") && path.size() == 4) latency[kind][at(1)][at(2)][at(3)] = e.value;

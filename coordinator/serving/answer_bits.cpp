@@ -13,7 +13,7 @@ json arithmetic(const NodeBits& b) {
 
 /// Lossless KV is the same whatever carried it and wherever it was cut.
 json kv_bits(const Session& s) {
-  if (s.asked.colocated || s.run.kl == 0) return "lossless";
+  if (s.run.local || s.run.kl == 0) return "lossless";
   json j{{"profile", s.run.profile},
          {"codecs", fmt::format("{:016x}", s.answer.model.codecs)},
          {"chunk_tokens", s.answer.prefill_bits.chunk_tokens},
@@ -29,11 +29,16 @@ json kv_bits(const Session& s) {
 
 json answer_bits(const Session& s) {
   const Answer& a = s.answer;
-  return {{"model", a.model.hash},
-          {"kv_dtype", a.model.kv_dtype},
-          {"prompt", arithmetic(s.asked.colocated ? a.decode_bits : a.prefill_bits)},
-          {"output", arithmetic(a.decode_bits)},
-          {"kv", kv_bits(s)}};
+  const json output = arithmetic(a.decode_bits);
+  json j{{"model", a.model.hash},
+         {"kv_dtype", a.model.kv_dtype},
+         {"prompt", s.run.local ? output : arithmetic(a.prefill_bits)},
+         {"output", output},
+         {"kv", kv_bits(s)}};
+  // Where nothing is lost and both nodes compute alike, it does not matter who computed what.
+  const bool alike = s.run.kl == 0 && j["prompt"] == output;
+  if (!s.run.local && !s.split() && !alike) j["cut"] = s.run.cut;
+  return j;
 }
 
 std::string answer_fingerprint(const Session& s) {

@@ -15,7 +15,8 @@ std::string_view unplaced_reason(const Session& s) { return s.end.error ? "refus
 json predicted_stages(const StageTimes& t) {
   return {{"queue", t.queue_s * 1e3},         {"prefill", t.prefill_s * 1e3}, {"encode", t.encode_s * 1e3},
           {"wire", t.wire_s * 1e3},           {"decode", t.decode_s * 1e3},   {"first_step", t.first_s * 1e3},
-          {"link_wait", t.link_wait_s * 1e3}, {"fixed", t.fixed_s * 1e3}};
+          {"link_wait", t.link_wait_s * 1e3}, {"fixed", t.fixed_s * 1e3},     {"local_queue", t.local_queue_s * 1e3},
+          {"local", t.local_s * 1e3}};
 }
 
 /// What the nodes measured of them; `exposed` is what of the transfer came after the computation.
@@ -23,7 +24,8 @@ json measured_stages(const Session& s) {
   return {{"queue", s.seen.node_queue_s * 1e3}, {"prefill", s.seen.prefill_s * 1e3},
           {"encode", s.seen.encode_s * 1e3},    {"wire", s.seen.wire_s * 1e3},
           {"decode", s.seen.decode_s * 1e3},    {"first_step", s.seen.first_step_s * 1e3},
-          {"exposed", s.seen.exposed_s * 1e3}};
+          {"exposed", s.seen.exposed_s * 1e3},  {"local_queue", s.seen.local_queue_s * 1e3},
+          {"local", s.seen.local_s * 1e3}};
 }
 
 json error_json(const std::optional<Error>& e) {
@@ -36,6 +38,11 @@ double unix_now() { return std::chrono::duration<double>(std::chrono::system_clo
 
 void DecisionLog::record(const Session& s, std::string_view outcome, double now_unix_s) {
   totals_.add(s, outcome);
+  // One prompt token has nothing to compute elsewhere, and a cut prompt is neither.
+  const bool whole = s.run.local || s.split();
+  if (s.answer.first_token && s.answer.resumes == 0 && whole && s.asked.features.split_cut() > 0)
+    pd_worth_.add(!s.run.local, s.asked.features.prompt_tokens, seconds(*s.answer.first_token - s.run.decided),
+                  s.tpot_s().value_or(0));
   const bool placed = s.run.number > 0;
   auto ms = [](std::optional<double> v) { return v ? json(*v * 1e3) : json(nullptr); };
   json e{
@@ -44,10 +51,11 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
       {"request_id", s.asked.spec.request_id},
       {"tenant", s.asked.spec.tenant},
       {"choice_index", s.asked.spec.choice},
-      {"prefill_node", placed ? json(s.run.prefill.value()) : json(nullptr)},
+      {"prefill_node", placed && !s.run.local ? json(s.run.prefill.value()) : json(nullptr)},
       {"decode_node", placed ? json(s.run.decode.value()) : json(nullptr)},
-      {"mode", s.asked.colocated ? "colocated" : "split"},
-      {"profile", !placed ? json(nullptr) : json(s.asked.colocated ? "none" : s.run.profile)},
+      {"mode", s.mode()},
+      {"cut", placed ? json(s.run.cut) : json(nullptr)},
+      {"profile", !placed ? json(nullptr) : json(s.shown_profile())},
       {"changed_to", s.answer.change ? json(s.answer.change->to) : json(nullptr)},
       {"reason", placed ? name(s.run.reason) : unplaced_reason(s)},
       {"error", error_json(s.end.error)},
@@ -67,11 +75,12 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
       {"slo_ttft_ms", s.asked.features.ttft_slo_s * 1e3},
       {"slo_tpot_ms", s.asked.features.tpot_slo_s * 1e3},
       {"resumes", s.answer.resumes},
+      {"moves", s.moves_json()},
       {"outcome", outcome}};
-  if (placed && !s.asked.colocated) {
+  if (placed) {
     e["kl"] = s.run.kl;
     e["chance"] = s.run.chosen.chance;
-    e["link_bps"] = s.run.chosen.link_bps;
+    if (!s.run.local) e["link_bps"] = s.run.chosen.link_bps;
     e["predicted_stages_ms"] = predicted_stages(s.run.chosen.stages);
     e["stages_ms"] = measured_stages(s);
   }

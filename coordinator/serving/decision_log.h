@@ -5,6 +5,7 @@
 #include <deque>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/serving/pd_worth.h"
 #include "coordinator/serving/served_totals.h"
 #include "coordinator/serving/session.h"
 #include "coordinator/serving/slo_explain.h"
@@ -27,6 +28,7 @@ class DecisionLog {
   /// Entries with a sequence number above `after`, oldest first, at most `limit` of the newest.
   [[nodiscard]] nlohmann::json since(std::uint64_t after, std::size_t limit) const;
   [[nodiscard]] const ServedTotals& totals() const noexcept { return totals_; }
+  [[nodiscard]] const PdWorth& pd_worth() const noexcept { return pd_worth_; }
 
  private:
   void push(nlohmann::json entry);
@@ -34,6 +36,7 @@ class DecisionLog {
   std::uint64_t next_ = 1;
   std::deque<nlohmann::json> ring_;
   ServedTotals totals_{unix_now()};
+  PdWorth pd_worth_;
 };
 
 }  // namespace sluice::coordinator

@@ -9,6 +9,7 @@ namespace sluice::coordinator {
 struct Load {
   std::size_t waiting = 0, active = 0;  // legs
   bool draining = false;                // the coordinator itself
+  bool local_prefill = false;           // decode nodes may compute prompts unasked
 };
 
 [[nodiscard]] Health health_of(const ClusterView& view, const Load& load);

@@ -24,13 +24,21 @@ class LegAccount {
   void prefill_done(Session& s);
   /// No report of this prefill is expected any more.
   void prefill_dropped(Session& s);
+  /// Its first token is out: the decode node has computed what it had to of the prompt. Nothing when that was none.
+  void local_done(Session& s);
+  /// It will not any more.
+  void local_dropped(Session& s);
   /// Its place on the decode node is free.
   void release(const Session& s) { use_.view.release(s.run.decode, s.run.blocks); }
-  /// The same, to be done once the node has let go of it; nothing when another process has taken the node's name.
-  [[nodiscard]] std::function<void()> release_later(const Session& s);
+  /// A place on a node, to be free once the node has let go of it; nothing when another process has taken the node's
+  /// name.
+  [[nodiscard]] std::function<void()> release_later(const NodeId& decode, std::uint32_t blocks);
+  /// The leg is to move: its place on the target is taken.
+  void take_target(const Session& s) { use_.view.assign(NodeId(), 0, s.moves.now->target, s.moves.now->blocks); }
 
  private:
   void end_prefill(Session& s);
+  void end_local(Session& s);
   Uses use_;
 };
 

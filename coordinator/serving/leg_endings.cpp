@@ -15,7 +15,7 @@ void LegEndings::complete(const SessionPtr& s) {
 }
 
 void LegEndings::learn(const Session& s) {
-  if (s.asked.colocated || s.answer.resumes > 0 || !s.answer.first_token) return;
+  if (s.answer.resumes > 0 || s.run.moved || !s.answer.first_token) return;
   Measured m = s.measured();
   if (const NodeRecord* d = use_.view.find(s.run.decode)) m.seqs = d->seqs + 1.0;  // it was one of them
   use_.placement.finished(s.run.chosen, m, use_.clock.now());
@@ -46,13 +46,14 @@ void LegEndings::record(const SessionPtr& s, std::string_view outcome) {
   if (tokens > 0) use_.intake.observe_output(static_cast<double>(tokens), outcome == "stop");
   const double e2e = seconds((s->end.finished == TimePoint{} ? now : s->end.finished) - s->asked.spec.received);
   use_.figures.on_end(*s, outcome, e2e);
+  use_.roles.ended(*s);
   use_.log.record(*s, outcome, unix_now());
   if (s->trace) s->trace->ended(*s, outcome, now);
   log::info("leg ended", {{"request_id", s->asked.spec.request_id},
                           {"outcome", outcome},
                           {"prefill", s->run.prefill},
                           {"decode", s->run.decode},
-                          {"profile", s->asked.colocated ? "none" : s->run.profile},
+                          {"profile", s->shown_profile()},
                           {"prompt_tokens", s->asked.features.prompt_tokens},
                           {"output_tokens", tokens},
                           {"ttft_ms", s->ttft_s().value_or(0) * 1e3},

@@ -4,6 +4,7 @@
 #include "coordinator/serving/decision_log.h"
 #include "coordinator/serving/leg_account.h"
 #include "coordinator/serving/leg_table.h"
+#include "coordinator/serving/role_desk.h"
 #include "coordinator/serving/serving_metrics.h"
 
 namespace sluice::coordinator {
@@ -19,6 +20,7 @@ class LegEndings {
     DecisionLog& log;
     ServingMetrics& figures;
     const Clock& clock;
+    RoleDesk& roles;
   };
   explicit LegEndings(const Uses& u) : use_(u) {}
 

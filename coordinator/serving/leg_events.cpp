@@ -25,6 +25,8 @@ bool LegEvents::on_event(const NodeId& node, const std::string& type, const json
   if (type == ctl::type::kPrefillDone) return read(&LegEvents::on_prefill_done);
   if (type == ctl::type::kKvReady) return read(&LegEvents::on_kv_ready);
   if (type == ctl::type::kFinished) return read(&LegEvents::on_finished);
+  if (type == ctl::type::kHalted) return read(&LegEvents::on_halted);
+  if (type == ctl::type::kMoved) return read(&LegEvents::on_moved);
   return false;
 }
 
@@ -32,7 +34,8 @@ void LegEvents::on_tokens(const NodeId& node, const ctl::Tokens& m) {
   for (const auto& item : m.items) {
     const SessionPtr s = use_.legs.find(item.request);
     // The prefill node's own report may still be on its way: a token proves that its KV arrived.
-    if (s && s->run.decode == node && (s->state == SessionState::decoding || s->state == SessionState::prefilling))
+    if (s && (s->state == SessionState::decoding || s->state == SessionState::prefilling) &&
+        use_.moves.admits(s, node, item.index))
       on_token(s, item);
   }
 }
@@ -44,6 +47,7 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
     return use_.placer.again(s, Error{Errc::data_corrupt, "a token is missing in the node's stream", {}});
   const TimePoint now = use_.clock.now();
   s->state = SessionState::decoding;
+  use_.account.local_done(*s);
   a.emitted.push_back(item.token.id);
   if (!a.first_token) {
     a.first_token = now;
@@ -108,20 +112,25 @@ void LegEvents::on_prefill_done(const NodeId& node, const ctl::PrefillDone& m) {
 void LegEvents::on_kv_ready(const NodeId& node, ctl::KvReady m) {
   const SessionPtr s = use_.legs.find(m.request);
   const bool awaited = s && (s->state == SessionState::prefilling || s->state == SessionState::decoding);
-  if (!awaited || s->run.decode != node) return;
+  if (!awaited || use_.moves.on_kv_ready(s, node) || s->run.decode != node) return;
   s->seen.decode_s = m.decode_s;
   if (const auto right = use_.changes.arrived(*s, std::move(m.change)); !right) use_.placer.again(s, right.error());
 }
 
 void LegEvents::on_finished(const NodeId& node, const ctl::Finished& m) {
   const SessionPtr s = use_.legs.find(m.request);
-  if (!s || s->run.decode != node || !s->placed() || !s->reports_now(m.attempt)) return;
+  if (!s || !s->placed() || use_.moves.on_finished(s, node, m)) return;
+  if (s->run.decode != node || !s->reports_now(m.attempt)) return;
   if (m.error) return use_.placer.again(s, *m.error);
   if (m.reason == "cancelled") return;  // we asked for it and have moved on
+  use_.account.local_done(*s);          // an answer can end without a token
   use_.account.release(*s);
   s->end.reason = m.reason;
   s->end.finished = use_.clock.now();
   s->seen.first_step_s = m.first_step_s;
+  s->seen.local_queue_s = m.local_queue_s;
+  s->seen.local_s = m.local_s;
+  s->seen.local_tokens = m.local_tokens;
   s->state = SessionState::reporting;
   // A short answer can overtake the prefill node's report; its figures are worth a moment.
   if (s->run.prefill_reported) use_.endings.complete(s);

@@ -4,7 +4,7 @@
 // of an earlier attempt are dropped (logged where they are wrong); a node's error has the leg placed again.
 #include <nlohmann/json.hpp>
 
-#include "coordinator/serving/leg_placer.h"
+#include "coordinator/serving/leg_moves.h"
 
 namespace sluice::coordinator {
 
@@ -15,6 +15,7 @@ class LegEvents {
     LegAccount& account;
     KvChanges& changes;
     LegPlacer& placer;
+    LegMoves& moves;
     LegEndings& endings;
     ServingMetrics& figures;
     const Clock& clock;
@@ -31,6 +32,8 @@ class LegEvents {
   void on_prefill_done(const NodeId& node, const control::PrefillDone& m);
   void on_kv_ready(const NodeId& node, control::KvReady m);
   void on_finished(const NodeId& node, const control::Finished& m);
+  void on_halted(const NodeId& node, const control::Halted& m) { use_.moves.on_halted(node, m); }
+  void on_moved(const NodeId& node, const control::Moved& m) { use_.moves.on_moved(node, m); }
 
   Uses use_;
 };

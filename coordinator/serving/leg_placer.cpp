@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "common/log.h"
+#include "coordinator/serving/leg_moves.h"
 
 namespace sluice::coordinator {
 namespace {
@@ -31,8 +32,7 @@ Applicant LegPlacer::applicant(const Session& s) const {
           .tpot_s = in_seconds(s.asked.spec.slo_tpot),
           .resumed = s.answer.resumes > 0,
           .begun = !s.answer.emitted.empty(),
-          .came_back_s = s.run.came_back_s,
-          .colocated = s.asked.colocated};
+          .came_back_s = s.run.came_back_s};
 }
 
 void LegPlacer::place(const SessionPtr& s) {
@@ -57,8 +57,13 @@ RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
   if (s->asked.spec.open_ended) shorten(*s, largest_context(cluster_for(id)));
   RequestFeatures f = s->asked.features;
   f.waited_s = seconds(now - s->asked.spec.received);
-  // Tokens already sent bind it to the profile of those that computed them.
-  if (!s->answer.emitted.empty()) f.profile = s->run.profile;
+  // Tokens already sent bind it to the cut and the profile that they were computed with.
+  if (!s->answer.emitted.empty()) {
+    f.cut = s->run.cut;
+    if (!s->run.local) f.profile = s->run.profile;
+  } else if (!f.cut && !use_.local_prefill) {
+    f.cut = f.split_cut();
+  }
   return f;
 }
 
@@ -89,7 +94,8 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   Attempt& a = s->run;
   a.decided = use_.clock.now();
   s->asked.features.waited_s = seconds(a.decided - s->asked.spec.received);
-  ++a.number;
+  a.number = ++a.given;
+  a.moved = false;
   const DecodeView& decode = c.decodes[d.chosen.decode];
   a.decode = decode.id;
   a.blocks = blocks_needed(s->asked.features, decode.block_size);
@@ -97,10 +103,7 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   a.considered = d.considered;
   a.trial = d.trial;
   a.rated = 0;
-  if (s->asked.colocated)
-    fill_colocated(*s);
-  else
-    fill_split(*s, c, d);
+  fill(*s, c, d);
   remember_bits(*s);
   if (s->trace) s->trace->decided(*s, use_.clock.now());
   use_.account.take(*s);
@@ -108,29 +111,25 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   reserve(s);
 }
 
-void LegPlacer::fill_split(Session& s, const ClusterSnapshot& c, const Decision& d) {
+void LegPlacer::fill(Session& s, const ClusterSnapshot& c, const Decision& d) {
   Attempt& a = s.run;
   const Candidate& k = d.chosen;
-  a.prefill = c.prefills[k.prefill].id;
-  a.profile = c.profiles[k.profile].name;
   a.chosen = k;
+  a.local = k.local;
+  a.cut = k.cut;
   a.predicted_ttft_s = k.predicted_ttft_s;
   a.predicted_tpot_s = k.predicted_tpot_s;
   a.kl = k.kl;
-  a.probed = s.answer.resumes == 0 && (a.trial || use_.quality.wants_probe(a.profile));
-  use_.changes.offer(s, c);
-}
-
-void LegPlacer::fill_colocated(Session& s) {
-  Attempt& a = s.run;
-  a.prefill = NodeId();
-  a.profile.clear();
-  a.predicted_tpot_s = 0;
-  a.probed = false;
+  a.ways.clear();
+  a.prefill = k.local ? NodeId() : c.prefills[k.prefill].id;
+  a.profile = k.local ? std::string() : c.profiles[k.profile].name;
+  a.probed = s.split() && s.answer.resumes == 0 && (a.trial || use_.quality.wants_probe(a.profile));
+  if (!k.local) use_.changes.offer(s, c);
 }
 
 void LegPlacer::remember_bits(Session& s) const {
   if (!s.answer.emitted.empty()) return;  // the same as those that began it
+  s.answer.prefill_bits = {};
   if (const NodeRecord* p = use_.view.find(s.run.prefill)) s.answer.prefill_bits = bits_of(p->info);
   if (const NodeRecord* d = use_.view.find(s.run.decode)) s.answer.decode_bits = bits_of(d->info);
   if (const control::ModelIdentity* m = use_.view.model()) s.answer.model = {m->hash, m->kv_dtype, m->codec_hash};
@@ -142,7 +141,7 @@ void LegPlacer::reserve(const SessionPtr& s) {
     if (s->run.number != attempt || s->state != SessionState::reserving) return;
     if (!reply) return again(s, reply.error());
     if (s->trace) s->trace->reserved(*s, use_.clock.now());
-    if (s->asked.colocated)
+    if (s->run.local)
       s->state = SessionState::decoding;
     else
       prefill(s, std::move(*reply));
@@ -162,6 +161,7 @@ void LegPlacer::undo(const SessionPtr& s) {
     use_.account.prefill_dropped(*s);
     use_.calls.cancel(s->run.prefill, s->id);
   }
+  use_.account.local_dropped(*s);
   if (s->placed()) undo_decode(s);
 }
 
@@ -172,27 +172,53 @@ void LegPlacer::wait_for_rating(const SessionPtr& s) {
 }
 
 void LegPlacer::undo_decode(const SessionPtr& s) {
+  use_.moves.drop(s, MoveOutcome::ended);
+  let_go(s->run.decode, s->id, s->run.blocks);
+}
+
+void LegPlacer::let_go(const NodeId& decode, RequestId id, std::uint32_t blocks) {
   // Counted as held until the node says that it let go: who is placed there sooner would be refused.
-  use_.calls.cancel(s->run.decode, s->id, [this, release = use_.account.release_later(*s)] {
+  use_.calls.cancel(decode, id, [this, release = use_.account.release_later(decode, blocks)] {
     release();
     boost::asio::post(use_.io, [this] { use_.intake.pump(use_.clock.now()); });
   });
 }
 
 void LegPlacer::again(const SessionPtr& s, const Error& why) {
-  log::warn("placement failed", {{"request_id", s->asked.spec.request_id},
-                                 {"prefill", s->run.prefill},
-                                 {"decode", s->run.decode},
-                                 {"code", name(why.code)},
-                                 {"why", why.message}});
+  log_failure(*s, why);
+  use_.moves.drop(s, MoveOutcome::source_failed);
   undo(s);
   if (s->trace) s->trace->failed(*s, why, use_.clock.now());
   s->state = SessionState::waiting;
   if (why.code == Errc::resource_exhausted) return place_later(s, why);
-  if (!s->asked.colocated) use_.placement.failed(s->run.chosen, use_.clock.now());
+  if (!s->run.moved) use_.placement.failed(s->run.chosen, use_.clock.now());
   if (!worth_another_try(why.code) || s->answer.resumes >= kMaxResumes) return use_.endings.fail(s, why, 1.0);
   ++s->answer.resumes;
+  use_.figures.on_resume();
   s->run.came_back_s = seconds(use_.clock.now() - s->asked.spec.received);
+  boost::asio::post(use_.io, [this, s] {
+    if (s->state == SessionState::waiting) place(s);
+  });
+}
+
+void LegPlacer::log_failure(const Session& s, const Error& why) {
+  if (why.code != Errc::resource_exhausted)
+    return log::warn("placement failed", {{"request_id", s.asked.spec.request_id},
+                                          {"prefill", s.run.prefill},
+                                          {"decode", s.run.decode},
+                                          {"code", name(why.code)},
+                                          {"why", why.message}});
+  // Nothing is wrong, and when many clients leave at once it is many legs' lot.
+  if (const auto held = full_.pass(0, use_.clock.now()))
+    log::info("a node had no room yet, the leg waits", {{"request_id", s.asked.spec.request_id},
+                                                        {"decode", s.run.decode},
+                                                        {"why", why.message},
+                                                        {"held_back", *held}});
+}
+
+void LegPlacer::elsewhere(const SessionPtr& s) {
+  undo(s);
+  s->state = SessionState::waiting;
   boost::asio::post(use_.io, [this, s] {
     if (s->state == SessionState::waiting) place(s);
   });

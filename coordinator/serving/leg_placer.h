@@ -7,12 +7,15 @@
 // everything else ends the leg. Late answers to earlier attempts are ignored.
 #include <boost/asio/io_context.hpp>
 
+#include "common/log_gate.h"
 #include "coordinator/serving/kv_changes.h"
 #include "coordinator/serving/leg_endings.h"
 #include "coordinator/serving/node_calls.h"
 #include "coordinator/serving/quality_desk.h"
 
 namespace sluice::coordinator {
+
+class LegMoves;
 
 inline constexpr int kMaxResumes = 3;
 
@@ -30,7 +33,9 @@ class LegPlacer final : public IntakeHost {
     QualityDesk& quality;
     NodeCalls& calls;
     LegEndings& endings;
+    LegMoves& moves;
     ServingMetrics& figures;
+    bool local_prefill;  // decode nodes may compute prompts that do not ask for it
   };
   explicit LegPlacer(const Uses& u) : use_(u) {}
 
@@ -40,12 +45,17 @@ class LegPlacer final : public IntakeHost {
   void again(const SessionPtr& s, const Error& why);
   /// Takes back what the present attempt holds, on the nodes and in our account.
   void undo(const SessionPtr& s);
+  /// Nothing has been computed for it, and its decode node is to go: placed again, which costs it no try.
+  void elsewhere(const SessionPtr& s);
+  /// The decode node is told that nobody waits for it; what it holds there is free once it has let go.
+  void let_go(const NodeId& decode, RequestId id, std::uint32_t blocks);
   /// The answer is whole before its end, and its prompt's log-probabilities are not here yet: only the decode node may
   /// stop.
   void wait_for_rating(const SessionPtr& s);
 
  private:
   void undo_decode(const SessionPtr& s);
+  void log_failure(const Session& s, const Error& why);
   [[nodiscard]] Applicant applicant(const Session& s) const;
   /// A node had no room: back to the intake in a moment. It costs no try, but not more time than the leg may wait.
   void place_later(const SessionPtr& s, const Error& why);
@@ -59,13 +69,13 @@ class LegPlacer final : public IntakeHost {
   void go(RequestId id, const ClusterSnapshot& c, const Decision& d) override;
   void refuse(RequestId id, Refused why, const Refusal& r) override;
 
-  void fill_split(Session& s, const ClusterSnapshot& c, const Decision& d);
-  static void fill_colocated(Session& s);
+  void fill(Session& s, const ClusterSnapshot& c, const Decision& d);
   void remember_bits(Session& s) const;
   void reserve(const SessionPtr& s);
   void prefill(const SessionPtr& s, control::ReserveReply ticket);
 
   Uses use_;
+  LogGate full_;  // legs that a node had no room for
 };
 
 }  // namespace sluice::coordinator

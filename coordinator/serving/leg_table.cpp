@@ -80,6 +80,11 @@ OccupantsOf LegTable::occupants(const ClusterView& view, TimePoint now) const {
     o.tpot_s = s->tpot_s().value_or(s->run.predicted_tpot_s);
     out.resize(std::max(out.size(), n->index + 1));
     out[n->index].push_back(o);
+    const NodeRecord* target = s->moves.now ? view.find(s->moves.now->target) : nullptr;
+    if (target == nullptr) continue;
+    o.blocks = static_cast<double>(s->moves.now->blocks);
+    out.resize(std::max(out.size(), target->index + 1));
+    out[target->index].push_back(o);
   }
   for (const auto& [id, n] : view.nodes()) {
     if (n.info.role != control::Role::decode || n.last.others_seqs == 0) continue;

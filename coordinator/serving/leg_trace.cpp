@@ -8,9 +8,9 @@ namespace sluice::coordinator {
 namespace {
 
 void name_nodes(trace::Attributes& a, const Session& s) {
-  if (!s.asked.colocated) a.set("sluice.prefill_node", s.run.prefill.value());
+  if (!s.run.local) a.set("sluice.prefill_node", s.run.prefill.value());
   a.set("sluice.decode_node", s.run.decode.value());
-  a.set("sluice.profile", s.asked.colocated ? std::string("none") : s.run.profile);
+  a.set("sluice.profile", s.shown_profile());
   a.set("sluice.attempt", s.run.number);
 }
 
@@ -51,11 +51,10 @@ void LegTrace::decided(const Session& s, TimePoint now) {
   name_nodes(d.attributes, s);
   d.attributes.set("sluice.reason", name(s.run.reason));
   d.attributes.set("sluice.considered", s.run.considered);
-  if (!s.asked.colocated) {
-    d.attributes.set("sluice.predicted_ttft_seconds", s.run.predicted_ttft_s);
-    d.attributes.set("sluice.predicted_tpot_seconds", s.run.predicted_tpot_s);
-    d.attributes.set("sluice.quality_kl", s.run.kl);
-  }
+  d.attributes.set("sluice.cut", s.run.cut);
+  d.attributes.set("sluice.predicted_ttft_seconds", s.run.predicted_ttft_s);
+  d.attributes.set("sluice.predicted_tpot_seconds", s.run.predicted_tpot_s);
+  if (!s.run.local) d.attributes.set("sluice.quality_kl", s.run.kl);
   sink_.add(std::move(d));
 }
 
@@ -73,6 +72,17 @@ void LegTrace::failed(const Session& s, const Error& why, TimePoint now) {
   e.attributes.set("sluice.tokens_sent", s.answer.emitted.size());
   leg_.events.push_back(std::move(e));
   waiting_ = deciding_ = now;
+}
+
+void LegTrace::moved(const Session& s, const Moving& m, MoveOutcome how, TimePoint now) {
+  trace::Span x = child("move", m.began, now);
+  x.attributes.set("sluice.from_node", s.run.decode.value());
+  x.attributes.set("sluice.to_node", m.target.value());
+  x.attributes.set("sluice.reason", name(m.reason));
+  x.attributes.set("sluice.outcome", name(how));
+  x.attributes.set("sluice.profile", m.profile);
+  x.attributes.set("sluice.stop", m.stop);
+  sink_.add(std::move(x));
 }
 
 void LegTrace::ended(const Session& s, std::string_view outcome, TimePoint now) {

@@ -13,6 +13,8 @@
 namespace sluice::coordinator {
 
 struct Session;
+struct Moving;
+enum class MoveOutcome;
 
 class LegTrace {
  public:
@@ -31,6 +33,8 @@ class LegTrace {
   void reserved(const Session& s, TimePoint now);
   /// The attempt failed. The leg waits again, or ends.
   void failed(const Session& s, const Error& why, TimePoint now);
+  /// A move is over.
+  void moved(const Session& s, const Moving& m, MoveOutcome how, TimePoint now);
   /// The leg has ended. outcome: as LegEndings has it.
   void ended(const Session& s, std::string_view outcome, TimePoint now);
 

@@ -11,17 +11,19 @@ constexpr std::chrono::milliseconds kReportGrace{250};
 
 }  // namespace
 
-Legs::Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes, control::LegSpace ids)
+Legs::Legs(const Uses& u, const Options& o)
     : use_(u),
-      lifetime_s_(intake.lifetime_s),
-      table_(ids),
+      lifetime_s_(o.intake.lifetime_s),
+      table_(o.ids),
       account_({u.view, u.placement, u.links, u.clock}),
-      changes_(u.view, u.figures, profile_changes),
+      changes_(u.view, u.figures, o.profile_changes),
       placer_({u.io, u.clock, u.view, u.placement, table_, intake_, account_, changes_, u.quality, u.calls, endings_,
-               u.figures}),
-      intake_(u.placement, placer_, intake),
-      endings_({table_, account_, intake_, u.placement, u.view, u.log, u.figures, u.clock}),
-      events_({table_, account_, changes_, placer_, endings_, u.figures, u.clock}) {}
+               moves_, u.figures, o.local_prefill}),
+      intake_(u.placement, placer_, o.intake),
+      endings_({table_, account_, intake_, u.placement, u.view, u.log, u.figures, u.clock, u.roles}),
+      moves_({table_, account_, u.view, u.calls, placer_, u.move_figures, u.clock}),
+      desk_({u.clock, u.view, u.placement, table_, intake_, placer_, moves_}, o.mover),
+      events_({table_, account_, changes_, placer_, moves_, endings_, u.figures, u.clock}) {}
 
 /// A leg's own objectives and budget win over its class's.
 Asked Legs::asked(LegSpec spec, const Slo& slo) const {
@@ -37,7 +39,10 @@ Asked Legs::asked(LegSpec spec, const Slo& slo) const {
   a.features.may_explore = !spec.seeded && spec.sampling.temperature > 0;
   a.features.profile = spec.profile;
   a.slo_class = spec.slo_class.empty() ? kDefaultClass : spec.slo_class;
-  a.colocated = spec.mode == LegMode::colocated || spec.prompt->size() == 1;
+  a.features.cut = spec.cut;
+  if (spec.mode == LegMode::colocated) a.features.cut = 0;
+  // The log-probabilities of a prompt are computed by a prefill node.
+  if (spec.mode == LegMode::split || spec.prompt_logprobs) a.features.cut = a.features.split_cut();
   if (spec.priority == 0) spec.priority = slo.priority;
   a.spec = std::move(spec);
   return a;
@@ -82,6 +87,7 @@ void Legs::cancel(RequestId id, CancelReason reason) {
 }
 
 void Legs::on_node_lost(const NodeId& node) {
+  moves_.on_node_lost(node);
   for (const SessionPtr& s : table_.on_node(node))
     if (s->state == SessionState::reporting)
       endings_.complete(s);  // nothing more comes
@@ -110,6 +116,7 @@ void Legs::sweep() {
   }
   intake_.expire(now);
   intake_.pump(now);
+  desk_.sweep();
 }
 
 }  // namespace sluice::coordinator

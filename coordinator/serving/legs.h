@@ -7,6 +7,8 @@
 // event.
 #include "coordinator/policy/slo_book.h"
 #include "coordinator/serving/leg_events.h"
+#include "coordinator/serving/move_desk.h"
+#include "coordinator/serving/role_desk.h"
 
 namespace sluice::coordinator {
 
@@ -23,8 +25,17 @@ class Legs {
     NodeCalls& calls;
     DecisionLog& log;
     ServingMetrics& figures;
+    RoleDesk& roles;
+    MoveMetrics& move_figures;
   };
-  Legs(const Uses& u, const IntakeOptions& intake, bool profile_changes, control::LegSpace ids);
+  struct Options {
+    IntakeOptions intake;
+    MoverOptions mover;
+    bool profile_changes = true;  // see KvChanges
+    bool local_prefill = true;    // see LegPlacer
+    control::LegSpace ids;
+  };
+  Legs(const Uses& u, const Options& o);
   Legs(const Legs&) = delete;  // the parts refer to each other
   Legs& operator=(const Legs&) = delete;
 
@@ -39,6 +50,9 @@ class Legs {
   }
   /// Now and then: ends those whose time is up, and places those who wait and have room.
   void sweep();
+  /// A node begins to drain.
+  void on_drain() { desk_.sweep(); }
+  [[nodiscard]] MoveDesk& desk() noexcept { return desk_; }
 
   /// New legs are refused; running ones go on.
   void begin_drain() noexcept { draining_ = true; }
@@ -59,6 +73,8 @@ class Legs {
   LegPlacer placer_;
   Intake intake_;
   LegEndings endings_;
+  LegMoves moves_;
+  MoveDesk desk_;
   LegEvents events_;
 };
 

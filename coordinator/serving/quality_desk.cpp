@@ -23,6 +23,7 @@ QualityDesk::QualityDesk(Uses u, const QualityWatchOptions& o)
 void QualityDesk::try_left_profile(const ClusterSnapshot& c, RequestFeatures f, double deadline_s, Decision& d,
                                    TimePoint now) {
   if (f.profile || !f.may_explore) return;
+  if (f.cut && *f.cut != f.split_cut()) return;  // only KV of the whole prompt is probed
   f.profile = watch_.trial(f.quality_budget, now);
   if (!f.profile) return;
   const Placed placed = use_.placement.decide(c, f, deadline_s, now);

@@ -13,6 +13,7 @@
 #include "coordinator/serving/departed_nodes.h"
 #include "coordinator/serving/lasting_state.h"
 #include "coordinator/serving/legs.h"
+#include "coordinator/serving/role_desk.h"
 #include "coordinator/serving/slo_desk.h"
 
 namespace sluice::coordinator {
@@ -23,10 +24,13 @@ struct ServingOptions {
   std::size_t max_waiting = 1024;
   double max_tpot_s = 0;  // the slowest TPOT worth admitting when a request states none of its own; 0: any
   double request_timeout_s = 600;
+  bool auto_roles = false;      // nodes change their role when the balance of the roles is wrong
   bool profile_changes = true;  // a sender may go on under a tighter profile when its link gives way
+  bool local_prefill = true;    // decode nodes may compute prompts, where that is better
   double link_probe_s = 60;     // a link that nothing went over for so long is measured anew; 0: never
   ControllerOptions controller;
   QualityWatchOptions quality;
+  MoverOptions mover;
   RegistryOptions registry;
   std::function<bool()> leads = [] { return true; };  // duties that one coordinator has are ours
 };
@@ -40,6 +44,7 @@ class Serving final : public Backend {
   [[nodiscard]] const ModelText& text() const override { return *text_; }
   [[nodiscard]] std::size_t largest_context() override { return coordinator::largest_context(view_.snapshot()); }
   RequestId start(LegSpec spec, std::shared_ptr<LegSink> sink) override {
+    roles_.arrived(spec.prompt->size());
     return legs_.start(std::move(spec), std::move(sink));
   }
   void cancel(RequestId id, CancelReason reason) override { legs_.cancel(id, reason); }
@@ -53,13 +58,19 @@ class Serving final : public Backend {
   [[nodiscard]] const DecisionLog& decisions() const noexcept { return log_; }
   [[nodiscard]] SloDesk& slos() noexcept { return slos_; }
   [[nodiscard]] const SloDesk& slos() const noexcept { return slos_; }
+  [[nodiscard]] RoleDesk& roles() noexcept { return roles_; }
+  [[nodiscard]] const RoleDesk& roles() const noexcept { return roles_; }
   [[nodiscard]] LastingState& state() noexcept { return state_; }
   [[nodiscard]] std::size_t waiting() const { return legs_.counts().waiting; }
   [[nodiscard]] std::size_t active() const noexcept { return legs_.active(); }
   [[nodiscard]] std::string control_address() const { return registry_.address(); }
-  /// Stops placing on a node and tells it to finish what it has. invalid_argument: it is the last of its role that
-  /// takes requests, and nobody said `force`.
+  /// Stops placing on a node and tells it to finish what it has; what it decodes moves to others. invalid_argument: it
+  /// is the last of its role that takes requests, and nobody said `force`.
   [[nodiscard]] Result<> drain_node(const NodeId& node, bool force);
+  /// Moves a running request to another decode node; see MoveDesk.
+  void migrate(const std::string& request, const NodeId& node, MoveDesk::Done done) {
+    legs_.desk().migrate(request, node, std::move(done));
+  }
   /// New legs are refused; running ones go on.
   void begin_drain() { legs_.begin_drain(); }
   void stop();
@@ -70,11 +81,13 @@ class Serving final : public Backend {
   void on_event(const NodeId& node, const std::string& type, const nlohmann::json& body);
   void sweep();
 
+  const bool local_prefill_;
   ModelInfo model_;
   std::unique_ptr<ModelText> text_;
   Metrics& metrics_;
   const Clock& clock_;
   ServingMetrics figures_;
+  MoveMetrics move_figures_;
   DepartedNodes departed_;
   DecisionLog log_{1000};
   ClusterView view_;
@@ -83,6 +96,7 @@ class Serving final : public Backend {
   LinkWatch links_;
   QualityDesk quality_;
   SloDesk slos_;
+  RoleDesk roles_;
   Legs legs_;
   LastingState state_;
   boost::asio::steady_timer sweep_timer_;

@@ -33,6 +33,10 @@ ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_
       prompt_(m.counter("sluice_prompt_tokens_total", "Prompt tokens of placed requests.")),
       output_(m.counter("sluice_output_tokens_total", "Tokens generated.")),
       resumes_(m.counter("sluice_resumes_total", "Times a request was placed again after a node failed.")),
+      computed_(m.counters("sluice_prompt_tokens_placed_total",
+                           "Prompt tokens of placed requests by the role of the node that computes them.")),
+      local_(m.counters("sluice_local_prompts_total",
+                        "Placed requests whose decode node computes the prompt: all of it, or from a cut on.")),
       decisions_(m.counters("sluice_decisions_total", "Placement decisions.")),
       ended_(m.counters("sluice_requests_total", "Ended legs by outcome.")),
       raw_bytes_(m.counters("sluice_kv_raw_bytes_total", "KV bytes before compression.")),
@@ -54,10 +58,14 @@ void ServingMetrics::on_decision(const Session& s) {
   decisions_
       .with({{"prefill_node", s.run.prefill.value()},
              {"decode_node", s.run.decode.value()},
-             {"profile", s.asked.colocated ? "none" : s.run.profile},
+             {"profile", s.shown_profile()},
              {"reason", std::string(name(s.run.reason))}})
       .add();
-  if (s.answer.resumes > 0) return resumes_.add();
+  const double there = s.run.cut;
+  computed_.with({{"role", "prefill"}}).add(there);
+  computed_.with({{"role", "decode"}}).add(s.asked.features.prompt_tokens - there);
+  if (!s.split()) local_.with({{"part", s.run.local ? "whole" : "rest"}}).add();
+  if (s.run.number > 1) return;
   prompt_.add(s.asked.features.prompt_tokens);
   vllm_.on_prompt(s.asked.features.prompt_tokens);
 }
@@ -83,7 +91,7 @@ void ServingMetrics::on_end(const Session& s, std::string_view outcome, double e
   ended_.with({{"outcome", std::string(outcome)}}).add();
   vllm_.on_end(s, outcome, e2e_s);
   if (s.seen.wire_bytes > 0) {
-    const Labels profile{{"profile", s.asked.colocated ? "none" : s.seen.mixed ? "mixed" : s.run.profile}};
+    const Labels profile{{"profile", s.seen.mixed ? "mixed" : s.run.profile}};
     raw_bytes_.with(profile).add(static_cast<double>(s.seen.raw_bytes));
     wire_bytes_.with(profile).add(static_cast<double>(s.seen.wire_bytes));
   }
@@ -106,7 +114,9 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
                                                    {"encode", s.seen.encode_s},
                                                    {"wire", s.seen.wire_s},
                                                    {"decode", s.seen.decode_s},
-                                                   {"exposed", s.seen.exposed_s}};
+                                                   {"exposed", s.seen.exposed_s},
+                                                   {"local_queue", s.seen.local_queue_s},
+                                                   {"local", s.seen.local_s}};
   for (const auto& [stage, t] : stages) stages_.with({{"stage", stage}}).observe(t);
 }
 

@@ -14,6 +14,8 @@ class ServingMetrics {
   /// max_model_len: the most tokens that a request can come to.
   ServingMetrics(Metrics& m, const std::string& model, double max_model_len);
   void on_decision(const Session& s);
+  /// Its nodes failed it, and it is placed again.
+  void on_resume() noexcept { resumes_.add(); }
   void on_first_token(const Session& s);
   void on_token_gap(const Session& s, double seconds);
   void on_end(const Session& s, std::string_view outcome, double e2e_s);
@@ -31,6 +33,7 @@ class ServingMetrics {
   Histograms stages_;
   Gauge waiting_, running_, prefill_nodes_, decode_nodes_;
   Counter prompt_, output_, resumes_;
+  Counters computed_, local_;
   Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, objectives_, changes_, early_, refused_;
   Gauges promised_share_, promised_seconds_;
   VllmMetrics vllm_;

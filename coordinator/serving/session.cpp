@@ -24,6 +24,11 @@ std::string_view name(SessionState s) noexcept {
   return "ended";
 }
 
+std::string_view Session::mode() const noexcept {
+  if (run.local || (run.number == 0 && asked.features.cut == 0U)) return "colocated";
+  return run.number == 0 || split() ? "split" : "cut";
+}
+
 std::optional<double> Session::ttft_s() const {
   if (!answer.first_token) return std::nullopt;
   return seconds(*answer.first_token - asked.spec.received);
@@ -55,6 +60,8 @@ Measured Session::measured() const {
              .link_busy_s = seen.link_busy_s,
              .tpot_s = tpot_s().value_or(0),
              .output_tokens = static_cast<double>(answer.emitted.size()),
+             .local_queue_s = seen.local_queue_s,
+             .local_s = seen.local_s,
              .mixed = seen.mixed};
   if (seen.link_bytes > 0) {
     // A sender counts bytes as in flight until the receiver has decoded them.
@@ -69,7 +76,7 @@ LegStats Session::stats() const {
   LegStats out;
   out.prefill_node = run.prefill;
   out.decode_node = run.decode;
-  out.profile = asked.colocated ? std::string("none") : run.profile;
+  out.profile = shown_profile();
   out.kv_raw_bytes = seen.raw_bytes;
   out.kv_wire_bytes = seen.wire_bytes;
   if (const auto t = ttft_s()) out.ttft = from_seconds(*t);
@@ -80,15 +87,35 @@ LegStats Session::stats() const {
   out.stages.encode = from_seconds(seen.encode_s);
   out.stages.wire = from_seconds(seen.wire_s);
   out.stages.decode = from_seconds(seen.decode_s);
-  out.kl = asked.colocated ? 0.0 : run.kl;
+  out.kl = run.local ? 0.0 : run.kl;
   out.extra["choice"] = name(run.reason);
-  out.extra["mode"] = asked.colocated ? "colocated" : "split";
+  out.extra["mode"] = mode();
+  if (run.local) out.extra["prefill_node"] = nullptr;
+  if (run.number > 0) out.extra["cut"] = run.cut;
+  if (seen.local_tokens > 0) {
+    out.extra["local_tokens"] = seen.local_tokens;
+    out.extra["local_queue_ms"] = seen.local_queue_s * 1e3;
+    out.extra["local_compute_ms"] = seen.local_s * 1e3;
+  }
   out.extra["exposed_ms"] = seen.exposed_s * 1e3;
   if (asked.bound()) out.extra["grammar_bytes"] = asked.spec.sampling.grammar.value().size();
   if (answer.change) out.extra["changed_to"] = answer.change->to;
   if (answer.first_token) out.extra["bits"] = answer_bits(*this);
   out.fingerprint = answer_fingerprint(*this);
   if (answer.resumes > 0) out.extra["resumes"] = answer.resumes;
+  if (!moves.over.empty()) out.extra["moves"] = moves_json();
+  return out;
+}
+
+nlohmann::json Session::moves_json() const {
+  nlohmann::json out = nlohmann::json::array();
+  for (const MoveRecord& r : moves.over)
+    out.push_back({{"from", r.from.value()},
+                   {"to", r.to.value()},
+                   {"reason", name(r.reason)},
+                   {"output_tokens", r.tokens},
+                   {"stall_ms", r.stall_s * 1e3},
+                   {"wall_ms", r.wall_s * 1e3}});
   return out;
 }
 

@@ -4,6 +4,7 @@
 //   waiting -> reserving -> prefilling -> decoding -> [reporting] -> ended
 //      ^___________|____________|___________|   (a node failed: placed again, tokens already sent are replayed)
 //
+// While it decodes it may move to another decode node (moving.h).
 // reporting: the last token is out, the prefill node's figures are still on their way (at most kReportGrace), or the
 // log-probabilities of the prompt, without which a request that wants them does not end well.
 // One deadline, one cancel, one terminal event: `ended` is entered exactly once.
@@ -17,6 +18,7 @@
 #include "coordinator/cluster/cluster_view.h"
 #include "coordinator/policy/intake.h"
 #include "coordinator/serving/leg_trace.h"
+#include "coordinator/serving/moving.h"
 
 namespace sluice::coordinator {
 
@@ -29,17 +31,19 @@ struct Asked {
   LegSpec spec;
   RequestFeatures features;
   std::string slo_class;
-  bool colocated = false;
   /// Its answer is bound to a grammar: only some decode nodes may take it.
   [[nodiscard]] bool bound() const noexcept { return !spec.sampling.grammar.empty(); }
 };
 
 /// Where it runs, and what was expected of that: of the present attempt, or of the last one. LegPlacer's.
 struct Attempt {
-  std::uint32_t number = 0;  // of attempts so far: a late answer to an earlier one is recognised
-  NodeId prefill, decode;
+  std::uint32_t number = 0;  // of the attempt: a late answer to an earlier one is recognised
+  std::uint32_t given = 0;   // numbers so far; moves take one, too
+  NodeId prefill, decode;    // prefill: none when the decode node computes the whole prompt
   std::string profile;
-  Candidate chosen;  // split legs: what was predicted, in the policies' own terms
+  Candidate chosen;       // what was predicted, in the policies' own terms
+  bool local = false;     // the decode node computes the whole prompt
+  std::uint32_t cut = 0;  // prompt positions before it come from the prefill node, see Candidate
   double predicted_ttft_s = 0, predicted_tpot_s = 0;
   double kl = 0;  // of the profile, or of the worse one after a change
   ChoiceReason reason = ChoiceReason::best;
@@ -54,7 +58,9 @@ struct Attempt {
   std::uint32_t blocks = 0;          // on the decode node
   std::uint64_t prefill_tokens = 0;  // queued on the prefill node
   bool prefill_reported = false;     // nothing is held there any more
+  std::uint64_t local_tokens = 0;    // of the prompt, that the decode node has still to compute in chunks
   std::uint32_t rated = 0;           // prompt tokens whose log-probabilities came; LegEvents'
+  bool moved = false;                // it decodes on another node than was decided; LegMoves'
 };
 
 /// What of the model decides an answer's bits.
@@ -81,6 +87,9 @@ struct Figures {
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
   bool mixed = false;  // the KV came under two profiles
+  // Chunks of the prompt on the decode node: waiting for a turn, computing, and how many tokens that were.
+  double local_queue_s = 0, local_s = 0;
+  std::uint32_t local_tokens = 0;
 };
 
 /// How it ended.
@@ -99,12 +108,19 @@ struct Session {
   Answer answer;
   Figures seen;
   Ending end;
+  MoveHistory moves;                // LegMoves'
   std::unique_ptr<LegTrace> trace;  // null: the request is not traced
 
   /// Holds something on nodes that must be taken back if it fails.
   [[nodiscard]] bool placed() const noexcept {
     return state == SessionState::reserving || state == SessionState::prefilling || state == SessionState::decoding;
   }
+  /// The decode node computes none of the prompt but its last token.
+  [[nodiscard]] bool split() const noexcept { return !run.local && run.cut == asked.features.split_cut(); }
+  /// "split", "colocated" (the decode node computes the whole prompt), "cut" (the rest of it).
+  [[nodiscard]] std::string_view mode() const noexcept;
+  /// As it is shown: "none" where no KV travels.
+  [[nodiscard]] std::string shown_profile() const { return run.local ? "none" : run.profile; }
   /// A node's report is of the present attempt, as far as the node says.
   [[nodiscard]] bool reports_now(std::uint32_t attempt) const noexcept { return attempt == 0 || attempt == run.number; }
   /// The log-probabilities of the prompt's tokens are here, as far as they were asked for.
@@ -113,6 +129,8 @@ struct Session {
   }
   [[nodiscard]] Turn turn() const noexcept { return {asked.spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
+  /// Its moves that came about, for views.
+  [[nodiscard]] nlohmann::json moves_json() const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.
   [[nodiscard]] std::optional<double> tpot_s() const;

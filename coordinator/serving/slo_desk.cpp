@@ -76,7 +76,9 @@ void SloDesk::take_over(const json& classes) {
 
 Result<json> SloDesk::explain(const std::string& name) {
   SLUICE_ASSIGN(const Slo slo, book_.find(name));
-  return explain_slo(name, slo, use_.log.recent(name), use_.view.snapshot(), use_.placement, use_.clock.now());
+  json out = explain_slo(name, slo, use_.log.recent(name), use_.view.snapshot(), use_.placement, use_.clock.now());
+  out["pd"] = use_.log.pd_worth().to_json();
+  return out;
 }
 
 void SloDesk::note(const std::string& name, json now, const std::string& who) {

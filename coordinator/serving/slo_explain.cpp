@@ -18,6 +18,7 @@ ClusterSnapshot idle(ClusterSnapshot c) {
   for (auto& p : c.prefills) p.queued_tokens = p.others_tokens = 0;
   for (auto& d : c.decodes) {
     d.seqs = 0;
+    d.local_tokens = d.others_tokens = 0;
     d.free_blocks = d.total_blocks;
   }
   for (auto& l : c.links) l.backlog_bytes = 0;
@@ -39,6 +40,8 @@ Stage binding(const StageTimes& t) {
                        {"wire", t.wire_s, "a faster link, or a profile with a higher ratio"},
                        {"decode", t.decode_s, "a faster codec on the decode nodes"},
                        {"first step", t.first_s, "fewer sequences on each decode node"},
+                       {"local queue", t.local_queue_s, "add prefill nodes, or decode nodes"},
+                       {"local prefill", t.local_s, "faster decode nodes, or prefill nodes that are faster than these"},
                        {"fixed", t.fixed_s, "nothing here: messages and waking threads"}};
   return *std::ranges::max_element(all, {}, &Stage::s);
 }
@@ -48,9 +51,10 @@ json candidate_json(const Candidate& k, const ClusterSnapshot& c) {
   return {{"ttft_ms", k.predicted_ttft_s * 1e3},
           {"tpot_ms", k.predicted_tpot_s * 1e3},
           {"chance", k.chance},
-          {"prefill_node", c.prefills[k.prefill].id.value()},
+          {"prefill_node", k.local ? json(nullptr) : json(c.prefills[k.prefill].id.value())},
           {"decode_node", c.decodes[k.decode].id.value()},
-          {"profile", c.profiles[k.profile].name},
+          {"profile", k.local ? "none" : c.profiles[k.profile].name},
+          {"cut", k.cut},
           {"stages_ms",
            {{"queue", t.queue_s * 1e3},
             {"prefill", t.prefill_s * 1e3},
@@ -59,6 +63,8 @@ json candidate_json(const Candidate& k, const ClusterSnapshot& c) {
             {"link_wait", t.link_wait_s * 1e3},
             {"decode", t.decode_s * 1e3},
             {"first_step", t.first_s * 1e3},
+            {"local_queue", t.local_queue_s * 1e3},
+            {"local", t.local_s * 1e3},
             {"fixed", t.fixed_s * 1e3}}}};
 }
 
@@ -105,7 +111,7 @@ std::string reach_text(const char* flag, const std::optional<double>& s) {
 void advise_quality(const ClusterSnapshot& c, RequestFeatures r, Placement& placement, TimePoint now, json& advice) {
   r.quality_budget = INFINITY;
   const auto k = placement.preview(c, r, now);
-  if (k && k->predicted_ttft_s <= r.ttft_slo_s)
+  if (k && !k->local && k->predicted_ttft_s <= r.ttft_slo_s)
     advice.push_back(fmt::format("--quality-kl {:g} would allow profile {}: TTFT {}", k->kl,
                                  c.profiles[k->profile].name, ms(k->predicted_ttft_s)));
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "coordinator/sim/decode_side.h"
+#include "coordinator/sim/moves_side.h"
 #include "coordinator/sim/prefill_side.h"
+#include "coordinator/sim/role_side.h"
 #include "coordinator/sim/sim_door.h"
 #include "coordinator/sim/sim_scene.h"
 #include "coordinator/sim/transfer_side.h"
@@ -17,13 +19,28 @@ namespace {
 /// One run: makes the sides, and gives each event to the side it is for.
 class Sim {
  public:
-  Sim(const ClusterSpec& spec, const Load& load, Policy& policy)
+  /// Of a cluster with roles the first so many machines begin as prefill nodes.
+  Sim(const ClusterSpec& spec, const Load& load, Policy& policy, std::size_t prefills)
       : policy_(policy),
         scene_(spec, load),
         transfers_(scene_, policy.changes_in_transfer()),
         prefills_(scene_, transfers_),
-        decodes_(scene_, [this](std::uint32_t id) { door_.ended(id); }),
-        door_(scene_, policy, decodes_) {}
+        decodes_(
+            scene_, [this](std::uint32_t id) { door_.computed(id); },
+            [this](std::uint32_t id) {
+              moves_.ended(id);
+              door_.ended(id);
+            },
+            [this](std::uint32_t id) {
+              moves_.left(id);
+              door_.pump();
+            }),
+        door_(scene_, policy, decodes_),
+        moves_(scene_, policy, decodes_) {
+    if (!spec.roles) return;
+    roles_.emplace(scene_, policy.placement(), prefills);
+    door_.tell_ends([this](double output_tokens, bool met) { roles_->ended(output_tokens, met); });
+  }
 
   Result<SimResult> run();
 
@@ -31,6 +48,7 @@ class Sim {
   [[nodiscard]] Result<> check() const;
   void build();
   void dispatch(const Event& e);
+  void submit(std::uint32_t id);
   void arrived(std::uint32_t id);
   void report_prefill(std::size_t p);
   void report_decode(std::size_t d);
@@ -42,6 +60,8 @@ class Sim {
   PrefillSide prefills_;
   DecodeSide decodes_;
   SimDoor door_;
+  MovesSide moves_;
+  std::optional<RoleSide> roles_;  // nothing: nodes keep their role
 };
 
 Result<> Sim::check() const {
@@ -87,22 +107,35 @@ void Sim::build() {
     transfers_.add_encoder(h);
     view.prefills.push_back(
         {NodeId(fmt::format("p{}", i)), Incarnation(1), true, scene_.prefill_rate[i], 0, speeds(h)});
+    if (spec.cores > 0 && spec.tell_hosts) view.prefills.back().host = 0;
     report_at(What::report_prefill, i, spec.prefills.size());
   }
   for (std::size_t i = 0; i < spec.decodes.size(); ++i) {
     const Hardware& h = spec.decodes[i];
-    decodes_.add(blocks(h));
+    decodes_.add(h, blocks(h));
     transfers_.add_decoder(h);
     view.decodes.push_back({NodeId(fmt::format("d{}", i)), Incarnation(1), true, spec.block_size, blocks(h), blocks(h),
                             spec.max_seqs, 0, pass_seconds(h, spec.model, 1, 0, 0), 1, speeds(h)});
+    if (spec.cores > 0 && spec.tell_hosts) view.decodes.back().host = 0;
+    if (spec.local_prefill) view.decodes.back().prompt_tokens_per_s = scene_.decode_rate[i];
+    view.decodes.back().chunk_tokens = spec.prefill_chunk;
     report_at(What::report_decode, i, spec.decodes.size());
   }
+  if (spec.cores > 0 && spec.tell_hosts) view.hosts.push_back({"shared", static_cast<double>(spec.cores)});
   door_.longest_prompt(prefills_.longest_prompt());
   if (policy_.changes_in_transfer())
     for (const Timeline* t : {&spec.links, &spec.flapping})
       for (const double at_s : t->changes()) scene_.push(at_s, What::link_step, 0);
   view.links.assign(spec.prefills.size() * spec.decodes.size(), {spec.link_bps, spec.rtt_s, 0});
+  if (roles_) roles_->begin();
   scene_.result.requests.resize(scene_.load.size());
+  moves_.begin();
+}
+
+/// The prompt is with who computes it.
+void Sim::submit(std::uint32_t id) {
+  if (!scene_.active[id].k.local) return prefills_.submit(id);
+  decodes_.ready(id);
 }
 
 /// All of a request's KV is on its decode node.
@@ -134,7 +167,7 @@ void Sim::report_decode(std::size_t d) {
 void Sim::dispatch(const Event& e) {
   switch (e.what) {
     case What::submit:
-      return prefills_.submit(e.who);
+      return submit(e.who);
     case What::prefill_pass:
       return prefills_.pass_ends(e.who);
     case What::onto_link:
@@ -149,10 +182,23 @@ void Sim::dispatch(const Event& e) {
       return arrived(e.who);
     case What::decode_run:
       return decodes_.run_ends(e.who, e.order);
+    case What::move_turn:
+      return moves_.turn(e.order, door_.lengths(), door_.first_in_line());
+    case What::move_halt:
+      return moves_.halt(e.who, e.order);
+    case What::move_in:
+      return moves_.arrived(e.who);
+    case What::drain:
+      return moves_.drain(e.who);
     case What::report_prefill:
       return report_prefill(e.who);
     case What::report_decode:
       return report_decode(e.who);
+    case What::look_at_roles:
+      return roles_->look();
+    case What::role_loaded:
+      roles_->loaded();
+      return door_.pump();
   }
 }
 
@@ -165,6 +211,7 @@ Result<SimResult> Sim::run() {
     ++scene_.result.events;
     if (next < load.size() && load[next].at_s <= scene_.events.top().at_s) {
       scene_.now = load[next].at_s;
+      if (roles_) roles_->arrived(static_cast<std::uint32_t>(next));
       door_.arrive(static_cast<std::uint32_t>(next++));
       continue;
     }
@@ -180,7 +227,12 @@ Result<SimResult> Sim::run() {
 }  // namespace
 
 Result<SimResult> simulate(const ClusterSpec& spec, const Load& load, Policy& policy) {
-  return Sim(spec, load, policy).run();
+  if (!spec.roles) return Sim(spec, load, policy, 0).run();
+  // Each machine stands on both sides; see RoleSide.
+  ClusterSpec both = spec;
+  both.prefills.insert(both.prefills.end(), spec.decodes.begin(), spec.decodes.end());
+  both.decodes = both.prefills;
+  return Sim(both, load, policy, spec.prefills.size()).run();
 }
 
 }  // namespace sluice::sim

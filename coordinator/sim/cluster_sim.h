@@ -9,9 +9,12 @@
 // simulated: loss, failures, the share of one network card between links, and messages beyond a fixed time each way.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "coordinator/policy/mover.h"
+#include "coordinator/policy/role_balance.h"
 #include "coordinator/sim/hardware.h"
 #include "coordinator/sim/link.h"
 #include "coordinator/sim/policies.h"
@@ -24,6 +27,27 @@ struct Slowdown {
   double at_s = 0;
   int node = -1;
   double factor = 1;
+};
+
+/// Nodes may change their role.
+struct RoleSpec {
+  bool automatic = true;  // false: nobody makes them; for comparison
+  double load_s = 10;     // from the end of the old program's work until the new one takes requests
+  coordinator::RoleOptions balance;
+};
+
+/// A machine that changed its role; done_s < 0: it had not yet when the load ended.
+struct RoleMove {
+  double at_s = 0;
+  std::size_t machine = 0;
+  bool to_decode = false;
+  double done_s = -1;
+};
+
+/// A decode node that takes nothing more from then on.
+struct Drain {
+  double at_s = 0;
+  std::size_t decode = 0;
 };
 
 struct ClusterSpec {
@@ -47,8 +71,14 @@ struct ClusterSpec {
   std::uint32_t max_waiting = 1024;
   // What a prefill node encodes ahead of a link: so many seconds of its speed, and at most so many bytes.
   double encode_ahead_s = 0.05, encode_ahead_bytes = 48 << 20;
+  bool local_prefill = true;  // decode nodes may compute prompts, where the policy finds that better
   bool overlap = true;      // false: encoding, sending and decoding of a prompt follow each other after its computation
   std::uint32_t cores = 0;  // that all nodes share: beyond, a pass takes the longer the more run; 0: none are shared
+  bool tell_hosts = true;   // the policy knows that they do
+  std::optional<RoleSpec> roles;
+  bool moves = false;  // sequences may move between decode nodes, under these rules
+  coordinator::MoverOptions mover;
+  std::vector<Drain> drains;
   coordinator::Slo slo;
   std::uint64_t seed = 1;
 };
@@ -58,7 +88,9 @@ struct Outcome {
   float at_s = 0, ttft_s = -1, tpot_s = 0, e2e_s = 0, predicted_ttft_s = 0;
   std::uint16_t profile = 0, prefill = 0, decode = 0;
   bool met = false, explored = false;
-  bool rejected = false;  // refused early, by admission's forecast
+  bool local = false;         // its decode node computed the whole prompt, profile and prefill say nothing; or ...
+  std::uint32_t cut_off = 0;  // ... so many of its tokens, beside the last
+  bool rejected = false;      // refused early, by admission's forecast
   double raw_bytes = 0, wire_bytes = 0;
   float kl = 0;  // of its profile, or of the lossier one that it changed to
 };
@@ -67,7 +99,10 @@ struct SimResult {
   std::vector<Outcome> requests;  // in order of arrival
   double end_s = 0;               // of the last request
   std::uint64_t events = 0, changes = 0;
-  std::uint64_t tightened = 0;  // transfers that changed their profile on the way
+  std::uint64_t tightened = 0;    // transfers that changed their profile on the way
+  std::uint64_t moves = 0;        // of sequences between decode nodes
+  std::vector<double> drained_s;  // of each drain, until nothing was left there; -1: something was at the end
+  std::vector<RoleMove> roles;
 };
 
 /// invalid_argument: a cluster without nodes or profiles, or hardware without a speed for a profile.

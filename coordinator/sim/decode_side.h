@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "coordinator/policy/admission.h"
@@ -38,15 +39,24 @@ struct StepRun {
 
 class DecodeSide {
  public:
-  /// `ended` hears of each request whose output is whole; it may expect() others.
-  DecodeSide(Scene& scene, std::function<void(std::uint32_t id)> ended) : scene_(scene), ended_(std::move(ended)) {}
+  using Told = std::function<void(std::uint32_t id)>;
+  /// `computed` hears of each request with its first token; `ended` when its output is whole, and it may expect()
+  /// others; `left` of each that had to leave().
+  DecodeSide(Scene& scene, Told computed, Told ended, Told left)
+      : scene_(scene), computed_(std::move(computed)), ended_(std::move(ended)), left_(std::move(left)) {}
 
   /// The next node.
-  void add(std::uint32_t blocks) { nodes_.emplace_back(blocks, scene_.spec.block_size); }
+  void add(const Hardware& h, std::uint32_t blocks);
   /// The request has a place on its node, for KV that will come.
   void expect(std::uint32_t id);
-  /// Its KV is there.
+  /// Its KV is there; or there is none to come.
   void ready(std::uint32_t id);
+  /// It leaves at the end of its step, unless that is its last.
+  void leave(std::uint32_t id);
+  /// It comes from another node, with all of its KV, and goes on.
+  void go_on(std::uint32_t id);
+  /// Requests with a place on a node, in the order of occupants().
+  [[nodiscard]] std::span<const std::uint32_t> held(std::size_t d) const { return nodes_[d].held; }
   void run_ends(std::size_t d, std::uint64_t event);
   /// Who is on a node, as a coordinator would know it. Requests state as their limit what they will generate, so that
   /// it knows when each ends. One answer at a time.
@@ -66,11 +76,16 @@ class DecodeSide {
     Node(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
   };
   [[nodiscard]] coordinator::Occupant occupant(const Active& a, const Node& n) const;
+  void seat(std::uint32_t id, std::uint32_t computed);
   void kick(std::size_t d);
+  [[nodiscard]] bool has_chunk(const Node& n) const;
+  void start_mixed(std::size_t d);
+  void first_token(Active& a, std::uint32_t id, double at_s);
+  void stepped(Node& n, const engine::Work& w, std::uint32_t steps, double first_s);
   void end_run_at(std::size_t d, std::uint32_t steps);
 
   Scene& scene_;
-  std::function<void(std::uint32_t)> ended_;
+  Told computed_, ended_, left_;
   std::deque<Node> nodes_;                      // deque: the schedulers keep references into their node
   std::vector<coordinator::Occupant> on_node_;  // reused
 };

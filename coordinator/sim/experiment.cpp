@@ -58,6 +58,26 @@ Result<> add_jitter(Timeline& t, JsonObject j, std::uint64_t seed) {
   return {};
 }
 
+/// [{"requests", "rate", "prompt_mean", "output_mean"}, ...]
+void read_phases(const JsonValue& list, std::vector<LoadPhase>& out) {
+  list.each({}, [&](const JsonValue& phase) {
+    JsonObject f = phase.object();
+    LoadPhase& p = out.emplace_back();
+    f.need("requests").into(p.requests, {.least = 1, .most = 100'000'000});
+    f.need("rate").into(p.rate, {.least = 1e-6, .most = 1e9});
+    f.need("prompt_mean").into(p.prompt_mean, kAbove0);
+    f.need("output_mean").into(p.output_mean, kAbove0);
+    f.closed();
+  });
+}
+
+/// {"automatic", "load_s"}
+void read_roles(JsonObject f, RoleSpec& out) {
+  f.want("automatic").into(out.automatic);
+  f.want("load_s").into(out.load_s, kFrom0);
+  f.closed();
+}
+
 struct RunFigures {
   Summary summary;
   std::vector<double> intervals;
@@ -112,6 +132,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("decode_hardware").into(decode_hw);
   f.want("profiles").into(profiles);
   f.want("overlap").into(c.overlap);
+  f.want("local_prefill").into(c.local_prefill);
   f.want("cores").into(c.cores, {.least = 0, .most = 1'000'000});
   f.want("message_s").into(c.message_s, kFrom0);
   f.want("max_batch_tokens").into(c.max_batch_tokens, {.least = 1, .most = kBillion});
@@ -125,6 +146,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("measurement_spread").into(c.measurement_spread, kSpread);
   f.want("max_wait_s").into(c.max_wait_s, kFrom0);
   f.want("admission").into(c.admission);
+  f.want("moves").into(c.moves);
   f.want("max_tpot_ms").into(max_tpot_ms, kFrom0);
   f.want("max_waiting").into(c.max_waiting, {.least = 0, .most = kBillion});
   f.want("slo_ttft_ms").into(ttft_ms, kAbove0);
@@ -146,6 +168,8 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("output_spread").into(l.output_spread, kSpread);
   f.want("shift_at").into(l.shift_at, kFrom0);
   f.want("shift_factor").into(l.shift_factor, kAbove0);
+  read_phases(f.want("phases"), l.phases);
+  if (f.has("roles")) read_roles(f.want("roles").object(), c.roles.emplace());
   if (f.has("jitter")) SLUICE_TRY(add_jitter(c.links, f.want("jitter").object(), seed));
   f.closed();
   SLUICE_TRY(in.done());
@@ -232,7 +256,7 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
     return sum / std::max(n, 1.0);
   };
   for (const std::string& name : names) {
-    std::vector<double> mean, p50, p99, attained, goodput, oracle, hindsight, error, kl;
+    std::vector<double> mean, p50, p99, attained, goodput, oracle, hindsight, error, kl, local, cut;
     for (std::size_t i = 0; i < e.seeds.size(); ++i) {
       std::vector<std::vector<double>> others;
       double best = INFINITY;
@@ -250,6 +274,8 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
       hindsight.push_back(mean_of(name, i) / best - 1);
       error.push_back(own.summary.prediction_error);
       kl.push_back(own.summary.kl_mean);
+      local.push_back(own.summary.local);
+      cut.push_back(own.summary.cut);
     }
     out["policies"][name] = {{"ttft_mean_ms", spread_json(mean, 1e3)},
                              {"ttft_p50_ms", spread_json(p50, 1e3)},
@@ -259,7 +285,9 @@ Result<json> run_scenario(const Experiment& e, const json& scenario,
                              {"regret_to_oracle", spread_json(oracle)},
                              {"over_best_static", spread_json(hindsight)},
                              {"prediction_error", spread_json(error)},
-                             {"kl_mean", spread_json(kl)}};
+                             {"kl_mean", spread_json(kl)},
+                             {"local_share", spread_json(local)},
+                             {"cut_share", spread_json(cut)}};
   }
   return out;
 }

@@ -26,6 +26,21 @@ class Sluice final : public Policy {
   std::optional<Objective> objective_;
 };
 
+/// Sluice with every prompt cut at one end: at its last token, so that a prefill node computes it, or at its first.
+class OneWay final : public Policy {
+ public:
+  OneWay(const ControllerOptions& o, bool split) : Policy(o), split_(split) {}
+  Placed decide(const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) override {
+    r.cut = split_ ? r.split_cut() : 0;
+    return placement_.decide(c, r, deadline_s, now);
+  }
+  void finished(const Candidate& k, const Measured& m, bool, TimePoint now) override { placement_.finished(k, m, now); }
+  bool changes_in_transfer() const override { return true; }
+
+ private:
+  bool split_;
+};
+
 /// Picks a profile by a rule; nodes by the placement, which never explores here.
 class ByRule : public Policy {
  public:
@@ -34,6 +49,7 @@ class ByRule : public Policy {
     allowed_.clear();
     for (std::size_t f = 0; f < c.profiles.size(); ++f)
       if (c.profiles[f].kl <= r.quality_budget) allowed_.push_back(f);
+    r.cut = r.split_cut();
     if (allowed_.empty()) return placement_.decide(c, r, deadline_s, now);
     r.profile = c.profiles[pick(c, r, now)].name;
     return placement_.decide(c, r, deadline_s, now);
@@ -204,6 +220,8 @@ Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const Contr
   if (name == "sluice") return std::make_unique<Sluice>(o);
   if (name == "sluice-quality") return std::make_unique<Sluice>(o, true, Objective::quality);
   if (name == "sluice-latency") return std::make_unique<Sluice>(o, true, Objective::latency);
+  if (name == "sluice-split") return std::make_unique<OneWay>(o, true);
+  if (name == "sluice-local") return std::make_unique<OneWay>(o, false);
   if (name == "sluice-keep") return std::make_unique<Sluice>(o, false);
   if (name == "sluice-fast") {
     ControllerOptions fast = o;
@@ -217,6 +235,7 @@ Result<std::unique_ptr<Policy>> make_policy(const std::string& name, const Contr
   if (name.starts_with(kStatic)) return std::make_unique<Static>(o, name.substr(kStatic.size()));
   return fail_param("policy",
                     "there is no policy '{}'; use sluice, sluice-quality, sluice-latency, sluice-fast, sluice-keep, "
+                    "sluice-split, sluice-local, "
                     "static:PROFILE, break-even, kvserve, "
                     "kvserve-alone or ucb1",
                     name);

@@ -26,10 +26,10 @@ class Policy {
 };
 
 /// "sluice"; "sluice-fast" (without its preference for quality among equals); "sluice-keep" (without changes of the
-/// profile in mid-transfer); "static:PROFILE"; "break-even" (KVServe's
-/// threshold, B* = (1 - 1/r) S, from the tables); "kvserve" (analytical sum of stages, epsilon-greedy, EWMA of the
-/// residual with eta 0.3, rest after three misses); "kvserve-alone" (the same on the least loaded nodes, without
-/// Sluice's placement); "ucb1".
+/// profile in mid-transfer); "sluice-split" and "sluice-local" (every prompt on a prefill node, or where it is
+/// decoded); "static:PROFILE"; "break-even" (KVServe's threshold, B* = (1 - 1/r) S, from the tables); "kvserve"
+/// (analytical sum of stages, epsilon-greedy, EWMA of the residual with eta 0.3, rest after three misses);
+/// "kvserve-alone" (the same on the least loaded nodes, without Sluice's placement); "ucb1".
 [[nodiscard]] Result<std::unique_ptr<Policy>> make_policy(const std::string& name,
                                                           const coordinator::ControllerOptions& o);
 [[nodiscard]] const std::vector<std::string>& learned_policies();

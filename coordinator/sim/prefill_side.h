@@ -37,9 +37,7 @@ class PrefillSide {
     Node(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
   };
   [[nodiscard]] double slow(std::size_t p) const;
-  [[nodiscard]] std::uint32_t tokens(std::uint32_t id) const {
-    return scene_.asked(scene_.active[id]).prompt_tokens - 1;
-  }
+  [[nodiscard]] std::uint32_t tokens(std::uint32_t id) const { return scene_.active[id].k.cut; }
   void admit_waiting(Node& n);
   void kick(std::size_t p);
 

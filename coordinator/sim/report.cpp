@@ -43,6 +43,8 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
     raw += o.raw_bytes;
     wire += o.wire_bytes;
     s.explored += o.explored ? 1 : 0;
+    s.local += o.local ? 1 : 0;
+    s.cut += !o.local && o.cut_off > 0 ? 1 : 0;
     s.kl_mean += o.kl;
   }
   if (ttft.empty()) return s;
@@ -62,6 +64,8 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   s.bytes_saved = raw > 0 ? 1 - wire / raw : 0;
   s.prediction_error = quantile(error, 0.5);
   s.explored /= n;
+  s.local /= n;
+  s.cut /= n;
   s.kl_mean /= static_cast<double>(ttft.size());
   return s;
 }
@@ -83,18 +87,22 @@ nlohmann::json to_json(const Summary& s) {
           {"kv_bytes_saved", s.bytes_saved},
           {"kl_mean", s.kl_mean},
           {"prediction_error_median", s.prediction_error},
-          {"explore_share", s.explored}};
+          {"explore_share", s.explored},
+          {"local_share", s.local},
+          {"cut_share", s.cut}};
 }
 
 nlohmann::json profile_shares(const SimResult& r, const std::vector<ProfileSpec>& profiles) {
   std::vector<double> counts(profiles.size());
   double all = 0;
+  double local = 0;
   for (const Outcome& o : r.requests)
     if (o.ttft_s >= 0) {
-      ++counts[o.profile];
+      ++(o.local ? local : counts[o.profile]);
       ++all;
     }
   nlohmann::json out = nlohmann::json::object();
+  if (local > 0) out["none"] = local / all;
   for (std::size_t f = 0; f < profiles.size(); ++f)
     if (counts[f] > 0) out[profiles[f].name] = counts[f] / all;
   return out;

@@ -21,6 +21,7 @@ struct Summary {
   double kl_mean = 0;           // quality spent: mean KL of the profiles, nats per token
   double prediction_error = 0;  // median of |actual - predicted| / actual TTFT
   double explored = 0;          // share of decisions
+  double local = 0, cut = 0;    // share of requests computed where they were decoded: whole, or from a cut on
 };
 
 [[nodiscard]] Summary summarize(const SimResult& r, std::size_t nodes);

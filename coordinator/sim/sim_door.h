@@ -1,7 +1,10 @@
 #pragma once
 // The coordinator of a simulated cluster: the daemons' intake in front of it, the policy that decides, and the account
 // of what it assigned. Owns the intake; the others are borrowed. A request's id is its row in the load.
+#include <functional>
+
 #include "coordinator/policy/intake.h"
+#include "coordinator/policy/mover.h"
 #include "coordinator/sim/decode_side.h"
 #include "coordinator/sim/sim_scene.h"
 
@@ -15,11 +18,18 @@ class SimDoor final : coordinator::IntakeHost {
   /// Room may have come.
   void pump() { intake_.pump(at(scene_.now)); }
   [[nodiscard]] std::size_t waiting() const noexcept { return intake_.waiting(); }
+  [[nodiscard]] const coordinator::OutputLengths& lengths() const noexcept { return intake_.lengths(); }
+  /// What the first in the queue waits for.
+  [[nodiscard]] std::optional<coordinator::WaitingPrompt> first_in_line() const;
   /// Its KV has arrived, and its prefill node has reported.
   void prefill_done(std::uint32_t id);
+  /// Its first token is out, of which its decode node computed more of the prompt than the last token.
+  void computed(std::uint32_t id);
   /// Its output is whole.
   void ended(std::uint32_t id);
-  /// Prompts longer than this are refused.
+  /// Who hears of each end: output tokens, 0 when it was refused, and whether it met its objectives.
+  void tell_ends(std::function<void(double, bool)> hears) { ends_ = std::move(hears); }
+  /// Prompts longer than this are not computed on any node.
   void longest_prompt(std::uint32_t tokens) { longest_prompt_ = tokens; }
 
  private:
@@ -37,6 +47,7 @@ class SimDoor final : coordinator::IntakeHost {
   Policy& policy_;
   DecodeSide& decodes_;
   coordinator::Intake intake_;
+  std::function<void(double, bool)> ends_;
   std::uint32_t longest_prompt_ = UINT32_MAX - 1;
 };
 

@@ -33,8 +33,14 @@ enum class What : std::uint8_t {
   look,
   arrived,
   decode_run,
+  move_turn,
+  move_halt,
+  move_in,
+  drain,
   report_prefill,
-  report_decode
+  report_decode,
+  look_at_roles,
+  role_loaded
 };
 
 struct Event {
@@ -53,9 +59,17 @@ struct Active {
   coordinator::Measured m;
   double decided_s = 0, submitted_s = 0, computed_s = 0, ready_s = 0, first_s = -1, wire_from_s = -1, wire_to_s = 0;
   double link_bytes = 0, link_busy_s = 0;  // of its link's account when it was submitted
+  double local_from_s = -1;                // its first chunk on the decode node
   double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder
   std::size_t sends = 0;                   // profile of what is encoded from now on
   std::uint32_t output = 0;
+  // Between decode nodes (moves_side).
+  std::int32_t target = -1;      // that it moves to; -1: none
+  std::uint64_t move_event = 0;  // that halts it; others are outdated
+  double moved_s = -1;           // when it began to move last
+  std::uint32_t tries = 0;       // drains aside
+  bool leaving = false;          // at the end of its step
+  bool moved = false;
 };
 
 /// Requests under way, by number. References hold until the next take().
@@ -98,6 +112,7 @@ struct Scene {
   ActiveTable active;
   coordinator::ClusterSnapshot view;
   std::vector<double> prefill_rate;  // tokens per second, as prefill nodes measure themselves
+  std::vector<double> decode_rate;   // of prompts, as decode nodes do
   std::size_t busy = 0;              // nodes that compute
   SimResult result;
 

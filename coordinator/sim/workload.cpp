@@ -39,14 +39,18 @@ Load make_load(const LoadSpec& s) {
   load.reserve(s.requests);
   double at = 0;
   const double shape = s.burstiness > 1 ? 1 / (s.burstiness * s.burstiness) : 1;
+  const auto add = [&](double prompt_mean, double output_mean, double rate) {
+    load.push_back({at, length(random, prompt_mean, s.prompt_spread, s.max_tokens),
+                    length(random, output_mean, s.output_spread, s.max_tokens)});
+    const double gap = shape < 1 ? gamma(random, shape) / shape : exponential(random);
+    at += gap / rate;
+  };
   for (std::size_t i = 0; i < s.requests; ++i) {
     const bool shifted = static_cast<double>(i) >= s.shift_at * static_cast<double>(s.requests);
-    const double mean = s.prompt_mean * (shifted ? s.shift_factor : 1);
-    load.push_back({at, length(random, mean, s.prompt_spread, s.max_tokens),
-                    length(random, s.output_mean, s.output_spread, s.max_tokens)});
-    const double gap = shape < 1 ? gamma(random, shape) / shape : exponential(random);
-    at += gap / s.rate;
+    add(s.prompt_mean * (shifted ? s.shift_factor : 1), s.output_mean, s.rate);
   }
+  for (const LoadPhase& p : s.phases)
+    for (std::size_t i = 0; i < p.requests; ++i) add(p.prompt_mean, p.output_mean, p.rate);
   return load;
 }
 

@@ -17,6 +17,12 @@ struct SimRequest {
 };
 using Load = std::vector<SimRequest>;
 
+/// A load of another kind, behind the one before.
+struct LoadPhase {
+  std::size_t requests = 0;
+  double rate = 1, prompt_mean = 2048, output_mean = 128;
+};
+
 struct LoadSpec {
   std::size_t requests = 1000;
   double rate = 1;        // per second
@@ -28,6 +34,7 @@ struct LoadSpec {
   std::uint32_t max_tokens = 32768;  // of either
   // From this share of the load on, prompts are so many times longer.
   double shift_at = 1, shift_factor = 1;
+  std::vector<LoadPhase> phases;  // that follow
   std::uint64_t seed = 1;
 };
 

@@ -20,7 +20,7 @@ function endOf(r) {
 const profileOf = (r) => r.profile === null ? '–' : r.changed_to ? `${r.profile} > ${r.changed_to}` : r.profile;
 
 function pairOf(r) {
-  if (r.prefill_node === null) return '–';
+  if (r.decode_node === null) return '–';
   return r.mode === 'colocated' ? `${r.decode_node} alone` : `${r.prefill_node} → ${r.decode_node}`;
 }
 
@@ -29,7 +29,7 @@ function detail(r, width) {
   const fact = (name, value, kind) => el('div', {class: kind}, el('dt', {}, name), el('dd', {}, value));
   const why = whyOf(r);
   const facts = el('dl', {class: 'facts'}, fact('request', r.request_id), fact('from, to', pairOf(r)),
-                   fact('why', r.prefill_node === null ? r.reason : `${why.text}${why.sub ? `. ${why.sub}` : ''}`, 'whole'),
+                   fact('why', r.decode_node === null ? r.reason : `${why.text}${why.sub ? `. ${why.sub}` : ''}`, 'whole'),
                    fact('TTFT', `${f.ms(r.ttft_ms)}, predicted ${f.ms(r.predicted_ttft_ms)}, objective ${f.ms(r.slo_ttft_ms)}`),
                    fact('TPOT', `${f.ms(r.tpot_ms)}, predicted ${f.ms(r.predicted_tpot_ms)}, objective ${f.ms(r.slo_tpot_ms)}`),
                    fact('tokens', `${f.count(r.prompt_tokens)} in, ${f.count(r.output_tokens)} out`),

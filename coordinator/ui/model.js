@@ -60,7 +60,7 @@ export function linksOf(nodes, requests) {
                                            uses: 0, profiles: new Map(), saved: 0, last: undefined});
   }
   for (const r of requests) {
-    const link = r.mode === 'split' && r.prefill_node !== null && byPair.get(pairKey(r.prefill_node, r.decode_node));
+    const link = r.prefill_node !== null && byPair.get(pairKey(r.prefill_node, r.decode_node));
     if (!link) continue;
     ++link.uses;
     link.profiles.set(r.profile, (link.profiles.get(r.profile) ?? 0) + 1);

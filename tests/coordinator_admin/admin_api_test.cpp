@@ -2,6 +2,7 @@
 #include "coordinator/admin/admin_api.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "coordinator/openapi/openapi.h"
 
@@ -12,7 +13,7 @@ namespace ctl = sluice::control;
 
 namespace {
 
-struct FakeService final : StatusView, NodesView, SloView, DecisionsView, CoordinatorsView {
+struct FakeService final : StatusView, NodesView, RolesView, SloView, DecisionsView, CoordinatorsView {
   ServiceStatus now{.ready = true, .model = "fake", .control_address = "127.0.0.1:7", .waiting = 2, .active = 5};
   ClusterView view{std::chrono::minutes(1)};
   QualityWatch watch{{}};
@@ -27,6 +28,21 @@ struct FakeService final : StatusView, NodesView, SloView, DecisionsView, Coordi
     forced = force;
     if (!view.set_draining(node, true)) return fail(Errc::not_found, "node '{}' is not registered", node);
     return {};
+  }
+  void change_role(const NodeId& node, ctl::Role to, bool force, RolesView::Done done) override {
+    forced = force;
+    if (view.find(node) == nullptr) return done(fail(Errc::not_found, "node '{}' is not registered", node));
+    changing[node] = to;
+    done({});
+  }
+  [[nodiscard]] std::optional<ctl::Role> becomes(const NodeId& node) const override {
+    return changing.contains(node) ? std::optional(changing.at(node)) : std::nullopt;
+  }
+  [[nodiscard]] json roles() const override { return {{"automatic", false}}; }
+  std::map<NodeId, ctl::Role> changing;
+  void migrate(const std::string& request, const NodeId& node, std::function<void(Result<json>)> done) override {
+    if (node != NodeId("d1")) return done(fail(Errc::not_found, "node '{}' is not registered", node));
+    done(json{{"request_id", request}, {"node", node.value()}, {"legs", json::array()}});
   }
   [[nodiscard]] const SloBook& slos() const override { return book; }
   void change_slo(const std::string& name, const json& settings, const std::string& who, SloView::Done done) override {
@@ -74,7 +90,7 @@ struct Surface {
   FakeService service;
   HttpRoutes routes;
 
-  Surface() { add_admin_routes(routes, {service, service, service, service, service}); }
+  Surface() { add_admin_routes(routes, {service, service, service, service, service, service}); }
   /// The body of a 200, or {"status": ...} and the error.
   json ask(const std::string& method, const std::string& path, const std::string& query = "",
            const std::string& body = "") {
@@ -94,7 +110,7 @@ struct Surface {
 TEST_CASE("every route of the operator is in /openapi.json") {
   const Surface s;
   CHECK(undescribed(s.routes).empty());
-  CHECK(openapi_of(s.routes)["paths"].size() == 10);
+  CHECK(openapi_of(s.routes)["paths"].size() == 12);
 }
 
 TEST_CASE("status is the service's, with the default objectives") {
@@ -118,6 +134,7 @@ TEST_CASE("nodes are told by role, and a drained one as draining") {
   CHECK(nodes[0]["node"] == "d0");
   CHECK(nodes[0]["total_blocks"] == 100);
   CHECK(nodes[0].contains("step_ms"));
+  CHECK(nodes[0]["moves"] == false);
   CHECK(nodes[1]["role"] == "prefill");
   CHECK(nodes[1].contains("prefill_tokens_per_s"));
   CHECK(nodes[1]["state"] == "ready");
@@ -127,6 +144,30 @@ TEST_CASE("nodes are told by role, and a drained one as draining") {
   CHECK_FALSE(s.service.forced);
   (void)s.ask("POST", "/sluice/v1/drain/p0", "force=1");
   CHECK(s.service.forced);
+}
+
+TEST_CASE("a node is told to change its role, and is told as one that does") {
+  Surface s;
+  s.service.join(ctl::Role::prefill, "p0");
+  const json said = s.ask("POST", "/sluice/v1/role/p0", "force=1", R"({"to": "decode"})");
+  CHECK(said["becomes"] == "decode");
+  CHECK(s.service.forced);
+  CHECK(s.ask("GET", "/sluice/v1/nodes")["nodes"][0]["becomes"] == "decode");
+  CHECK(s.ask("GET", "/sluice/v1/status")["roles"]["automatic"] == false);
+  CHECK(s.ask("POST", "/sluice/v1/role/p7", "", R"({"to": "decode"})")["status"] == 404);
+  for (const char* body : {"", "[]", "{}", R"({"to": "both"})", R"({"to": 1})", R"({"to": "decode", "now": true})"})
+    CHECK(s.ask("POST", "/sluice/v1/role/p0", "", body)["status"] == 400);
+  CHECK(s.ask("POST", "/sluice/v1/role/p0", "force=yes", R"({"to": "decode"})")["error"]["param"] == "force");
+}
+
+TEST_CASE("a request is told to move, and hears what came of it") {
+  Surface s;
+  const auto ask = [&](const json& body) { return s.ask("POST", "/sluice/v1/migrate", "", body.dump()); };
+  CHECK(ask({{"request", "r"}, {"node", "d1"}})["request_id"] == "r");
+  CHECK(ask({{"request", "r"}, {"node", "d7"}})["status"] == 404);
+  CHECK(ask({{"request", "r"}})["error"]["param"] == "node");
+  CHECK(ask({{"request", ""}, {"node", "d1"}})["error"]["param"] == "request");
+  CHECK(ask({{"request", "r"}, {"node", "d1"}, {"now", true}})["error"]["param"] == "now");
 }
 
 TEST_CASE("nodes say their version and model, and those that were refused are told beside them") {

@@ -81,6 +81,20 @@ TEST_CASE("profiles show KL as stated, as probed and as it counts, and a change 
   CHECK(line.find("KL stated 0.02, probed 0.988, taken for 1.5") != std::string::npos);
 }
 
+TEST_CASE("a move is shown leg by leg, and in the pair of its decision") {
+  const json moved{{"node", "d1"},
+                   {"legs",
+                    {{{"leg", 7}, {"from", "d0"}, {"moved", true}, {"stall_ms", 2.5}},
+                     {{"leg", 8}, {"from", "d2"}, {"moved", false}, {"why", "no room"}}}}};
+  const std::string text = migrate_text(moved);
+  CHECK(text.find("leg 7: d0 -> d1, stalled for 2.50 ms\n") != std::string::npos);
+  CHECK(text.find("leg 8: stays on d2: no room\n") != std::string::npos);
+  const json d{
+      {"decisions",
+       {{{"seq", 1}, {"prefill_node", "p0"}, {"decode_node", "d1"}, {"moves", {{{"from", "d0"}, {"to", "d1"}}}}}}}};
+  CHECK(decisions_text(d).find("p0 -> d0 > d1") != std::string::npos);
+}
+
 TEST_CASE("decisions show the pair, the profile, and prediction beside measurement") {
   const json j{{"decisions",
                 {{{"seq", 4},

@@ -278,17 +278,6 @@ TEST_CASE("who would be decoded too slowly does not go, unless it began before o
   CHECK(strict.host.refused == Refusals{{1, Refused::too_slow}});
 }
 
-TEST_CASE("a colocated one needs a decode node with room, and nobody's decision") {
-  Door d;
-  d.arrive({.colocated = true});
-  CHECK(d.host.asked.empty());
-  CHECK(d.host.went == Ids{1});
-  CHECK(d.host.reason == ChoiceReason::only);
-  d.host.c.decodes[0].free_blocks = 0;
-  d.arrive({.colocated = true});
-  CHECK(d.intake.waiting() == 1);
-}
-
 // The first one's refusal has its client cancel its other choice, which stood next in the queue.
 TEST_CASE("who is withdrawn while others are refused is not placed") {
   Door d({.max_wait_s = 1});

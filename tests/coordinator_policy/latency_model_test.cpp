@@ -233,10 +233,62 @@ TEST_CASE("the account of a busy node counts what was placed and follows what re
   c.prefills[0].queued_tokens -= 10000;
   CHECK(model.predict(c, r).stages.queue_s == Approx(3.0).epsilon(0.2));
   for (int i = 1; i < 4; ++i) {
-    model.latency.abandoned(placed[static_cast<std::size_t>(i)]);
+    model.latency.abandoned(placed[static_cast<std::size_t>(i)], model.now);
     c.prefills[0].queued_tokens -= 10000;
   }
   CHECK(model.predict(c, r).stages.queue_s == 0);
+}
+
+TEST_CASE("requests wait for each other at a slow encoder, and from two prefill nodes at a slow decoder") {
+  auto c = test::cluster(2, 2);
+  const auto r = test::request(4097);
+  for (const bool encoder : {true, false}) {
+    for (auto& p : c.prefills) p.profiles[2].encode_bps = encoder ? 1e8 : 1e12;
+    for (auto& d : c.decodes) d.profiles[2].decode_bps = encoder ? 1e12 : 1e8;
+    Model model;
+    Candidate first = model.predict(c, r, 0, 0, 2);
+    const double alone = first.model_ttft_s;
+    const double work = encoder ? first.stages.encode_s : first.stages.decode_s;
+    REQUIRE(work > 5);
+    model.latency.placed(first, model.now);
+    // Whose codec it is waits, whatever the link; another does not.
+    const Candidate same = encoder ? model.predict(c, r, 0, 1, 2) : model.predict(c, r, 1, 0, 2);
+    const Candidate other = encoder ? model.predict(c, r, 1, 0, 2) : model.predict(c, r, 0, 1, 2);
+    CHECK(same.model_ttft_s == Approx(alone + work).epsilon(0.1));
+    CHECK(other.model_ttft_s == Approx(alone).epsilon(0.1));
+    model.latency.abandoned(first, model.now);
+    CHECK((encoder ? model.predict(c, r, 0, 1, 2) : model.predict(c, r, 1, 0, 2)).model_ttft_s == Approx(alone));
+  }
+}
+
+TEST_CASE("a prompt takes longer beside others on the same machine, once that was learned") {
+  auto c = test::cluster(2, 1);
+  c.hosts = {{"m0", 1}};
+  for (auto& p : c.prefills) p.host = 0;
+  const auto r = test::request(1025);
+  Model model;
+  const double alone = model.predict(c, r, 0).stages.prefill_s;
+  // Side by side on one core each takes twice its time.
+  for (int i = 0; i < 40; ++i) {
+    Candidate a = model.predict(c, r, 0);
+    model.latency.placed(a, model.now);
+    Candidate b = model.predict(c, r, 1);
+    model.latency.placed(b, model.now);
+    model.pass(2 * alone);
+    for (Candidate* k : {&a, &b}) {
+      model.latency.prefill_done(*k, {.compute_s = 2 * alone, .wire_s = 1e-3}, model.now);
+    }
+    Candidate single = model.predict(c, r, i % 2);
+    model.latency.placed(single, model.now);
+    model.pass(alone);
+    model.latency.prefill_done(single, {.compute_s = alone, .wire_s = 1e-3}, model.now);
+    model.pass(1);
+  }
+  model.pass(60);  // how busy the other was is forgotten
+  Candidate k = model.predict(c, r, 0);
+  CHECK(k.stages.prefill_s == Approx(alone).epsilon(0.15));
+  model.latency.placed(k, model.now);
+  CHECK(model.predict(c, r, 1).stages.prefill_s == Approx(2 * alone).epsilon(0.15));
 }
 
 TEST_CASE("TPOT grows with the batch as it was measured to") {

@@ -40,6 +40,17 @@ TEST_CASE("a transfer that is late will be late again") {
   CHECK(a.wait_s(at(5), 100) == Approx(1));
 }
 
+TEST_CASE("a codec's work is neither late nor waits for what is computed") {
+  LinkAccount a;
+  a.place(at(0), at(10), 2);
+  CHECK(a.wait_s(at(0), 1) == Approx(10));
+  CHECK(a.backlog_s(at(0), 1) == Approx(2));
+  CHECK(a.backlog_s(at(1), 1) == Approx(1));
+  CHECK(a.backlog_s(at(20), 1) == 0);
+  a.place(at(20), at(20), 3);
+  CHECK(a.backlog_s(at(20), 1) == Approx(3));
+}
+
 TEST_CASE("transfers end in any order, and can be dropped") {
   LinkAccount a;
   const auto x = a.place(at(0), at(0), 100);

@@ -111,14 +111,6 @@ TEST_CASE("equal nodes share evenly") {
   for (const int n : many.decodes) CHECK(n >= 125);
 }
 
-TEST_CASE("idle decode nodes share colocated legs") {
-  Placement placement{ControllerOptions{}};
-  const auto c = test::cluster(0, 3);
-  std::vector<int> got(3);
-  for (int i = 0; i < 300; ++i) ++got[std::get<std::size_t>(placement.decide_colocated(c, test::request()))];
-  for (const int n : got) CHECK(n == 100);
-}
-
 TEST_CASE("a node is overdue by time and by decisions, and only while it is listed") {
   NodeSight s;
   s.grow(3);

@@ -257,17 +257,6 @@ TEST_CASE("exploration never spends a request that must not be explored on") {
   CHECK(explored);
 }
 
-TEST_CASE("colocated legs go to the least loaded decode node with room") {
-  Bench b;
-  auto c = test::cluster(0, 3);
-  c.decodes[0].seqs = 3;
-  c.decodes[1].seqs = 1;
-  c.decodes[2].free_blocks = 0;
-  const auto placed = b.placement.decide_colocated(c, test::request());
-  REQUIRE(std::holds_alternative<std::size_t>(placed));
-  CHECK(std::get<std::size_t>(placed) == 1);
-}
-
 TEST_CASE("a candidate pays for the delay it causes to those after it") {
   // Alone, bytes cost their own time only: the wire is hidden behind computation.
   Bench b;

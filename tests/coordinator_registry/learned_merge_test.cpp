@@ -44,6 +44,9 @@ const json kState = {
            {"bandwidth", {{"value", 1e9}, {"var", 0.1}, {"count", 7}}},
            {"fixed", {{"value", 0.001}, {"var", 0.1}, {"count", 0}}}}}},
         {"fixed", {{"value", 0.004}, {"var", 0.1}, {"count", 9}}}}},
+      {"local",
+       {{"decode", {{"d0", {{"compute", {0.1, 2.0, 0.5}}, {"ratio", {{"value", 1.1}, {"var", 0.1}, {"count", 4}}}}}}},
+        {"mean_output", 100}}},
       {"controller", {{"shared", {1, 2, 3, 4, 5, 6}}, {"seen", 40}}}}},
     {"quality", {{"identity", "abc/1"}, {"profiles", {{"q8", {{"stated", 0.01}, {"probes", 5}}}}}}},
     {"slo", {{"default", {{"ttft_ms", 1}}}}}};
@@ -100,12 +103,13 @@ TEST_CASE("what has learned nothing keeps its age and its owner, whoever writes 
 
 TEST_CASE("a state falls into entries and comes together again") {
   const LearnedEntries e = entries_of(kState, 1000, "me");
-  CHECK(e.size() == 8);
+  CHECK(e.size() == 10);
   const json back = state_of(e);
   CHECK(back["policy"]["latency"]["prefill"] == kState["policy"]["latency"]["prefill"]);
   CHECK(back["policy"]["latency"]["decode"]["d0"]["step"] == kState["policy"]["latency"]["decode"]["d0"]["step"]);
   CHECK(back["policy"]["latency"]["links"][0]["decode"] == "d/0");
   CHECK_FALSE(back["policy"]["latency"]["links"][0].contains("fixed"));  // it has seen nothing
+  CHECK(back["policy"]["local"]["decode"] == kState["policy"]["local"]["decode"]);
   CHECK(back["policy"]["controller"] == kState["policy"]["controller"]);
   CHECK(back["quality"] == json::array({kState["quality"]}));
   CHECK_FALSE(back.contains("slo"));  // what people set is not learned

@@ -89,7 +89,7 @@ TEST_CASE("what does not change the bits is not") {
   CHECK(with([](Session& s) { lossless(s), s.answer.prefill_bits.chunk_tokens = 64; }) == exact);
   CHECK(with([](Session& s) { lossless(s), s.answer.model.codecs = 8; }) == exact);
   CHECK(with([](Session& s) { lossless(s), s.answer.change = {"ll", {{16, 0}}}; }) == exact);
-  CHECK(with([](Session& s) { s.asked.colocated = true, s.answer.prefill_bits = {}, s.run.kl = 0; }) == exact);
+  CHECK(with([](Session& s) { s.run.local = true, s.answer.prefill_bits = {}, s.run.kl = 0; }) == exact);
   CHECK(with([](Session& s) { s.answer.first_token.reset(); }).empty());
 }
 

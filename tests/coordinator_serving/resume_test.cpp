@@ -56,6 +56,20 @@ TEST_CASE("sent tokens are replayed under the same profile on a like pair") {
   r.end_on(r.p0, d1);
 }
 
+// Each try at a node that was still full counted as one more resume, and its answer told of one only.
+TEST_CASE("a resume that meets a full node is one resume") {
+  Running r("q8");
+  r.b.join(prefill("p1", 256));
+  FakeNode& d1 = r.b.join(node_info(ctl::Role::decode, "d1"));
+  d1.refusals = 3;
+  r.b.lose("d0");
+  REQUIRE(r.b.until([&] { return r.p0.prefills.size() == 2; }));
+  CHECK(d1.refusals == 0);
+  r.end_on(r.p0, d1);
+  CHECK(r.heard->stats.extra["resumes"] == 1);
+  CHECK_THAT(r.b.serving.metrics_text(), Catch::Contains("\nsluice_resumes_total 1\n"));
+}
+
 // The last report of a prefill node counted for the KV itself: one that died, or failed, between the KV's arrival and
 // its report had the answer computed anew, or wait for a node like it.
 TEST_CASE("an answer that has its KV goes on without its prefill node") {

@@ -54,6 +54,7 @@ TEST_CASE("a node that has no room yet costs no try") {
   REQUIRE(k.b.until([&] { return heard->over(); }));
   CHECK(heard->end);
   CHECK(heard->stats.extra.count("resumes") == 0);
+  CHECK_THAT(k.b.serving.metrics_text(), Catch::Contains("\nsluice_prompt_tokens_total 40\n"));
 }
 
 TEST_CASE("a node that never has room is given up when the leg's wait is over") {

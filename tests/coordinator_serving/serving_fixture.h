@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+#include "common/control/move_messages.h"
 #include "coordinator/serving/serving.h"
 #include "node/node_link.h"
 #include "tests/support/fake_model_text.h"
@@ -46,7 +47,14 @@ class FakeNode {
                                  const ctl::Connection::Reply& r) { answer(t, b, r); },
                .heartbeat =
                    [this] {
-                     return ctl::Heartbeat{.waiting = waiting, .free_blocks = 100, .total_blocks = 100, .links = links};
+                     return ctl::Heartbeat{.waiting = waiting,
+                                           .free_blocks = 100,
+                                           .total_blocks = 100,
+                                           .prefill_tokens_per_s = prompt_tokens_per_s,
+                                           .step_s = step_s,
+                                           .draining = draining,
+                                           .links = links,
+                                           .parked = parked};
                    },
                .on_lost = [] {},
                .on_refused = [this](const Error& e) { refused = e; }}) {
@@ -64,6 +72,7 @@ class FakeNode {
   void finished(RequestId id) {
     link_.notify(ctl::type::kFinished, to_json(ctl::Finished{.request = id, .reason = "length"}));
   }
+  void end(const ctl::Finished& f) { link_.notify(ctl::type::kFinished, to_json(f)); }
   void prefill_done(RequestId id) {
     ctl::PrefillDone d;
     d.request = id;
@@ -91,6 +100,12 @@ class FakeNode {
     link_.notify(ctl::type::kPrefillDone, to_json(d));
   }
 
+  void halted(RequestId id, std::uint32_t attempt, std::uint32_t tokens) {
+    link_.notify(ctl::type::kHalted, to_json(ctl::Halted{id, attempt, tokens}));
+  }
+  void moved(const ctl::Moved& m) { link_.notify(ctl::type::kMoved, to_json(m)); }
+  void finished(const ctl::Finished& f) { link_.notify(ctl::type::kFinished, to_json(f)); }
+
   void probed(const ctl::ProbeResult& r) { link_.notify(ctl::type::kProbeResult, to_json(r)); }
 
   /// It has let go of what was cancelled.
@@ -99,11 +114,21 @@ class FakeNode {
     held.clear();
   }
 
-  std::uint32_t waiting = 0;  // prompts in its queue, as heartbeats say
-  int refusals = 0;           // reserves that it has no room for, from now on
-  bool hold_cancels = false;  // until let_go()
+  std::uint32_t waiting = 0;       // prompts in its queue, as heartbeats say
+  double prompt_tokens_per_s = 0;  // as heartbeats say
+  int refusals = 0;                // reserves that it has no room for, from now on
+  bool hold_cancels = false;       // until let_go()
+  double step_s = 0;               // as heartbeats say
+  bool draining = false;           // as heartbeats say
+  std::uint32_t parked = 0;        // as heartbeats say
+  std::optional<Error> refuses_move, refuses_go_on, refuses_stay;
+  bool hold_moves = false;  // moves are not answered
   std::vector<ctl::Connection::Reply> held;
   std::vector<ctl::ReserveRequest> reserves;
+  std::vector<ctl::MoveRequest> moves;
+  std::vector<ctl::GoOnRequest> go_ons;
+  std::vector<ctl::StayRequest> stays;
+  std::vector<RequestId> cancels;
   std::vector<ctl::PrefillRequest> prefills;
   std::vector<ctl::ProbePathRequest> path_probes;
   std::optional<Error> refused;
@@ -120,6 +145,21 @@ class FakeNode {
       return reply(to_json(ctl::ReserveReply{nlohmann::json::object(), "127.0.0.1:9"}));
     }
     if (type == ctl::type::kPrefill) prefills.push_back(ctl::parse<ctl::PrefillRequest>(body).value());
+    if (type == ctl::type::kCancel) cancels.push_back(ctl::parse<ctl::CancelRequest>(body).value().request);
+    if (type == ctl::type::kMove) {
+      moves.push_back(ctl::parse<ctl::MoveRequest>(body).value());
+      if (hold_moves) return held.push_back(reply);
+      if (refuses_move) return reply(std::unexpected(*refuses_move));
+      return reply(to_json(ctl::MoveReply{moves.back().stop - 1}));
+    }
+    if (type == ctl::type::kGoOn) {
+      go_ons.push_back(ctl::parse<ctl::GoOnRequest>(body).value());
+      if (refuses_go_on) return reply(std::unexpected(*refuses_go_on));
+    }
+    if (type == ctl::type::kStay) {
+      stays.push_back(ctl::parse<ctl::StayRequest>(body).value());
+      if (refuses_stay) return reply(std::unexpected(*refuses_stay));
+    }
     if (type == ctl::type::kCancel && hold_cancels) return held.push_back(reply);
     if (type == ctl::type::kCancel) return reply(to_json(ctl::CancelReply{true, 0}));
     if (type == ctl::type::kProbePath) path_probes.push_back(ctl::parse<ctl::ProbePathRequest>(body).value());

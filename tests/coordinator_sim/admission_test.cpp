@@ -14,7 +14,7 @@ namespace {
 SimResult run(json changes, std::uint64_t seed = 1) {
   json j{{"requests", 2000}, {"prompt_mean", 1000}, {"link_gbps", 100}, {"decode_nodes", 1}, {"max_wait_s", 5}};
   j.merge_patch(changes);
-  auto s = make_scenario(json::object(), j, seed);
+  auto s = make_scenario({{"local_prefill", false}}, j, seed);
   REQUIRE(s);
   for (Hardware& h : s->cluster.decodes) h.kv_bytes = 40000 * s->cluster.model.kv_bytes_per_token;
   auto p = make_policy("static:int4", {.seed = seed});

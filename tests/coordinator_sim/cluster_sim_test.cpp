@@ -11,7 +11,7 @@ using nlohmann::json;
 namespace {
 
 SimResult run(const json& changes, const std::string& policy = "sluice", std::uint64_t seed = 1) {
-  const auto s = make_scenario(json::object(), changes, seed);
+  const auto s = make_scenario({{"local_prefill", false}}, changes, seed);
   REQUIRE(s);
   auto p = make_policy(policy, {.seed = seed});
   REQUIRE(p);
@@ -56,7 +56,7 @@ TEST_CASE("one request alone takes what its stages take, overlapped") {
 
 TEST_CASE("a transfer whose link collapses goes on under a tighter profile, and others do not") {
   const auto run_with = [](const std::string& policy, double collapse_at_s) {
-    auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 100}}, 1);
+    auto s = make_scenario({{"local_prefill", false}}, {{"spread", 0}, {"link_gbps", 100}}, 1);
     REQUIRE(s);
     s->cluster.links.step(collapse_at_s, 0.01);
     s->cluster.prefills.resize(1);
@@ -78,7 +78,7 @@ TEST_CASE("a transfer whose link collapses goes on under a tighter profile, and 
 }
 
 TEST_CASE("without overlap the stages of one request add up") {
-  auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 1}, {"overlap", false}}, 1);
+  auto s = make_scenario({{"local_prefill", false}}, {{"spread", 0}, {"link_gbps", 1}, {"overlap", false}}, 1);
   REQUIRE(s);
   s->cluster.prefills[0].codecs[2] = s->cluster.decodes[0].codecs[2] = {"int4", 1e9, 2e9};
   s->cluster.prefills.resize(1);
@@ -96,7 +96,7 @@ TEST_CASE("without overlap the stages of one request add up") {
 
 TEST_CASE("nodes that share cores slow each other down, and only when they compute at once") {
   auto tpot = [](std::uint32_t cores, double second_at_s) {
-    auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 1000}, {"cores", cores}}, 1);
+    auto s = make_scenario({{"local_prefill", false}}, {{"spread", 0}, {"link_gbps", 1000}, {"cores", cores}}, 1);
     REQUIRE(s);
     auto p = make_policy("static:raw", {});
     const auto r = simulate(s->cluster, {{0, 513, 200}, {second_at_s, 513, 200}}, **p);
@@ -111,7 +111,7 @@ TEST_CASE("nodes that share cores slow each other down, and only when they compu
 }
 
 TEST_CASE("decode steps add up one by one, and who comes in the middle joins the next") {
-  const auto s = make_scenario(json::object(), {{"spread", 0}, {"link_gbps", 100}, {"decode_nodes", 1}}, 1);
+  const auto s = make_scenario({{"local_prefill", false}}, {{"spread", 0}, {"link_gbps", 100}, {"decode_nodes", 1}}, 1);
   REQUIRE(s);
   const auto& h = s->cluster.decodes[0];
   const auto& m = s->cluster.model;
@@ -203,7 +203,7 @@ TEST_CASE("every policy runs, and an unknown one is named") {
 }
 
 TEST_CASE("hardware without a speed for a profile is refused") {
-  auto s = make_scenario(json::object(), kLight, 1);
+  auto s = make_scenario({{"local_prefill", false}}, kLight, 1);
   REQUIRE(s);
   s->cluster.profiles.push_back({"unheard-of", 0, 2});
   auto p = make_policy("sluice", {});
@@ -212,7 +212,7 @@ TEST_CASE("hardware without a speed for a profile is refused") {
 
 // Such a prompt stood first in its prefill node's queue for ever, and the run with it.
 TEST_CASE("a prompt that no prefill node can hold is refused") {
-  auto s = make_scenario(json::object(), kLight, 1);
+  auto s = make_scenario({{"local_prefill", false}}, kLight, 1);
   REQUIRE(s);
   for (Hardware& h : s->cluster.prefills) h.kv_bytes = 1024 * s->cluster.model.kv_bytes_per_token;
   auto p = make_policy("sluice", {});
@@ -225,7 +225,7 @@ TEST_CASE("a prompt that no prefill node can hold is refused") {
 
 TEST_CASE("who is more urgent starts sooner when a cluster is full, and without priorities order is by arrival") {
   const auto mean_ttft = [](int priority) {
-    auto s = make_scenario(json::object(), {{"decode_nodes", 1}, {"spread", 0}, {"link_gbps", 100}}, 1);
+    auto s = make_scenario({{"local_prefill", false}}, {{"decode_nodes", 1}, {"spread", 0}, {"link_gbps", 100}}, 1);
     REQUIRE(s);
     s->cluster.decodes[0].kv_bytes = 8000 * s->cluster.model.kv_bytes_per_token;
     s->cluster.max_wait_s = 1e6;
@@ -249,4 +249,37 @@ TEST_CASE("who is more urgent starts sooner when a cluster is full, and without 
   const auto [plain, rest] = mean_ttft(0);
   CHECK(marked < 0.3 * others);
   CHECK(plain == Approx(rest).epsilon(0.2));
+}
+
+TEST_CASE("neighbours that compute on the same cores are part of a prediction") {
+  // The median error of predicted TTFT once something was learned, on nodes that share two cores.
+  const auto error = [](std::uint32_t prefills, std::uint32_t decodes, bool told) {
+    auto s = make_scenario(json::object(),
+                           {{"requests", 1200},
+                            {"rate", 1.6},
+                            {"prompt_mean", 4000},
+                            {"output_mean", 200},
+                            {"spread", 0.03},
+                            {"link_gbps", 100},
+                            {"cores", 2},
+                            {"local_prefill", false}},
+                           3);
+    REQUIRE(s);
+    s->cluster.prefills.resize(prefills, s->cluster.prefills[0]);
+    s->cluster.decodes.resize(decodes, s->cluster.decodes[0]);
+    s->cluster.tell_hosts = told;
+    auto p = make_policy("sluice", {.seed = 3});
+    const auto r = simulate(s->cluster, make_load(s->load), **p);
+    REQUIRE(r);
+    std::vector<double> errors;
+    for (std::size_t i = r->requests.size() / 4; i < r->requests.size(); ++i)
+      if (const Outcome& o = r->requests[i]; o.ttft_s > 0)
+        errors.push_back(std::abs(o.predicted_ttft_s / o.ttft_s - 1));
+    std::ranges::nth_element(errors, errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2));
+    return errors[errors.size() / 2];
+  };
+  CHECK(error(1, 1, true) < 0.04);  // two nodes, two cores: there is nothing to know
+  CHECK(error(2, 2, true) < 0.1);
+  CHECK(error(2, 2, true) < 0.85 * error(2, 2, false));
+  CHECK(error(3, 3, true) < 0.8 * error(3, 3, false));
 }

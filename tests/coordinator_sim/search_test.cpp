@@ -11,7 +11,7 @@ using nlohmann::json;
 namespace {
 
 SearchSpec spec(const json& changes) {
-  const auto s = make_scenario({{"spread", 0}, {"link_gbps", 100}}, changes, 1);
+  const auto s = make_scenario({{"spread", 0}, {"link_gbps", 100}, {"local_prefill", false}}, changes, 1);
   REQUIRE(s);
   SearchSpec out{.base = s->cluster};
   const LoadSpec load = s->load;

@@ -68,7 +68,7 @@ std::map<Severity, std::size_t> counts(const Findings& all) {
   return n;
 }
 
-std::string summary(const Findings& all) {
+std::string count_line(const Findings& all) {
   auto n = counts(all);
   const auto many = [](std::size_t k, const char* one) { return fmt::format("{} {}{}", k, one, k == 1 ? "" : "s"); };
   return fmt::format("{}, {}, {}, {} ok\n", many(n[Severity::error], "error"), many(n[Severity::warning], "warning"),
@@ -110,7 +110,7 @@ std::string report_text(const Report& r, bool colour) {
     for (const Finding* f : of_area) out += finding_text(*f, colour);
     out += '\n';
   }
-  return out + summary(r.findings);
+  return out + count_line(r.findings);
 }
 
 json report_json(const Report& r) {
