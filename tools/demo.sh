@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make demo: start a cluster on the bundled model, stream an answer, show that the model reads its context and what
-# Sluice decided, stop. Ends with "demo: ok" or fails; leaves nothing running either way.
+# Sluice decided; then, on a link that is slowed down on purpose, what compression buys; stop. Ends with "demo: ok" or fails; leaves nothing running either way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,8 +25,8 @@ trap 'exit 130' INT TERM
 
 say() { printf '\n== %s\n' "$*"; }
 
-say "one prefill node, one decode node"
-sluicectl up --model models/sluice-tiny --prefill 1 --decode 1 --port 0 --detach
+say "one prefill node, one decode node (on one machine it would be sooner to compute prompts where they are decoded)"
+sluicectl up --model models/sluice-tiny --prefill 1 --decode 1 --local-prefill off --port 0 --detach
 sluicectl nodes
 
 say "an answer, token by token (the model is tiny: it has a style, and no knowledge)"
@@ -54,5 +54,10 @@ fi
 
 say "what was decided"
 sluicectl decisions
+
+say "what compression buys: one long prompt, KV over a link of 50 Mb/s, the first token wanted within 400 ms"
+sluicectl down
+sluicectl up --model models/sluice-tiny --port 0 --link-limit-mbps 50 --slo-ttft-ms 400 --probe-share 0 --detach
+tools/demo_link.py --run-dir "$run_dir"
 
 say "stop"

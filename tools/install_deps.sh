@@ -4,7 +4,7 @@
 #   tools/install_deps.sh test          also Prometheus, a browser, etcd, lintian and more, for the tests of what is shipped
 #   tools/install_deps.sh package       what packages are built with
 #   tools/install_deps.sh package-test  what they are tested with, in systems made for it
-#   tools/install_deps.sh ci            also the clang tools of version 19
+#   tools/install_deps.sh ci            also the clang tools
 set -euo pipefail
 
 packages=(
@@ -21,7 +21,7 @@ if [ "${1:-}" = package-test ]; then
   packages+=(mmdebstrap buildah)  # clean systems, images
 fi
 if [ "${1:-}" = ci ]; then
-  packages+=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache)
+  packages+=(clang-19 clang-format-19 clang-tidy-22 libclang-rt-19-dev ccache)
 fi
 
 missing=()

@@ -73,7 +73,7 @@ class Runs:
 
     def mean(self, gbps: int, policy: str, hardware, overlap: bool, **more) -> dict:
         """Mean E2E in ms over seeds, and the profile most requests took."""
-        scenario = {**self.load, "link_gbps": gbps, "overlap": overlap, "prefill_hardware": str(hardware),
+        scenario = {**self.load, "link_gbps": gbps, "local_prefill": False, "overlap": overlap, "prefill_hardware": str(hardware),
                     "decode_hardware": str(hardware), **more}
         times, shares = [], {}
         for seed in SEEDS:

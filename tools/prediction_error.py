@@ -49,7 +49,8 @@ def serve(args, shape: str) -> list:
         load = poisson(args.seconds, args.rate, args.seed)
         trace.write_text("".join(json.dumps(q) + "\n" for q in load))
         run = lambda *a: subprocess.run([ctl, *a], check=True, stdout=subprocess.PIPE, text=True).stdout
-        run("up", *common, "--model", str(MODEL), "--prefill", prefill, "--decode", decode, "--port", "0", "--threads", "1", "--detach")
+        run("up", *common, "--model", str(MODEL), "--prefill", prefill, "--decode", decode, "--port", "0", "--threads", "1", "--local-prefill", "off",
+            "--detach")
         try:
             pin = ["--profile", args.profile] if args.profile else []
             got = json.loads(run("bench", *common, "--json", "--mode", "split", *pin, "--trace", str(trace), "--requests", str(len(load)),

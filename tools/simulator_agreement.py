@@ -54,7 +54,7 @@ class Cluster:
 
     def __enter__(self):
         subprocess.run([self.ctl, "up", *self.common, "--model", str(MODEL), "--prefill", "2", "--decode", "2", "--port", "0",
-                        "--threads", "1", "--detach"], check=True, stdout=subprocess.DEVNULL)
+                        "--threads", "1", "--local-prefill", "off", "--detach"], check=True, stdout=subprocess.DEVNULL)
         return self
 
     def __exit__(self, *_):
@@ -153,7 +153,7 @@ def simulate(c: Cluster, k: dict, load: list, seed: int, scratch: pathlib.Path) 
     scenario = write("scenario.json", {
         "model": write("model.json", model), "prefill_hardware": write("prefill.json", prefill),
         "decode_hardware": write("decode.json", decode), "profiles": profiles, "prefill_nodes": 2, "decode_nodes": 2,
-        "link_gbps": 8, "message_s": message, "cores": os.cpu_count(), "spread": 0.05, "slo_ttft_ms": 10000, "slo_tpot_ms": 1000})
+        "link_gbps": 8, "local_prefill": False, "message_s": message, "cores": os.cpu_count(), "spread": 0.05, "slo_ttft_ms": 10000, "slo_tpot_ms": 1000})
     out = subprocess.run([c.ctl, "simulate", "--json", "--scenario", scenario, "--trace", str(scratch / "trace.jsonl"), "--policy",
                           "static:" + PROFILE, "--seed", str(seed)], check=True, stdout=subprocess.PIPE).stdout
     s = json.loads(out)["summary"]

@@ -29,6 +29,10 @@ ClusterSnapshot make_cluster(std::size_t p, std::size_t d, std::size_t profiles)
   for (std::size_t i = 0; i < d; ++i)
     c.decodes.push_back({NodeId(fmt::format("decode-{}", i)), Incarnation(1), true, 16, 100000, 100000, 256,
                          static_cast<std::uint32_t>(i), 0.01, 8, speeds});
+  for (auto& x : c.decodes) {  // that could compute the prompt themselves, too
+    x.prompt_tokens_per_s = 8000;
+    x.chunk_tokens = 512;
+  }
   for (std::size_t i = 0; i < p * d; ++i) c.links.push_back({1e9 + 1e7 * static_cast<double>(i % 97), 1e-4, 0});
   return c;
 }
@@ -62,8 +66,10 @@ std::vector<double> decide_many(std::size_t p, std::size_t d, std::size_t profil
                             .wire_bytes = k.wire_bytes,
                             .ttft_s = k.model_ttft_s * noise,
                             .tpot_s = 0.012,
-                            .output_tokens = 64};
-    placement.prefill_done(k, m, now + from_seconds(m.ttft_s));
+                            .output_tokens = 64,
+                            .local_s = k.stages.local_s * noise};
+    if (k.here_tokens > 0) placement.here_done(k, now + from_seconds(m.ttft_s));
+    if (!k.local) placement.prefill_done(k, m, now + from_seconds(m.ttft_s));
     placement.finished(k, m, now + from_seconds(m.ttft_s));
   }
   return out;
@@ -80,7 +86,8 @@ SuiteResult run_coordinator_suite(const BenchOptions& o) {
   struct Size {
     std::size_t p, d, f;
   };
-  for (const auto& [p, d, f] : {Size{1, 1, 5}, Size{4, 4, 12}, Size{16, 16, 12}, Size{500, 500, 12}}) {
+  for (const auto& [p, d, f] :
+       {Size{1, 1, 5}, Size{4, 4, 12}, Size{16, 16, 12}, Size{64, 64, 12}, Size{500, 500, 12}}) {
     auto times = decide_many(p, d, f, o.quick ? 500 : 20000);
     times.erase(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10));  // while buffers grow
     const std::string what = fmt::format("decision over {} x {} nodes x {} profiles", p, d, f);
