@@ -47,7 +47,7 @@ test: build
 	@tools/test_venv.sh $(BUILD)
 	@tools/test_venv.sh $(BUILD) schema
 	@tools/manifests_venv.sh $(BUILD)
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 1
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
 
 manifests-test: cluster
 	@tools/manifests_venv.sh $(BUILD)

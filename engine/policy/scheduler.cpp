@@ -1,6 +1,7 @@
 #include "engine/policy/scheduler.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -11,6 +12,9 @@ namespace {
 // Share of the token budget that decode rows leave to prefill while any is runnable. It binds only when decode
 // rows alone would fill three quarters of a pass.
 constexpr std::uint32_t kPrefillShare = 4;
+
+// Rows that go before prompts where those are bounded.
+constexpr std::uint32_t kFewRows = 32;
 
 }  // namespace
 
@@ -103,6 +107,22 @@ Result<> Scheduler::mark_ready(RequestId id) {
   return {};
 }
 
+Result<> Scheduler::hold(RequestId id) {
+  SLUICE_ASSIGN(Sequence * s, live(id));
+  s->spec.ready = false;
+  return {};
+}
+
+Result<> Scheduler::supply(RequestId id, std::uint32_t first, std::span<const TokenId> tokens) {
+  SLUICE_ASSIGN(Sequence * s, live(id));
+  if (s->spec.ready) return fail(Errc::stale, "request {} runs already", id);
+  if (first > s->spec.tokens.size() || tokens.size() > s->spec.tokens.size() - first)
+    return fail(Errc::invalid_argument, "request {}: no place for {} tokens from {} on among {}", id, tokens.size(),
+                first, s->spec.tokens.size());
+  std::ranges::copy(tokens, s->spec.tokens.begin() + first);
+  return {};
+}
+
 std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
   ++plans_;
   Queue decodes;
@@ -131,6 +151,15 @@ std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
     }
   }
   batch.take(decodes, spare_tokens, spare_seats);
+  if (limits.most_prompt_rows > 0) {
+    batch.tokens = std::min(batch.tokens, limits.most_prompt_rows);
+    // A running answer's few rows (forced tokens, a replay) do not wait behind whole prompts.
+    Queue few;
+    const std::uint32_t most = std::min(kFewRows, batch.tokens / 2);
+    std::ranges::copy_if(prefills, std::back_inserter(few), [&](const Sequence* s) { return s->pending() <= most; });
+    batch.take(few, batch.tokens / 2, 0);
+    std::erase_if(prefills, [](const Sequence* s) { return s->in_flight.has_value(); });
+  }
   batch.take(prefills, 0, 0);
   return std::move(batch.work);
 }

@@ -59,12 +59,15 @@ struct PlanLimits {
   // who comes later, and chunks are the same whoever shares the pass: KV leaves by chunk and key scales span tokens,
   // so a lossy profile's answer would depend on batch mates else.
   bool in_order = false;
+  // Rows of prompts in one forward pass; 0: as many as fit. Where answers are decoded they wait for these. Sequences
+  // with few rows pending then go before the others, in half of it at most.
+  std::uint32_t most_prompt_rows = 0;
 };
 
 struct SchedulerCounters {
   std::uint32_t free_blocks = 0;
   std::uint32_t total_blocks = 0;
-  std::uint32_t awaiting_kv = 0;  // admitted, KV not here yet
+  std::uint32_t awaiting_kv = 0;  // admitted, KV not here yet; or held
   std::uint32_t waiting = 0;      // ready, never in a plan
   std::uint32_t running = 0;      // was in a plan, has more to do
   std::uint32_t filled = 0;       // reached fill_to, holds its blocks until finish()
@@ -85,6 +88,14 @@ class Scheduler {
 
   /// The KV this sequence waited for is in its blocks. A second call changes nothing.
   [[nodiscard]] Result<> mark_ready(RequestId id);
+
+  /// From now on nothing of it runs, until mark_ready() is called again. It keeps its blocks; a pass in flight is
+  /// settled as ever.
+  [[nodiscard]] Result<> hold(RequestId id);
+
+  /// Tokens `first` and following of a sequence that is not ready: those in its spec stood for ones that nobody knew
+  /// yet. stale: it runs already; invalid_argument: it has no such positions.
+  [[nodiscard]] Result<> supply(RequestId id, std::uint32_t first, std::span<const TokenId> tokens);
 
   /// The next forward pass. A sequence with a pass in flight is left out, so several plans may be under way.
   [[nodiscard]] std::vector<Work> plan(const PlanLimits& limits);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/control/messages.h"
+#include "common/control/move_messages.h"
 #include "common/control/rpc.h"
 
 using namespace sluice;
@@ -90,11 +91,17 @@ TEST_CASE("registration and heartbeats") {
   r.cluster_token = "secret";
   r.data_key = "key";
   r.grammars = true;
+  r.grows = true;
+  r.moves = true;
+  r.changes_role = true;
+  r.host = "m0";
+  r.cores = 7;
+  r.threads = 8;
   holds(r, {"protocol_min", "protocol_max", "role", "node", "incarnation", "model"});
   holds(RegisterReply{7, 8, 9, true, LegSpace(10)}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
   holds(link, {"address"});
-  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, 9, 10, 11, {link}, r.profiles, true},
+  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, 9, 10, 11, {link}, r.profiles, true, 12, 13, 14},
         {"waiting", "running", "free_blocks", "total_blocks"});
 
   json j = to_json(r);
@@ -144,12 +151,46 @@ TEST_CASE("reservations") {
   CHECK(parse<ReserveRequest>(j).error().param == "traceparent");
   r.traceparent.clear();
   CHECK_FALSE(to_json(r).contains("traceparent"));  // most requests are not traced
+  r.kv_tokens = 3;
+  CHECK(parse<ReserveRequest>(to_json(r)).error().param == "kv_tokens");
   j = to_json(r);
   j["sampling"]["grammar"] = std::string(kMaxGrammarBytes + 1, 'a');
   CHECK(parse<ReserveRequest>(j).error().param == "sampling.grammar");
   j = to_json(r);
   j["sampling"]["logit_bias"] = {{3}};
   CHECK(parse<ReserveRequest>(j).error().param == "sampling.logit_bias[0]");
+}
+
+TEST_CASE("sequences that move, and nodes that change their role") {
+  holds(MoveRequest{RequestId(1), 2, {{"id", 1}}, "h:1", "key", "ll", 3, 4},
+        {"request", "attempt", "ticket", "data_address", "profile", "stop"}, {"ticket"});
+  holds(MoveReply{5}, {"computed"});
+  holds(Halted{RequestId(1), 2, 3}, {"request", "attempt", "tokens"});
+  holds(GoOnRequest{RequestId(1), 2, {3, 4}}, {"request", "attempt", "tokens"});
+  holds(StayRequest{RequestId(1), 2}, {"request", "attempt"});
+  holds(Moved{RequestId(1), 2, kError, 1, 2, 3, 4}, {"request", "attempt"});
+  holds(RoleRequest{Role::decode}, {"to"});
+
+  json j = to_json(MoveRequest{});
+  CHECK(parse<MoveRequest>(j).error().param == "stop");
+  j = to_json(RoleRequest{});
+  j["to"] = "both";
+  CHECK(parse<RoleRequest>(j).error().param == "to");
+
+  // Where it stops is at or beyond the tokens that it comes with, and before its last.
+  ReserveRequest r;
+  r.tokens = {1, 2, 3};
+  r.prompt_tokens = 2;
+  r.max_new_tokens = 4;
+  r.continues = true;
+  for (const std::uint32_t stop : {2U, 5U}) {
+    r.kv_tokens = stop;
+    CHECK(parse<ReserveRequest>(to_json(r)));
+  }
+  for (const std::uint32_t stop : {1U, 6U}) {
+    r.kv_tokens = stop;
+    CHECK(parse<ReserveRequest>(to_json(r)).error().param == "kv_tokens");
+  }
 }
 
 TEST_CASE("prefills and transfers") {
@@ -215,7 +256,7 @@ TEST_CASE("tokens and ends") {
   Tokens t;
   t.items.push_back({RequestId(1), 4, {.id = 17, .stop = true, .logprob = -0.5F, .top = {{17, -0.5F}, {3, -2.0F}}}});
   holds(t, {});
-  holds(Finished{RequestId(1), 2, "stop", kError, 0.5}, {"request", "reason"});
+  holds(Finished{RequestId(1), 2, "stop", kError, 0.5, 0.125, 0.25, 100}, {"request", "reason"});
   holds(CancelRequest{RequestId(1)}, {"request"});
   holds(CancelReply{true, 3}, {"found"});
 

@@ -119,6 +119,17 @@ TEST_CASE_METHOD(Fixture, "in order: the oldest prompt has the pass, others join
   CHECK(step() == std::vector{work(5, 24, 6, false)});
 }
 
+TEST_CASE_METHOD(Fixture, "where prompts are bounded a pass holds so many of their rows, and few rows do not wait") {
+  limits.most_prompt_rows = 16;
+  REQUIRE(s.admit(generate(1, 40, 60)));
+  REQUIRE(s.admit(generate(2, 40, 60)));
+  REQUIRE(s.admit(generate(3, 10, 20, 9)));
+  CHECK(step() == std::vector{work(3, 9, 1, true), work(1, 0, 16, false)});
+  REQUIRE(s.admit(generate(4, 10 + 4, 30, 9)));  // a replay
+  CHECK(step() == std::vector{work(4, 9, 5, true), work(1, 16, 11, false)});
+  CHECK(step() == std::vector{work(1, 27, 13, true), work(2, 0, 3, false)});
+}
+
 TEST_CASE_METHOD(Fixture, "a sequence in flight is left out, and its rows come again when the pass is abandoned") {
   REQUIRE(s.admit(generate(1, 8, 20)));
   const auto first = s.plan(limits);

@@ -30,7 +30,7 @@ AUTH = {"authorization": f"Bearer {KEY}"}
 
 def chat(url, tokens, stream=False):
     body = {"model": "sluice-tiny", "messages": [{"role": "user", "content": "Who was the king?"}], "max_tokens": tokens,
-            "ignore_eos": True, "stream": stream}
+            "ignore_eos": True, "stream": stream, "sluice": {"mode": "split"}}
     request = urllib.request.Request(url + "/v1/chat/completions", json.dumps(body).encode(), AUTH)
     with urllib.request.urlopen(request, timeout=120) as r:
         return r.read().decode()

@@ -48,6 +48,7 @@ struct ClusterOptions {
   int decodes = 1;
   std::string tls = kTcp;
   int kv_memory_mib = 64;
+  bool local_prefill = false;  // decode nodes compute prompts unasked, which on one machine is nearly always sooner
   std::vector<std::string> coordinator_flags, prefill_flags, decode_flags;
 };
 

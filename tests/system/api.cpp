@@ -52,7 +52,8 @@ std::vector<json> complete_all(const Cluster& c, const std::vector<json>& reques
   return answers;
 }
 
-Streamed stream_completion(const Cluster& c, json request, const std::function<bool(std::size_t)>& on_chunk) {
+Streamed stream_completion(const Cluster& c, json request, const std::function<bool(std::size_t)>& on_chunk,
+                           const std::string& id) {
   request["stream"] = true;
   request["stream_options"] = {{"include_usage", true}};
   request["sluice"]["explain"] = true;
@@ -72,7 +73,9 @@ Streamed stream_completion(const Cluster& c, json request, const std::function<b
     }
     ++s.chunks;
   });
-  auto r = http::stream(to(c, "/v1/completions", request.dump()), [&](std::string_view bytes) {
+  http::ClientRequest q = to(c, "/v1/completions", request.dump());
+  if (!id.empty()) q.headers["x-request-id"] = id;
+  auto r = http::stream(q, [&](std::string_view bytes) {
     if (!parser.push(bytes)) return false;
     return !on_chunk || on_chunk(s.chunks);
   });

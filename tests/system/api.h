@@ -35,9 +35,11 @@ struct Streamed {
   bool done = false;  // data: [DONE] was seen
   std::size_t chunks = 0;
 };
-/// Streams a completion to its end; on_chunk is told the count of chunks so far and may return false to hang up.
+/// Streams a completion to its end; on_chunk is told the count of chunks so far and may return false to hang up. id:
+/// its x-request-id.
 [[nodiscard]] Streamed stream_completion(const Cluster& c, nlohmann::json request,
-                                         const std::function<bool(std::size_t)>& on_chunk = {});
+                                         const std::function<bool(std::size_t)>& on_chunk = {},
+                                         const std::string& id = {});
 
 /// Tokens of models/sluice-tiny/eval/heldout.txt.
 [[nodiscard]] std::vector<int> heldout_tokens(const Cluster& c);

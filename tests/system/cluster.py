@@ -1,9 +1,7 @@
 """A cluster of real processes on the bundled model, for the Python tests."""
-import ctypes
 import json
 import os
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
@@ -13,23 +11,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from processes import die_with_parent, stop_all
+
 MODEL = Path(__file__).resolve().parents[2] / "models" / "sluice-tiny"
 READY_LIMIT_S = 60
-_libc = ctypes.CDLL(None)
-
-
-def _die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
     def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None,
-                 ca=None, model=MODEL):
+                 ca=None, model=MODEL, local_prefill=False):
         """node_flags: further ones, or a function that gives them by role; env: of all daemons; ca: the authority's file where HTTP is HTTPS."""
         self._bin = Path(bin_dir)
         self._model = model
+        self._local_prefill = "on" if local_prefill else "off"  # on one machine nearly every prompt would be local
         self._prefills = prefills
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
@@ -54,12 +50,12 @@ class Cluster:
         with open(self._dir / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
                 [self._bin / program, "--model", self._model, *args], stdout=log, stderr=log, env=self._env,
-                preexec_fn=_die_with_parent)
+                preexec_fn=die_with_parent)
 
     def _start(self):
         ready = self._dir / "ready"
         self._spawn("coordinator", "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "300",
-                    *self._coordinator_flags)
+                    "--local-prefill", self._local_prefill, *self._coordinator_flags)
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
         self.http = f"{addresses['scheme']}://{addresses['http']}"
@@ -87,6 +83,14 @@ class Cluster:
         p.kill()
         p.wait()
 
+    def end(self, name, limit=120):
+        """SIGTERM, and gone when this returns: after how many seconds."""
+        p, at = self._processes.pop(name), time.monotonic()
+        p.terminate()
+        if p.wait(limit) != 0:
+            raise RuntimeError(f"{name} ended with status {p.returncode}")
+        return time.monotonic() - at
+
     def revive(self, name):
         """Starts a decode node that was killed again, and returns when the cluster is whole."""
         self._spawn(name, "sluice-decode", "--name", name, *self._node_flags, *self._more_node_flags("decode"))
@@ -110,14 +114,7 @@ class Cluster:
             time.sleep(0.01)
 
     def _stop(self, show):
-        for p in self._processes.values():
-            p.terminate()
-        for p in self._processes.values():
-            try:
-                p.wait(20)
-            except subprocess.TimeoutExpired:
-                p.kill()
-                p.wait()
+        stop_all(self._processes.values())
         if show:
             for log in sorted(self._dir.glob("*.log")):
                 print(f"---- {log.name} (its end)\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)

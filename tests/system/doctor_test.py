@@ -18,7 +18,8 @@ import time
 import unittest
 from pathlib import Path
 
-from cluster import MODEL, Cluster, _die_with_parent
+from cluster import MODEL, Cluster
+from processes import die_with_parent, stop_all
 
 # Warnings that are this machine's own, not the cluster's.
 MACHINE = {"threads", "cpu-quota", "isa", "memory", "shm", "open-files", "rdma-down", "rdma-unseen", "rdma-unused",
@@ -29,7 +30,7 @@ bin_dir = None
 def sluicectl(*args, limits=(), prefix=(), limit_s=60, env=None):
     """Exit code and standard output."""
     def prepare():
-        _die_with_parent()
+        die_with_parent()
         for what, value in limits:
             resource.setrlimit(what, (value, value))
     r = subprocess.run([*prefix, bin_dir / "sluicectl", *map(str, args)], stdout=subprocess.PIPE, text=True, timeout=limit_s,
@@ -284,7 +285,7 @@ class Namespaces:
     def _spawn(self, k, program, *args):
         with open(self.test.dir / f"{program}.log", "ab") as log:
             self.processes.append(subprocess.Popen([*self.into(k), bin_dir / program, "--model", MODEL, *map(str, args)],
-                                                   stdout=log, stderr=log, preexec_fn=_die_with_parent))
+                                                   stdout=log, stderr=log, preexec_fn=die_with_parent))
 
     def _until(self, done):
         end = time.monotonic() + 60
@@ -296,14 +297,7 @@ class Namespaces:
             time.sleep(0.05)
 
     def __exit__(self, *_):
-        for p in self.processes:
-            p.terminate()
-        for p in self.processes:
-            try:
-                p.wait(20)
-            except subprocess.TimeoutExpired:
-                p.kill()
-                p.wait()
+        stop_all(self.processes)
         for name in self.names.values():
             self._ip("ip", "netns", "del", name)
 

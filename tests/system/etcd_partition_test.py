@@ -23,7 +23,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ha_cluster import LIMIT_S, Cluster, Load, commit, die_with_parent, in_a_folder, lacks, until
+from ha_cluster import LIMIT_S, Cluster, Load, commit, in_a_folder, lacks, until
+from processes import die_with_parent
 
 CUT_S = 8.0   # longer than a coordinator's lease in etcd (5 s), and a node's at a coordinator
 HEAL_S = 4.0

@@ -16,7 +16,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from cluster import Cluster, _die_with_parent
+from cluster import Cluster
+from processes import die_with_parent, stop_all
 
 CONFIG = """
 scrape_configs:
@@ -70,7 +71,7 @@ def run(bin_dir, work):
             prometheus = subprocess.Popen(
                 ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={work / 'data'}",
                  f"--web.listen-address={address}", "--enable-feature=exemplar-storage"],
-                stdout=log, stderr=log, preexec_fn=_die_with_parent)
+                stdout=log, stderr=log, preexec_fn=die_with_parent)
 
         def api(path, **params):
             return json.loads(get(f"http://{address}/api/v1/{path}?{urllib.parse.urlencode(params)}")[0])["data"]
@@ -94,8 +95,7 @@ def run(bin_dir, work):
             print((work / "prometheus.log").read_text(errors="replace")[-3000:], file=sys.stderr)
             raise
         finally:
-            prometheus.terminate()
-            prometheus.wait(20)
+            stop_all([prometheus])
 
 
 def main():

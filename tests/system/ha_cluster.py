@@ -1,10 +1,8 @@
 """What tests of several coordinators share: a real etcd, a cluster that registers there, clients that keep asking it."""
-import ctypes
 import http.client
 import json
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,16 +13,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from processes import die_with_parent, stop_all
+
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "sluice-tiny"
 LIMIT_S = 3.0    # of a request's first try until its answer
 TRY_S = 1.2      # until a client asks the other coordinator
 PROMPTS = [f"Chapter {i}. The people of the house said to the king that it was so, " * 6 for i in range(6)]
-_libc = ctypes.CDLL(None)
-
-
-def die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def free_port():
@@ -110,7 +105,7 @@ class Cluster:
         ready = self.work / f"{name}.ready"
         ready.unlink(missing_ok=True)
         self.spawn(name, "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "60",
-                   "--slo-ttft-ms", "1234", *flags)
+                   "--slo-ttft-ms", "1234", "--local-prefill", "off", *flags)
         until(ready.exists, 60, f"{name} is ready")
         self.url[name] = json.loads(ready.read_text())["http"]
 
@@ -176,15 +171,7 @@ class Cluster:
         return len(re.findall("node lost", (self.work / f"{name}.log").read_text(errors="replace")))
 
     def end(self):
-        for p in self._processes.values():
-            p.send_signal(signal.SIGCONT)
-            p.terminate()
-        for p in self._processes.values():
-            try:
-                p.wait(20)
-            except subprocess.TimeoutExpired:
-                p.kill()
-                p.wait()
+        stop_all(self._processes.values())
 
     def show_logs(self):
         for log in sorted(self.work.glob("*.log")):

@@ -68,7 +68,7 @@ class Cluster:
         self.run_dir = run_dir
         self._up = subprocess.Popen(
             [bin_dir / "sluicectl", "--json", "--run-dir", run_dir, "up", "--model", MODEL, "--prefill", "2", "--decode", "2",
-             "--port", "0", "--threads", "1", "--kv-memory-mib", "64", "--quality-probe-share", "1"],
+             "--port", "0", "--threads", "1", "--kv-memory-mib", "64", "--quality-probe-share", "1", "--local-prefill", "off"],
             stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         text = ""
         for line in self._up.stdout:  # the state, once it is ready

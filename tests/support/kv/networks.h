@@ -15,10 +15,12 @@ struct Network {
   std::function<std::unique_ptr<Transport>(TransportHandler&)> make;
 };
 
-inline Network ucx_network(std::string name, std::string tls) {
-  return {name, "127.0.0.1:0", "127.0.0.1:1", tls, [tls](TransportHandler& h) {
+/// limit: how slow each connection is made; 0: not at all.
+inline Network ucx_network(std::string name, std::string tls, double limit_bytes_per_s = 0) {
+  return {name, "127.0.0.1:0", "127.0.0.1:1", tls, [tls, limit_bytes_per_s](TransportHandler& h) {
             UcxOptions o;
             o.tls = tls;
+            o.link_limit_bytes_per_s = limit_bytes_per_s;
             return std::move(make_ucx_transport(o, h).value());
           }};
 }
@@ -30,7 +32,8 @@ inline Network loopback_network() {
 }
 
 inline std::vector<Network> all_networks() {
-  return {loopback_network(), ucx_network("ucx tcp", "tcp,self"), ucx_network("ucx shm", "posix,tcp,self")};
+  return {loopback_network(), ucx_network("ucx tcp", "tcp,self"), ucx_network("ucx shm", "posix,tcp,self"),
+          ucx_network("ucx slowed", "tcp,self", 5e8)};
 }
 
 }  // namespace sluice::kv::test

@@ -8,7 +8,6 @@
 namespace sluice::text::grammar {
 namespace {
 
-constexpr std::size_t kUnlimited = Node::kUnbounded;
 constexpr std::size_t kMostDistinct = 8;  // listed values of an array without repetitions: a rule for each subset
 
 bool allows_nothing(const Schemas& all) {

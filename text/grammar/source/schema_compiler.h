@@ -17,6 +17,8 @@ namespace sluice::text::grammar {
 
 /// Schemas that must all hold of the same value.
 using Schemas = std::vector<const Json*>;
+/// Of items or properties: as many as one likes.
+inline constexpr std::size_t kUnlimited = Node::kUnbounded;
 
 class SchemaCompiler {
  public:

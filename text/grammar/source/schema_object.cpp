@@ -8,7 +8,6 @@
 namespace sluice::text::grammar {
 namespace {
 
-constexpr std::size_t kUnlimited = Node::kUnbounded;
 constexpr std::size_t kMaxPatterns = 5;  // each may match a name or not: so many bits
 
 }  // namespace
