@@ -66,10 +66,12 @@ void DecodeSide::kick(std::size_t d) {
   Node& n = nodes_[d];
   const ClusterSpec& spec = scene_.spec;
   if (!n.running.empty()) return;
-  n.running = n.scheduler.plan({.max_batch_tokens = spec.max_batch_tokens,
-                                .max_seqs = spec.max_seqs,
-                                .prefill_chunk = spec.prefill_chunk,
-                                .most_prompt_rows = spec.prefill_chunk});
+  n.running = n.scheduler
+                  .plan({.max_batch_tokens = spec.max_batch_tokens,
+                         .max_seqs = spec.max_seqs,
+                         .prefill_chunk = spec.prefill_chunk,
+                         .most_prompt_rows = spec.prefill_chunk})
+                  .work;
   if (n.running.empty()) return;
   if (has_chunk(n)) return start_mixed(d);
   double context = 0;

@@ -47,7 +47,7 @@ void PrefillSide::kick(std::size_t p) {
   Node& n = nodes_[p];
   const ClusterSpec& spec = scene_.spec;
   if (!n.running.empty()) return;
-  n.running = n.scheduler.plan({spec.max_batch_tokens, spec.max_seqs, spec.prefill_chunk, true});
+  n.running = n.scheduler.plan({spec.max_batch_tokens, spec.max_seqs, spec.prefill_chunk, true}).work;
   if (n.running.empty()) return;
   double rows = 0;
   double pairs = 0;

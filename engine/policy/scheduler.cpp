@@ -7,64 +7,8 @@
 
 namespace sluice::engine {
 
-namespace {
-
-// Share of the token budget that decode rows leave to prefill while any is runnable. It binds only when decode
-// rows alone would fill three quarters of a pass.
-constexpr std::uint32_t kPrefillShare = 4;
-
-// Rows that go before prompts where those are bounded.
-constexpr std::uint32_t kFewRows = 32;
-
-}  // namespace
-
-/// One plan being filled: what is left of the limits, and the work chosen so far.
-struct Scheduler::Batch {
-  std::uint32_t tokens;
-  std::uint32_t seats;
-  std::uint32_t chunk;
-  bool in_order;
-  std::uint64_t plan;
-  std::vector<Work> work;
-  std::uint32_t prefill_rows = 0;
-
-  /// How many of a sequence's pending rows go in, of `room`.
-  [[nodiscard]] std::uint32_t share_of(const Sequence& s, std::uint32_t room) const {
-    if (!in_order || s.is_decode()) return std::min({s.pending(), chunk, room});
-    // A pass smaller than a chunk cuts it, but always at the same length.
-    if (prefill_rows == 0) return std::min(s.pending(), room < chunk ? room : room / chunk * chunk);
-    return s.pending() <= room && prefill_rows + s.pending() <= chunk ? s.pending() : 0;
-  }
-
-  void take(const Queue& q, std::uint32_t spare_tokens, std::uint32_t spare_seats) {
-    for (Sequence* s : q) {
-      if (tokens <= spare_tokens || seats <= spare_seats) return;
-      const std::uint32_t count = share_of(*s, tokens - spare_tokens);
-      if (count == 0) continue;
-      const bool reaches_end = s->spec.computed + count == s->goal();
-      s->in_flight = Work{s->spec.id, s->spec.computed, count, reaches_end && !s->spec.fill_to};
-      s->last_plan = plan;
-      s->planned_before = true;
-      work.push_back(*s->in_flight);
-      if (!s->is_decode()) prefill_rows += count;
-      tokens -= count;
-      --seats;
-    }
-  }
-};
-
-std::uint32_t Scheduler::Sequence::goal() const noexcept {
-  return spec.fill_to ? *spec.fill_to : static_cast<std::uint32_t>(spec.tokens.size());
-}
-
-bool Scheduler::Sequence::runnable() const noexcept { return spec.ready && !ending && !in_flight && pending() > 0; }
-
 Scheduler::Scheduler(BlockAllocator& pool, std::uint32_t block_tokens)
-    : pool_(pool), block_tokens_(std::max<std::uint32_t>(1, block_tokens)) {}
-
-std::uint32_t Scheduler::blocks_for(std::uint32_t positions) const noexcept {
-  return positions / block_tokens_ + (positions % block_tokens_ != 0 ? 1 : 0);
-}
+    : pool_(pool), block_tokens_(std::max<std::uint32_t>(1, block_tokens)), parking_(pool, block_tokens_) {}
 
 Result<> Scheduler::check(const SequenceSpec& spec) const {
   if (sequences_.contains(spec.id)) return fail(Errc::already_exists, "request {} is already scheduled", spec.id);
@@ -87,8 +31,11 @@ Result<> Scheduler::check(const SequenceSpec& spec) const {
 
 Result<> Scheduler::admit(SequenceSpec spec) {
   SLUICE_TRY(check(spec));
-  SLUICE_ASSIGN(auto blocks, pool_.allocate(blocks_for(spec.max_total)));
-  Sequence seq;
+  if (Parking::goes_before(sequences_, spec))
+    return fail(Errc::resource_exhausted, "request {}: others wait for KV blocks before it", spec.id);
+  const auto begins_with = spec.grows ? static_cast<std::uint32_t>(spec.tokens.size()) : spec.max_total;
+  SLUICE_ASSIGN(auto blocks, pool_.allocate(blocks_for(begins_with)));
+  ScheduledSequence seq;
   seq.blocks = std::move(blocks);
   seq.admitted = ++admissions_;
   seq.last_plan = plans_;
@@ -99,22 +46,55 @@ Result<> Scheduler::admit(SequenceSpec spec) {
 }
 
 Result<> Scheduler::mark_ready(RequestId id) {
-  SLUICE_ASSIGN(Sequence * s, live(id));
-  if (!s->spec.ready) {
-    s->spec.ready = true;
-    s->last_plan = plans_;
-  }
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
+  if (s->place == Place::leaving || s->place == Place::parked) return fail(Errc::stale, "request {} is parked", id);
+  if (s->ready()) return {};
+  s->place = Place::here;
+  s->spec.ready = true;
+  s->last_plan = plans_;
   return {};
 }
 
+Result<> Scheduler::recompute(RequestId id) {
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
+  if (s->place != Place::returning) return fail(Errc::stale, "request {} does not return", id);
+  s->spec.computed = 0;
+  return mark_ready(id);
+}
+
 Result<> Scheduler::hold(RequestId id) {
-  SLUICE_ASSIGN(Sequence * s, live(id));
+  SLUICE_ASSIGN(ScheduledSequence * s, present(id));
   s->spec.ready = false;
   return {};
 }
 
+Result<> Scheduler::pin(RequestId id) {
+  SLUICE_ASSIGN(ScheduledSequence * s, present(id));
+  s->pinned = true;
+  return {};
+}
+
+void Scheduler::unpin(RequestId id) {
+  if (auto s = live(id)) (*s)->pinned = false;
+}
+
+Result<> Scheduler::reserve(RequestId id, std::uint32_t positions) {
+  SLUICE_ASSIGN(ScheduledSequence * s, present(id));
+  if (positions > s->spec.max_total)
+    return fail(Errc::invalid_argument, "request {}: {} positions exceed its {} declared ones", id, positions,
+                s->spec.max_total);
+  return parking_.grow(*s, positions);
+}
+
+Result<> Scheduler::evicted(const Eviction& e) {
+  const auto it = sequences_.find(e.id);
+  if (it != sequences_.end() && it->second.place == Place::leaving && it->second.eviction == e.number)
+    it->second.place = Place::parked;
+  return parking_.evicted(e);
+}
+
 Result<> Scheduler::supply(RequestId id, std::uint32_t first, std::span<const TokenId> tokens) {
-  SLUICE_ASSIGN(Sequence * s, live(id));
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
   if (s->spec.ready) return fail(Errc::stale, "request {} runs already", id);
   if (first > s->spec.tokens.size() || tokens.size() > s->spec.tokens.size() - first)
     return fail(Errc::invalid_argument, "request {}: no place for {} tokens from {} on among {}", id, tokens.size(),
@@ -123,100 +103,67 @@ Result<> Scheduler::supply(RequestId id, std::uint32_t first, std::span<const To
   return {};
 }
 
-std::vector<Work> Scheduler::plan(const PlanLimits& limits) {
+Plan Scheduler::plan(const PlanLimits& limits) {
   ++plans_;
-  Queue decodes;
-  Queue prefills;
+  Plan out;
+  out.evictions = parking_.make_room(sequences_);
+  out.returns = parking_.bring_back(sequences_);
+  RowPlanner::Queue runnable;
   for (auto& [id, s] : sequences_)
-    if (s.runnable()) (s.is_decode() ? decodes : prefills).push_back(&s);
-  sort_decodes(decodes);
-  sort_prefills(prefills);
-
-  Batch batch{limits.max_batch_tokens,
-              limits.max_seqs,
-              std::max<std::uint32_t>(1, limits.prefill_chunk),
-              limits.in_order,
-              plans_,
-              {},
-              0};
-  std::uint32_t spare_tokens = 0;
-  std::uint32_t spare_seats = 0;
-  if (!decodes.empty() && !prefills.empty()) {
-    if (batch.tokens <= 1 || batch.seats <= 1) {
-      (prefill_turn_ ? decodes : prefills).clear();
-      prefill_turn_ = !prefill_turn_;
-    } else {
-      spare_tokens = std::clamp<std::uint32_t>(batch.tokens / kPrefillShare, 1, batch.chunk);
-      spare_seats = 1;
-    }
-  }
-  batch.take(decodes, spare_tokens, spare_seats);
-  if (limits.most_prompt_rows > 0) {
-    batch.tokens = std::min(batch.tokens, limits.most_prompt_rows);
-    // A running answer's few rows (forced tokens, a replay) do not wait behind whole prompts.
-    Queue few;
-    const std::uint32_t most = std::min(kFewRows, batch.tokens / 2);
-    std::ranges::copy_if(prefills, std::back_inserter(few), [&](const Sequence* s) { return s->pending() <= most; });
-    batch.take(few, batch.tokens / 2, 0);
-    std::erase_if(prefills, [](const Sequence* s) { return s->in_flight.has_value(); });
-  }
-  batch.take(prefills, 0, 0);
-  return std::move(batch.work);
-}
-
-void Scheduler::sort_decodes(Queue& q) const {
-  std::ranges::sort(q, {}, [](const Sequence* s) {
-    return std::tuple(s->last_plan, s->spec.priority, s->spec.arrival, s->admitted);
-  });
-}
-
-void Scheduler::sort_prefills(Queue& q) const {
-  std::ranges::sort(q, {},
-                    [](const Sequence* s) { return std::tuple(s->spec.priority, s->spec.arrival, s->admitted); });
-  // Within one priority the order is that of arrival, which starves nobody: only who is less urgent than the first may
-  // be overdue. One chunk per plan: enough that all priorities come round, too little to upset the order for the rest.
-  auto overdue = q.end();
-  for (auto it = q.begin(); it != q.end(); ++it) {
-    const bool heads = it != q.begin() && (*it)->spec.priority != (*std::prev(it))->spec.priority;
-    if (heads && (overdue == q.end() || (*it)->last_plan < (*overdue)->last_plan)) overdue = it;
-  }
-  if (overdue == q.end() || plans_ - (*overdue)->last_plan <= kOverduePlans) return;
-  for (Sequence* s : q)  // the others of its priority had their turn by it
-    if (s->spec.priority == (*overdue)->spec.priority) s->last_plan = plans_;
-  std::rotate(q.begin(), overdue, overdue + 1);
+    if (s.runnable()) runnable.push_back(&s);
+  out.work = rows_.plan(runnable, limits, plans_);
+  return out;
 }
 
 Result<> Scheduler::commit(const Work& work) {
-  SLUICE_ASSIGN(Sequence * s, in_flight(work));
+  SLUICE_ASSIGN(ScheduledSequence * s, in_flight(work));
   s->spec.computed = work.first + work.count;
   return settle(*s);
 }
 
 Result<> Scheduler::commit_run(const Work& work, std::uint32_t steps, TokenId token) {
-  SLUICE_ASSIGN(Sequence * s, in_flight(work));
+  SLUICE_ASSIGN(ScheduledSequence * s, in_flight(work));
   if (s->spec.fill_to || work.count != 1 || steps == 0)
     return fail(Errc::invalid_argument, "request {}: {} steps of {} rows are no run of decode steps", work.id, steps,
                 work.count);
   if (steps - 1 > s->spec.max_total - s->spec.tokens.size())
     return fail(Errc::resource_exhausted, "request {}: {} steps exceed its {} declared positions", work.id, steps,
                 s->spec.max_total);
+  SLUICE_TRY(parking_.grow(*s, work.first + steps));
   s->spec.tokens.resize(s->spec.tokens.size() + steps - 1, token);
   s->spec.computed = work.first + steps;
   return settle(*s);
 }
 
+std::uint32_t Scheduler::steps_ahead(std::span<const Work> running, std::uint32_t most) const {
+  const auto lacks = [&](std::uint32_t steps) {
+    std::uint64_t blocks = 0;
+    for (const Work& w : running)
+      if (const auto it = sequences_.find(w.id); it != sequences_.end())
+        blocks += parking_.lacking(it->second, std::min(w.first + steps, it->second.spec.max_total));
+    return blocks;
+  };
+  if (lacks(most) <= pool_.free_blocks()) return std::max(1U, most);
+  std::uint32_t fits = 1;
+  for (std::uint32_t over = most; over - fits > 1;) {
+    const std::uint32_t middle = fits + (over - fits) / 2;
+    (lacks(middle) <= pool_.free_blocks() ? fits : over) = middle;
+  }
+  return fits;
+}
+
 Result<> Scheduler::abandon(const Work& work) {
-  SLUICE_ASSIGN(Sequence * s, in_flight(work));
+  SLUICE_ASSIGN(ScheduledSequence * s, in_flight(work));
   return settle(*s);
 }
 
-Result<> Scheduler::settle(Sequence& seq) {
+Result<> Scheduler::settle(ScheduledSequence& seq) {
   seq.in_flight.reset();
   return seq.ending ? drop(seq) : Result<>{};
 }
 
 Result<> Scheduler::append(RequestId id, TokenId token) {
-  SLUICE_ASSIGN(Sequence * s, live(id));
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
   if (s->spec.fill_to) return fail(Errc::invalid_argument, "request {} only fills KV, it takes no tokens", id);
   if (s->spec.tokens.size() >= s->spec.max_total)
     return fail(Errc::resource_exhausted, "request {} holds all of its {} declared positions", id, s->spec.max_total);
@@ -225,12 +172,12 @@ Result<> Scheduler::append(RequestId id, TokenId token) {
 }
 
 Result<> Scheduler::finish(RequestId id) {
-  SLUICE_ASSIGN(Sequence * s, live(id));
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
   s->ending = true;
   return s->in_flight ? Result<>{} : drop(*s);
 }
 
-Result<> Scheduler::drop(Sequence& seq) {
+Result<> Scheduler::drop(ScheduledSequence& seq) {
   Result<> outcome;
   for (const BlockHandle& b : seq.blocks)
     if (auto r = pool_.release(b); !r && outcome) outcome = std::move(r);
@@ -238,13 +185,19 @@ Result<> Scheduler::drop(Sequence& seq) {
   return outcome;
 }
 
-Result<Scheduler::Sequence*> Scheduler::live(RequestId id) {
+Result<ScheduledSequence*> Scheduler::live(RequestId id) {
   const auto it = sequences_.find(id);
   if (it == sequences_.end() || it->second.ending) return fail(Errc::not_found, "request {} is not scheduled", id);
   return &it->second;
 }
 
-Result<Scheduler::Sequence*> Scheduler::in_flight(const Work& work) {
+Result<ScheduledSequence*> Scheduler::present(RequestId id) {
+  SLUICE_ASSIGN(ScheduledSequence * s, live(id));
+  if (s->place != Place::here) return fail(Errc::stale, "request {} is parked", id);
+  return s;
+}
+
+Result<ScheduledSequence*> Scheduler::in_flight(const Work& work) {
   const auto it = sequences_.find(work.id);
   if (it == sequences_.end()) return fail(Errc::not_found, "request {} is not scheduled", work.id);
   if (it->second.in_flight != work)
@@ -256,17 +209,22 @@ Result<Scheduler::Sequence*> Scheduler::in_flight(const Work& work) {
 std::optional<Scheduler::View> Scheduler::view(RequestId id) const {
   const auto it = sequences_.find(id);
   if (it == sequences_.end() || it->second.ending) return std::nullopt;
-  const Sequence& s = it->second;
-  return View{s.spec.tokens,    s.blocks,     s.spec.computed,
-              s.spec.max_total, s.spec.ready, s.spec.fill_to && s.spec.computed == *s.spec.fill_to};
+  const ScheduledSequence& s = it->second;
+  return View{s.spec.tokens,    s.blocks,  s.spec.computed,
+              s.spec.max_total, s.ready(), s.spec.fill_to && s.spec.computed == *s.spec.fill_to};
 }
 
 SchedulerCounters Scheduler::counters() const {
-  SchedulerCounters c{.free_blocks = pool_.free_blocks(), .total_blocks = pool_.total_blocks()};
+  SchedulerCounters c{
+      .free_blocks = pool_.free_blocks(), .total_blocks = pool_.total_blocks(), .preemptions = parking_.preemptions()};
   for (const auto& [id, s] : sequences_) {
+    c.starved += s.starved && !s.ending ? 1 : 0;
     if (s.ending)
       ++c.ending;
-    else if (!s.spec.ready)
+    else if (s.place != Place::here) {
+      ++c.parked;
+      c.parked_blocks += parking_.lacking(s, s.goal());
+    } else if (!s.spec.ready)
       ++c.awaiting_kv;
     else if (s.spec.fill_to && s.pending() == 0)
       ++c.filled;

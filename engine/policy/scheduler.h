@@ -9,104 +9,99 @@
 //   replay        as decode, with the tokens already sent to the user appended: several rows pending at once
 //   colocated     computed 0, no fill_to: chunks first, then one row per step
 //
-// Blocks for the whole declared need are reserved at admit, so nothing admitted can run out later. They are
-// freed once: at finish(), or, while a forward pass still writes into them, when that pass is committed.
+// Blocks: a sequence that grows has some for the tokens it came with and takes more before its next rows need them;
+// where there are none, the least urgent one is parked (parking.h). Others reserve all of max_total at admit. Blocks
+// are freed once: at finish(), or, while a forward pass still writes into them, when that pass is committed. Those of
+// an eviction are its taker's until evicted().
 //
-// Order within a plan: decode rows first, least recently served first; then prefill chunks by priority (lower
-// first) and arrival. Nobody starves: prefill keeps a share of the budget, and the first of a priority that more
-// urgent ones passed over for kOverduePlans plans goes to the front.
+// Which rows go first: row_planner.h.
 //
 // Threading: none; the owner serialises calls. Time enters only as SequenceSpec::arrival.
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "common/clock.h"
 #include "common/ids.h"
 #include "common/result.h"
-#include "engine/policy/block_allocator.h"
+#include "engine/policy/parking.h"
+#include "engine/policy/row_planner.h"
+#include "engine/policy/sequence.h"
 
 namespace sluice::engine {
 
-struct SequenceSpec {
-  RequestId id{};
-  std::vector<TokenId> tokens{};           // the prompt, and after a resume what was generated before
-  std::uint32_t computed = 0;              // positions whose KV is in the pool once the sequence is ready
-  std::uint32_t max_total = 0;             // positions it may ever hold; blocks for all of them are reserved
-  std::optional<std::uint32_t> fill_to{};  // compute the KV of this many positions and stop; no sampling
-  std::int32_t priority = 0;               // lower goes first
-  TimePoint arrival{};
-  bool ready = true;  // false: KV is on its way, nothing runs before mark_ready()
-};
-
-/// Rows [first, first + count) of one sequence in one forward pass.
-struct Work {
-  RequestId id;
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  bool wants_logits = false;  // the last row's logits are sampled
-  friend bool operator==(const Work&, const Work&) = default;
-};
-
-struct PlanLimits {
-  std::uint32_t max_batch_tokens = 2048;  // rows in one forward pass
-  std::uint32_t max_seqs = 256;           // sequences in one forward pass
-  std::uint32_t prefill_chunk = 512;      // rows of one sequence in one forward pass (see in_order); 0 counts as 1
-  // Prompts one after another rather than side by side: the oldest gets as many whole chunks as fit, and others join
-  // only while the pass holds one chunk in all. Prompts then end sooner on average, when they end does not depend on
-  // who comes later, and chunks are the same whoever shares the pass: KV leaves by chunk and key scales span tokens,
-  // so a lossy profile's answer would depend on batch mates else.
-  bool in_order = false;
-  // Rows of prompts in one forward pass; 0: as many as fit. Where answers are decoded they wait for these. Sequences
-  // with few rows pending then go before the others, in half of it at most.
-  std::uint32_t most_prompt_rows = 0;
+/// What is to be done now. Evictions and returns are made, whatever becomes of the work.
+struct Plan {
+  std::vector<Work> work;
+  std::vector<Eviction> evictions;
+  std::vector<Return> returns;
 };
 
 struct SchedulerCounters {
   std::uint32_t free_blocks = 0;
   std::uint32_t total_blocks = 0;
-  std::uint32_t awaiting_kv = 0;  // admitted, KV not here yet; or held
-  std::uint32_t waiting = 0;      // ready, never in a plan
-  std::uint32_t running = 0;      // was in a plan, has more to do
-  std::uint32_t filled = 0;       // reached fill_to, holds its blocks until finish()
-  std::uint32_t ending = 0;       // finished or cancelled, a forward pass still writes into its blocks
+  std::uint32_t awaiting_kv = 0;    // admitted, KV not here yet; or held
+  std::uint32_t waiting = 0;        // ready, never in a plan
+  std::uint32_t running = 0;        // was in a plan, has more to do
+  std::uint32_t filled = 0;         // reached fill_to, holds its blocks until finish()
+  std::uint32_t ending = 0;         // finished or cancelled, a forward pass still writes into its blocks
+  std::uint32_t starved = 0;        // of those that run: have no block for their next row
+  std::uint32_t parked = 0;         // without their KV in the pool
+  std::uint32_t parked_blocks = 0;  // that these need
+  std::uint64_t preemptions = 0;    // since the beginning
 };
 
 class Scheduler {
  public:
-  /// The first prefill chunk of its priority, passed over this many plans in a row, goes to the front.
-  static constexpr std::uint64_t kOverduePlans = 16;
+  static constexpr std::uint64_t kOverduePlans = RowPlanner::kOverduePlans;
+  static constexpr std::uint32_t kMostPreemptions = Parking::kMostPreemptions;
 
   /// `pool` is shared with whoever fills or ships blocks, and must outlive this. `block_tokens` > 0.
   Scheduler(BlockAllocator& pool, std::uint32_t block_tokens);
 
-  /// Reserves the whole declared need. resource_exhausted: retry later; already_exists: the id is in use;
-  /// invalid_argument: the numbers contradict each other, or the need exceeds the whole pool.
+  /// Takes blocks: for its tokens if it grows, else for max_total. resource_exhausted: retry later, there is no room or
+  /// someone at least as urgent waits for it; already_exists: the id is in use; invalid_argument: the numbers
+  /// contradict each other, or max_total exceeds the whole pool.
   [[nodiscard]] Result<> admit(SequenceSpec spec);
 
-  /// The KV this sequence waited for is in its blocks. A second call changes nothing.
+  /// The KV this sequence waited for is in its blocks: what was on its way, or what was parked. A second call changes
+  /// nothing. stale: it is parked.
   [[nodiscard]] Result<> mark_ready(RequestId id);
 
   /// From now on nothing of it runs, until mark_ready() is called again. It keeps its blocks; a pass in flight is
-  /// settled as ever.
+  /// settled as ever. stale: it is parked.
   [[nodiscard]] Result<> hold(RequestId id);
+
+  /// It has blocks again, but nobody has its KV: that is computed once more, from its first position. stale: it does
+  /// not return from being parked.
+  [[nodiscard]] Result<> recompute(RequestId id);
+  /// Its blocks are no longer read, and free for others. The sequence may have ended meanwhile.
+  [[nodiscard]] Result<> evicted(const Eviction& e);
+  /// From now on it is not parked; until unpin(). stale: it is parked already.
+  [[nodiscard]] Result<> pin(RequestId id);
+  void unpin(RequestId id);
+  /// Takes blocks for so many positions now, for whoever needs to know them ahead of its tokens. resource_exhausted:
+  /// there are not as many free; invalid_argument: beyond max_total. stale: it is parked.
+  [[nodiscard]] Result<> reserve(RequestId id, std::uint32_t positions);
 
   /// Tokens `first` and following of a sequence that is not ready: those in its spec stood for ones that nobody knew
   /// yet. stale: it runs already; invalid_argument: it has no such positions.
   [[nodiscard]] Result<> supply(RequestId id, std::uint32_t first, std::span<const TokenId> tokens);
 
-  /// The next forward pass. A sequence with a pass in flight is left out, so several plans may be under way.
-  [[nodiscard]] std::vector<Work> plan(const PlanLimits& limits);
+  /// The next forward pass. A sequence with a pass in flight is left out, so several plans may be under way. Without
+  /// work, but with someone starved, another plan is due after evicted(), or when someone ends.
+  [[nodiscard]] Plan plan(const PlanLimits& limits);
 
   /// The pass ran: its positions count as computed. Frees the blocks of a sequence that ended meanwhile.
   [[nodiscard]] Result<> commit(const Work& work);
 
   /// A decode row's pass and the `steps` - 1 after it ran, each on the token sampled before: what commit and append in
   /// turn would have left, the last append aside. For whoever knows that those plans would have been the same (the
-  /// simulator). resource_exhausted beyond max_total; invalid_argument: no decode row, or no step.
+  /// simulator). resource_exhausted beyond max_total or the pool; invalid_argument: no decode row, or no step.
   [[nodiscard]] Result<> commit_run(const Work& work, std::uint32_t steps, TokenId token);
+  /// Of such a run how many steps, at most `most`, all of these sequences can make before one of them lacks a block
+  /// that is not free: plans differ from there on. At least 1.
+  [[nodiscard]] std::uint32_t steps_ahead(std::span<const Work> running, std::uint32_t most) const;
 
   /// The pass failed or never ran: its rows are planned again.
   [[nodiscard]] Result<> abandon(const Work& work);
@@ -131,41 +126,26 @@ class Scheduler {
 
   [[nodiscard]] SchedulerCounters counters() const;
   [[nodiscard]] std::uint32_t block_tokens() const noexcept { return block_tokens_; }
-  [[nodiscard]] std::uint32_t blocks_for(std::uint32_t positions) const noexcept;
+  [[nodiscard]] std::uint32_t blocks_for(std::uint32_t positions) const noexcept {
+    return parking_.blocks_for(positions);
+  }
 
  private:
-  struct Sequence {
-    SequenceSpec spec;
-    std::vector<BlockHandle> blocks;
-    std::optional<Work> in_flight;
-    std::uint64_t admitted = 0;  // order of admission, the last tie-break
-    // Plan it was last part of, or in which it became runnable or one of its priority was served as overdue.
-    std::uint64_t last_plan = 0;
-    bool planned_before = false;
-    bool ending = false;
-
-    [[nodiscard]] std::uint32_t goal() const noexcept;
-    [[nodiscard]] std::uint32_t pending() const noexcept { return goal() - spec.computed; }
-    [[nodiscard]] bool runnable() const noexcept;
-    [[nodiscard]] bool is_decode() const noexcept { return !spec.fill_to && pending() == 1; }
-  };
-  using Queue = std::vector<Sequence*>;
-  struct Batch;
-
   [[nodiscard]] Result<> check(const SequenceSpec& spec) const;
-  [[nodiscard]] Result<Sequence*> live(RequestId id);
-  [[nodiscard]] Result<Sequence*> in_flight(const Work& work);
-  [[nodiscard]] Result<> settle(Sequence& seq);
-  [[nodiscard]] Result<> drop(Sequence& seq);
-  void sort_decodes(Queue& q) const;
-  void sort_prefills(Queue& q) const;
+  [[nodiscard]] Result<ScheduledSequence*> live(RequestId id);
+  /// Of one that has its blocks and KV, or waits for that to come.
+  [[nodiscard]] Result<ScheduledSequence*> present(RequestId id);
+  [[nodiscard]] Result<ScheduledSequence*> in_flight(const Work& work);
+  [[nodiscard]] Result<> settle(ScheduledSequence& seq);
+  [[nodiscard]] Result<> drop(ScheduledSequence& seq);
 
   BlockAllocator& pool_;
   std::uint32_t block_tokens_;
-  std::map<RequestId, Sequence> sequences_;  // ordered, so that two runs over the same events plan the same
+  Parking parking_;
+  RowPlanner rows_;
+  Parking::Sequences sequences_;  // ordered, so that two runs over the same events plan the same
   std::uint64_t admissions_ = 0;
   std::uint64_t plans_ = 0;
-  bool prefill_turn_ = false;  // where one row must do for both kinds, they take turns
 };
 
 }  // namespace sluice::engine

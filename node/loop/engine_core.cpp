@@ -83,7 +83,7 @@ void EngineCore::Held::wait() {
 std::vector<PassRow> EngineCore::Held::plan() {
   core_.turned();
   std::vector<PassRow> rows;
-  for (const engine::Work& w : core_.scheduler_.plan(core_.limits_)) {
+  for (const engine::Work& w : core_.scheduler_.plan(core_.limits_).work) {
     const auto view = core_.scheduler_.view(w.id);
     PassRow row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}, nullptr};
     for (const BlockHandle& b : view->blocks) row.blocks.push_back(b.id);

@@ -124,7 +124,7 @@ class Model {
   }
 
   void plan() {
-    const auto work = s_.plan(limits_);
+    const auto work = s_.plan(limits_).work;
     REQUIRE(work.size() <= limits_.max_seqs);
     std::uint32_t rows = 0;
     const auto runnable = [&](RequestId id, const Expected& e) {

@@ -32,7 +32,7 @@ struct Fixture {
   PlanLimits limits{.max_batch_tokens = 32, .max_seqs = 4, .prefill_chunk = 16};
 
   std::vector<Work> step() {
-    auto plan = s.plan(limits);
+    auto plan = s.plan(limits).work;
     for (const Work& w : plan) REQUIRE(s.commit(w));
     return plan;
   }
@@ -132,10 +132,10 @@ TEST_CASE_METHOD(Fixture, "where prompts are bounded a pass holds so many of the
 
 TEST_CASE_METHOD(Fixture, "a sequence in flight is left out, and its rows come again when the pass is abandoned") {
   REQUIRE(s.admit(generate(1, 8, 20)));
-  const auto first = s.plan(limits);
-  CHECK(s.plan(limits).empty());
+  const auto first = s.plan(limits).work;
+  CHECK(s.plan(limits).work.empty());
   REQUIRE(s.abandon(first[0]));
-  CHECK(s.plan(limits) == first);
+  CHECK(s.plan(limits).work == first);
   CHECK(s.commit(work(1, 0, 7, true)).error().code == Errc::stale);
   REQUIRE(s.commit(first[0]));
   CHECK(s.commit(first[0]).error().code == Errc::stale);
@@ -145,7 +145,7 @@ TEST_CASE_METHOD(Fixture, "a sequence in flight is left out, and its rows come a
 // handed to the next one while a pass still wrote into them.
 TEST_CASE_METHOD(Fixture, "a cancel in mid-pass frees the blocks only when the pass is over") {
   REQUIRE(s.admit(generate(1, 8, 1024)));
-  const auto plan = s.plan(limits);
+  const auto plan = s.plan(limits).work;
   REQUIRE(s.cancel(RequestId(1)));
   CHECK(pool.free_blocks() == 0);
   CHECK(s.counters().ending == 1);
@@ -239,8 +239,8 @@ TEST_CASE_METHOD(Fixture, "a long queue of equals is served in order of arrival,
 
 TEST_CASE_METHOD(Fixture, "no budget, no work") {
   REQUIRE(s.admit(generate(1, 8, 8)));
-  CHECK(s.plan({.max_batch_tokens = 0}).empty());
-  CHECK(s.plan({.max_seqs = 0}).empty());
+  CHECK(s.plan({.max_batch_tokens = 0}).work.empty());
+  CHECK(s.plan({.max_seqs = 0}).work.empty());
   limits.prefill_chunk = 0;
   CHECK(step() == std::vector{work(1, 0, 1, false)});
 }
@@ -248,18 +248,18 @@ TEST_CASE_METHOD(Fixture, "no budget, no work") {
 TEST_CASE_METHOD(Fixture, "a run of decode steps leaves what its steps one by one would have left") {
   Scheduler other(pool, 16);
   for (Scheduler* x : {&s, &other}) REQUIRE(x->admit(generate(1, 20, 26, 19)));
-  const auto plan = s.plan(limits);
+  const auto plan = s.plan(limits).work;
   REQUIRE(plan == std::vector{work(1, 19, 1, true)});
   REQUIRE(s.commit_run(plan[0], 4, 7));
   for (int i = 0; i < 4; ++i) {
-    REQUIRE(other.commit(other.plan(limits).at(0)));
+    REQUIRE(other.commit(other.plan(limits).work.at(0)));
     if (i < 3) REQUIRE(other.append(RequestId(1), 7));
   }
   for (Scheduler* x : {&s, &other}) {
     CHECK(x->view(RequestId(1))->computed == 23);
     CHECK(x->view(RequestId(1))->tokens.size() == 23);
     REQUIRE(x->append(RequestId(1), 7));
-    CHECK(x->plan(limits) == std::vector{work(1, 23, 1, true)});
+    CHECK(x->plan(limits).work == std::vector{work(1, 23, 1, true)});
   }
   const Work last = work(1, 23, 1, true);
   CHECK(s.commit_run(last, 0, 7).error().code == Errc::invalid_argument);
@@ -270,5 +270,5 @@ TEST_CASE_METHOD(Fixture, "a run of decode steps leaves what its steps one by on
 
 TEST_CASE_METHOD(Fixture, "rows that only fill are no run of decode steps") {
   REQUIRE(s.admit(fill(1, 41, 40)));
-  CHECK(s.commit_run(s.plan(limits).at(0), 2, 0).error().code == Errc::invalid_argument);
+  CHECK(s.commit_run(s.plan(limits).work.at(0), 2, 0).error().code == Errc::invalid_argument);
 }
