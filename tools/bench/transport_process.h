@@ -1,5 +1,5 @@
 #pragma once
-// Child processes of the transport suite: this program again as the receiving peer, and ucx_perftest.
+// Child processes of the suites: this program again as the other side, ucx_perftest, a coordinator.
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +21,7 @@ class Child {
 
   /// The next line; empty at the end or after ten seconds of silence.
   [[nodiscard]] std::string line();
+  [[nodiscard]] int pid() const noexcept { return pid_; }
   /// CPU time used so far, user and system.
   [[nodiscard]] double cpu_seconds() const;
   /// Everything until the child closes its output, or until it was silent for that long.
