@@ -2,7 +2,6 @@
 
 #include <array>
 #include <boost/asio/post.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <cstring>
 
@@ -61,6 +60,8 @@ Result<> check_cbor(std::span<const std::uint8_t> in) {
   }
 }
 
+constexpr std::size_t kLengthBytes = 4;
+
 void put_u32(std::uint8_t* p, std::uint32_t v) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<std::uint8_t>(v >> (8 * i));
 }
@@ -100,7 +101,7 @@ void Connection::start() {
   if (stream_.secure()) return shake_hands();
   ready_ = true;
   if (!out_.empty()) write_next();
-  read_length();
+  read();
 }
 
 void Connection::shake_hands() {
@@ -117,7 +118,7 @@ void Connection::shake_hands() {
       if (auto admitted = self->handlers_.admit(self->certificate()); !admitted) return self->close(admitted.error());
     self->ready_ = true;
     if (!self->out_.empty()) self->write_next();
-    self->read_length();
+    self->read();
   });
 }
 
@@ -126,43 +127,52 @@ void Connection::lost(boost::system::error_code ec) {
   close(Error{Errc::unavailable, "control connection lost: " + (tls.empty() ? ec.message() : tls), {}});
 }
 
-void Connection::read_length() {
-  asio::async_read(
-      stream_, asio::buffer(length_), [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-        if (!self->open_) return;
-        if (ec) return self->lost(ec);
-        if (!std::exchange(self->heard_, true) && !self->stream_.secure() && speaks_tls(self->length_))
-          return self->close(Error{Errc::unavailable,
-                                   "the peer speaks TLS and this end does not: --cluster-cert, --cluster-key and "
-                                   "--cluster-ca go to all daemons",
-                                   {}});
-        const std::uint32_t n = get_u32(self->length_);
-        if (n == 0 || n > kMaxFrame)
-          return self->close(
-              Error{Errc::data_corrupt, fmt::format("control frame of {} bytes (limit {})", n, kMaxFrame), {}});
-        self->read_body(n);
-      });
+void Connection::read() {
+  // Grown as bytes come, so that a length alone never costs memory, and given back after a large message.
+  constexpr std::size_t kRoom = 32U << 10, kStep = 256U << 10;
+  if (filled_ == 0 && in_.size() > kStep) std::vector<std::uint8_t>().swap(in_);
+  in_.resize(filled_ + (filled_ < kRoom ? kRoom : kStep));
+  stream_.async_read_some(asio::buffer(in_.data() + filled_, in_.size() - filled_),
+                          [self = shared_from_this()](boost::system::error_code ec, std::size_t n) {
+                            if (!self->open_) return;
+                            if (ec) return self->lost(ec);
+                            self->filled_ += n;
+                            self->take_messages();
+                            if (self->open_) self->read();
+                          });
 }
 
-void Connection::read_body(std::uint32_t length) {
-  // Grown as bytes come, so that a length alone never costs memory.
-  constexpr std::size_t kStep = 256U << 10;
-  const std::size_t have = body_.size();
-  const std::size_t more = std::min<std::size_t>(length - have, kStep);
-  body_.resize(have + more);
-  asio::async_read(stream_, asio::buffer(body_.data() + have, more),
-                   [self = shared_from_this(), length](boost::system::error_code ec, std::size_t) {
-                     if (!self->open_) return;
-                     if (ec) return self->lost(ec);
-                     if (self->body_.size() < length) return self->read_body(length);
-                     const auto bytes = std::move(self->body_);
-                     self->body_.clear();
-                     self->dispatch(bytes);
-                     if (self->open_) self->read_length();
-                   });
+std::optional<std::uint32_t> Connection::next_length() {
+  if (filled_ - taken_ < kLengthBytes) return std::nullopt;
+  const std::uint8_t* head = in_.data() + taken_;
+  if (!std::exchange(heard_, true) && !stream_.secure() && speaks_tls(head)) {
+    close(Error{Errc::unavailable,
+                "the peer speaks TLS and this end does not: --cluster-cert, --cluster-key and --cluster-ca go to all "
+                "daemons",
+                {}});
+    return std::nullopt;
+  }
+  const std::uint32_t n = get_u32(head);
+  if (n > 0 && n <= kMaxFrame) return n;
+  close(Error{Errc::data_corrupt, fmt::format("control frame of {} bytes (limit {})", n, kMaxFrame), {}});
+  return std::nullopt;
+}
+
+void Connection::take_messages() {
+  while (open_) {
+    const auto n = next_length();
+    if (!n || filled_ - taken_ - kLengthBytes < *n) break;
+    const std::span message(in_.data() + taken_ + kLengthBytes, *n);
+    taken_ += kLengthBytes + *n;
+    dispatch(message);
+  }
+  // What has begun to come is the next one's begin.
+  if (taken_ > 0) std::memmove(in_.data(), in_.data() + taken_, filled_ - taken_);
+  filled_ -= std::exchange(taken_, 0);
 }
 
 void Connection::dispatch(std::span<const std::uint8_t> bytes) {
+  if (handlers_.on_raw && handlers_.on_raw(bytes)) return;
   auto decoded = decode_cbor(bytes);
   if (!decoded) return close(decoded.error());
   json& m = *decoded;
@@ -229,9 +239,9 @@ void Connection::notify(const std::string& type, json body) {
 }
 
 void Connection::send(const json& m) {
-  std::vector<std::uint8_t> frame(4);
+  std::vector<std::uint8_t> frame(kLengthBytes);
   json::to_cbor(m, frame);
-  const std::size_t n = frame.size() - 4;
+  const std::size_t n = frame.size() - kLengthBytes;
   if (n > kMaxFrame)
     return close(Error{Errc::internal, fmt::format("control frame of {} bytes is over the limit", n), {}});
   put_u32(frame.data(), static_cast<std::uint32_t>(n));

@@ -6,6 +6,7 @@
 // either "b" or "e" (error) on a reply. Limits: kMaxFrame bytes, kMaxDepth nesting, kMaxQueued bytes waiting to be
 // written (a peer that does not read is disconnected, since control messages are never droppable).
 //
+// A read takes whatever has come, often several messages; those are handled one after another.
 // Threading: a Connection lives on one io_context thread; every method and handler runs there. It is kept alive by
 // its own pending operations and by whoever holds the pointer. Failure: any protocol error closes the connection;
 // every open call then completes with `unavailable`, and on_close is called once.
@@ -19,6 +20,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -42,6 +44,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// A call: answer through reply exactly once, now or later.
     std::function<void(const std::string& type, nlohmann::json body, Reply reply)> on_call;
     std::function<void(const std::string& type, nlohmann::json body)> on_notify;
+    /// Asked first about each message, as its bytes, which are valid during the call. True: it was read here, and none
+    /// of the others hears of it. Null: nobody wants bytes.
+    std::function<bool(std::span<const std::uint8_t> message)> on_raw;
     std::function<void(const Error&)> on_close;
     /// May this peer go on? Asked once, with TLS only; nothing: it showed no certificate.
     std::function<Result<>(const std::optional<tls::Peer>&)> admit;
@@ -66,8 +71,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   void shake_hands();
   void lost(boost::system::error_code ec);
-  void read_length();
-  void read_body(std::uint32_t length);
+  void read();
+  /// Handles the messages that have come as a whole.
+  void take_messages();
+  /// Of the next message, once its length is there; nothing: it has not come. Closes where it cannot be.
+  [[nodiscard]] std::optional<std::uint32_t> next_length();
   void dispatch(std::span<const std::uint8_t> bytes);
   void dispatch_reply(nlohmann::json& m);
   void send(const nlohmann::json& m);
@@ -79,9 +87,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ready_ = false;  // to read and to send
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Pending> pending_;
-  std::uint8_t length_[4] = {};
-  bool heard_ = false;  // a message's length has come
-  std::vector<std::uint8_t> body_;
+  bool heard_ = false;            // a message's length has come
+  std::vector<std::uint8_t> in_;  // what was read and is not handled yet, then room; owned by the outstanding read
+  std::size_t filled_ = 0;        // of in_
+  std::size_t taken_ = 0;         // of that, handled
   std::deque<std::vector<std::uint8_t>> out_;
   std::size_t queued_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/control/tokens_reader.h"
 #include "common/log.h"
 #include "common/utf8.h"
 
@@ -84,6 +85,13 @@ void NodeRegistry::accept(boost::asio::ip::tcp::socket s) {
                                                     {{"node", peer->node}, {"why", h.error().message}});
                                  view_.heartbeat(peer->node, std::move(*h), clock_.now());
                                  peer->conn->notify(control::type::kHeartbeat, nlohmann::json::object());
+                               },
+                           .on_raw =
+                               [this, peer](std::span<const std::uint8_t> message) {
+                                 if (!peer->registered || !events_.on_tokens) return false;
+                                 if (!control::read_tokens_message(message, tokens_)) return false;
+                                 events_.on_tokens(peer->node, tokens_);
+                                 return true;
                                },
                            .on_close =
                                [this, peer](const Error& why) {

@@ -36,6 +36,8 @@ class NodeRegistry {
     std::function<void(const NodeId&)> on_up;
     std::function<void(const NodeId&)> on_lost;
     std::function<void(const NodeId&, const std::string& type, const nlohmann::json& body)> on_event;
+    /// The hottest event, read without JSON where it can be. Null: it comes as any other.
+    std::function<void(const NodeId&, const control::Tokens&)> on_tokens;
   };
   NodeRegistry(boost::asio::io_context& io, const Clock& clock, const RegistryOptions& o, ClusterView& view,
                Events events);
@@ -63,6 +65,7 @@ class NodeRegistry {
   boost::asio::steady_timer timer_;
   std::unordered_map<NodeId, std::shared_ptr<Peer>> peers_;
   std::vector<std::weak_ptr<Peer>> all_;  // the oldest first
+  control::Tokens tokens_;                // the last message, so that the next one needs no memory
   bool stopped_ = false;
   net::Listener listener_;
 };

@@ -22,11 +22,11 @@ class LegEvents {
   };
   explicit LegEvents(const Uses& u) : use_(u) {}
 
+  void on_tokens(const NodeId& node, const control::Tokens& m);
   /// False: a message of another kind.
   bool on_event(const NodeId& node, const std::string& type, const nlohmann::json& body);
 
  private:
-  void on_tokens(const NodeId& node, const control::Tokens& m);
   void on_token(const SessionPtr& s, const control::Tokens::Item& item);
   void on_prompt_logprobs(const NodeId& node, const control::PromptLogprobs& m);
   void on_prefill_done(const NodeId& node, const control::PrefillDone& m);

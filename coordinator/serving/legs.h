@@ -48,6 +48,7 @@ class Legs {
   bool on_event(const NodeId& node, const std::string& type, const nlohmann::json& body) {
     return events_.on_event(node, type, body);
   }
+  void on_tokens(const NodeId& node, const control::Tokens& m) { events_.on_tokens(node, m); }
   /// Now and then: ends those whose time is up, and places those who wait and have room.
   void sweep();
   /// A node begins to drain.

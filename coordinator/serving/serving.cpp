@@ -56,7 +56,8 @@ NodeRegistry::Events Serving::events() {
                 links_.on_node_lost(n);
                 legs_.on_node_lost(n);
               },
-          .on_event = [this](const NodeId& n, const std::string& t, const nlohmann::json& b) { on_event(n, t, b); }};
+          .on_event = [this](const NodeId& n, const std::string& t, const nlohmann::json& b) { on_event(n, t, b); },
+          .on_tokens = [this](const NodeId& n, const control::Tokens& t) { legs_.on_tokens(n, t); }};
 }
 
 void Serving::stop() {
