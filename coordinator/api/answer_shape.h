@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/api/openai_json.h"
@@ -28,7 +29,7 @@ struct ChoiceDelta {
 
 /// What of the whole request is told with a chunk.
 struct AnswerState {
-  std::string fingerprint;  // of the choice, once known; where the stream closes: of all
+  std::string_view fingerprint;  // of the choice, once known; where the stream closes: of all
   Usage usage{};
   std::optional<nlohmann::json> explain{};       // where asked for, once the last choice has ended
   const std::vector<TokenId>* prompt = nullptr;  // the choice's; to open it with

@@ -46,6 +46,7 @@ std::string ChatShape::open(std::size_t choice, const std::string& /*echo*/, con
 std::string ChatShape::delta(std::size_t choice, ChoiceDelta delta, const AnswerState& now) {
   auto& out = delta.output;
   if (out.empty() && (!logprobs() || delta.tokens.empty()) && delta.ids.empty()) return {};
+  if (only_text() && out.reasoning.empty() && out.calls.empty()) return text_chunk(choice, out.content, now);
   json c =
       chunk_choice_json(true, choice, std::move(out.content), streamed_logprobs(choice, delta.tokens), {}, nullptr);
   put(c, out);

@@ -15,6 +15,7 @@ std::string CompletionShape::open(std::size_t choice, const std::string& echo, c
 
 std::string CompletionShape::delta(std::size_t choice, ChoiceDelta delta, const AnswerState& now) {
   if (delta.output.content.empty() && (!logprobs() || delta.tokens.empty()) && delta.ids.empty()) return {};
+  if (only_text()) return text_chunk(choice, delta.output.content, now);
   json logprobs = streamed_logprobs(choice, delta.tokens);
   json c = chunk_choice_json(false, choice, std::move(delta.output.content), std::move(logprobs), {}, nullptr);
   if (with_ids()) c["token_ids"] = std::move(delta.ids);

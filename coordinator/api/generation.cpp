@@ -145,8 +145,8 @@ ChoiceDelta Generation::read(Choice& c, TokenStream::Delta delta, bool last) con
   } else {
     d.output.content = std::move(delta.text);
   }
-  if (request().sampling.logprobs) d.tokens = std::move(delta.tokens);
-  if (request().return_token_ids) d.ids = std::move(delta.ids);
+  d.tokens = std::move(delta.tokens);
+  d.ids = std::move(delta.ids);
   return d;
 }
 
@@ -222,8 +222,8 @@ json Generation::explain() const {
   return j;
 }
 
-AnswerState Generation::state(std::string fingerprint) const {
-  AnswerState s{std::move(fingerprint), usage(), {}};
+AnswerState Generation::state(std::string_view fingerprint) const {
+  AnswerState s{fingerprint, usage(), {}};
   if (running_ == 0 && request().explain) s.explain = explain();
   return s;
 }
@@ -290,7 +290,10 @@ void Generation::send_last(std::size_t index, ChoiceDelta delta) {
   auto& c = choices_[index];
   const bool last = running_ == 0;
   std::string written = shape_->end(index, std::move(delta), end_of(c), last, state(c.fingerprint));
-  if (last) written += shape_->close(state(fingerprint_of_all()));
+  if (last) {
+    const std::string of_all = fingerprint_of_all();
+    written += shape_->close(state(of_all));
+  }
   if (!written.empty()) writer_->write(written);
   if (!last) return;
   over_ = true;

@@ -76,7 +76,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   }
   [[nodiscard]] ChoiceEnd end_of(const Choice& choice) const;
   [[nodiscard]] std::string fingerprint_of_all() const;
-  [[nodiscard]] AnswerState state(std::string fingerprint) const;
+  [[nodiscard]] AnswerState state(std::string_view fingerprint) const;
   /// The client wants nothing said: the one token that a leg draws is left out.
   [[nodiscard]] bool silent() const { return request().max_tokens == 0; }
   [[nodiscard]] Usage usage() const;

@@ -16,7 +16,7 @@ OpenAiShape::OpenAiShape(AnswerHead head, const GenerateRequest& q, const ModelT
       include_usage_(q.include_usage),
       continuous_usage_(q.continuous_usage) {}
 
-AnswerHead OpenAiShape::head(const std::string& fingerprint) const {
+AnswerHead OpenAiShape::head(std::string_view fingerprint) const {
   AnswerHead h = head_;
   h.fingerprint = fingerprint;
   return h;
@@ -30,6 +30,16 @@ std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last,
   if (include_usage_) chunk["usage"] = continuous_usage_ ? usage_json(now.usage) : json(nullptr);
   if (last && !include_usage_ && now.explain) chunk["sluice"] = *now.explain;
   return sse(chunk);
+}
+
+std::string OpenAiShape::text_chunk(std::size_t choice, std::string_view text, const AnswerState& now) {
+  if (text_chunks_.size() <= choice) text_chunks_.resize(choice + 1);
+  auto& kept = text_chunks_[choice];
+  if (!kept || kept->fingerprint != now.fingerprint)
+    kept.emplace(std::string(now.fingerprint), ChunkTemplate([&](std::string_view mark) {
+                   return chunk(chunk_choice_json(head_.chat, choice, std::string(mark), nullptr, {}, nullptr), now);
+                 }));
+  return kept->chunk.with(text);
 }
 
 std::string OpenAiShape::close(const AnswerState& now) {

@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/api/answer_shape.h"
+#include "coordinator/api/chunk_template.h"
 #include "coordinator/api/model_text.h"
 #include "coordinator/api/requests.h"
 
@@ -34,6 +36,10 @@ class OpenAiShape : public AnswerShape {
   /// A chunk with this choice. last: of all choices. prompt: its ids go along, unless null.
   [[nodiscard]] std::string chunk(nlohmann::json choice, const AnswerState& now, bool last = false,
                                   const std::vector<TokenId>* prompt = nullptr) const;
+  /// Chunks of this stream differ in their choice's text alone, unless something else than text comes.
+  [[nodiscard]] bool only_text() const { return !logprobs_ && !with_ids_ && !(include_usage_ && continuous_usage_); }
+  /// A chunk with nothing but new text, of a stream of which only_text() holds.
+  [[nodiscard]] std::string text_chunk(std::size_t choice, std::string_view text, const AnswerState& now);
   /// The whole answer's object, with no choice yet.
   [[nodiscard]] nlohmann::json object(WholeAnswer& answer) const;
   /// The tokens' log-probabilities in a stream; null where none were asked for.
@@ -43,14 +49,20 @@ class OpenAiShape : public AnswerShape {
                                               std::shared_ptr<const RatedPrompt> echoed = nullptr) const;
 
  private:
-  [[nodiscard]] AnswerHead head(const std::string& fingerprint) const;
+  /// A choice's chunk of text, and the fingerprint that it was rendered with.
+  struct TextChunk {
+    std::string fingerprint;
+    ChunkTemplate chunk;
+  };
+  [[nodiscard]] AnswerHead head(std::string_view fingerprint) const;
 
   AnswerHead head_;
   const ModelText& text_;
   std::optional<int> logprobs_, prompt_logprobs_;
   bool tokens_as_ids_, with_ids_;
   bool include_usage_, continuous_usage_;
-  std::vector<LogprobsWriter> writers_;  // of a stream's choices
+  std::vector<LogprobsWriter> writers_;                // of a stream's choices
+  std::vector<std::optional<TextChunk>> text_chunks_;  // likewise
 };
 
 }  // namespace sluice::coordinator

@@ -84,9 +84,12 @@ class Preparation {
     const auto& q = p.request;
     auto parser = q.kind == GenerateRequest::Kind::chat ? make_parser(now_.model.output, parser_) : nullptr;
     const bool keep_markup = parser || !q.sampling.grammar.empty();
-    p.streams.push_back(
-        std::make_unique<TokenStream>(now_.text.detokenizer(q.skip_special_tokens, prompt, keep_markup),
-                                      TokenStreamOptions{q.stop, q.include_stop_str, q.sampling.min_tokens}));
+    p.streams.push_back(std::make_unique<TokenStream>(now_.text.detokenizer(q.skip_special_tokens, prompt, keep_markup),
+                                                      TokenStreamOptions{.stop = q.stop,
+                                                                         .include_stop_str = q.include_stop_str,
+                                                                         .min_tokens = q.sampling.min_tokens,
+                                                                         .keep_tokens = q.sampling.logprobs.has_value(),
+                                                                         .keep_ids = q.return_token_ids}));
     p.parsers.push_back(std::move(parser));
   }
 

@@ -39,7 +39,9 @@ TokenStream::TokenStream(std::unique_ptr<Detokenizer> detokenizer, TokenStreamOp
     : detokenizer_(std::move(detokenizer)),
       matcher_(std::move(options.stop)),
       include_stop_str_(options.include_stop_str),
-      min_tokens_(options.min_tokens) {}
+      min_tokens_(options.min_tokens),
+      keep_tokens_(options.keep_tokens),
+      keep_ids_(options.keep_ids) {}
 
 void TokenStream::add_text(std::string text, Delta& delta) {
   if (count_ <= min_tokens_) {
@@ -67,10 +69,10 @@ TokenStream::Delta TokenStream::push(std::span<const TokenEvent> tokens) {
   for (const auto& t : tokens) {
     if (reason_) break;
     ++count_;
-    delta.ids.push_back(t.id);
+    if (keep_ids_) delta.ids.push_back(t.id);
     if (t.stop) stop_reason_ = t.id;
     if (t.stop && !include_stop_str_) continue;
-    delta.tokens.push_back(t);
+    if (keep_tokens_) delta.tokens.push_back(t);
     add_text(detokenizer_->push(t.id), delta);
   }
   return delta;

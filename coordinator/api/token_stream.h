@@ -46,6 +46,8 @@ struct TokenStreamOptions {
   std::vector<std::string> stop = {};
   bool include_stop_str = false;  // keep the stop string (or stop token) in the text
   int min_tokens = 0;             // text of this many first tokens is not looked at for stop strings
+  bool keep_tokens = true;        // deltas list the tokens of their text
+  bool keep_ids = true;           // deltas list the ids that were drawn
 };
 
 class TokenStream {
@@ -54,8 +56,8 @@ class TokenStream {
 
   struct Delta {
     std::string text;                // now certain
-    std::vector<TokenEvent> tokens;  // tokens that belong to the output, for log-probabilities
-    std::vector<TokenId> ids;        // all that were drawn, the stopping one too
+    std::vector<TokenEvent> tokens;  // tokens that belong to the output, for log-probabilities; where kept
+    std::vector<TokenId> ids;        // all that were drawn, the stopping one too; where kept
     bool cancel = false;             // a stop string hit: the backend should stop generating
   };
   /// Nothing after the end.
@@ -76,6 +78,7 @@ class TokenStream {
   StopMatcher matcher_;
   bool include_stop_str_;
   int min_tokens_;
+  bool keep_tokens_, keep_ids_;
   std::string held_;  // may begin a stop string
   int count_ = 0;
   std::optional<FinishReason> reason_;

@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/status.hpp>
+#include <iterator>
 #include <utility>
 
 namespace sluice::coordinator {
@@ -63,7 +64,7 @@ bool AnswerWriter::piece(std::string_view bytes) {
   if (bytes.empty() || bodyless_) return true;
   // The backlog before this piece counts: one large piece alone is no sign of a slow reader.
   if (queued_.size() + left_ > options_.max_buffered_bytes) return false;
-  if (chunked_) queued_ += fmt::format("{:x}\r\n", bytes.size());
+  if (chunked_) fmt::format_to(std::back_inserter(queued_), "{:x}\r\n", bytes.size());
   queued_ += bytes;
   if (chunked_) queued_ += "\r\n";
   return true;
@@ -82,7 +83,26 @@ void AnswerWriter::watch() {
   });
 }
 
+bool AnswerWriter::write_now() {
+  if (queued_.empty()) return true;
+  if (flushing_ || stream_.secure())
+    return flushing_;  // a flush takes what was queued meanwhile; TLS has its own turns
+  error_code ec;
+  const std::size_t n = stream_.socket().send(asio::buffer(queued_), 0, ec);
+  if (ec) return false;
+  stats_.bytes_out += n;
+  queued_.erase(0, n);
+  return queued_.empty();
+}
+
 asio::awaitable<bool> AnswerWriter::flush() {
+  flushing_ = true;
+  const bool sent = co_await write_all();
+  flushing_ = false;
+  co_return sent;
+}
+
+asio::awaitable<bool> AnswerWriter::write_all() {
   while (!queued_.empty() && stream_.is_open()) {
     writing_.clear();
     writing_.swap(queued_);

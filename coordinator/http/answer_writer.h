@@ -1,7 +1,8 @@
 #pragma once
-// Internal to the HTTP server: an answer's way to the client. Handlers queue bytes at any time; one coroutine of the
-// connection flushes them. What a slow reader leaves queued is bounded, and so is the time of one write.
-// Threading: the server's io_context thread. The bytes under way are a member, so they outlive the write.
+// Internal to the HTTP server: an answer's way to the client. Handlers queue bytes at any time; the connection
+// writes them at once where the socket takes them (write_now), and one of its coroutines flushes the rest. What a slow
+// reader leaves queued is bounded, and so is the time of one write. Threading: the server's io_context thread. The
+// bytes under way are a member, so they outlive the write.
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
@@ -47,12 +48,15 @@ class AnswerWriter {
 
   /// The connection this is a member of, once it is shared: a timer must not outlive it.
   void belong_to(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
+  /// Writes what is queued if that can be done without waiting. False: flush() has to, or has to find out why not.
+  [[nodiscard]] bool write_now();
   /// Writes until nothing is queued. False: the client went.
   boost::asio::awaitable<bool> flush();
 
  private:
   void head(int status, const HttpHeaders& headers, std::optional<std::size_t> length, const AnswerTraits& traits);
   void field(std::string_view name, std::string_view value);
+  boost::asio::awaitable<bool> write_all();
   /// Sees to it that the write about to begin does not take for ever.
   void watch();
 
@@ -63,8 +67,9 @@ class AnswerWriter {
   std::weak_ptr<void> owner_;
   boost::asio::steady_timer stall_;
   std::string queued_;
-  std::string writing_;   // owned by the outstanding write
-  std::size_t left_ = 0;  // of writing_
+  std::string writing_;    // owned by the outstanding write
+  std::size_t left_ = 0;   // of writing_
+  bool flushing_ = false;  // a flush() is under way
   bool chunked_ = false;
   bool bodyless_ = false;  // an answer to HEAD
 };

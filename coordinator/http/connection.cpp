@@ -35,6 +35,7 @@ HttpConnection::HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCor
   seat_.peer = EvictionQueue::peer_of(remote.address());
   seat_.received = &in_.received();
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ec);
+  stream_.socket().non_blocking(true, ec);  // AnswerWriter::write_now() never waits
   core_->connections.insert(this);
   core_->stats.open = core_->connections.size();
   ++core_->seats;
@@ -391,7 +392,7 @@ void HttpConnection::send_response(const HttpResponse& response) {
   record_.status = response.status;
   record_.code = response.code;
   exchange_open_ = false;
-  wake_.notify();
+  write_soon();
 }
 
 void HttpConnection::send_stream_head(int status, const HttpHeaders& headers) {
@@ -400,18 +401,18 @@ void HttpConnection::send_stream_head(int status, const HttpHeaders& headers) {
   out_.stream_head(status, headers, answer_traits());
   record_.status = status;
   streaming_ = true;
-  wake_.notify();
+  write_soon();
 }
 
 void HttpConnection::send_chunk(std::string_view bytes) {
   if (!out_.piece(bytes)) return cut(Disconnect::slow_reader);
-  wake_.notify();
+  write_soon();
 }
 
 void HttpConnection::send_stream_end() {
   out_.stream_end();
   exchange_open_ = false;
-  wake_.notify();
+  write_soon();
 }
 
 void HttpConnection::abandoned(bool streaming) {
@@ -423,6 +424,19 @@ void HttpConnection::abandoned(bool streaming) {
   cut_ = true;
   out_.drop();
   close();
+}
+
+void HttpConnection::write_soon() {
+  if (std::exchange(write_due_, true)) return;
+  core_->write_soon(core_, weak_from_this());
+}
+
+void HttpConnection::write_queued() {
+  write_due_ = false;
+  if (!stream_.is_open()) return;
+  const bool written = out_.write_now();
+  if (written && watch_) watch_->sent(std::chrono::steady_clock::now());
+  if (!written || !exchange_open_) wake_.notify();  // the rest, or the answer's end, is answer()'s concern
 }
 
 asio::awaitable<void> HttpConnection::flush() {

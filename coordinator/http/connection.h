@@ -50,6 +50,9 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void keep_alive(std::string comment, std::function<void()> begin);
   void abandoned(bool streaming);
 
+  /// For HttpServerCore: the thread has done what woke it up, and this connection has something to write since.
+  void write_queued();
+
  private:
   boost::asio::awaitable<bool> shake_hands();
   boost::asio::awaitable<void> run();
@@ -62,6 +65,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   boost::asio::awaitable<void> flush();
   boost::asio::awaitable<void> linger();
 
+  /// Has what is queued written once the thread has done what it is at: several tokens of one wake-up are one write.
+  void write_soon();
   void give_up_seat();
   void begin_request();
   void handle(const HttpHandler& handler);
@@ -104,7 +109,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::function<void()> begin_stream_;  // for a comment that comes before the handler's first event
   bool streaming_ = false;              // the answer is a stream and has begun
 
-  bool idle_ = true;  // between requests
+  bool idle_ = true;        // between requests
+  bool write_due_ = false;  // write_soon() was asked for
   bool first_request_ = true;
   bool cut_ = false;            // not all was said: the close must not look like an end
   bool held_ = false;           // counted in core_->held

@@ -1,5 +1,6 @@
 #include "coordinator/http/server.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -162,6 +163,23 @@ bool HttpServerCore::make_room() {
   if (seat == nullptr) return false;
   seat->owner->evict();
   return true;
+}
+
+void HttpServerCore::write_soon(const std::shared_ptr<HttpServerCore>& self, std::weak_ptr<HttpConnection> connection) {
+  to_write.push_back(std::move(connection));
+  if (to_write.size() == 1) asio::post(acceptor.get_executor(), [self] { self->write_due(self); });
+}
+
+/// Some at a time: whoever else wants the thread does not wait for all of them.
+void HttpServerCore::write_due(const std::shared_ptr<HttpServerCore>& self) {
+  constexpr std::size_t kAtOnce = 64;
+  for (std::size_t n = std::min(kAtOnce, to_write.size()); n > 0; --n) {
+    // Behind its write it may be due again.
+    const auto connection = to_write.front().lock();
+    if (connection) connection->write_queued();
+    to_write.pop_front();
+  }
+  if (!to_write.empty()) asio::post(acceptor.get_executor(), [self] { self->write_due(self); });
 }
 
 void HttpServerCore::stop_accepting() {

@@ -3,6 +3,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
 #include <unordered_set>
 
 #include "coordinator/http/body_gate.h"
@@ -34,13 +36,18 @@ struct HttpServerCore {
   std::unordered_set<HttpConnection*> connections;  // each removes itself when its coroutine ends
   std::size_t seats = 0;                            // those whose socket is open: what max_connections counts
   EvictionQueue evictable;
-  std::size_t held = 0;               // connections that a drain waits for
-  std::function<void()> on_released;  // set while draining: held became 0
-  std::function<void()> on_empty;     // set at a drain's end
+  std::deque<std::weak_ptr<HttpConnection>> to_write;  // each at most once; not empty: write_due() was posted
+  std::size_t held = 0;                                // connections that a drain waits for
+  std::function<void()> on_released;                   // set while draining: held became 0
+  std::function<void()> on_empty;                      // set at a drain's end
 
+  /// Calls the connection's write_queued() soon: behind what the thread has to do already, and before it sleeps.
+  /// `self`: this, kept alive until then.
+  void write_soon(const std::shared_ptr<HttpServerCore>& self, std::weak_ptr<HttpConnection> connection);
   /// Closes the connection that can best be spared. False: all are needed.
   [[nodiscard]] bool make_room();
   void stop_accepting();
+  void write_due(const std::shared_ptr<HttpServerCore>& self);
   void cut_all();
   [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> alive() const;
   /// Who asks; 401.

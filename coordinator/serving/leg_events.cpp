@@ -31,21 +31,21 @@ bool LegEvents::on_event(const NodeId& node, const std::string& type, const json
 }
 
 void LegEvents::on_tokens(const NodeId& node, const ctl::Tokens& m) {
+  const TimePoint now = use_.clock.now();
   for (const auto& item : m.items) {
     const SessionPtr s = use_.legs.find(item.request);
     // The prefill node's own report may still be on its way: a token proves that its KV arrived.
     if (s && (s->state == SessionState::decoding || s->state == SessionState::prefilling) &&
         use_.moves.admits(s, node, item.index))
-      on_token(s, item);
+      on_token(s, item, now);
   }
 }
 
-void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item) {
+void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item, TimePoint now) {
   Answer& a = s->answer;
   if (item.index < a.emitted.size()) return;  // replayed; the client has it
   if (item.index > a.emitted.size())
     return use_.placer.again(s, Error{Errc::data_corrupt, "a token is missing in the node's stream", {}});
-  const TimePoint now = use_.clock.now();
   s->state = SessionState::decoding;
   use_.account.local_done(*s);
   a.emitted.push_back(item.token.id);

@@ -27,7 +27,7 @@ class LegEvents {
   bool on_event(const NodeId& node, const std::string& type, const nlohmann::json& body);
 
  private:
-  void on_token(const SessionPtr& s, const control::Tokens::Item& item);
+  void on_token(const SessionPtr& s, const control::Tokens::Item& item, TimePoint now);
   void on_prompt_logprobs(const NodeId& node, const control::PromptLogprobs& m);
   void on_prefill_done(const NodeId& node, const control::PrefillDone& m);
   void on_kv_ready(const NodeId& node, control::KvReady m);

@@ -2,7 +2,9 @@
 // short request, and how long it keeps them. The real program, its nodes and its clients in this process; the reference
 // is a bare relay (front_relay.h), a process too, that carries as many bytes over the same hops.
 //
-//   sluice-bench front [-- MODEL_DIR [COORDINATOR]]    default: models/sluice-tiny, sluice-coordinator beside this one
+//   sluice-bench front [-- MODEL_DIR [COORDINATOR [streams|requests]]]
+//
+// Default: models/sluice-tiny, sluice-coordinator beside this one, both.
 //
 // A short request is a streamed chat with a prompt of 20 words and one token of answer, its prompt prefilled on another
 // node than it is decoded on: the longest way there is. CPU time counts all threads, those that read prompts, too.
@@ -92,12 +94,16 @@ SuiteResult run_front_suite(const BenchOptions& o) {
   const Programs p{argument(0, "models/sluice-tiny"),
                    argument(1, (std::filesystem::path(self_path()).parent_path() / "sluice-coordinator").string())};
   const double s = o.quick ? 0.5 : 3;
+  const std::string only = argument(2, "both");
+  if (only != "both" && only != "streams" && only != "requests")
+    return fail(Errc::invalid_argument, "the third word is streams or requests, not '{}'", only);
   std::vector<Figure> figures;
   for (const StreamLoad& load :
        {StreamLoad{1, 1, 1000, s}, StreamLoad{64, 1, 20'000, s}, StreamLoad{512, 512 / kStreamsOfANode, 20'000, s},
         StreamLoad{64, 1, 50'000, s}, StreamLoad{512, 512 / kStreamsOfANode, 50'000, s}})
-    SLUICE_TRY(measure_streams(p, load, figures));
-  for (const std::size_t at_once : {1U, 64U, 512U}) SLUICE_TRY(measure_requests(p, at_once, s, figures));
+    if (only != "requests") SLUICE_TRY(measure_streams(p, load, figures));
+  for (const std::size_t at_once : {1U, 64U, 512U})
+    if (only != "streams") SLUICE_TRY(measure_requests(p, at_once, s, figures));
   return figures;
 }
 
