@@ -14,9 +14,11 @@
 // A newcomer fits when the peak with its own part in it is at most pool * (1 - margin). One sequence alone always fits,
 // since what needs more than the pool at its limit is refused before.
 //
-// The margin is learned, by the rule of adaptive conformal inference (Gibbs and Candes, 2021): each preemption that the
-// node reports adds to it, each sequence that ends takes a kTarget-th of that away, so that in the long run no more
-// than that share of sequences is preempted, whatever the learned lengths miss: that lengths depend on each other, say.
+// The margin is learned: each preemption that the node reports adds kStep of the pool, each sequence that leaves takes
+// kForget of the margin away. So where one sequence of fifty is preempted it settles at a twenty-fifth of the pool, and
+// it makes up for whatever the learned lengths miss: that lengths depend on each other, say, or have just changed.
+// kDoubt and these two were chosen by the experiment in tests/coordinator_policy/memory_forecast_sim.h, which ADR 10
+// tells of.
 //
 // The chance to run still is OutputLengths' product-limit estimate, given what the sequence has emitted, with another
 // prior than there: beyond what has been seen, the longer an answer is already, the longer it goes on (a Pareto tail).
@@ -65,9 +67,8 @@ struct MemoryPart {
 
 class MemoryForecast {
  public:
-  static constexpr double kDoubt = 1.0;       // standard deviations
-  static constexpr double kTarget = 0.02;     // share of sequences that may be preempted
-  static constexpr double kMostMargin = 0.5;  // of the pool
+  static constexpr double kDoubt = 1.5;  // standard deviations
+  static constexpr double kStep = 0.01, kForget = 0.005, kMostMargin = 0.5;
 
   /// `times`: so many sequences alike.
   void add(const MemoryPart& p, std::uint32_t times = 1);

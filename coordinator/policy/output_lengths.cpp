@@ -37,14 +37,16 @@ void OutputLengths::rebuild() {
   }
 }
 
-double OutputLengths::survival(double tokens, double limit) const {
-  if (tokens >= limit) return 0;
+double OutputLengths::seen(double tokens) const {
   const double at = position(tokens);
   const auto i = static_cast<std::size_t>(at);
-  const double seen = survival_[i] + (at - static_cast<double>(i)) * (survival_[i + 1] - survival_[i]);
+  return survival_[i] + (at - static_cast<double>(i)) * (survival_[i + 1] - survival_[i]);
+}
+
+double OutputLengths::survival(double tokens, double limit) const {
+  if (tokens >= limit) return 0;
   const double prior = 1 - std::max(tokens, 0.0) / limit;
-  const double weight = weight_ + borrowed_weight_;
-  return (weight * seen + kPriorWeight * prior) / (weight + kPriorWeight);
+  return (weight() * seen(tokens) + kPriorWeight * prior) / (weight() + kPriorWeight);
 }
 
 double OutputLengths::survival(double tokens, double emitted, double limit) const {

@@ -25,9 +25,13 @@ class OutputLengths {
   [[nodiscard]] double survival(double tokens, double limit) const;
   /// The chance that one which has `emitted` tokens and still runs is longer than `tokens`.
   [[nodiscard]] double survival(double tokens, double emitted, double limit) const;
+  /// What was seen alone, limits and prior aside: the share of outputs that were longer than `tokens`; and how many
+  /// outputs that counts for.
+  [[nodiscard]] double seen(double tokens) const;
+  [[nodiscard]] double weight() const noexcept { return weight_ + borrowed_weight_; }
   /// How long an output with this limit is expected to be, in tokens.
   [[nodiscard]] double mean(double limit) const;
-  [[nodiscard]] bool known() const noexcept { return weight_ + borrowed_weight_ >= kKnown; }
+  [[nodiscard]] bool known() const noexcept { return weight() >= kKnown; }
   /// What other observers saw, as their save() says, from now on; it adds to what was seen here, and stays apart from
   /// it: save() does not tell it, so nobody counts it twice. What cannot be read is left out. All of them together
   /// weigh no more than one memory.
