@@ -69,6 +69,14 @@ json node_json(const NodeRecord& n, const ClusterView& view, TimePoint now) {
     j["step_ms"] = n.last.step_s * 1e3;
     j["step_batch"] = n.last.step_batch;
     j["seqs"] = n.seqs;
+    if (n.info.grows)
+      j["memory"] = {{"held_blocks", n.reserved_blocks},
+                     {"expected_blocks", n.memory.expected_peak()},
+                     {"forecast_ratio", n.memory.peak() / std::max(n.info.total_blocks, 1U)},
+                     {"margin_ratio", n.memory.margin()},
+                     {"parked", n.last.parked},
+                     {"parked_blocks", n.last.parked_blocks},
+                     {"preemptions", n.last.preemptions}};
     j["moves"] = n.info.moves;
   }
   return j;

@@ -99,6 +99,8 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
   if (it == nodes_.end()) return;
   update_speeds(it->second, h.profiles);
   it->second.draining |= h.draining;
+  it->second.memory.preempted(h.preemptions - std::min(h.preemptions, it->second.last.preemptions));
+  it->second.full = false;
   it->second.last = std::move(h);
   it->second.seen = now;
   sync_load(it->second);
@@ -135,7 +137,7 @@ std::vector<NodeId> ClusterView::expired(TimePoint now) const {
   return out;
 }
 
-void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks,
+void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, const DecodePlace& place,
                          std::uint64_t local_tokens) {
   if (const auto p = nodes_.find(prefill); p != nodes_.end()) {
     p->second.queued_tokens += tokens;
@@ -143,7 +145,8 @@ void ClusterView::assign(const NodeId& prefill, std::uint64_t tokens, const Node
     sync_load(p->second);
   }
   if (const auto d = nodes_.find(decode); d != nodes_.end()) {
-    d->second.reserved_blocks += blocks;
+    d->second.reserved_blocks += place.blocks;
+    if (place.grows_at > 0) d->second.memory.add(place.part);
     d->second.queued_tokens += local_tokens;
     ++d->second.seqs;
     ++d->second.requests;
@@ -160,11 +163,41 @@ void ClusterView::prefill_finished(const NodeId& prefill, std::uint64_t tokens) 
 
 void ClusterView::local_finished(const NodeId& decode, std::uint64_t tokens) { prefill_finished(decode, tokens); }
 
-void ClusterView::release(const NodeId& decode, std::uint32_t blocks) {
+void ClusterView::release(const NodeId& decode, const DecodePlace& place) {
   const auto d = nodes_.find(decode);
   if (d == nodes_.end()) return;
-  d->second.reserved_blocks -= std::min(blocks, d->second.reserved_blocks);
+  d->second.reserved_blocks -= std::min(place.blocks, d->second.reserved_blocks);
   d->second.seqs -= std::min(1U, d->second.seqs);
+  if (place.grows_at > 0) {
+    d->second.memory.remove(place.part);
+    d->second.memory.ended();
+  }
+  sync_load(d->second);
+}
+
+void ClusterView::grow(const NodeId& decode, const DecodePlace& before, const DecodePlace& after) {
+  const auto d = nodes_.find(decode);
+  if (d == nodes_.end()) return;
+  d->second.reserved_blocks += after.blocks - std::min(before.blocks, d->second.reserved_blocks);
+  d->second.memory.replace(before.part, after.part);
+  sync_load(d->second);
+}
+
+void ClusterView::expect_others(const NodeId& decode, std::uint32_t seqs, const MemoryPart& each) {
+  const auto d = nodes_.find(decode);
+  if (d == nodes_.end()) return;
+  NodeRecord& n = d->second;
+  n.memory.add(each, seqs);
+  n.memory.remove(n.others_part, n.others_counted);
+  n.others_part = each;
+  n.others_counted = seqs;
+  sync_load(n);
+}
+
+void ClusterView::was_full(const NodeId& decode) {
+  const auto d = nodes_.find(decode);
+  if (d == nodes_.end()) return;
+  d->second.full = true;
   sync_load(d->second);
 }
 
@@ -248,6 +281,9 @@ void ClusterView::sync_load(const NodeRecord& n) {
   d.seqs = n.seqs + std::min(n.last.others_seqs, n.info.max_seqs);
   d.local_tokens = n.queued_tokens;
   d.others_tokens = n.last.others_tokens;
+  d.grows = n.info.grows;
+  d.closed = n.full || n.last.parked > 0;
+  d.memory = n.memory;
 }
 
 void ClusterView::sync_speeds(const NodeRecord& n) {

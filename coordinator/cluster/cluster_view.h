@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/control/messages.h"
-#include "coordinator/policy/types.h"
+#include "coordinator/policy/room.h"
 
 namespace sluice::coordinator {
 
@@ -37,8 +37,13 @@ struct NodeRecord {
   std::uint32_t reserved_blocks = 0;  // decode
   std::uint32_t seqs = 0;             // decode
   std::uint64_t requests = 0;         // ever assigned
-  std::vector<ProfileSpeed> speeds;   // by profile index
-  std::size_t index = 0;              // in the snapshot's nodes of its role
+  // What is expected of its memory, where its sequences grow; others' legs are a part of it.
+  MemoryForecast memory;
+  MemoryPart others_part;
+  std::uint32_t others_counted = 0;
+  bool full = false;                 // it had no room for one that it should have had room for; until it speaks again
+  std::vector<ProfileSpeed> speeds;  // by profile index
+  std::size_t index = 0;             // in the snapshot's nodes of its role
   /// It takes requests: it neither drains nor says that its engine stands still.
   [[nodiscard]] bool usable() const noexcept { return !draining && !last.stalled; }
 };
@@ -67,11 +72,17 @@ class ClusterView {
 
   /// Accounts for a placed request and for its end.
   /// local_tokens: of the prompt, that the decode node computes in chunks.
-  void assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, std::uint32_t blocks,
+  void assign(const NodeId& prefill, std::uint64_t tokens, const NodeId& decode, const DecodePlace& place,
               std::uint64_t local_tokens = 0);
   void prefill_finished(const NodeId& prefill, std::uint64_t tokens);
   void local_finished(const NodeId& decode, std::uint64_t tokens);
-  void release(const NodeId& decode, std::uint32_t blocks);
+  void release(const NodeId& decode, const DecodePlace& place);
+  /// A leg's place on a node whose sequences grow is another one now.
+  void grow(const NodeId& decode, const DecodePlace& before, const DecodePlace& after);
+  /// Legs of other coordinators on such a node: so many, each with this part.
+  void expect_others(const NodeId& decode, std::uint32_t seqs, const MemoryPart& each);
+  /// It refused a leg for want of room. One whose sequences grow gets nobody new until its next heartbeat.
+  void was_full(const NodeId& decode);
 
   /// What quality budgets are compared with from now on.
   void set_kl(std::string_view profile, double kl);

@@ -88,6 +88,14 @@ std::string roles_text(const json& roles) {
                      is_true(roles, "automatic") ? word(better, "waits_for") : "--auto-roles is off (sluicectl role)");
 }
 
+/// What a decode node's sequences are expected to hold at most, of its memory; and who waits there for blocks.
+std::string forecast_of(const json& node) {
+  const json m = object_at(node, "memory");
+  if (m.empty()) return "-";
+  const std::string share = fmt::format("{:.0f}%", 100 * number(m, "forecast_ratio"));
+  return number(m, "parked") > 0 ? fmt::format("{}, {} parked", share, word(m, "parked")) : share;
+}
+
 }  // namespace
 
 json list(const json& j, const char* key) {
@@ -139,11 +147,11 @@ std::string status_text(const json& s, const std::string& address) {
 }
 
 std::string nodes_text(const json& answer) {
-  Table t({"NODE", "ROLE", "STATE", ">RUNNING", ">WAITING", ">BLOCKS FREE", ">SPEED", "BACKEND", "ADMIN"});
+  Table t({"NODE", "ROLE", "STATE", ">RUNNING", ">WAITING", ">BLOCKS FREE", ">FORECAST", ">SPEED", "BACKEND", "ADMIN"});
   for (const auto& n : list(answer, "nodes"))
     t.row({word(n, "node"), word(n, "role"), state_of(n), word(n, "running"), word(n, "waiting"),
-           fmt::format("{} / {}", word(n, "free_blocks"), word(n, "total_blocks")), speed_of(n), word(n, "backend"),
-           word(n, "admin_address")});
+           fmt::format("{} / {}", word(n, "free_blocks"), word(n, "total_blocks")), forecast_of(n), speed_of(n),
+           word(n, "backend"), word(n, "admin_address")});
   return t.empty() ? "no nodes have joined\n" : t.text();
 }
 

@@ -26,10 +26,12 @@ Occupancy Forecast::at(std::size_t node, double in_s) const {
     const double begins = std::max(o.starts_in_s, 0.0);
     if (in_s < begins && !o.holds) continue;
     const double tokens = o.emitted + (o.tpot_s > 0 ? std::max(in_s - begins, 0.0) / o.tpot_s : 0.0);
-    const double p = lengths_.survival(tokens, o.emitted, o.limit);
+    const double p = o.blocks_a_token > 0 ? longer_than(lengths_, tokens, o.emitted, o.limit)
+                                          : lengths_.survival(tokens, o.emitted, o.limit);
     const double spread = p * (1 - p);
-    out.blocks += p * o.blocks;
-    out.blocks_var += spread * o.blocks * o.blocks;
+    const double blocks = o.blocks + (tokens - o.emitted) * o.blocks_a_token;
+    out.blocks += p * blocks;
+    out.blocks_var += spread * blocks * blocks;
     out.seqs += p;
     out.seqs_var += spread;
   }
@@ -58,7 +60,7 @@ bool Admission::room_for_all(const ClusterSnapshot& c, const Need& n, const Fore
   return false;
 }
 
-/// What is held only becomes less as long as nothing new is admitted, so halving finds the time.
+/// What is held becomes less in the end as long as nothing new is admitted, so halving finds the time.
 std::optional<double> Admission::room_in_s(const ClusterSnapshot& c, const Need& n, const Forecast& f) {
   if (!room_for_all(c, n, f, kHorizon)) return std::nullopt;
   double early = 0;
@@ -80,7 +82,10 @@ double Admission::hold_s(const ClusterSnapshot& c, const Ahead& ahead, const Can
     ++nodes;
   }
   const double tpot_s = std::max(idle.predicted_tpot_s, nodes > 0 ? step_s / nodes : 0);
-  return idle.predicted_ttft_s + lengths_.mean(ahead.limits / ahead.seqs) * tpot_s;
+  const double limit = ahead.limits / ahead.seqs;
+  const double tokens =
+      all_grow(c) ? expected_left(lengths_, 0, static_cast<std::uint32_t>(limit)) : lengths_.mean(limit);
+  return idle.predicted_ttft_s + tokens * tpot_s;
 }
 
 std::optional<Candidate> Admission::best_then(const ClusterSnapshot& c, const RequestFeatures& r, const Forecast* f,
@@ -99,6 +104,8 @@ std::optional<Candidate> Admission::best_then(const ClusterSnapshot& c, const Re
     const double used = std::min(std::ceil(o.blocks), static_cast<double>(v.total_blocks));
     v.free_blocks = v.total_blocks - static_cast<std::uint32_t>(used);
     v.seqs = static_cast<std::uint32_t>(std::lround(o.seqs));
+    v.memory.clear();  // it is of now
+    v.closed = false;
   }
   return placement_.preview(then_, r, now);
 }
@@ -112,7 +119,7 @@ std::optional<Refusal> Admission::check_wait(const ClusterSnapshot& c, const Req
   const Forecast f(lengths_, all);
   const auto idle = best_then(c, r, nullptr, 0, now);
   const double after = idle ? idle->predicted_ttft_s : 0;
-  const Need need{static_cast<double>(blocks_needed(r, block_size)), ahead,
+  const Need need{std::ceil(tokens_expected(r, all_grow(c)) / block_size), ahead,
                   hold_s(c, ahead, idle.value_or(Candidate{}))};
   // When exactly matters only to those who are told to come again.
   const double left = deadline_s - r.waited_s - after;
@@ -141,8 +148,7 @@ std::optional<Refusal> Admission::check_speed(const ClusterSnapshot& c, const Re
   };
   if (const auto k = fast(prefill_end)) {
     // A place on that node must be free now, too: blocks are reserved before prefill.
-    const DecodeView& v = c.decodes[k->decode];
-    if (blocks_needed(r, v.block_size) <= v.free_blocks && v.seqs < v.max_seqs) d.chosen = *k;
+    if (room_on(c.decodes[k->decode], r) == Room::now) d.chosen = *k;
     return std::nullopt;
   }
   double wait = 1;

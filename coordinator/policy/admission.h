@@ -23,11 +23,12 @@ namespace sluice::coordinator {
 
 /// A request that is or will be on a decode node.
 struct Occupant {
-  double blocks = 0;
+  double blocks = 0;              // that it holds now, or for good
   double emitted = 0, limit = 0;  // output tokens so far and at most
   double starts_in_s = 0;         // until its first decode step; <= 0: it decodes
   double tpot_s = 0;
-  bool holds = true;  // its place is taken already while its KV is on its way
+  bool holds = true;          // its place is taken already while its KV is on its way
+  double blocks_a_token = 0;  // that it takes with each further one; 0: it has them all
 };
 
 /// Who is on a decode node, by its index in the snapshot; asked for as few nodes as an answer needs, and again for each

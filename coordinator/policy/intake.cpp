@@ -1,17 +1,12 @@
 #include "coordinator/policy/intake.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sluice::coordinator {
 namespace {
 
 constexpr double kRetryS = 1;  // when nothing is known
-
-void add(Ahead& a, std::uint32_t prompt_tokens, std::uint32_t max_new_tokens, std::uint32_t block_size, double times) {
-  a.blocks += times * blocks_needed({.prompt_tokens = prompt_tokens, .max_new_tokens = max_new_tokens}, block_size);
-  a.limits += times * max_new_tokens;
-  a.seqs += times;
-}
 
 Refusal lateness(bool awaits_node, bool begun) {
   if (awaits_node && !begun)
@@ -50,7 +45,13 @@ bool Intake::must_queue(const Turn& t) const {
   return false;
 }
 
-void Intake::count(const Waiter& w, double times) { add(all_, w.prompt_tokens, w.max_new_tokens, counted_in_, times); }
+void Intake::add(Ahead& a, const Waiter& w, const Unit& in, double times) {
+  a.blocks += times * std::ceil(tokens_expected(w.needs, in.grows) / in.block_size);
+  a.limits += times * w.needs.max_new_tokens;
+  a.seqs += times;
+}
+
+void Intake::count(const Waiter& w, double times) { add(all_, w, counted_in_, times); }
 
 void Intake::put_in(const Waiter& w) {
   if (queue_.emplace(w.asks.turn, w).second) count(w, 1);
@@ -68,16 +69,15 @@ void Intake::refuse(const Waiter& w, const No& no) {
   host_.refuse(w.asks.turn.id, no.why, no.refusal);
 }
 
-Ahead Intake::ahead_of(const Turn& t, std::uint32_t block_size) {
-  if (block_size != counted_in_) {
-    counted_in_ = block_size;
+Ahead Intake::ahead_of(const Turn& t, const Unit& in) {
+  if (in != counted_in_) {
+    counted_in_ = in;
     all_ = {};
     for (const auto& [turn, w] : queue_) count(w, 1);
   }
   if (!queue_.empty() && queue_.rbegin()->first < t) return all_;
   Ahead out;
-  for (auto it = queue_.begin(); it != queue_.end() && it->first < t; ++it)
-    add(out, it->second.prompt_tokens, it->second.max_new_tokens, block_size, 1);
+  for (auto it = queue_.begin(); it != queue_.end() && it->first < t; ++it) add(out, it->second, in, 1);
   return out;
 }
 
@@ -132,9 +132,9 @@ std::optional<Intake::No> Intake::why_not_wait(const Waiter& w, bool newcomer, T
   if (full && !options_.say_when) return too_many(kRetryS);
   const auto no_room_by = [&](double deadline_s) {
     const ClusterSnapshot& c = host_.cluster();
-    const std::uint32_t block_size = c.decodes.empty() ? counted_in_ : c.decodes.front().block_size;
+    const Unit in = c.decodes.empty() ? counted_in_ : Unit{std::max(c.decodes.front().block_size, 1U), all_grow(c)};
     return admission_.check_wait(c, host_.features(w.asks.turn.id, now), host_.occupants(now),
-                                 ahead_of(w.asks.turn, block_size), deadline_s, now);
+                                 ahead_of(w.asks.turn, in), deadline_s, now);
   };
   if (!w.asks.resumed)
     if (const auto no = no_room_by(deadline_s(w.asks))) return No{Refused::no_room_soon, *no};
@@ -147,9 +147,7 @@ void Intake::arrive(const Applicant& a, TimePoint now) {
   Waiter w{.asks = a};
   if (!must_queue(a.turn) && attempt(w, now)) return;
   if (const auto no = why_not_wait(w, true, now)) return refuse(w, *no);
-  const RequestFeatures r = host_.features(a.turn.id, now);
-  w.prompt_tokens = r.prompt_tokens;
-  w.max_new_tokens = r.max_new_tokens;
+  w.needs = host_.features(a.turn.id, now);
   put_in(w);
 }
 

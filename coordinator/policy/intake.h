@@ -104,7 +104,13 @@ class Intake {
   struct Waiter {
     Applicant asks;
     bool awaits_node = false;  // waits not for room but for a node that can continue it
-    std::uint32_t prompt_tokens = 0, max_new_tokens = 0;
+    RequestFeatures needs{};   // as it came
+  };
+  /// What is counted of those who wait: blocks of so many tokens, of all that they may hold or of what is expected.
+  struct Unit {
+    std::uint32_t block_size = 16;
+    bool grows = false;
+    friend bool operator==(const Unit&, const Unit&) = default;
   };
   struct No {
     Refused why;
@@ -116,18 +122,19 @@ class Intake {
   [[nodiscard]] std::optional<Refusal> too_slow(const Applicant& a, const ClusterSnapshot& c, const RequestFeatures& r,
                                                 Decision& d, TimePoint now);
   [[nodiscard]] std::optional<No> why_not_wait(const Waiter& w, bool newcomer, TimePoint now);
-  [[nodiscard]] Ahead ahead_of(const Turn& t, std::uint32_t block_size);
+  [[nodiscard]] Ahead ahead_of(const Turn& t, const Unit& in);
   void put_in(const Waiter& w);
   void take_out(const Turn& t);
   void refuse(const Waiter& w, const No& no);
+  static void add(Ahead& a, const Waiter& w, const Unit& in, double times);
   void count(const Waiter& w, double times);
 
   IntakeHost& host_;
   IntakeOptions options_;
   Admission admission_;
   std::map<Turn, Waiter> queue_;
-  Ahead all_;  // of everyone in the queue, in blocks of counted_in_ tokens
-  std::uint32_t counted_in_ = 16;
+  Ahead all_;  // of everyone in the queue
+  Unit counted_in_;
 };
 
 }  // namespace sluice::coordinator

@@ -22,6 +22,11 @@ std::uint32_t begin_of(std::size_t cell) { return cell == 0 ? 0 : Staying::kEnds
 
 }  // namespace
 
+double longer_than(const OutputLengths& lengths, double tokens, double emitted, double limit) {
+  if (tokens >= limit) return 0;
+  return tokens <= emitted ? 1 : std::min(longer(lengths, tokens) / longer(lengths, emitted), 1.0);
+}
+
 Staying expected_stay(const OutputLengths& lengths, std::uint32_t emitted, std::uint32_t limit) {
   Staying out;
   const std::uint32_t left = limit - std::min(emitted, limit);

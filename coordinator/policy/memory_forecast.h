@@ -47,10 +47,15 @@ struct Staying {
     return all;
   }();
 };
+/// The chance that one which has emitted so many tokens, of `limit` at most, makes more than `tokens` of them.
+[[nodiscard]] double longer_than(const OutputLengths& lengths, double tokens, double emitted, double limit);
 /// Of one that has emitted so many tokens of the `limit` that it may.
 [[nodiscard]] Staying expected_stay(const OutputLengths& lengths, std::uint32_t emitted, std::uint32_t limit);
 /// The tokens that it is expected to make yet, `left` at most.
 [[nodiscard]] double expected_left(const Staying& stay, std::uint32_t left);
+[[nodiscard]] inline double expected_left(const OutputLengths& lengths, std::uint32_t emitted, std::uint32_t limit) {
+  return emitted < limit ? expected_left(expected_stay(lengths, emitted, limit), limit - emitted) : 0;
+}
 
 /// A sequence, as its node's memory sees it.
 struct Growing {

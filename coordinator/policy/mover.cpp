@@ -22,14 +22,6 @@ std::string_view name(MoveReason r) noexcept {
   return "asked";
 }
 
-/// The area below the chance to be longer, in a few steps.
-double expected_left(const OutputLengths& lengths, double emitted, double limit) {
-  double sum = 0;
-  const double step = std::max(1.0, (limit - emitted) / 16);
-  for (double t = emitted; t < limit; t += step) sum += std::min(step, limit - t) * lengths.survival(t, emitted, limit);
-  return sum;
-}
-
 namespace {
 
 /// Sequences of a node that are looked at for a move: those that are worth it most. All of them against all nodes would
@@ -66,7 +58,9 @@ struct Mover::Plan {
   std::vector<bool> taken;
   std::vector<PlannedMove> moves;
 
-  [[nodiscard]] double left(const MovableLeg& l) const { return expected_left(lengths, l.emitted, l.limit); }
+  [[nodiscard]] double left(const MovableLeg& l) const {
+    return expected_left(lengths, static_cast<std::uint32_t>(l.emitted), static_cast<std::uint32_t>(l.limit));
+  }
   /// Blocks that it will hold on a node: what it holds, and what it is expected to.
   [[nodiscard]] double needs(const MovableLeg& l, std::size_t node) const {
     const double expected = blocks_of(l.positions + left(l), c.decodes[node]);

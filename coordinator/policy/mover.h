@@ -26,9 +26,6 @@ namespace sluice::coordinator {
 enum class MoveReason : std::uint8_t { asked, drain, room, memory, slo };
 [[nodiscard]] std::string_view name(MoveReason r) noexcept;
 
-/// Tokens that an output which has emitted so many and still runs is expected to make yet.
-[[nodiscard]] double expected_left(const OutputLengths& lengths, double emitted, double limit);
-
 /// A sequence that decodes.
 struct MovableLeg {
   RequestId id;

@@ -11,6 +11,18 @@ Refusal no_nodes(std::string_view role) {
 
 }  // namespace
 
+bool all_grow(const ClusterSnapshot& c) {
+  return std::ranges::all_of(c.decodes, [](const DecodeView& d) { return d.grows || !d.usable; });
+}
+
+DecodePlace place_on(const DecodeView& d, const RequestFeatures& r) {
+  DecodePlace out{.blocks = blocks_at_start(d, r), .part = {}};
+  if (!d.grows) return out;
+  out.grows_at = out.blocks * d.block_size + 1;
+  out.part = memory_part(growing(r, d.block_size), r.stay);
+  return out;
+}
+
 std::uint32_t largest_context(const ClusterSnapshot& c) {
   std::uint64_t largest = 0;
   for (const DecodeView& d : c.decodes)

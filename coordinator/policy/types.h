@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/ids.h"
+#include "coordinator/policy/memory_forecast.h"
 
 namespace sluice::coordinator {
 
@@ -85,6 +86,10 @@ struct DecodeView {
   std::uint64_t local_tokens = 0;   // assigned and not yet computed
   std::uint64_t others_tokens = 0;  // likewise, of other coordinators, as the node told last
   std::uint32_t chunk_tokens = 0;   // of one pass at most; 0 = not stated
+  // Its sequences take blocks as positions come: room is what `memory` expects, and free_blocks are those of now.
+  bool grows = false;
+  bool closed = false;  // it takes nobody new until it says otherwise: some wait for their blocks there
+  MemoryForecast memory;
 };
 
 struct ClusterSnapshot {
@@ -103,6 +108,8 @@ struct ClusterSnapshot {
 struct RequestFeatures {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_new_tokens = 0;
+  std::uint32_t emitted = 0;  // of those, that it has already: one that comes again
+  Staying stay;               // how long it is expected to go on; without it, until its limit
   double ttft_slo_s = 1.0, tpot_slo_s = 0.1;
   double waited_s = 0;           // since the request was received
   double quality_budget = 0.05;  // hard bound on KL

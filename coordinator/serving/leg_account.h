@@ -15,9 +15,12 @@ class LegAccount {
     Placement& placement;
     LinkWatch& links;
     const Clock& clock;
+    const OutputLengths& lengths;  // of answers
   };
   explicit LegAccount(const Uses& u) : use_(u) {}
 
+  /// What it asks of a node now.
+  [[nodiscard]] RequestFeatures asks(const Session& s) const { return s.asks_now(use_.lengths); }
   /// The leg's attempt was decided: both nodes and their link are taken.
   void take(Session& s);
   /// The prefill node has reported: what it measured is taken up.
@@ -28,15 +31,25 @@ class LegAccount {
   void local_done(Session& s);
   /// It will not any more.
   void local_dropped(Session& s);
+  /// A token came: where the node's sequences grow, now and then it holds another block.
+  void grew(Session& s) {
+    if (s.run.place.grows_at > 0 && s.asked.features.prompt_tokens + s.answer.emitted.size() >= s.run.place.grows_at)
+      grow(s);
+  }
   /// Its place on the decode node is free.
-  void release(const Session& s) { use_.view.release(s.run.decode, s.run.blocks); }
+  void release(const Session& s) { use_.view.release(s.run.decode, s.run.place); }
   /// A place on a node, to be free once the node has let go of it; nothing when another process has taken the node's
   /// name.
-  [[nodiscard]] std::function<void()> release_later(const NodeId& decode, std::uint32_t blocks);
+  [[nodiscard]] std::function<void()> release_later(const NodeId& decode, const DecodePlace& place);
   /// The leg is to move: its place on the target is taken.
-  void take_target(const Session& s) { use_.view.assign(NodeId(), 0, s.moves.now->target, s.moves.now->blocks); }
+  void take_target(Session& s);
+  /// What other coordinators' legs are expected to hold, from what nodes told of them last.
+  void expect_others();
 
  private:
+  /// What the leg would hold on a node now.
+  [[nodiscard]] DecodePlace place(const Session& s, const NodeId& decode) const;
+  void grow(Session& s);
   void end_prefill(Session& s);
   void end_local(Session& s);
   Uses use_;

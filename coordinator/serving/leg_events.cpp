@@ -49,6 +49,7 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item, Tim
   s->state = SessionState::decoding;
   use_.account.local_done(*s);
   a.emitted.push_back(item.token.id);
+  use_.account.grew(*s);
   if (!a.first_token) {
     a.first_token = now;
     use_.figures.on_first_token(*s);

@@ -25,11 +25,11 @@ Moving LegMoves::end(const SessionPtr& s, MoveOutcome how, const Result<>& said)
 
 void LegMoves::switch_over(const SessionPtr& s, bool begun) {
   const NodeId source = s->run.decode;
-  const std::uint32_t held = s->run.blocks;
+  const DecodePlace held = s->run.place;
   const std::uint32_t source_attempt = s->run.number;
   const Moving m = end(s, MoveOutcome::moved, {});
   s->run.decode = m.target;
-  s->run.blocks = m.blocks;
+  s->run.place = m.place;
   s->run.number = m.attempt;
   s->run.moved = true;
   s->moves.over.push_back({.from = source,
@@ -48,7 +48,7 @@ void LegMoves::switch_over(const SessionPtr& s, bool begun) {
 void LegMoves::stay(const SessionPtr& s, MoveOutcome how, const Error& why) {
   const bool told = s->moves.now->step != MoveStep::reserving;
   const Moving m = end(s, how, std::unexpected(why));
-  use_.placer.let_go(m.target, s->id, m.blocks);
+  use_.placer.let_go(m.target, s->id, m.place);
   if (told) call_off(s);
   if (m.done) m.done(std::unexpected(why));
 }
@@ -66,7 +66,7 @@ void LegMoves::drop(const SessionPtr& s, MoveOutcome how) {
   if (!s->moves.now) return;
   const Error why{Errc::unavailable, how == MoveOutcome::ended ? "its answer ended first" : "its node failed", {}};
   const Moving m = end(s, how, std::unexpected(why));
-  use_.placer.let_go(m.target, s->id, m.blocks);
+  use_.placer.let_go(m.target, s->id, m.place);
   if (m.done) m.done(std::unexpected(why));
 }
 

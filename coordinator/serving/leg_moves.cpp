@@ -74,17 +74,18 @@ void LegMoves::start(const SessionPtr& s, const NodeId& target, MoveReason why, 
   if (s->run.decode == target) return refused({Errc::already_exists, "it runs there already", "node"});
   if (const auto may = suits(*s, target); !may) return refused(may.error());
   const DecodeView& to = use_.view.snapshot().decodes[use_.view.find(target)->index];
-  if (room_on(to, s->asked.features) != Room::now)
-    return refused({Errc::resource_exhausted,
-                    fmt::format("'{}' has no room for it: {} KV blocks needed, {} of {} are free, and it runs {} of {} "
-                                "sequences",
-                                target, blocks_needed(s->asked.features, to.block_size), to.free_blocks,
-                                to.total_blocks, to.seqs, to.max_seqs),
-                    {}});
+  const RequestFeatures asks = use_.account.asks(*s);
+  if (room_on(to, asks) != Room::now)
+    return refused(
+        {Errc::resource_exhausted,
+         fmt::format("'{}' has no room for it: {} KV blocks needed, {} of {} are free, {:.0f} are expected to "
+                     "be held, and it runs {} of {} sequences",
+                     target, blocks_at_start(to, asks), to.free_blocks, to.total_blocks,
+                     to.grows ? to.memory.peak() : 1.0 * (to.total_blocks - to.free_blocks), to.seqs, to.max_seqs),
+         {}});
   Moving& m = s->moves.now.emplace();
   m.reason = why;
   m.target = target;
-  m.blocks = blocks_needed(s->asked.features, to.block_size);
   m.began = use_.clock.now();
   m.attempt = ++s->run.given;
   if (const auto planned = plan(*s); !planned) {
@@ -172,9 +173,9 @@ double LegMoves::copy_s(const NodeId& from, const NodeId& to, double positions) 
 void LegMoves::reserve(const SessionPtr& s) {
   use_.calls.reserve_target(*s, [this, s, attempt = s->moves.now->attempt](Result<control::ReserveReply> reply) {
     if (!is(*s, attempt)) return;
-    if (!reply)
-      return stay(s, reply.error().code == Errc::resource_exhausted ? MoveOutcome::no_room : MoveOutcome::target_failed,
-                  reply.error());
+    const bool no_room = !reply && reply.error().code == Errc::resource_exhausted;
+    if (no_room) use_.view.was_full(s->moves.now->target);
+    if (!reply) return stay(s, no_room ? MoveOutcome::no_room : MoveOutcome::target_failed, reply.error());
     copy(s, std::move(*reply));
   });
 }

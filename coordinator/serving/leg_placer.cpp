@@ -55,7 +55,7 @@ RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
   const SessionPtr s = use_.legs.find(id);
   if (s->trace) s->trace->deciding(use_.clock.now());
   if (s->asked.spec.open_ended) shorten(*s, largest_context(cluster_for(id)));
-  RequestFeatures f = s->asked.features;
+  RequestFeatures f = s->asks_now(use_.intake.lengths());
   f.waited_s = seconds(now - s->asked.spec.received);
   // Tokens already sent bind it to the cut and the profile that they were computed with.
   if (!s->answer.emitted.empty()) {
@@ -98,7 +98,6 @@ void LegPlacer::go(RequestId id, const ClusterSnapshot& c, const Decision& d) {
   a.moved = false;
   const DecodeView& decode = c.decodes[d.chosen.decode];
   a.decode = decode.id;
-  a.blocks = blocks_needed(s->asked.features, decode.block_size);
   a.reason = d.trial ? ChoiceReason::explore : d.reason;
   a.considered = d.considered;
   a.trial = d.trial;
@@ -139,7 +138,10 @@ void LegPlacer::reserve(const SessionPtr& s) {
   s->state = SessionState::reserving;
   use_.calls.reserve(*s, [this, s, attempt = s->run.number](Result<control::ReserveReply> reply) {
     if (s->run.number != attempt || s->state != SessionState::reserving) return;
-    if (!reply) return again(s, reply.error());
+    if (!reply) {
+      if (reply.error().code == Errc::resource_exhausted) use_.view.was_full(s->run.decode);
+      return again(s, reply.error());
+    }
     if (s->trace) s->trace->reserved(*s, use_.clock.now());
     if (s->run.local)
       s->state = SessionState::decoding;
@@ -173,12 +175,12 @@ void LegPlacer::wait_for_rating(const SessionPtr& s) {
 
 void LegPlacer::undo_decode(const SessionPtr& s) {
   use_.moves.drop(s, MoveOutcome::ended);
-  let_go(s->run.decode, s->id, s->run.blocks);
+  let_go(s->run.decode, s->id, s->run.place);
 }
 
-void LegPlacer::let_go(const NodeId& decode, RequestId id, std::uint32_t blocks) {
+void LegPlacer::let_go(const NodeId& decode, RequestId id, const DecodePlace& place) {
   // Counted as held until the node says that it let go: who is placed there sooner would be refused.
-  use_.calls.cancel(decode, id, [this, release = use_.account.release_later(decode, blocks)] {
+  use_.calls.cancel(decode, id, [this, release = use_.account.release_later(decode, place)] {
     release();
     boost::asio::post(use_.io, [this] { use_.intake.pump(use_.clock.now()); });
   });

@@ -48,7 +48,7 @@ class LegPlacer final : public IntakeHost {
   /// Nothing has been computed for it, and its decode node is to go: placed again, which costs it no try.
   void elsewhere(const SessionPtr& s);
   /// The decode node is told that nobody waits for it; what it holds there is free once it has let go.
-  void let_go(const NodeId& decode, RequestId id, std::uint32_t blocks);
+  void let_go(const NodeId& decode, RequestId id, const DecodePlace& place);
   /// The answer is whole before its end, and its prompt's log-probabilities are not here yet: only the decode node may
   /// stop.
   void wait_for_rating(const SessionPtr& s);

@@ -21,8 +21,6 @@ SessionPtr LegTable::find(RequestId id) const {
 
 namespace {
 
-constexpr double kOthersLimit = 1024;  // output tokens of a leg that another coordinator placed, at most
-
 /// Legs that are with a prefill node.
 struct AtNode {
   std::size_t known = 0;  // since before its last heartbeat
@@ -73,16 +71,18 @@ OccupantsOf LegTable::occupants(const ClusterView& view, TimePoint now) const {
   for (const auto& [id, s] : legs_) {
     const NodeRecord* n = s->placed() ? view.find(s->run.decode) : nullptr;
     if (n == nullptr) continue;
-    Occupant o{.blocks = static_cast<double>(s->run.blocks),
+    Occupant o{.blocks = static_cast<double>(s->run.place.blocks),
                .emitted = static_cast<double>(s->answer.emitted.size()),
                .limit = static_cast<double>(s->asked.features.max_new_tokens)};
     if (!s->answer.first_token) o.starts_in_s = s->run.predicted_ttft_s - seconds(now - s->run.decided);
+    if (n->info.grows) o.blocks_a_token = 1.0 / n->info.block_size;
     o.tpot_s = s->tpot_s().value_or(s->run.predicted_tpot_s);
     out.resize(std::max(out.size(), n->index + 1));
     out[n->index].push_back(o);
     const NodeRecord* target = s->moves.now ? view.find(s->moves.now->target) : nullptr;
     if (target == nullptr) continue;
-    o.blocks = static_cast<double>(s->moves.now->blocks);
+    o.blocks = static_cast<double>(s->moves.now->place.blocks);
+    o.blocks_a_token = target->info.grows ? 1.0 / target->info.block_size : 0;
     out.resize(std::max(out.size(), target->index + 1));
     out[target->index].push_back(o);
   }
@@ -91,7 +91,10 @@ OccupantsOf LegTable::occupants(const ClusterView& view, TimePoint now) const {
     out.resize(std::max(out.size(), n.index + 1));
     // Nobody tells how far they are. They are taken to begin, which errs on the side of waiting.
     const double seqs = std::min(n.last.others_seqs, n.info.max_seqs);
-    const Occupant o{.blocks = n.last.others_blocks / seqs, .limit = kOthersLimit, .tpot_s = n.last.step_s};
+    const Occupant o{.blocks = n.last.others_blocks / seqs,
+                     .limit = kOthersLimit,
+                     .tpot_s = n.last.step_s,
+                     .blocks_a_token = n.info.grows ? 1.0 / n.info.block_size : 0};
     out[n.index].insert(out[n.index].end(), static_cast<std::size_t>(seqs), o);
   }
   return [all = std::move(out)](std::size_t node) {

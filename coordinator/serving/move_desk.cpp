@@ -80,7 +80,7 @@ std::vector<MovableLeg> MoveDesk::movable(std::vector<SessionPtr>& whose, TimePo
                    .positions = static_cast<double>(s->asked.features.prompt_tokens + a.emitted.size()) - 1,
                    .emitted = static_cast<double>(a.emitted.size()),
                    .limit = static_cast<double>(s->asked.features.max_new_tokens),
-                   .blocks = static_cast<double>(s->run.blocks),
+                   .blocks = static_cast<double>(s->run.place.blocks),
                    .elapsed_s = seconds(a.last_token - *a.first_token),
                    .tpot_slo_s = s->asked.features.tpot_slo_s,
                    .priority = s->asked.spec.priority,
@@ -92,24 +92,26 @@ std::vector<MovableLeg> MoveDesk::movable(std::vector<SessionPtr>& whose, TimePo
   return out;
 }
 
-/// A node that takes whole answers' blocks at once cannot run out: what is expected of its sequences is no worry.
+/// Of nodes whose sequences grow, what their forecast expects. One that takes whole answers' blocks at once cannot run
+/// out: what is expected of its sequences is no worry.
 std::vector<NodeOutlook> MoveDesk::outlook(const ClusterSnapshot& c, const std::vector<MovableLeg>& legs) const {
   std::vector<NodeOutlook> out(c.decodes.size());
-  const OutputLengths& lengths = use_.intake.lengths();
   for (std::size_t d = 0; d < out.size(); ++d) {
     const NodeRecord& n = *use_.view.find(c.decodes[d].id);
+    const double held = n.info.grows ? n.memory.expected_peak() : n.last.others_blocks;
     out[d] = {.drains = n.draining,
-              .memory_share = static_cast<double>(n.last.others_blocks) / std::max(n.info.total_blocks, 1U),
+              .memory_share = held / std::max(n.info.total_blocks, 1U),
               .parked = n.info.grows ? n.last.parked : 0};
   }
   for (const MovableLeg& l : legs) {
     const DecodeView& v = c.decodes[l.node];
-    const double tokens = l.positions + expected_left(lengths, l.emitted, l.limit);
+    if (v.grows) continue;
+    const double tokens = l.positions + expected_left(use_.intake.lengths(), static_cast<std::uint32_t>(l.emitted),
+                                                      static_cast<std::uint32_t>(l.limit));
     out[l.node].memory_share += tokens / std::max(std::uint64_t{v.total_blocks} * v.block_size, std::uint64_t{1});
   }
   for (std::size_t d = 0; d < out.size(); ++d)
-    if (!use_.view.find(c.decodes[d].id)->info.grows)
-      out[d].memory_share = std::min(out[d].memory_share, MoverOptions{}.memory_high);
+    if (!c.decodes[d].grows) out[d].memory_share = std::min(out[d].memory_share, MoverOptions{}.memory_high);
   return out;
 }
 
@@ -117,8 +119,8 @@ std::optional<WaitingPrompt> MoveDesk::waiting(TimePoint now) const {
   const auto first = use_.intake.first_in_line();
   const SessionPtr s = first ? use_.legs.find(*first) : nullptr;
   if (!s) return std::nullopt;
-  const RequestFeatures& f = s->asked.features;
-  return WaitingPrompt{.tokens = static_cast<double>(f.prompt_tokens) + f.max_new_tokens,
+  const bool grows = all_grow(use_.view.snapshot());
+  return WaitingPrompt{.tokens = tokens_expected(s->asks_now(use_.intake.lengths()), grows),
                        .waited_s = seconds(now - s->asked.spec.received)};
 }
 
@@ -144,7 +146,7 @@ void MoveDesk::place_elsewhere(const ClusterSnapshot& c) {
   }
   for (const SessionPtr& s : go)
     if (std::ranges::any_of(c.decodes, [&](const DecodeView& d) {
-          return room_on(d, s->asked.features) == Room::now &&
+          return room_on(d, s->asks_now(use_.intake.lengths())) == Room::now &&
                  bits_of(use_.view.find(d.id)->info) == s->answer.decode_bits;
         }))
       use_.placer.elsewhere(s);

@@ -38,7 +38,7 @@ struct Moving {
   MoveReason reason = MoveReason::asked;
   NodeId target;
   std::uint32_t attempt = 0;  // under which the target has it
-  std::uint32_t blocks = 0;   // that it holds there in this coordinator's account
+  DecodePlace place;          // that it has there; LegAccount's
   std::uint32_t stop = 0;
   std::string profile;
   double wire_bytes = 0;  // of the copy, as expected

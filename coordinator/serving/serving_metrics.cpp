@@ -1,5 +1,6 @@
 #include "coordinator/serving/serving_metrics.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace sluice::coordinator {
@@ -52,6 +53,13 @@ ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_
       promised_share_(
           m.gauges("sluice_slo_attainment_ratio", "Share of a class's requests that are to meet both objectives.")),
       promised_seconds_(m.gauges("sluice_slo_objective_seconds", "Latency objectives of a class (ttft, tpot).")),
+      expected_share_(
+          m.gauges("sluice_kv_forecast_ratio",
+                   "Share of a decode node's KV blocks that its sequences are expected to hold at most at a "
+                   "time, with doubt; nodes that take blocks as positions come.")),
+      margin_share_(
+          m.gauges("sluice_kv_margin_ratio",
+                   "Share of a decode node's KV blocks that the forecast leaves free, as preemptions taught.")),
       vllm_(m, model, max_model_len) {}
 
 void ServingMetrics::on_decision(const Session& s) {
@@ -155,6 +163,13 @@ void ServingMetrics::show_promises(const SloBook& slos) const {
   }
 }
 
+void ServingMetrics::show_forecast(const NodeRecord& n) const {
+  if (!n.info.grows) return;
+  const Labels node{{"decode_node", n.info.node.value()}};
+  expected_share_.with(node).set(n.memory.peak() / std::max(n.info.total_blocks, 1U));
+  margin_share_.with(node).set(n.memory.margin());
+}
+
 void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, const SloBook& slos) const {
   show_promises(slos);
   waiting_.set(static_cast<double>(legs.waiting));
@@ -164,8 +179,9 @@ void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, con
   for (const auto& [id, n] : view.nodes()) {
     up[n.info.role == control::Role::decode ? 1 : 0] += 1;
     if (n.info.role != control::Role::decode) continue;
+    show_forecast(n);
     kv.blocks += n.info.total_blocks;
-    kv.used += n.reserved_blocks;
+    kv.used += std::min(n.reserved_blocks, n.info.total_blocks);  // parked ones hold none now
     kv.block_size = n.info.block_size;
   }
   prefill_nodes_.set(up[0]);

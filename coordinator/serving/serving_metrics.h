@@ -28,6 +28,7 @@ class ServingMetrics {
   void on_finished(const Session& s, double e2e_s);
   void count_slo(const Session& s);
   void show_promises(const SloBook& slos) const;
+  void show_forecast(const NodeRecord& n) const;
 
   Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_, ttft_predicted_, tpot_predicted_;
   Histograms stages_;
@@ -35,7 +36,7 @@ class ServingMetrics {
   Counter prompt_, output_, resumes_;
   Counters computed_, local_;
   Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, objectives_, changes_, early_, refused_;
-  Gauges promised_share_, promised_seconds_;
+  Gauges promised_share_, promised_seconds_, expected_share_, margin_share_;
   VllmMetrics vllm_;
 };
 

@@ -29,6 +29,13 @@ std::string_view Session::mode() const noexcept {
   return run.number == 0 || split() ? "split" : "cut";
 }
 
+RequestFeatures Session::asks_now(const OutputLengths& lengths) const {
+  RequestFeatures out = asked.features;
+  out.emitted = static_cast<std::uint32_t>(answer.emitted.size());
+  out.stay = expected_stay(lengths, out.emitted, out.max_new_tokens);
+  return out;
+}
+
 std::optional<double> Session::ttft_s() const {
   if (!answer.first_token) return std::nullopt;
   return seconds(*answer.first_token - asked.spec.received);

@@ -55,7 +55,7 @@ struct Attempt {
   std::vector<control::KvWay> ways;  // the profile, then those its sender may change to; empty: none
   double link_bps = 0;               // what the sender compares its link with; 0 = not known
   // What it holds in this coordinator's account; LegAccount's.
-  std::uint32_t blocks = 0;          // on the decode node
+  DecodePlace place;                 // on the decode node
   std::uint64_t prefill_tokens = 0;  // queued on the prefill node
   bool prefill_reported = false;     // nothing is held there any more
   std::uint64_t local_tokens = 0;    // of the prompt, that the decode node has still to compute in chunks
@@ -99,6 +99,9 @@ struct Ending {
   std::optional<Error> error;  // why it failed
 };
 
+/// Output tokens of a leg that another coordinator placed, at most: nobody tells.
+inline constexpr std::uint32_t kOthersLimit = 1024;
+
 struct Session {
   RequestId id;
   SessionState state = SessionState::waiting;
@@ -127,6 +130,8 @@ struct Session {
   [[nodiscard]] bool rated() const noexcept {
     return !asked.spec.prompt_logprobs || run.rated + 1 >= asked.features.prompt_tokens;
   }
+  /// What it asks of a node now: as it was asked, and how far it is.
+  [[nodiscard]] RequestFeatures asks_now(const OutputLengths& lengths) const;
   [[nodiscard]] Turn turn() const noexcept { return {asked.spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
   /// Its moves that came about, for views.

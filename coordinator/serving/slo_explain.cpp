@@ -20,6 +20,8 @@ ClusterSnapshot idle(ClusterSnapshot c) {
     d.seqs = 0;
     d.local_tokens = d.others_tokens = 0;
     d.free_blocks = d.total_blocks;
+    d.memory.clear();
+    d.closed = false;
   }
   for (auto& l : c.links) l.backlog_bytes = 0;
   c.topology = 0;

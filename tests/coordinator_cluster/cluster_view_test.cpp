@@ -136,3 +136,67 @@ TEST_CASE("refused names and words go into JSON: what is no text or endless is l
   v.refused(NodeId("d0"), "dtype \xff", {});
   CHECK(v.refusals().at(NodeId("d0")).why == "dtype ");
 }
+
+TEST_CASE("where sequences grow the account holds what a leg has now, and a forecast what it will") {
+  ClusterView v(std::chrono::seconds(2));
+  auto info = node_info(ctl::Role::decode, "d0");
+  info.grows = true;
+  REQUIRE(v.add(info, {}));
+  const NodeId d0("d0");
+  const auto view = [&]() -> const DecodeView& { return v.snapshot().decodes.at(0); };
+  CHECK(view().grows);
+  const RequestFeatures r{.prompt_tokens = 40, .max_new_tokens = 1000};
+  const DecodePlace small = place_on(view(), r);
+  v.assign(NodeId(), 0, d0, small);
+  CHECK(view().free_blocks == 97);
+  CHECK(view().memory.expected_peak() == 65);
+  RequestFeatures later = r;
+  later.emitted = 9;
+  const DecodePlace larger = place_on(view(), later);
+  v.grow(d0, small, larger);
+  CHECK(view().free_blocks == 96);
+  CHECK(view().memory.expected_peak() == 65);
+  v.release(d0, larger);
+  CHECK(view().free_blocks == 100);
+  CHECK(view().memory.expected_peak() == 0);
+  CHECK(view().seqs == 0);
+}
+
+TEST_CASE("what other coordinators' legs are expected to hold stands in the forecast once, as told last") {
+  ClusterView v(std::chrono::seconds(2));
+  auto info = node_info(ctl::Role::decode, "d0");
+  info.grows = true;
+  REQUIRE(v.add(info, {}));
+  const NodeId d0("d0");
+  const auto peak = [&] { return v.snapshot().decodes.at(0).memory.expected_peak(); };
+  const MemoryPart part = memory_part({.tokens = 64, .left = 64, .block_size = 16}, {});
+  const MemoryPart other = memory_part({.tokens = 64, .left = 640, .block_size = 16}, {});
+  v.expect_others(d0, 3, part);
+  CHECK(peak() == 24);
+  v.expect_others(d0, 1, other);
+  CHECK(peak() == 44);
+  v.expect_others(d0, 0, part);
+  CHECK(peak() == 0);
+}
+
+TEST_CASE("a node that parks, or just had no room, gets nobody new until it says otherwise") {
+  ClusterView v(std::chrono::seconds(2));
+  auto info = node_info(ctl::Role::decode, "d0");
+  info.grows = true;
+  REQUIRE(v.add(info, {}));
+  const NodeId d0("d0");
+  const auto view = [&]() -> const DecodeView& { return v.snapshot().decodes.at(0); };
+  v.heartbeat(d0, {.total_blocks = 100, .preemptions = 7}, {});
+  CHECK(view().memory.margin() > 0);
+  CHECK_FALSE(view().closed);
+  const double margin = view().memory.margin();
+  v.heartbeat(d0, {.total_blocks = 100, .parked = 2, .preemptions = 7}, {});
+  CHECK(view().memory.margin() == margin);
+  CHECK(view().closed);
+  v.heartbeat(d0, {.total_blocks = 100, .preemptions = 7}, {});
+  CHECK_FALSE(view().closed);
+  v.was_full(d0);
+  CHECK(view().closed);
+  v.heartbeat(d0, {.total_blocks = 100, .preemptions = 7}, {});
+  CHECK_FALSE(view().closed);
+}

@@ -290,6 +290,28 @@ TEST_CASE("a request that must wait is refused only when its turn is expected to
   CHECK_FALSE(a.check_wait(c, r, all, queue, 30, kNow));
 }
 
+TEST_CASE("where sequences grow, those that run take more first, and most of them end long before their limit") {
+  auto c = test::cluster(1, 1);
+  DecodeView& d = c.decodes[0];
+  d.grows = true;
+  d.total_blocks = 100;
+  d.max_seqs = 100;
+  Placement p({});
+  Admission a(p);
+  for (int i = 0; i < 100; ++i) a.observe_output(100, true);
+  const std::vector<Occupant> on(10, Occupant{.blocks = 6, .limit = 1500, .tpot_s = 0.01, .blocks_a_token = 1.0 / 16});
+  const OccupantsOf all = [&](std::size_t) { return std::span<const Occupant>(on); };
+  const Forecast f(a.lengths(), all);
+  CHECK(f.at(0, 0).blocks == Approx(60));
+  CHECK(f.at(0, 0.5).blocks == Approx(60 + 10 * 50.0 / 16).epsilon(0.05));
+  CHECK(f.at(0, 3).blocks < 20);
+
+  auto r = test::request(100, 1500);  // more than is free ever, at its limit
+  r.stay = expected_stay(a.lengths(), 0, r.max_new_tokens);
+  CHECK_FALSE(a.check_wait(c, r, all, {}, 10, kNow));
+  CHECK(a.check_wait(c, r, all, {}, 0.01, kNow));
+}
+
 TEST_CASE("a request that must be decoded fast is refused where that will not be, and not before") {
   auto c = test::cluster(1, 1);
   DecodeView& d = c.decodes[0];

@@ -16,7 +16,7 @@ SessionPtr leg_on(LegTable& t, const char* prefill, const char* decode, SessionS
   const SessionPtr s = t.add(std::move(asked), nullptr);
   s->run.prefill = NodeId(prefill);
   s->run.decode = NodeId(decode);
-  s->run.blocks = 4;
+  s->run.place.blocks = 4;
   s->state = state;
   return s;
 }

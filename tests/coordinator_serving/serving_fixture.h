@@ -233,10 +233,10 @@ struct Bench {
     nodes.at(name)->vanish();
     REQUIRE(until([&] { return serving.view().find(NodeId(name)) == nullptr; }));
   }
-  std::shared_ptr<Heard> start(LegSpec spec) {
+  std::shared_ptr<Heard> start(LegSpec spec, int max_tokens = 20) {
     auto sink = std::make_shared<Heard>();
     if (!spec.prompt) spec.prompt = std::make_shared<std::vector<TokenId>>(40, 7);
-    spec.sampling.max_tokens = 20;
+    spec.sampling.max_tokens = max_tokens;
     spec.received = clock.now();
     last = serving.start(std::move(spec), sink);
     return sink;

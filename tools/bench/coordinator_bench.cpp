@@ -3,6 +3,7 @@
 // lock, so these are wall times of single decisions; take the percentiles from an idle machine.
 #include <random>
 
+#include "coordinator/policy/output_lengths.h"
 #include "coordinator/policy/placement.h"
 #include "tools/bench/bench_util.h"
 
@@ -37,9 +38,28 @@ ClusterSnapshot make_cluster(std::size_t p, std::size_t d, std::size_t profiles)
   return c;
 }
 
+/// Decode nodes take blocks as positions come, and each has sequences whose ends are forecast.
+void make_grow(ClusterSnapshot& c, const OutputLengths& lengths) {
+  constexpr std::uint32_t kSequences = 100;
+  for (auto& x : c.decodes) {
+    x.grows = true;
+    for (std::uint32_t i = 0; i < kSequences; ++i)
+      x.memory.add(memory_part({.tokens = 1000 + i, .left = 4096 - i, .block_size = x.block_size},
+                               expected_stay(lengths, i, 4096)));
+  }
+}
+
+OutputLengths some_lengths() {
+  OutputLengths out;
+  for (int i = 0; i < 500; ++i) out.observe(20 + i, true);
+  return out;
+}
+
 /// Wall times of decisions in a cluster that teaches as it goes, in microseconds.
-std::vector<double> decide_many(std::size_t p, std::size_t d, std::size_t profiles, int decisions) {
+std::vector<double> decide_many(std::size_t p, std::size_t d, std::size_t profiles, int decisions, bool grows) {
   ClusterSnapshot c = make_cluster(p, d, profiles);
+  const OutputLengths lengths = some_lengths();
+  if (grows) make_grow(c, lengths);
   Placement placement({.seed = 7});
   std::mt19937_64 random(3);
   TimePoint now{std::chrono::seconds(1000)};
@@ -49,6 +69,7 @@ std::vector<double> decide_many(std::size_t p, std::size_t d, std::size_t profil
     r.prompt_tokens = 64 + static_cast<std::uint32_t>(random() % 8000);
     now += std::chrono::milliseconds(2);
     const auto start = std::chrono::steady_clock::now();
+    if (grows) r.stay = expected_stay(lengths, 0, r.max_new_tokens);
     Placed placed = placement.decide(c, r, 60, now);
     out.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
     auto* decision = std::get_if<Decision>(&placed);
@@ -75,6 +96,23 @@ std::vector<double> decide_many(std::size_t p, std::size_t d, std::size_t profil
   return out;
 }
 
+/// What a token costs that takes another block.
+double part_us(bool quick) {
+  const OutputLengths lengths = some_lengths();
+  MemoryForecast f;
+  MemoryPart part;
+  f.add(part);
+  const std::uint32_t n = quick ? 10'000 : 1'000'000;
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const MemoryPart next = memory_part({.tokens = 100 + i % 4096, .left = 4096 - i % 4096, .block_size = 16},
+                                        expected_stay(lengths, i % 4096, 4096));
+    f.replace(part, next);
+    part = next;
+  }
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / n;
+}
+
 double percentile(std::vector<double> v, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(v.size() - 1));
   std::nth_element(v.begin(), v.begin() + at, v.end());
@@ -86,14 +124,16 @@ SuiteResult run_coordinator_suite(const BenchOptions& o) {
   struct Size {
     std::size_t p, d, f;
   };
-  for (const auto& [p, d, f] :
-       {Size{1, 1, 5}, Size{4, 4, 12}, Size{16, 16, 12}, Size{64, 64, 12}, Size{500, 500, 12}}) {
-    auto times = decide_many(p, d, f, o.quick ? 500 : 20000);
-    times.erase(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10));  // while buffers grow
-    const std::string what = fmt::format("decision over {} x {} nodes x {} profiles", p, d, f);
-    figures.push_back({what + ", p50", percentile(times, 0.5), "us", {}});
-    figures.push_back({what + ", p99", percentile(times, 0.99), "us", {}});
-  }
+  for (const auto& [p, d, f] : {Size{1, 1, 5}, Size{4, 4, 12}, Size{16, 16, 12}, Size{64, 64, 12}, Size{500, 500, 12}})
+    for (const bool grows : {false, true}) {
+      auto times = decide_many(p, d, f, o.quick ? 500 : 20000, grows);
+      times.erase(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10));  // while buffers grow
+      const std::string what =
+          fmt::format("decision over {} x {} nodes x {} profiles{}", p, d, f, grows ? ", memory by forecast" : "");
+      figures.push_back({what + ", p50", percentile(times, 0.5), "us", {}});
+      figures.push_back({what + ", p99", percentile(times, 0.99), "us", {}});
+    }
+  figures.push_back({"a growing sequence's part in its node's forecast", part_us(o.quick), "us", {}});
   return figures;
 }
 
