@@ -40,7 +40,7 @@ std::optional<Refusal> check_cut(const ClusterSnapshot& c, const RequestFeatures
 }  // namespace
 
 bool cuts_there(const PrefillView& p, const RequestFeatures& r) {
-  return !r.cut || *r.cut == r.split_cut() || *r.cut % chunk_of(p) == 0;
+  return !r.cut || r.cut_anywhere || *r.cut == r.split_cut() || *r.cut % chunk_of(p) == 0;
 }
 
 std::optional<Placed> Placement::open_ways(const ClusterSnapshot& c, const RequestFeatures& r) {

@@ -120,6 +120,7 @@ struct RequestFeatures {
   /// Where its prompt must be cut: positions before it come from a prefill node, the rest are computed where it is
   /// decoded. 0: no prefill node; split_cut(): only the last token is the decode node's. Nothing: as is best.
   std::optional<std::uint32_t> cut;
+  bool cut_anywhere = false;  // its KV loses nothing: where a prefill node's chunks end does not matter to its bits
   [[nodiscard]] std::uint32_t split_cut() const noexcept { return prompt_tokens > 0 ? prompt_tokens - 1 : 0; }
 };
 

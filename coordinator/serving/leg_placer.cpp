@@ -60,6 +60,7 @@ RequestFeatures LegPlacer::features(RequestId id, TimePoint now) {
   // Tokens already sent bind it to the cut and the profile that they were computed with.
   if (!s->answer.emitted.empty()) {
     f.cut = s->run.cut;
+    f.cut_anywhere = s->run.kl == 0;
     if (!s->run.local) f.profile = s->run.profile;
   } else if (!f.cut && !use_.local_prefill) {
     f.cut = f.split_cut();

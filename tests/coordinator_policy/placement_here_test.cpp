@@ -168,6 +168,8 @@ TEST_CASE("a pinned cut is kept, and one that no chunk ends at is refused with w
   Placed no = b.decide(c, r);
   CHECK(std::get<Refusal>(no).error.param == "sluice.cut");
   CHECK_THAT(std::get<Refusal>(no).error.message, Catch::Contains("256"));
+  r.cut_anywhere = true;
+  CHECK(b.chosen(c, r).cut == 1000);
   r.cut = 4096;
   no = b.decide(c, r);
   CHECK_THAT(std::get<Refusal>(no).error.message, Catch::Contains("4095 at most"));

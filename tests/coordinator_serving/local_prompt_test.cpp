@@ -55,6 +55,37 @@ TEST_CASE("a prompt is cut where its request says, and an answer that was begun 
   CHECK(b.decision()["mode"] == "cut");
 }
 
+TEST_CASE("an answer whose KV loses nothing goes on at its cut where chunks end elsewhere, too") {
+  Bench b;
+  b.join(prefill("p0"));
+  FakeNode& d0 = b.join(node_info(ctl::Role::decode, "d0"));
+  const bool lossless = GENERATE(true, false);
+  const auto heard = b.start({.profile = lossless ? "raw" : "q8", .cut = 16});
+  const RequestId id = b.last;
+  REQUIRE(b.until([&] { return b.nodes.at("p0")->prefills.size() == 1; }));
+  d0.tokens(id, 0, {11});
+  REQUIRE(b.until([&] { return heard->tokens.size() == 1; }));
+  auto longer = prefill("p1");
+  longer.prefill_chunk = 48;
+  FakeNode& p1 = b.join(longer);
+  FakeNode& d1 = able(b, "d1");
+  b.lose("p0");
+  b.lose("d0");
+  if (!lossless) {  // it waits for one with the same chunks
+    FakeNode& p2 = b.join(prefill("p2"));
+    REQUIRE(b.until([&] { return p2.prefills.size() == 1; }));
+    CHECK(p1.prefills.empty());
+    return;
+  }
+  REQUIRE(b.until([&] { return p1.prefills.size() == 1; }));
+  CHECK(p1.prefills[0].tokens.size() == 16);
+  d1.tokens(id, 1, {12});
+  p1.prefill_done(id);
+  d1.finished(id);
+  REQUIRE(b.until([&] { return heard->over(); }));
+  CHECK(heard->end == LegEnd::length);
+}
+
 TEST_CASE("of lossless KV the cut does not change the bits where both nodes compute alike") {
   Bench b;
   FakeNode& p0 = b.join(prefill("p0"));
