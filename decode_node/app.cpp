@@ -6,6 +6,8 @@
 #include "decode_node/decode_gauges.h"
 #include "kvtransfer/flow/kv_sender.h"
 #include "kvtransfer/flow/two_way.h"
+#include "kvtransfer/wire/ticket.h"
+#include "node/export/link_gauges.h"
 #include "node/export/sender_out.h"
 #include "node/host_report.h"
 #include "node/node_app.h"
@@ -42,6 +44,8 @@ class App {
   node::NodeModel m_;
   node::NodeKv kv_;
   DecodeGauges gauges_;
+  node::LinkGauges links_;  // to other decode nodes
+  node::PeerNames peers_;
   const VocabularyPtr vocabulary_;  // null: the model has no tokenizer
   LogGate unsent_notes_;
   kv::KvSender sender_;  // of sequences that go to other decode nodes
@@ -81,10 +85,15 @@ App::App(const AppOptions& o)
       m_(or_throw(node::load_node_model(o.node, o.decode.max_seqs))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
+      links_(node_.metrics()),
       vocabulary_(vocabulary(o.node, *m_.model)),
       sender_(kv_.hello(node_.name(), node_.incarnation()), {}, node_.clock(),
               {.on_note = [this](const std::string&, std::span<const std::byte> n) { service_.on_note(n); },
-               .on_peer_down = [this](const std::string& a, const Error& why) { service_.on_peer_down(a, why); }}),
+               .on_peer_down =
+                   [this](const std::string& a, const Error& why) {
+                     peers_.forget(a);
+                     service_.on_peer_down(a, why);
+                   }}),
       frames_(sender_),
       service_(
           kv_.identity(node_.name(), node_.incarnation()), kv_.codecs(),
@@ -173,6 +182,7 @@ void App::cancel(const json& body, const ctl::Connection::Reply& reply) {
 void App::move(const json& body, const ctl::Connection::Reply& reply) {
   const auto r = ctl::parse<ctl::MoveRequest>(body);
   if (!r) return reply(std::unexpected(r.error()));
+  if (const auto t = kv::ticket_from_json(r->ticket)) peers_.learn(r->data_address, t->decode_node);
   transport_->introduce(r->data_address, r->data_key);
   const auto begun = service_.move(*r);
   if (!begun) return reply(std::unexpected(begun.error()));
@@ -204,10 +214,13 @@ node::RunEnd App::run() {
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
   h.on_lost = [this](ctl::LegSpace of) { service_.cancel_all(of); };  // it places its legs again when it is back
-  h.set_gauges = [this] { gauges_.set(service_.figures(), service_.grammars(), receiver_.figures()); };
+  h.set_gauges = [this] {
+    gauges_.set(service_.figures(), service_.grammars(), receiver_.figures());
+    links_.set(sender_.stats(), peers_);
+  };
   h.host = [this] { return host_.now(transport_->open_paths()); };
   h.engine = [this] { return engine(); };
-  h.open_work = [this] { return service_.figures().legs; };
+  h.open_work = [this] { return service_.open_work(); };
   h.housekeeping = [this] { service_.expire(); };
   h.release_unused = [this] {
     receiver_.release_unused();

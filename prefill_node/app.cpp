@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "kvtransfer/flow/kv_sender.h"
+#include "node/export/link_gauges.h"
 #include "node/export/sender_out.h"
 #include "node/host_report.h"
 #include "node/node_app.h"
@@ -9,7 +10,6 @@
 #include "node/node_kv.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
-#include "prefill_node/peer_names.h"
 #include "prefill_node/prefill_gauges.h"
 
 namespace sluice::prefill {
@@ -38,7 +38,8 @@ class App {
   node::NodeModel m_;
   node::NodeKv kv_;
   PrefillGauges gauges_;
-  PeerNames peers_;
+  node::LinkGauges links_;
+  node::PeerNames peers_;
   kv::KvSender sender_;
   node::SenderOut frames_;
   PrefillService service_;
@@ -52,6 +53,7 @@ App::App(const AppOptions& o)
       m_(or_throw(node::load_node_model(o.node))),
       kv_(or_throw(node::NodeKv::load(o.node, m_))),
       gauges_(node_.metrics()),
+      links_(node_.metrics()),
       sender_(kv_.hello(node_.name(), node_.incarnation()), {}, node_.clock(),
               {.on_note = [this](const std::string&, std::span<const std::byte> n) { service_.on_note(n); },
                .on_peer_down =
@@ -147,9 +149,7 @@ node::NodeApp::Engine App::engine() const {
 
 void App::set_gauges() const {
   gauges_.set(service_.figures(), service_.open_requests());
-  auto links = sender_.stats();
-  for (auto& [peer, stats] : links) peer = peers_.at(peer);
-  gauges_.set_links(links);
+  links_.set(sender_.stats(), peers_);
 }
 
 node::RunEnd App::run() {

@@ -8,7 +8,7 @@
 
 #include "common/ids.h"
 
-namespace sluice::prefill {
+namespace sluice::node {
 
 class PeerNames {
  public:
@@ -33,4 +33,4 @@ class PeerNames {
   std::map<std::string, NodeId> names_;
 };
 
-}  // namespace sluice::prefill
+}  // namespace sluice::node
