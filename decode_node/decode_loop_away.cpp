@@ -60,7 +60,8 @@ Result<> DecodeLoop::stay(RequestId id, std::uint32_t attempt) {
   return {};
 }
 
-/// Of the step's legs that leave: those that halt now, or have enough that is new.
+/// Of the step's legs that leave: those that halt now, or have enough that is new. What there is one step before the
+/// halt leaves ahead of it, so that the stream waits for one row.
 void DecodeLoop::report_rows(const Step& s) {
   std::vector<std::pair<std::function<void(const LegRows&)>, LegRows>> reports;
   {
@@ -72,7 +73,7 @@ void DecodeLoop::report_rows(const Step& s) {
       if (leg->halted) {
         if (auto r = held.scheduler().hold(leg->id); !r)
           log::error("hold failed", {{"leg", leg->id}, {"why", r.error().message}});
-      } else if (view->computed - leg->told < leg->leaving->every) {
+      } else if (view->computed - leg->told < leg->leaving->every && view->computed + 1 != leg->leaving->stop) {
         continue;
       }
       leg->told = view->computed;

@@ -27,7 +27,7 @@ DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry
                                       "Time to work out which tokens a grammar allows next.", mask_buckets())),
       automata_([this](const std::string& grammar) { return compile_grammar(grammar, vocabulary_); }, metrics),
       moves_(moves ? std::make_unique<Moves>(me, codecs, engine.pool, loop_, o.exporting, clock, metrics,
-                                             std::move(*moves), notify_)
+                                             std::move(*moves), notify_, spans)
                    : nullptr),
       ingest_(me, codecs, engine.pool, clock, o.ingest_workers, metrics,
               {.on_committed = [this](const node::IngestResult& r) { on_committed(r); },
@@ -53,7 +53,7 @@ Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveR
   if (r.continues) SLUICE_TRY(check_coming(r));
   leg.continues = r.continues;
   leg.on_end = [this, id = r.request, attempt = r.attempt, trace = tell_trace_of(r, spans_)](const LegTimes& t) {
-    if (moves_) moves_->drop(id, attempt);
+    if (moves_) moves_->let_go(id, attempt);
     if (trace) trace(t);
   };
   const bool probe =

@@ -62,6 +62,8 @@ class DecodeService {
   [[nodiscard]] Result<> stay(const control::StayRequest& r);
   [[nodiscard]] Result<> go_on(const control::GoOnRequest& r);
   [[nodiscard]] bool moves() const noexcept { return moves_ != nullptr; }
+  /// Legs here, and copies of legs that have left whose end is not known yet.
+  [[nodiscard]] std::size_t open_work() const { return loop_.figures().legs + (moves_ ? moves_->unconfirmed() : 0); }
   /// Of connections to other decode nodes.
   void on_note(std::span<const std::byte> bytes) {
     if (moves_) moves_->on_note(bytes);

@@ -18,10 +18,10 @@ trace::Span span_of(const TracedLeg& leg, std::string_view name, TimePoint begin
 }
 
 /// One that ended before its time is an error, but for a cancel, which the coordinator asked for.
-void tell_error(trace::Span& s, const LegTimes& t) {
-  if (!t.error) return;
-  s.attributes.set("error.type", name(t.error->code));
-  s.error = t.error->message;
+void tell_error(trace::Span& s, const std::optional<Error>& e) {
+  if (!e) return;
+  s.attributes.set("error.type", name(e->code));
+  s.error = e->message;
 }
 
 trace::Span receive(const TracedLeg& leg, const LegTimes& t) {
@@ -29,7 +29,7 @@ trace::Span receive(const TracedLeg& leg, const LegTimes& t) {
   s.attributes.set("sluice.prefill_node", leg.prefill_node);
   s.attributes.set("sluice.profile", leg.profile);
   if (!t.ready) {
-    tell_error(s, t);
+    tell_error(s, t.error);
     return s;
   }
   s.attributes.set("sluice.kv_raw_bytes", t.kv.raw_bytes);
@@ -44,7 +44,7 @@ trace::Span decode(const TracedLeg& leg, const LegTimes& t) {
   s.attributes.set("gen_ai.usage.output_tokens", t.tokens);
   s.attributes.set("gen_ai.response.finish_reasons", std::vector<std::string>{t.reason});
   if (t.first_token) s.events.push_back({.name = "first token", .at = *t.first_token, .attributes = {}});
-  tell_error(s, t);
+  tell_error(s, t.error);
   return s;
 }
 
@@ -59,6 +59,22 @@ std::function<void(const LegTimes&)> tell_trace_of(const control::ReserveRequest
     if (!leg.prefill_node.empty()) leg.parent.sink->add(receive(leg, t));
     if (t.ready) leg.parent.sink->add(decode(leg, t));
   };
+}
+
+void trace_copy(const CopyTrace& c, const CopyTimes& t, const control::Moved& came_to) {
+  if (!c.parent) return;
+  trace::Span s = trace::child_span(c.parent.context, "copy", t.began, t.ended);
+  s.attributes.set("gen_ai.request.id", c.request_id);
+  s.attributes.set("sluice.attempt", came_to.attempt);
+  s.attributes.set("sluice.to_node", c.target);
+  s.attributes.set("sluice.profile", c.profile);
+  s.attributes.set("sluice.stop", c.stop);
+  s.attributes.set("sluice.kv_raw_bytes", came_to.raw_bytes);
+  s.attributes.set("sluice.kv_wire_bytes", came_to.wire_bytes);
+  s.attributes.set("sluice.exposed_seconds", came_to.exposed_s);
+  if (t.halted) s.events.push_back({.name = "halted", .at = *t.halted, .attributes = {}});
+  tell_error(s, came_to.error);
+  c.parent.sink->add(std::move(s));
 }
 
 }  // namespace sluice::decode

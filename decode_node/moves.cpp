@@ -25,7 +25,8 @@ std::uint32_t rows_together(const kv::KvLayout& layout, std::uint32_t block_size
 }  // namespace
 
 Moves::Moves(const node::KvIdentity& me, const kv::CodecRegistry& codecs, engine::KvPool& pool, DecodeLoop& loop,
-             const node::ExportOptions& o, const Clock& clock, Metrics& metrics, MovesOutside outside, Notify notify)
+             const node::ExportOptions& o, const Clock& clock, Metrics& metrics, MovesOutside outside, Notify notify,
+             trace::SpanSink* spans)
     : me_(me),
       codecs_(codecs),
       every_(rows_together(me.layout, pool.shape().block_size, o.target_frame_bytes)),
@@ -33,6 +34,7 @@ Moves::Moves(const node::KvIdentity& me, const kv::CodecRegistry& codecs, engine
       clock_(clock),
       outside_(std::move(outside)),
       notify_(std::move(notify)),
+      spans_(spans),
       ended_(metrics.counters("sluice_sequence_copies_total",
                               "Copies of running sequences' KV to another decode node, by outcome.")),
       exposed_seconds_(metrics.histogram("sluice_sequence_copy_exposed_seconds",
@@ -48,7 +50,11 @@ Result<ctl::MoveReply> Moves::start(const ctl::MoveRequest& r) {
   if (!profile->codec->lossless())
     return fail_param("profile", "KV profile '{}' is lossy: a sequence moves with the bits that it has", r.profile);
   const std::lock_guard lock(mutex_);
-  if (open_.contains(r.request)) return fail(Errc::already_exists, "request {} moves already", r.request);
+  if (const auto it = open_.find(r.request); it != open_.end()) {
+    if (!it->second.let_go) return fail(Errc::already_exists, "request {} moves already", r.request);
+    open_.erase(it);  // it was here before: what that copy came to is of no interest any more
+    export_.cancel(r.request);
+  }
   LeaveOrder order{.stop = r.stop, .every = every_};
   order.on_rows = [this, id = r.request, of = ticket.id](const LegRows& rows) { on_rows(id, of, rows); };
   SLUICE_ASSIGN(Leaving leg, loop_.leave(r.request, r.attempt, std::move(order)));
@@ -58,6 +64,11 @@ Result<ctl::MoveReply> Moves::start(const ctl::MoveRequest& r) {
   m.began = clock_.now();
   m.deadline = m.began + std::chrono::milliseconds(r.timeout_ms);
   m.ticket = ticket.id;
+  m.trace = {.request_id = r.trace_id,
+             .target = ticket.decode_node.value(),
+             .profile = r.profile,
+             .stop = r.stop,
+             .parent = trace::named_parent(r.traceparent, r.tracestate, spans_)};
   export_.begin({.request = r.request,
                  .address = r.data_address,
                  .ticket = std::move(ticket),
@@ -82,15 +93,18 @@ void Moves::on_rows(RequestId id, const kv::TicketId& ticket, const LegRows& row
   const auto it = open_.find(id);
   if (it == open_.end() || it->second.ticket != ticket) return;  // it stays, or has ended, meanwhile
   Open& m = it->second;
+  if (rows.halted) {  // told first: the stream waits for the message longer than for the row
+    m.halted = clock_.now();
+    notify_(id, ctl::type::kHalted, to_json(ctl::Halted{id, m.attempt, m.stop + 1}));
+  }
   if (!m.over) send(id, m, rows.computed);
-  if (!rows.halted) return;
-  m.halted = clock_.now();
-  notify_(id, ctl::type::kHalted, to_json(ctl::Halted{id, m.attempt, m.stop + 1}));
 }
 
 void Moves::on_export_end(const node::ExportEnd& e) {
   ctl::Moved told;
   bool goes_on = false;
+  CopyTrace trace;
+  CopyTimes times;
   {
     const std::lock_guard lock(mutex_);
     const auto it = open_.find(e.request);
@@ -105,8 +119,10 @@ void Moves::on_export_end(const node::ExportEnd& e) {
             .exposed_s = m.halted ? std::max(seconds(now - *m.halted), 0.0) : 0,
             .raw_bytes = e.raw_bytes,
             .wire_bytes = e.wire_bytes};
+    trace = m.trace;
+    times = {.began = m.began, .halted = m.halted, .ended = now};
     goes_on = told.error && !m.halted;
-    if (goes_on) open_.erase(it);
+    if (goes_on || m.let_go) open_.erase(it);
   }
   // That it has halted meanwhile is not told any more, and undone here.
   if (goes_on)
@@ -114,6 +130,7 @@ void Moves::on_export_end(const node::ExportEnd& e) {
       log::error("leg does not go on", {{"leg", told.request}, {"why", r.error().message}});
   ended_.with({{"outcome", e.outcome ? "ok" : std::string(name(e.outcome.error().code))}}).add();
   if (e.outcome) exposed_seconds_.observe(told.exposed_s);
+  trace_copy(trace, times, told);
   notify_(e.request, ctl::type::kMoved, to_json(told));
 }
 
@@ -121,6 +138,23 @@ void Moves::on_export_end(const node::ExportEnd& e) {
 Result<> Moves::stay(const ctl::StayRequest& r) {
   drop(r.request, r.attempt);
   return loop_.stay(r.request, r.attempt);
+}
+
+void Moves::let_go(RequestId id, std::uint32_t attempt) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = open_.find(id);
+    if (it == open_.end() || it->second.attempt != attempt) return;
+    // Everything has left: the target had all of it, or says that it does not want it any more.
+    it->second.let_go = it->second.halted && !it->second.over;
+    if (it->second.let_go) return;
+  }
+  drop(id, attempt);
+}
+
+std::size_t Moves::unconfirmed() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::ranges::count_if(open_, [](const auto& m) { return m.second.let_go; }));
 }
 
 void Moves::drop(RequestId id, std::uint32_t attempt) {

@@ -2,7 +2,8 @@
 // Sequences on their way to another decode node (docs/adr/0011), at their source: their KV leaves while they go on.
 //
 //   start -> [rows computed so far leave] -> rows as they come -> halted (told) -> confirmed or failed (told)
-//         -> drop (the leg was cancelled: it is elsewhere now; or has ended) | stay (it goes on here)
+//         -> let_go (the leg was cancelled: it is elsewhere now; or has ended) | stay (it goes on here)
+// A copy of a leg that halted is told of after the leg was let go, too: it says how fast the link is.
 //
 // Threading: start(), stay(), cancels and expire() on the control thread, where Outside::post brings ends of exports;
 // rows come from the engine thread. A mutex guards the table; the core's is taken inside it, never the other way round.
@@ -15,7 +16,9 @@
 #include "common/control/move_messages.h"
 #include "common/log_gate.h"
 #include "common/metrics.h"
+#include "common/trace/span.h"
 #include "decode_node/decode_loop.h"
+#include "decode_node/decode_trace.h"
 #include "node/export/kv_export.h"
 #include "node/kv/kv_identity.h"
 
@@ -31,14 +34,17 @@ class Moves {
  public:
   using Notify = std::function<void(RequestId leg, const char* type, nlohmann::json body)>;
   Moves(const node::KvIdentity& me, const kv::CodecRegistry& codecs, engine::KvPool& pool, DecodeLoop& loop,
-        const node::ExportOptions& o, const Clock& clock, Metrics& metrics, MovesOutside outside, Notify notify);
+        const node::ExportOptions& o, const Clock& clock, Metrics& metrics, MovesOutside outside, Notify notify,
+        trace::SpanSink* spans = nullptr);
 
   /// invalid_argument or stale: of the ticket, or a profile that is not lossless; else as DecodeLoop::leave.
   [[nodiscard]] Result<control::MoveReply> start(const control::MoveRequest& r);
   /// As DecodeLoop::stay; its copy ends.
   [[nodiscard]] Result<> stay(const control::StayRequest& r);
   /// Its leg is gone. Any thread, without the core's mutex.
-  void drop(RequestId id, std::uint32_t attempt);
+  void let_go(RequestId id, std::uint32_t attempt);
+  /// Copies of legs that were let go, whose end is not known yet. Any thread.
+  [[nodiscard]] std::size_t unconfirmed() const;
   /// Ends copies that take longer than they may.
   void expire();
 
@@ -57,11 +63,14 @@ class Moves {
     std::uint32_t attempt = 0, stop = 0, sent = 0;
     TimePoint began{}, deadline{};
     std::optional<TimePoint> halted;
-    bool over = false;  // confirmed or failed, and told
+    bool over = false;    // confirmed or failed, and told
+    bool let_go = false;  // only its end is awaited
     kv::TicketId ticket;
+    CopyTrace trace;
   };
   void on_rows(RequestId id, const kv::TicketId& ticket, const LegRows& rows);
   void send(RequestId id, Open& m, std::uint32_t computed);
+  void drop(RequestId id, std::uint32_t attempt);
   void on_export_end(const node::ExportEnd& e);
 
   const node::KvIdentity me_;
@@ -71,6 +80,7 @@ class Moves {
   const Clock& clock_;
   MovesOutside outside_;
   Notify notify_;
+  trace::SpanSink* spans_;  // null: nothing is traced
   Counters ended_;
   Histogram exposed_seconds_;
   LogGate bad_notes_;

@@ -16,6 +16,9 @@ void fields(V& v, Of<V, MoveRequest> m) {
   v.need("profile", m.profile);
   v.need("stop", m.stop, NumberRange<std::uint32_t>{.least = 1});
   v.want("timeout_ms", m.timeout_ms);
+  v.want("trace_id", m.trace_id);
+  v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
+  v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
 }
 
 template <class V>

@@ -31,6 +31,8 @@ struct MoveRequest {
   std::string profile;     // lossless
   std::uint32_t stop = 0;  // positions computed here
   std::uint32_t timeout_ms = 60000;
+  std::string trace_id;                 // the client's request
+  std::string traceparent, tracestate;  // the leg's span; empty: not traced
 };
 
 struct MoveReply {

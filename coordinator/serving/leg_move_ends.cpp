@@ -37,6 +37,9 @@ void LegMoves::switch_over(const SessionPtr& s, bool begun) {
                            .reason = m.reason,
                            .source_attempt = source_attempt,
                            .stall_s = 0,
+                           .parts = {},
+                           .last_block_s = m.last_block_s,
+                           .heard = m.heard,
                            .wall_s = seconds(use_.clock.now() - m.began),
                            .tokens = s->answer.emitted.size()});
   s->moves.first_awaited = true;

@@ -224,6 +224,7 @@ void LegMoves::on_halted(const NodeId& node, const control::Halted& h) {
                              tokens, m.stop + 1),
                  {}});
   m.step = MoveStep::handing_over;
+  m.heard.halted = use_.clock.now();
   use_.calls.go_on(*s, [this, s, attempt = m.attempt](const Result<>& reply) {
     if (is(*s, attempt) && !reply) stay(s, MoveOutcome::target_failed, reply.error());
   });
@@ -254,12 +255,17 @@ void LegMoves::measure(Session& s) const {
   s.moves.first_awaited = false;
   const double gap = seconds(use_.clock.now() - s.answer.last_token);
   r.stall_s = std::max(0.0, gap - s.tpot_s().value_or(0));
+  const TimePoint halted = std::max(r.heard.halted, s.answer.last_token);
+  r.parts.halt_s = seconds(halted - s.answer.last_token);
+  r.parts.kv_s = std::max(0.0, seconds(r.heard.arrived - halted));
+  r.parts.first_s = gap - r.parts.halt_s - r.parts.kv_s;
   use_.figures.on_first_token(s, r);
 }
 
 bool LegMoves::on_kv_ready(const SessionPtr& s, const NodeId& node) {
   if (!s->moves.now || s->moves.now->target != node) return s->run.moved;  // late of one that has gone on
   s->moves.now->arrived = true;
+  s->moves.now->heard.arrived = use_.clock.now();
   return true;
 }
 
@@ -271,11 +277,13 @@ void LegMoves::on_moved(const NodeId& node, const control::Moved& m) {
   if (s->moves.now && s->run.decode == node && s->reports_now(m.attempt)) {
     if (m.error && s->moves.now->accepted) return stay(s, MoveOutcome::target_failed, *m.error);
     target = s->moves.now->target;
-  } else if (!s->moves.over.empty() && s->moves.over.back().from == node &&
-             s->moves.over.back().source_attempt == m.attempt) {
-    target = s->moves.over.back().to;
+    s->moves.now->last_block_s = m.exposed_s;
   } else {
-    return;
+    const auto over = std::ranges::find_if(
+        s->moves.over, [&](const MoveRecord& r) { return r.from == node && r.source_attempt == m.attempt; });
+    if (over == s->moves.over.end()) return;
+    if (!m.error) over->last_block_s = m.exposed_s;
+    target = over->to;
   }
   if (m.error) return;
   times_.observe({node, target},

@@ -32,6 +32,12 @@ enum class MoveOutcome {
 };
 [[nodiscard]] std::string_view name(MoveOutcome o) noexcept;
 
+/// When the coordinator heard what a target waits for.
+struct HandoverTimes {
+  TimePoint halted{};   // the source has made its last token
+  TimePoint arrived{};  // the target has all of the KV
+};
+
 /// One that is under way.
 struct Moving {
   MoveStep step = MoveStep::reserving;
@@ -47,7 +53,17 @@ struct Moving {
   bool accepted = false;  // the source answered that it goes there
   bool arrived = false;   // the target has all of the KV
   TimePoint began{}, deadline{};
+  HandoverTimes heard;
+  std::optional<double> last_block_s;  // as MoveRecord has it
   std::function<void(Result<>)> done;  // who waits for it
+};
+
+/// What a stream waited for between its source's last token and its target's first one. Seconds, as the coordinator
+/// heard of it; together the time between the two tokens.
+struct StallParts {
+  double halt_s = 0;   // that the source has halted
+  double kv_s = 0;     // from then on: that the target has all of the KV
+  double first_s = 0;  // from then on: the target's first token; two messages, its step, and a pass that may be running
 };
 
 /// One that is over: it decodes on another node.
@@ -56,8 +72,11 @@ struct MoveRecord {
   MoveReason reason = MoveReason::asked;
   std::uint32_t source_attempt = 0;  // a report of the copy may be on its way
   double stall_s = 0;                // between two tokens, beyond a token's time
-  double wall_s = 0;                 // from its start until the target's first token
-  std::size_t tokens = 0;            // output tokens of the nodes before
+  StallParts parts;
+  std::optional<double> last_block_s;  // from the halt until the source knew that the target has all; as it says
+  HandoverTimes heard;
+  double wall_s = 0;       // from its start until the target's first token
+  std::size_t tokens = 0;  // output tokens of the nodes before
 };
 
 /// Of all attempts of a leg.

@@ -79,14 +79,16 @@ void NodeCalls::reserve_target(const Session& s, Done<ctl::ReserveReply> done) {
 
 void NodeCalls::move(const Session& s, ctl::ReserveReply ticket, Done<ctl::MoveReply> done) {
   const Moving& m = *s.moves.now;
-  const ctl::MoveRequest r{.request = s.id,
-                           .attempt = s.run.number,
-                           .ticket = std::move(ticket.ticket),
-                           .data_address = std::move(ticket.data_address),
-                           .data_key = std::move(ticket.data_key),
-                           .profile = m.profile,
-                           .stop = m.stop,
-                           .timeout_ms = timeout_ms(m)};
+  ctl::MoveRequest r{.request = s.id,
+                     .attempt = s.run.number,
+                     .ticket = std::move(ticket.ticket),
+                     .data_address = std::move(ticket.data_address),
+                     .data_key = std::move(ticket.data_key),
+                     .profile = m.profile,
+                     .stop = m.stop,
+                     .timeout_ms = timeout_ms(m),
+                     .trace_id = s.asked.spec.request_id};
+  if (s.trace) s.trace->tell(r.traceparent, r.tracestate);
   registry_.call(s.run.decode, ctl::type::kMove, to_json(r), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::MoveReply>(reply)); });
 }

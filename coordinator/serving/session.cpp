@@ -116,13 +116,18 @@ LegStats Session::stats() const {
 
 nlohmann::json Session::moves_json() const {
   nlohmann::json out = nlohmann::json::array();
-  for (const MoveRecord& r : moves.over)
-    out.push_back({{"from", r.from.value()},
-                   {"to", r.to.value()},
-                   {"reason", name(r.reason)},
-                   {"output_tokens", r.tokens},
-                   {"stall_ms", r.stall_s * 1e3},
-                   {"wall_ms", r.wall_s * 1e3}});
+  for (const MoveRecord& r : moves.over) {
+    nlohmann::json& m = out.emplace_back(nlohmann::json{{"from", r.from.value()},
+                                                        {"to", r.to.value()},
+                                                        {"reason", name(r.reason)},
+                                                        {"output_tokens", r.tokens},
+                                                        {"stall_ms", r.stall_s * 1e3},
+                                                        {"halt_ms", r.parts.halt_s * 1e3},
+                                                        {"kv_ms", r.parts.kv_s * 1e3},
+                                                        {"first_ms", r.parts.first_s * 1e3},
+                                                        {"wall_ms", r.wall_s * 1e3}});
+    if (r.last_block_s) m["last_block_ms"] = *r.last_block_s * 1e3;
+  }
   return out;
 }
 

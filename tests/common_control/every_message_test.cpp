@@ -162,7 +162,7 @@ TEST_CASE("reservations") {
 }
 
 TEST_CASE("sequences that move, and nodes that change their role") {
-  holds(MoveRequest{RequestId(1), 2, {{"id", 1}}, "h:1", "key", "ll", 3, 4},
+  holds(MoveRequest{RequestId(1), 2, {{"id", 1}}, "h:1", "key", "ll", 3, 4, "t", "00-1", "v=1"},
         {"request", "attempt", "ticket", "data_address", "profile", "stop"}, {"ticket"});
   holds(MoveReply{5}, {"computed"});
   holds(Halted{RequestId(1), 2, 3}, {"request", "attempt", "tokens"});

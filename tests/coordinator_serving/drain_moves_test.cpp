@@ -21,11 +21,8 @@ TEST_CASE("a drain moves what a node decodes") {
 
 TEST_CASE("a leg whose KV is on its way moves with its first token") {
   MovingLeg l;
-  l.end_on(l.d0);
-  REQUIRE(l.b.serving.drain_node(NodeId("d1"), false));
-  const auto heard = l.b.start({});
+  const auto heard = l.another_on_d0();
   const RequestId id = l.b.last;
-  REQUIRE(l.b.until([&] { return l.p0.prefills.size() == 2; }));
   FakeNode& d2 = l.b.join(mover_node("d2"));
   REQUIRE(l.b.serving.drain_node(NodeId("d0"), false));
   l.spin(150);
@@ -39,11 +36,8 @@ TEST_CASE("a leg whose KV is on its way moves with its first token") {
 
 TEST_CASE("a leg whose prefill has not begun is placed again, at no cost of a try") {
   MovingLeg l;
-  l.end_on(l.d0);
-  REQUIRE(l.b.serving.drain_node(NodeId("d1"), false));
-  const auto heard = l.b.start({});
+  const auto heard = l.another_on_d0();
   const RequestId id = l.b.last;
-  REQUIRE(l.b.until([&] { return l.p0.prefills.size() == 2; }));
   l.p0.waiting = 1;
   FakeNode& d2 = l.b.join(mover_node("d2"));
   REQUIRE(l.b.until([&] { return l.b.serving.view().find(NodeId("p0"))->last.waiting == 1; }));

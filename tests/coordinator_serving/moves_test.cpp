@@ -3,6 +3,7 @@
 
 using namespace sluice;
 using namespace sluice::test;
+using namespace std::chrono_literals;
 
 TEST_CASE("a leg moves, and its client reads one stream") {
   MovingLeg l;
@@ -38,6 +39,35 @@ TEST_CASE("a leg moves, and its client reads one stream") {
   CHECK(l.count("asked", "moved") == 1);
   CHECK(l.d1->cancels.empty());
   l.check_given_back();
+}
+
+TEST_CASE("of a move it is told what its stream waited for, whenever the source's report of the copy comes") {
+  MovingLeg l;
+  l.until_copying();
+  const bool early = GENERATE(true, false);
+  CAPTURE(early);
+  const std::uint32_t attempt = l.d0.moves[0].attempt;
+  const auto report = [&] {
+    l.d0.moved({.request = l.id, .attempt = attempt, .wall_s = 1, .exposed_s = 0.25, .wire_bytes = 1000});
+  };
+  l.halt();
+  l.d1->kv_ready(l.id, std::nullopt);
+  if (early) report();
+  l.spin(30);
+  l.token(*l.d1);
+  if (!early) {
+    l.said.reset();
+    l.order("d0");  // the next move has begun by then
+    REQUIRE(l.b.until([&] { return l.d1->moves.size() == 1; }));
+    report();
+    l.spin(30);
+  }
+  l.end_on(*l.d1);
+  const auto& m = l.heard->stats.extra["moves"][0];
+  CHECK(m["last_block_ms"] == 250);
+  const double gap = m["halt_ms"].get<double>() + m["kv_ms"].get<double>() + m["first_ms"].get<double>();
+  CHECK(m["first_ms"] >= 20);
+  CHECK(gap >= m["stall_ms"].get<double>());
 }
 
 TEST_CASE("a leg may move back") {
@@ -144,6 +174,15 @@ TEST_CASE("a target that fails leaves the leg where it is") {
     l.halt();
     l.d1->finished({.request = l.id, .attempt = l.d1->reserves[0].attempt, .reason = "length", .error = {}});
     REQUIRE(l.b.until([&] { return l.d0.stays.size() == 1; }));
+  }
+  SECTION("it does not begin in time") {
+    l.until_copying();
+    if (GENERATE(true, false)) l.halt();
+    l.b.clock.advance(11s);  // a move has ten seconds at least
+    REQUIRE(l.b.until([&] { return l.d0.stays.size() == 1; }));
+    CHECK(l.said->error().code == Errc::deadline_exceeded);
+    CHECK(l.count("asked", "timed_out") == 1);
+    CHECK(l.b.until([&] { return l.d1->cancels.size() == 1; }));
   }
   REQUIRE(l.b.until([&] { return l.said.has_value() && l.blocks("d1") == 0; }));
   CHECK_FALSE(l.said->has_value());

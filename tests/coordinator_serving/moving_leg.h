@@ -24,7 +24,9 @@ struct MovingLeg {
 
   explicit MovingLeg(const MoverOptions& o = {.rebalance = false}, std::uint32_t d0_blocks = 100,
                      std::uint32_t d1_blocks = 100)
-      : b({.mover = o}), p0(b.join(node_info(ctl::Role::prefill, "p0"))), d0(b.join(mover_node("d0", d0_blocks))) {
+      : b({.mover = o, .registry = {.lease_ms = 3'600'000}}),
+        p0(b.join(node_info(ctl::Role::prefill, "p0"))),
+        d0(b.join(mover_node("d0", d0_blocks))) {
     LegSpec spec{.profile = "q8"};
     spec.request_id = "req-1";
     heard = b.start(std::move(spec));
@@ -56,6 +58,14 @@ struct MovingLeg {
     make_until_halt();
     d0.halted(id, d0.moves.back().attempt, stop() + 1);
     REQUIRE(b.until([&] { return !d1->go_ons.empty(); }));
+  }
+  /// The leg is over, d1 drains, and another one is to be decoded on d0: its prompt is at p0.
+  std::shared_ptr<Heard> another_on_d0() {
+    end_on(d0);
+    REQUIRE(b.serving.drain_node(NodeId("d1"), false));
+    auto next = b.start({});
+    REQUIRE(b.until([&] { return p0.prefills.size() == 2; }));
+    return next;
   }
   void token(FakeNode& of) {
     of.tokens(id, made, {static_cast<TokenId>(11 + made)});

@@ -84,6 +84,39 @@ TEST_CASE("one that computes its prompt itself receives nothing") {
   CHECK_FALSE(r.spans.find("decode").error);
 }
 
+TEST_CASE("the copy of a leg that moves is told of") {
+  Rig r;
+  CopyTrace c{.request_id = "r7",
+              .target = "d1",
+              .profile = "raw",
+              .stop = 40,
+              .parent = trace::named_parent(trace::format_traceparent(r.leg), {}, &r.spans)};
+  control::Moved m{.attempt = 3, .wall_s = 2, .exposed_s = 0.5, .raw_bytes = 1000, .wire_bytes = 900};
+  SECTION("it is there") {
+    trace_copy(c, {.began = r.t0, .halted = r.t0 + 1s, .ended = r.t0 + 2s}, m);
+    const trace::Span s = r.spans.find("copy");
+    CHECK(s.parent == r.leg.span);
+    CHECK(s.end == r.t0 + 2s);
+    CHECK(attribute<std::string>(s.attributes, "sluice.to_node") == "d1");
+    CHECK(attribute<std::int64_t>(s.attributes, "sluice.attempt") == 3);
+    CHECK(attribute<double>(s.attributes, "sluice.exposed_seconds") == 0.5);
+    REQUIRE(s.events.size() == 1);
+    CHECK(s.events[0].at == r.t0 + 1s);
+    CHECK_FALSE(s.error);
+  }
+  SECTION("it failed before the leg halted") {
+    m.error = Error{Errc::data_corrupt, "a seal", {}};
+    trace_copy(c, {.began = r.t0, .halted = {}, .ended = r.t0 + 2s}, m);
+    CHECK(r.spans.find("copy").events.empty());
+    CHECK(r.spans.find("copy").error == "a seal");
+  }
+  SECTION("of one that is not traced nothing is") {
+    c.parent = {};
+    trace_copy(c, {.began = r.t0, .halted = {}, .ended = r.t0 + 2s}, m);
+    CHECK(r.spans.all().empty());
+  }
+}
+
 TEST_CASE("nothing is followed without a sink or a parent that is sampled") {
   Rig r;
   CHECK_FALSE(tell_trace_of(r.call(19), nullptr));

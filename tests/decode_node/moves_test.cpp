@@ -259,6 +259,19 @@ TEST_CASE("a move, call by call: what is told, and when") {
   CHECK(sluice::test::metrics_faults(r.a.metrics.text()) == std::vector<std::string>{});
 }
 
+TEST_CASE("what a copy came to is told after its source has let go, too") {
+  Rig r;
+  const Handover h = r.begun(20);
+  r.halts(h);
+  REQUIRE(r.b.go_on(h.go_on(r.heard.tokens(r.m.id()))));
+  CHECK(r.a.cancel(r.m.id()));  // before anything is known of the last row
+  CHECK_FALSE(r.moved().error);
+  r.goes_well(r.b);
+  r.nothing_is_left();
+  CHECK(r.a.open_work() == 0);
+  CHECK(r.heard.moved(r.m.here()).size() == 1);
+}
+
 TEST_CASE("a sequence whose move is called off goes on, whatever has happened until then") {
   Rig r;
   const Handover h = r.begun(20);

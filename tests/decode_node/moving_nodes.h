@@ -203,6 +203,7 @@ class Node {
     return false;
   }
   [[nodiscard]] std::uint32_t legs() const { return service_.figures().legs; }
+  [[nodiscard]] std::size_t open_work() const { return service_.open_work(); }
   /// Whether every block is free, once workers have let go.
   [[nodiscard]] bool empty() {
     for (int i = 0; i < 2000; ++i) {

@@ -155,7 +155,12 @@ TEST_CASE("a node that is to change its role drains and then ends for that") {
   }
   SECTION("but a signal makes an end of it") {
     ::kill(::getpid(), SIGTERM);
-    std::this_thread::sleep_for(50ms);
+    const auto only_drains = [&] {  // by what it says to who wants it to change its role now
+      for (int i = 0; i < 1000; ++i)
+        if (ask(Role::prefill).error().message.find("is draining") != std::string::npos) return true;
+      return false;
+    };
+    REQUIRE(only_drains());
     CHECK(r.exit_code == -1);  // it still has work
     r.open = 0;
     REQUIRE(r.gone());
