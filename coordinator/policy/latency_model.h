@@ -117,6 +117,10 @@ class LatencyModel {
   [[nodiscard]] nlohmann::json save() const;
   void load(const nlohmann::json& j, TimePoint now);
 
+  /// Who computes at the same time on which machine; and a decode node's place in that, by slot.
+  [[nodiscard]] HostLoad& hosts() noexcept { return hosts_; }
+  [[nodiscard]] HostLoad::Id decode_load(std::uint32_t slot) const noexcept { return decodes_[slot].load; }
+
  private:
   using Fit = BayesLinear<3>;
   struct PrefillNode {

@@ -42,11 +42,17 @@ void LocalPrompts::grow(const ClusterSnapshot& c) {
 
 double LocalPrompts::compute_s(const ClusterSnapshot& c, std::size_t d, double from, double to, TimePoint now,
                                double step_s) {
-  PromptTime& compute = nodes_[names_.decode[d]].compute;
+  const std::uint32_t slot = names_.decode[d];
+  Node& n = nodes_[slot];
   const double told = c.decodes[d].prompt_tokens_per_s;
-  compute.report(told > 0 ? told : kDefaultTokensPerS, now);
+  n.compute.report(told > 0 ? told : kDefaultTokensPerS, now);
   const double steps = step_s > 0 ? std::ceil((to - from) / chunk_of(c.decodes[d])) * step_s : 0;
-  return std::max(compute.predict(terms(from, to)), steps);
+  const double alone = n.compute.predict(terms(from, to));
+  const HostLoad& hosts = latency_.hosts();
+  const HostLoad::Id id = latency_.decode_load(slot);
+  if (!hosts.shares(id)) return std::max(alone, steps);
+  const double after = n.work.idle() ? 0 : n.work.wait_s(now);
+  return std::max(alone * hosts.slowdown(id, hosts.ahead(id, now, after, alone)), steps);
 }
 
 double LocalPrompts::queue_s(const ClusterSnapshot& c, std::size_t d, TimePoint now) {
@@ -77,6 +83,7 @@ double LocalPrompts::spread(std::size_t d) const {
 void LocalPrompts::placed(Candidate& k, TimePoint now) {
   Node& n = nodes_[k.decode_slot];
   // Of a cut prompt the rest comes to its turn when the KV before it is here.
+  if (n.work.idle()) latency_.hosts().mark(latency_.decode_load(k.decode_slot), now);
   const double comes_s = k.local ? 0 : k.model_ttft_s - k.stages.local_queue_s - k.stages.local_s;
   const auto place = n.work.place(now + from_seconds(std::max(comes_s, 0.0)), k.stages.local_s);
   k.local_end = place.end;
@@ -86,18 +93,32 @@ void LocalPrompts::placed(Candidate& k, TimePoint now) {
   rates_.count(n.placed, now);
 }
 
-void LocalPrompts::computed(const Candidate& k, TimePoint now) {
+void LocalPrompts::computed(Candidate& k, TimePoint now) {
+  const HostLoad::Id id = latency_.decode_load(k.decode_slot);
+  k.local_met = latency_.hosts().met(id, now);
+  latency_.hosts().mark(id, now);
   nodes_[k.decode_slot].work.done({k.local_end, k.local_shift}, now);
 }
 
 void LocalPrompts::abandoned(const Candidate& k) { nodes_[k.decode_slot].work.drop(k.stages.local_s); }
 
+/// What it took beside what others on the machine cost it.
+void LocalPrompts::learn_time(const Candidate& k, double took_s, TimePoint now) {
+  Node& n = nodes_[k.decode_slot];
+  HostLoad& hosts = latency_.hosts();
+  const HostLoad::Id id = latency_.decode_load(k.decode_slot);
+  const PromptTime::Terms t = terms(k.cut, k.cut + k.here_tokens);
+  const double factor = hosts.slowdown(id, k.local_met);
+  if (hosts.shares(id) && n.compute.learned())
+    hosts.observe(id, k.local_met, std::log(took_s / n.compute.predict(t)), n.compute.noise());
+  changes_ += n.compute.observe(t, took_s / factor, now) ? 1 : 0;
+}
+
 void LocalPrompts::finished(const Candidate& k, const Measured& m, TimePoint now) {
   if (m.output_tokens > 0) mean_output_ += kOutputWeight * (std::max(m.output_tokens, kLeastOutput) - mean_output_);
   if (k.here_tokens <= 0) return;
   Node& n = nodes_[k.decode_slot];
-  if (m.local_s > 0 && n.compute.ready())
-    changes_ += n.compute.observe(terms(k.cut, k.cut + k.here_tokens), m.local_s, now) ? 1 : 0;
+  if (m.local_s > 0 && n.compute.ready()) learn_time(k, m.local_s, now);
   if (!k.local || !(m.ttft_s > 0) || !(k.model_ttft_s > 0)) return;
   if (!n.ratio.known()) n.ratio.report(1, kRatio);
   // Of a request that mostly waited, the residual tells how well the wait was known, which nobody causes lastingly.

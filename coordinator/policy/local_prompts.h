@@ -4,7 +4,8 @@
 //
 // Learned per decode node: time of a prompt there (PromptTime, which starts at what the node says of itself; samples
 // are of a node as busy as it is, so that the running batch is in them), and how far off the predicted TTFT of local
-// prompts is. When a node is through with what it was given is an account as of prefill nodes.
+// prompts is. What others on the same machine add to that time is apart from it, as of prefill nodes (host_load.h), and
+// so is the account of when a node is through with what it was given.
 //
 // Pure logic, time given; not thread-safe. Nothing between bind() and placed() allocates.
 #include <nlohmann/json_fwd.hpp>
@@ -18,9 +19,11 @@
 
 namespace sluice::coordinator {
 
+class LatencyModel;
+
 class LocalPrompts {
  public:
-  explicit LocalPrompts(Directory& names) : names_(names) {}
+  LocalPrompts(Directory& names, LatencyModel& latency) : names_(names), latency_(latency) {}
 
   /// Follows the bound snapshot; call after Directory::bind said that something changed.
   void grow(const ClusterSnapshot& c);
@@ -46,8 +49,8 @@ class LocalPrompts {
 
   /// The candidate was taken up: the node is busy for its chunks. Fills its ends.
   void placed(Candidate& k, TimePoint now);
-  /// Its first token is out.
-  void computed(const Candidate& k, TimePoint now);
+  /// Its first token is out. Fills in what it met.
+  void computed(Candidate& k, TimePoint now);
   /// It will not be computed, or was lost: its time is given back.
   void abandoned(const Candidate& k);
   /// It has ended well, and the node says what it took. Of every request, since all outputs tell of lengths.
@@ -70,7 +73,10 @@ class LocalPrompts {
   };
   void size_up() { nodes_.resize(names_.decodes.size()); }
 
+  void learn_time(const Candidate& k, double took_s, TimePoint now);
+
   Directory& names_;
+  LatencyModel& latency_;
   std::vector<Node> nodes_;  // by slot
   EventRates rates_;
   double mean_output_ = 128;

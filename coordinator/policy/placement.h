@@ -48,7 +48,7 @@ using Placed = std::variant<Decision, Wait, Refusal>;
 
 class Placement {
  public:
-  explicit Placement(const ControllerOptions& o) : latency_(names_), controller_(names_, o), here_(names_) {}
+  explicit Placement(const ControllerOptions& o) : latency_(names_), controller_(names_, o), here_(names_, latency_) {}
   Placement(const Placement&) = delete;  // the parts refer to each other
   Placement& operator=(const Placement&) = delete;
 
@@ -75,7 +75,7 @@ class Placement {
   /// Its prefill will not be reported any more.
   void abandoned(const Candidate& k, TimePoint now) { latency_.abandoned(k, now); }
   /// Its chunks on the decode node are computed; or will not be any more. Of those that have some (here_tokens).
-  void here_done(const Candidate& k, TimePoint now) { here_.computed(k, now); }
+  void here_done(Candidate& k, TimePoint now) { here_.computed(k, now); }
   void here_abandoned(const Candidate& k) { here_.abandoned(k); }
   /// A node or link failed it; the pair rests, or the node that did it alone.
   void failed(const Candidate& k, TimePoint now);

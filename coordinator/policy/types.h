@@ -175,6 +175,7 @@ struct Candidate {
   // Likewise on the decode node, of a prompt of which it computes chunks; see LocalPrompts::placed.
   TimePoint local_end{};
   double local_shift = 0;
+  std::array<double, 2> local_met{};  // what others on the node's machine did meanwhile; see HostLoad::met
 };
 
 /// What nodes measured of one request. 0 = not measured.

@@ -98,7 +98,7 @@ void SimDoor::prefill_done(std::uint32_t id) {
 }
 
 void SimDoor::computed(std::uint32_t id) {
-  const Active& a = scene_.active[id];
+  Active& a = scene_.active[id];
   scene_.view.decodes[a.k.decode].local_tokens -= static_cast<std::uint64_t>(a.k.here_tokens);
   policy_.placement().here_done(a.k, at(scene_.now));
 }

@@ -253,7 +253,7 @@ TEST_CASE("who is more urgent starts sooner when a cluster is full, and without 
 
 TEST_CASE("neighbours that compute on the same cores are part of a prediction") {
   // The median error of predicted TTFT once something was learned, on nodes that share two cores.
-  const auto error = [](std::uint32_t prefills, std::uint32_t decodes, bool told) {
+  const auto error = [](std::uint32_t prefills, std::uint32_t decodes, bool told, bool local = false) {
     auto s = make_scenario(json::object(),
                            {{"requests", 1200},
                             {"rate", 1.6},
@@ -262,7 +262,7 @@ TEST_CASE("neighbours that compute on the same cores are part of a prediction") 
                             {"spread", 0.03},
                             {"link_gbps", 100},
                             {"cores", 2},
-                            {"local_prefill", false}},
+                            {"local_prefill", local}},
                            3);
     REQUIRE(s);
     s->cluster.prefills.resize(prefills, s->cluster.prefills[0]);
@@ -282,4 +282,8 @@ TEST_CASE("neighbours that compute on the same cores are part of a prediction") 
   CHECK(error(2, 2, true) < 0.1);
   CHECK(error(2, 2, true) < 0.85 * error(2, 2, false));
   CHECK(error(3, 3, true) < 0.8 * error(3, 3, false));
+  // Where decode nodes compute prompts, these meet the neighbours, too.
+  const double told = error(3, 3, true, true), untold = error(3, 3, false, true);
+  CAPTURE(told, untold);
+  CHECK(told <= untold);
 }
