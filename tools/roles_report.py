@@ -3,8 +3,8 @@
 
 tools/roles_report.py [--bin build/bin] [--jobs 2]
 
-Runs `sluicectl simulate` over docs/evidence/roles.json (goodput of each fixed split and of nodes that change their role) and
-over the scenarios of docs/evidence/perturbations.json. Ends with status 1 when a goal is missed.
+Runs `sluicectl simulate` over the two loads of docs/evidence/roles.json (goodput of each fixed split and of nodes that change
+their role) and over the scenarios of docs/evidence/perturbations.json. Ends with status 1 when a goal is missed.
 """
 import argparse
 import json
@@ -73,12 +73,12 @@ def reversals(changes):
     return sum(a["to"] != b["to"] for a, b in zip(changes, changes[1:]))
 
 
-def shifted(sim, e, pool):
-    ways = [(f"{p} : {d}, fixed", with_split(e["base"], (p, d), False, e["load_s"])) for p, d in e["splits"]]
-    ways.append((f"{e['starts'][0]} : {e['starts'][1]} at first, nodes change", with_split(e["base"], e["starts"], True, e["load_s"])))
+def shifted(sim, e, base, pool):
+    ways = [(f"{p} : {d}, fixed", with_split(base, (p, d), False, e["load_s"])) for p, d in e["splits"]]
+    ways.append((f"{e['starts'][0]} : {e['starts'][1]} at first, nodes change", with_split(base, e["starts"], True, e["load_s"])))
     found = list(pool.map(lambda w: goodput(sim, w[1], e), ways))
-    rate = (e["base"]["requests"] + sum(p["requests"] for p in e["base"]["phases"])) / (
-        e["base"]["requests"] / e["base"]["rate"] + sum(p["requests"] / p["rate"] for p in e["base"]["phases"]))
+    rate = (base["requests"] + sum(p["requests"] for p in base["phases"])) / (
+        base["requests"] / base["rate"] + sum(p["requests"] / p["rate"] for p in base["phases"]))
     return [{"way": name, "factor": f, "goodput": f * rate * e["attainment"], "runs": runs} for (name, _), (f, runs) in zip(ways, found)]
 
 
@@ -100,21 +100,30 @@ def times_of(changes):
     return ", ".join(f"at {c['at_s']:.0f} s to {c['to']}" for c in changes) or "none"
 
 
-def page(e, rows, tails, ratio, seeds, runs):
+def worth(rows):
+    """Of nodes that change, over the best fixed split."""
+    return rows[-1]["goodput"] / max(r["goodput"] for r in rows[:-1])
+
+
+def load_part(e, base, rows):
+    below = lambda r: "" if r["runs"] else "< "
+    out = ["| prefill : decode nodes | load, as a factor | goodput, requests/s |", "|---|---|---|"]
+    out += [f"| {r['way']} | {below(r)}{r['factor']:.2f} | {below(r)}{r['goodput']:.2f} |" for r in rows]
+    out += ["", f"**{worth(rows):.2f} times the best fixed split** (goal: {e['goal']}).", ""]
+    changes = [times_of(r["role_changes"]) for r in rows[-1]["runs"] or []]
+    return out + [f"Changes at that load, by seed (the load shifts at {base['requests'] / base['rate']:.0f} s):", ""] + [f"- {c}" for c in changes]
+
+
+def page(e, rows, second, tails, seeds, runs):
     out = ["# Nodes that change their role", "",
            f"By `tools/roles_report.py`, {runs} simulated runs; load, method and goals stand in",
            "[roles.json](roles.json). Simulated, not measured: the daemons' own balance of the roles (`coordinator/policy/role_balance.cpp`),",
            "placement, admission and batch scheduler over simulated time. That a real process changes its role without losing a request is",
-           "the system test `role change`.", "",
+           "the system test `role change`; that a cluster changes one by itself, `auto roles`.", "",
            "## A load that shifts from long prompts to long answers", "",
            f"Goodput: requests per second that meet both objectives at the highest load where {e['attainment']:.0%} of all do. Mean of "
-           f"{e['seeds']} seeds.", "",
-           "| prefill : decode nodes | load, as a factor | goodput, requests/s |", "|---|---|---|"]
-    below = lambda r: "" if r["runs"] else "< "
-    out += [f"| {r['way']} | {below(r)}{r['factor']:.2f} | {below(r)}{r['goodput']:.2f} |" for r in rows]
-    out += ["", f"**{ratio:.2f} times the best fixed split** (goal: {e['goal']}).", ""]
-    changes = [times_of(r["role_changes"]) for r in rows[-1]["runs"] or []]
-    out += ["Changes at that load, by seed (the load shifts at 1800 s):", ""] + [f"- {c}" for c in changes]
+           f"{e['seeds']} seeds.", "", *load_part(e, e["base"], rows), "",
+           "## A load that the balance was not developed on", "", e["second_about"], "", *load_part(e, e["second"], second)]
     out += ["", "## It does not flap", "",
             f"The registered scenarios of [perturbations.json](perturbations.json), {seeds} seeds each. Undone: changes that were followed by one the other way.", "",
             "| scenario | attainment, fixed | attainment, nodes change | changes | undone |", "|---|---|---|---|---|"]
@@ -134,14 +143,14 @@ def main():
     e = json.loads((EVIDENCE / "roles.json").read_text())
     sim = Simulator(o.bin.resolve())
     with ThreadPoolExecutor(o.jobs) as pool:
-        rows = shifted(sim, e, pool)
+        rows = shifted(sim, e, e["base"], pool)
+        second = shifted(sim, e, e["second"], pool)
         tails = perturbed(sim, e, pool, o.perturbed_seeds)
-    ratio = rows[-1]["goodput"] / max(r["goodput"] for r in rows[:-1])
-    (EVIDENCE / "roles.md").write_text(page(e, rows, tails, ratio, o.perturbed_seeds, sim.runs))
-    missed = [f"goodput {ratio:.2f} of {e['goal']}"] if ratio < e["goal"] else []
+    (EVIDENCE / "roles.md").write_text(page(e, rows, second, tails, o.perturbed_seeds, sim.runs))
+    missed = [f"goodput {worth(r):.2f} of {e['goal']}" for r in (rows, second) if worth(r) < e["goal"]]
     missed += [f"{t['name']}: {t['undone']} changes undone, attainment {t['moving']:.4f} of {t['fixed']:.4f}" for t in tails
                if t["undone"] or t["moving"] < t["fixed"] - 0.005]
-    print(f"goodput: {ratio:.2f} of the best fixed split", *(f"missed: {m}" for m in missed), sep="\n")
+    print(f"goodput: {worth(rows):.2f} of the best fixed split, {worth(second):.2f} under the second load", *(f"missed: {m}" for m in missed), sep="\n")
     return 1 if missed else 0
 
 
