@@ -1,6 +1,7 @@
 #include "coordinator/cluster/cluster_view.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/utf8.h"
 
@@ -99,7 +100,8 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
   if (it == nodes_.end()) return;
   update_speeds(it->second, h.profiles);
   it->second.draining |= h.draining;
-  it->second.memory.preempted(h.preemptions - std::min(h.preemptions, it->second.last.preemptions));
+  if (std::exchange(it->second.told, true) && h.preemptions > it->second.last.preemptions)
+    it->second.memory.preempted(h.preemptions - it->second.last.preemptions);
   it->second.full = false;
   it->second.last = std::move(h);
   it->second.seen = now;

@@ -30,6 +30,7 @@ struct NodeBits {
 struct NodeRecord {
   control::RegisterRequest info;
   control::Heartbeat last;
+  bool told = false;  // `last` is of a heartbeat
   TimePoint seen{};
   bool draining = false;
   // This coordinator's account.

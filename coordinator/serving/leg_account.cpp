@@ -23,7 +23,7 @@ void LegAccount::take_target(Session& s) {
 
 /// Nobody tells how far they are. They are taken to begin.
 void LegAccount::expect_others() {
-  const Staying stay = expected_stay(use_.lengths, 0, kOthersLimit);
+  const Staying stay = expected_stay(use_.intake.lengths(), 0, kOthersLimit);
   for (const auto& [id, n] : use_.view.nodes()) {
     if (!n.info.grows || n.last.others_seqs + n.others_counted == 0) continue;
     const std::uint32_t seqs = std::min(n.last.others_seqs, n.info.max_seqs);

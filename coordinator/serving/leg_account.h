@@ -15,12 +15,12 @@ class LegAccount {
     Placement& placement;
     LinkWatch& links;
     const Clock& clock;
-    const OutputLengths& lengths;  // of answers
+    const Intake& intake;  // knows how long answers are
   };
   explicit LegAccount(const Uses& u) : use_(u) {}
 
   /// What it asks of a node now.
-  [[nodiscard]] RequestFeatures asks(const Session& s) const { return s.asks_now(use_.lengths); }
+  [[nodiscard]] RequestFeatures asks(const Session& s) const { return s.asks_now(use_.intake.lengths()); }
   /// The leg's attempt was decided: both nodes and their link are taken.
   void take(Session& s);
   /// The prefill node has reported: what it measured is taken up.

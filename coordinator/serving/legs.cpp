@@ -15,7 +15,7 @@ Legs::Legs(const Uses& u, const Options& o)
     : use_(u),
       lifetime_s_(o.intake.lifetime_s),
       table_(o.ids),
-      account_({u.view, u.placement, u.links, u.clock, intake_.lengths()}),
+      account_({u.view, u.placement, u.links, u.clock, intake_}),
       changes_(u.view, u.figures, o.profile_changes),
       placer_({u.io, u.clock, u.view, u.placement, table_, intake_, account_, changes_, u.quality, u.calls, endings_,
                moves_, u.figures, o.local_prefill}),

@@ -186,6 +186,8 @@ TEST_CASE("a node that parks, or just had no room, gets nobody new until it says
   REQUIRE(v.add(info, {}));
   const NodeId d0("d0");
   const auto view = [&]() -> const DecodeView& { return v.snapshot().decodes.at(0); };
+  v.heartbeat(d0, {.total_blocks = 100, .preemptions = 5}, {});
+  CHECK(view().memory.margin() == 0);  // of before we heard of it
   v.heartbeat(d0, {.total_blocks = 100, .preemptions = 7}, {});
   CHECK(view().memory.margin() > 0);
   CHECK_FALSE(view().closed);
