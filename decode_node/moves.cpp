@@ -1,6 +1,7 @@
 #include "decode_node/moves.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace sluice::decode {
 namespace ctl = control;
 
 namespace {
+
+/// A target that goes on with a sequence has confirmed its KV long before.
+constexpr std::chrono::seconds kConfirmation{1};
 
 Buckets exposed_buckets() { return {1e-3, 2e-3, 5e-3, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}; }
 
@@ -145,9 +149,11 @@ void Moves::let_go(RequestId id, std::uint32_t attempt) {
     const std::lock_guard lock(mutex_);
     const auto it = open_.find(id);
     if (it == open_.end() || it->second.attempt != attempt) return;
-    // Everything has left: the target had all of it, or says that it does not want it any more.
-    it->second.let_go = it->second.halted && !it->second.over;
-    if (it->second.let_go) return;
+    // Everything has left, and most often the target has all of it. One whose leg was cancelled there may say nothing.
+    Open& m = it->second;
+    m.let_go = m.halted && !m.over;
+    m.deadline = std::min(m.deadline, clock_.now() + kConfirmation);
+    if (m.let_go) return;
   }
   drop(id, attempt);
 }

@@ -3,7 +3,8 @@
 //
 //   start -> [rows computed so far leave] -> rows as they come -> halted (told) -> confirmed or failed (told)
 //         -> let_go (the leg was cancelled: it is elsewhere now; or has ended) | stay (it goes on here)
-// A copy of a leg that halted is told of after the leg was let go, too: it says how fast the link is.
+// A copy of a leg that halted is told of after the leg was let go, too, if its end comes within a second: it says how
+// fast the link is.
 //
 // Threading: start(), stay(), cancels and expire() on the control thread, where Outside::post brings ends of exports;
 // rows come from the engine thread. A mutex guards the table; the core's is taken inside it, never the other way round.

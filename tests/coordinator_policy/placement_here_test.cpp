@@ -109,6 +109,32 @@ TEST_CASE("what is queued on the decode node counts until its first token") {
   CHECK(b.chosen(c, r).stages.local_queue_s == 0);
 }
 
+TEST_CASE("a prompt takes longer where it is decoded while a neighbour on the same cores computes") {
+  Bench b;
+  auto c = able(1, 1);
+  c.hosts = {{"m0", 1}};
+  c.prefills[0].host = c.decodes[0].host = 0;
+  c.prefills[0].threads = c.decodes[0].threads = 1;
+  auto local = request(), split = request(16384);
+  local.cut = 0;
+  split.cut = split.split_cut();
+  const double alone = b.chosen(c, local).stages.local_s;
+  Candidate beside = b.chosen(c, split);
+  b.placement.placed(beside, b.now);
+  CHECK(b.chosen(c, local).stages.local_s == Approx(2 * alone).epsilon(0.01));  // they take turns
+  // What it took beside the neighbour says that it is as fast as before.
+  for (int i = 0; i < 20; ++i) {
+    Candidate k = b.chosen(c, local);
+    b.placement.placed(k, b.now);
+    b.now += from_seconds(2 * alone);
+    b.placement.here_done(k, b.now);
+    b.placement.finished(k, {.ttft_s = 2 * alone, .output_tokens = 32, .local_s = 2 * alone}, b.now);
+  }
+  b.placement.abandoned(beside, b.now);
+  b.now += std::chrono::seconds(120);  // nor is it often busy
+  CHECK(b.chosen(c, local).stages.local_s == Approx(alone).epsilon(0.1));
+}
+
 TEST_CASE("idle decode nodes share what is computed there") {
   Bench b;
   const auto c = able(0, 3);
