@@ -246,6 +246,7 @@ def main() -> int:
     of_stalls = stall_table([("bundled", stall), ("larger", slow)])
     unheard = sum(s.block is None for s in stall + slow)
     beyond = [median(s.beyond() for s in of if s.block is not None) for of in (stall, slow)]
+    late = [share([s.beyond() for s in of if s.block is not None], 90) for of in (stall, slow)]
     rows = table(["what", "median", "90%", "most"], [
         ["between two tokens of a stream that stays, others stay too", ms(median(still)), ms(share(still, 90)), ms(max(still))],
         [f"the same while others make {moves_beside} moves", ms(median(beside)), ms(share(beside, 90)), ms(max(beside))],
@@ -257,7 +258,7 @@ def main() -> int:
     if a.report:
         (ROOT / "docs" / "evidence" / "migration.md").write_text(f"""# Requests that move
 
-`tools/migration_report.py --report` on {cpu()}: a coordinator, a prefill and two decode nodes of the bundled model, one thread each, over
+`tools/migration_report.py {' '.join(sys.argv[1:])}` on {cpu()}: a coordinator, a prefill and two decode nodes of the bundled model, one thread each, over
 loopback, all on this machine. A move's stall is what it adds to the time between two tokens, as the coordinator sees it. Token times
 are the stream's own median. The larger model has random weights ({HIDDEN} wide, {LAYERS} layers; `tools/random_model.py`).
 
@@ -271,7 +272,7 @@ takes the order to go on, a pass that may be running, the step itself and its me
 {equal}
 
 Goals: a stall of at most {GOAL_TOKENS:.0f} token times beyond the last block's transfer, a drain under load within {GOAL_DRAIN_S:.0f} s, equal answers.
-Stall: **{'met' if max(beyond) <= GOAL_TOKENS else 'missed'}** ({beyond[0]:.2f} and {beyond[1]:.2f}). Drain: **{'met' if max(s for s, _ in drained) <= GOAL_DRAIN_S else 'missed'}**. Answers: **{'missed' if differ else 'met'}**.
+Stall: **{'met' if max(beyond) <= GOAL_TOKENS else 'missed'}** at the median ({beyond[0]:.2f} and {beyond[1]:.2f}), **{'met' if max(late) <= GOAL_TOKENS else 'missed'}** at 90% ({late[0]:.2f} and {late[1]:.2f}). Drain: **{'met' if max(s for s, _ in drained) <= GOAL_DRAIN_S else 'missed'}**. Answers: **{'missed' if differ else 'met'}**.
 A drain's time is that of the node's process, from SIGTERM to its end. Nothing here ran over a network: how long a copy takes there is
 what the link takes for it, and the coordinator has the source stop as much later.
 """)
