@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Writes docs/evidence/roles.md: what nodes that change their role are worth, and that they do not flap.
 
-tools/roles_report.py [--bin build/bin] [--jobs 2]
+tools/roles_report.py [--bin build/bin] [--jobs 2] [--second]
 
 Runs `sluicectl simulate` over the two loads of docs/evidence/roles.json (goodput of each fixed split and of nodes that change
 their role) and over the scenarios of docs/evidence/perturbations.json. Ends with status 1 when a goal is missed.
+With --second only the second load runs, and its part of the page is made anew.
 """
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,10 +25,8 @@ class Simulator:
     def __init__(self, bin_dir):
         self._program = bin_dir / "sluicectl"
         self._dir = tempfile.TemporaryDirectory()
-        self.runs = 0
 
     def run(self, scenario, seed):
-        self.runs += 1
         with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self._dir.name) as f:
             json.dump(scenario, f)
             f.flush()
@@ -114,17 +114,21 @@ def load_part(e, base, rows):
     return out + [f"Changes at that load, by seed (the load shifts at {base['requests'] / base['rate']:.0f} s):", ""] + [f"- {c}" for c in changes]
 
 
-def page(e, rows, second, tails, seeds, runs):
+def second_part(e, rows):
+    return ["## A load that the balance was not developed on", "", e["second_about"], "", *load_part(e, e["second"], rows), ""]
+
+
+def page(e, rows, second, tails, seeds):
     out = ["# Nodes that change their role", "",
-           f"By `tools/roles_report.py`, {runs} simulated runs; load, method and goals stand in",
+           "By `tools/roles_report.py`; loads, method and goals stand in",
            "[roles.json](roles.json). Simulated, not measured: the daemons' own balance of the roles (`coordinator/policy/role_balance.cpp`),",
            "placement, admission and batch scheduler over simulated time. That a real process changes its role without losing a request is",
            "the system test `role change`; that a cluster changes one by itself, `auto roles`.", "",
            "## A load that shifts from long prompts to long answers", "",
            f"Goodput: requests per second that meet both objectives at the highest load where {e['attainment']:.0%} of all do. Mean of "
            f"{e['seeds']} seeds.", "", *load_part(e, e["base"], rows), "",
-           "## A load that the balance was not developed on", "", e["second_about"], "", *load_part(e, e["second"], second)]
-    out += ["", "## It does not flap", "",
+           *second_part(e, second)]
+    out += ["## It does not flap", "",
             f"The registered scenarios of [perturbations.json](perturbations.json), {seeds} seeds each. Undone: changes that were followed by one the other way.", "",
             "| scenario | attainment, fixed | attainment, nodes change | changes | undone |", "|---|---|---|---|---|"]
     out += [f"| {t['name']} | {t['fixed']:.2%} | {t['moving']:.2%} | {t['changes']} | {t['undone']} |" for t in tails]
@@ -139,14 +143,21 @@ def main():
     a.add_argument("--bin", type=Path, default=ROOT / "build/bin")
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--perturbed-seeds", type=int, default=5)
+    a.add_argument("--second", action="store_true")
     o = a.parse_args()
     e = json.loads((EVIDENCE / "roles.json").read_text())
-    sim = Simulator(o.bin.resolve())
+    sim, target = Simulator(o.bin.resolve()), EVIDENCE / "roles.md"
     with ThreadPoolExecutor(o.jobs) as pool:
-        rows = shifted(sim, e, e["base"], pool)
         second = shifted(sim, e, e["second"], pool)
+        if o.second:
+            known = re.sub(r"## A load that the balance was not developed on.*?(?=## It does not flap)", "", target.read_text(), flags=re.S)
+            before, after = known.split("## It does not flap")
+            target.write_text(before + "\n".join(second_part(e, second)) + "\n## It does not flap" + after)
+            print(f"goodput: {worth(second):.2f} of the best fixed split under the second load")
+            return 0 if worth(second) >= e["goal"] else 1
+        rows = shifted(sim, e, e["base"], pool)
         tails = perturbed(sim, e, pool, o.perturbed_seeds)
-    (EVIDENCE / "roles.md").write_text(page(e, rows, second, tails, o.perturbed_seeds, sim.runs))
+    target.write_text(page(e, rows, second, tails, o.perturbed_seeds))
     missed = [f"goodput {worth(r):.2f} of {e['goal']}" for r in (rows, second) if worth(r) < e["goal"]]
     missed += [f"{t['name']}: {t['undone']} changes undone, attainment {t['moving']:.4f} of {t['fixed']:.4f}" for t in tails
                if t["undone"] or t["moving"] < t["fixed"] - 0.005]
