@@ -142,7 +142,7 @@ endfunction()
 # can't run here prints "[SKIPPED] why" (SLUICE_SKIP in tests/support/skip.h).
 include(Catch OPTIONAL)
 function(add_sluice_test name)
-  cmake_parse_arguments(T "SERIAL;PLAIN" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "SERIAL;PLAIN;FRONTS" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
@@ -156,4 +156,9 @@ function(add_sluice_test name)
   target_compile_definitions(${name} PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
     PROPERTIES SKIP_REGULAR_EXPRESSION "\\[SKIPPED\\]" TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}" RUN_SERIAL ${T_SERIAL})
+  if(T_FRONTS)
+    add_test(NAME "${name}: all of it over three front threads" COMMAND ${name})
+    set_tests_properties("${name}: all of it over three front threads" PROPERTIES
+      ENVIRONMENT SLUICE_TEST_FRONT_THREADS=3 TIMEOUT 300 LABELS "${T_LABELS}")
+  endif()
 endfunction()

@@ -30,8 +30,11 @@ bool Source::refresh() {
     log::error("new certificates cannot be used; the old ones stay", {{"of", what_}, {"why", context.error().message}});
     return false;
   }
-  context_ = std::move(*context);
-  const std::optional<Lifetime>& life = context_->own() ? context_->own() : context_->authority();
+  {
+    const std::lock_guard lock(mutex_);
+    context_ = *context;
+  }
+  const std::optional<Lifetime>& life = (*context)->own() ? (*context)->own() : (*context)->authority();
   const auto left = life ? life->ends - std::chrono::system_clock::now() : std::chrono::seconds(0);
   log::info("certificates renewed",
             {{"of", what_}, {"days_left", std::chrono::duration_cast<std::chrono::days>(left).count()}});

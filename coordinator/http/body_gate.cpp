@@ -77,32 +77,42 @@ std::vector<BodyTurns::Id> BodyTurns::admitted() { return std::exchange(admitted
 
 // ---- Gate ----
 
+template <class F>
+void BodyGate::change(F f) {
+  std::vector<Admitted> told;
+  {
+    const std::lock_guard lock(mutex_);
+    f();
+    for (const auto id : turns_.admitted())
+      if (auto node = waiting_.extract(id)) told.push_back(std::move(node.mapped()));
+  }
+  for (auto& t : told) boost::asio::post(t.on, std::move(t.call));
+}
+
 BodyGate::Place::~Place() {
-  boost::asio::post(gate_->executor_, [gate = gate_, id = id_] { gate->leave(id); });
+  gate_->change([this] {
+    gate_->waiting_.erase(id_);
+    gate_->turns_.leave(id_);
+  });
+}
+
+bool BodyGate::Place::inside() const {
+  const std::lock_guard lock(gate_->mutex_);
+  return gate_->turns_.inside(id_);
 }
 
 void BodyGate::Place::shrink(std::size_t bytes) {
-  gate_->turns_.shrink(id_, bytes);
-  gate_->call_admitted();
+  gate_->change([this, bytes] { gate_->turns_.shrink(id_, bytes); });
 }
 
-std::shared_ptr<BodyGate::Place> BodyGate::enter(std::string client, std::size_t bytes,
-                                                 std::function<void()> admitted) {
-  const auto id = ++last_;
-  turns_.enter(id, std::move(client), bytes);
-  if (!turns_.inside(id)) waiting_.emplace(id, std::move(admitted));
+std::shared_ptr<BodyGate::Place> BodyGate::enter(std::string client, std::size_t bytes, Admitted admitted) {
+  BodyTurns::Id id = 0;
+  change([&] {
+    id = ++last_;
+    turns_.enter(id, std::move(client), bytes);
+    if (!turns_.inside(id)) waiting_.emplace(id, std::move(admitted));
+  });
   return std::make_shared<Place>(shared_from_this(), id);
-}
-
-void BodyGate::leave(BodyTurns::Id id) {
-  waiting_.erase(id);
-  turns_.leave(id);
-  call_admitted();
-}
-
-void BodyGate::call_admitted() {
-  for (const auto id : turns_.admitted())
-    if (const auto node = waiting_.extract(id)) node.mapped()();
 }
 
 }  // namespace sluice::coordinator

@@ -1,5 +1,5 @@
 #pragma once
-// Whose large bodies are read now. Reading costs the server's one thread time and all its bytes memory, until whoever
+// Whose large bodies are read now. Reading costs a server's thread time and all its bytes memory, until whoever
 // handles the request has freed them; so each client has a number of bytes that may be in the house at once, and all
 // clients together have one. Those beyond wait unread: the client's sending is held up by TCP, and nobody else is.
 // Small bodies need no place.
@@ -11,6 +11,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -59,10 +60,10 @@ class BodyTurns {
   std::vector<Id> admitted_;
 };
 
-/// Threading: enter() and everything else on the executor's thread, but a Place may be dropped on any.
+/// Threading: any thread; one short mutex. Lifetime: the executor of a place that waits outlives it.
 class BodyGate : public std::enable_shared_from_this<BodyGate> {
  public:
-  BodyGate(boost::asio::any_io_executor executor, BodyLimits limits) : executor_(std::move(executor)), turns_(limits) {}
+  explicit BodyGate(BodyLimits limits) : turns_(limits) {}
 
   /// A body's place in the house or in the line; dropping it gives the place up.
   class Place {
@@ -71,24 +72,29 @@ class BodyGate : public std::enable_shared_from_this<BodyGate> {
     ~Place();
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
-    [[nodiscard]] bool inside() const { return gate_->turns_.inside(id_); }
+    [[nodiscard]] bool inside() const;
     void shrink(std::size_t bytes);
 
    private:
     std::shared_ptr<BodyGate> gate_;
     BodyTurns::Id id_;
   };
-  /// `admitted` is called once when a place that waited has come in; it may be, a moment after the place was dropped.
-  [[nodiscard]] std::shared_ptr<Place> enter(std::string client, std::size_t bytes, std::function<void()> admitted);
+  /// Posted once when a place that waited has come in; it may run a moment after the place was dropped.
+  struct Admitted {
+    boost::asio::any_io_executor on;
+    std::function<void()> call;
+  };
+  [[nodiscard]] std::shared_ptr<Place> enter(std::string client, std::size_t bytes, Admitted admitted);
 
  private:
-  void leave(BodyTurns::Id id);
-  void call_admitted();
+  /// Changes the turns under the mutex, and tells those that came in by it.
+  template <class F>
+  void change(F f);
 
-  boost::asio::any_io_executor executor_;
+  std::mutex mutex_;  // guards what follows
   BodyTurns turns_;
   BodyTurns::Id last_ = 0;
-  std::unordered_map<BodyTurns::Id, std::function<void()>> waiting_;
+  std::unordered_map<BodyTurns::Id, Admitted> waiting_;
 };
 
 }  // namespace sluice::coordinator

@@ -28,9 +28,10 @@ std::string BodyReader::client(const HttpRequest& request) const {
 
 asio::awaitable<std::shared_ptr<BodyGate::Place>> BodyReader::take_place(std::string client, std::size_t bytes) {
   const auto deadline = now() + with_.core.options.body_timeout;
-  auto place = with_.core.bodies->enter(std::move(client), bytes, [wake = &with_.wake, owner = with_.owner] {
-    if (const auto alive = owner.lock()) wake->notify();
-  });
+  auto place = with_.core.bodies->enter(std::move(client), bytes,
+                                        {with_.stream.get_executor(), [wake = &with_.wake, owner = with_.owner] {
+                                           if (const auto alive = owner.lock()) wake->notify();
+                                         }});
   while (!place->inside() && with_.stream.is_open() && !with_.in.gone() && now() < deadline)
     co_await with_.wake.wait(deadline);
   if (!place->inside()) place.reset();

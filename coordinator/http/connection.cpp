@@ -22,9 +22,10 @@ using boost::system::error_code;
 
 // ---- Life ----
 
-HttpConnection::HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core)
+HttpConnection::HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core, SeatCount::Seat counted)
     : core_(std::move(core)),
       stream_(std::move(stream)),
+      counted_(std::move(counted)),
       in_(stream_, core_->options.max_header_bytes, core_->stats, core_->discard_pace),
       out_(stream_, core_->options, core_->stats, [this] { lost(Disconnect::slow_reader); }),
       wake_(stream_.get_executor()) {
@@ -38,7 +39,6 @@ HttpConnection::HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCor
   stream_.socket().non_blocking(true, ec);  // AnswerWriter::write_now() never waits
   core_->connections.insert(this);
   core_->stats.open = core_->connections.size();
-  ++core_->seats;
 }
 
 HttpConnection::~HttpConnection() {
@@ -90,7 +90,7 @@ void HttpConnection::post(std::function<void()> f) { asio::post(stream_.get_exec
 
 void HttpConnection::give_up_seat() {
   core_->evictable.leave(seat_);
-  if (std::exchange(seated_, false)) --core_->seats;
+  counted_.give_up();
 }
 
 void HttpConnection::close() {
@@ -300,14 +300,7 @@ asio::awaitable<void> HttpConnection::answer(const HttpHandler& handler) {
 void HttpConnection::handle(const HttpHandler& handler) {
   auto ex = std::make_shared<Exchange>(weak_from_this());
   exchange_ = ex;
-  try {
-    handler(std::move(request_), ex);
-  } catch (const std::exception& e) {
-    log::error("http handler threw",
-               {{"route", record_.route}, {"request_id", record_.request_id}, {"what", e.what()}});
-    // A stream that had begun is cut when the handler's last reference goes.
-    ex->respond(error_response({500, "The server failed to handle the request.", "server_error", {}, "internal", {}}));
-  }
+  call_handler(handler, std::move(request_), ex);
 }
 
 // ---- A silent answer ----
@@ -367,9 +360,9 @@ void HttpConnection::end_exchange() {
   exchange_open_ = false;
   exchange_.reset();
   begin_stream_ = nullptr;
-  --core_->stats.active;
   record_.duration = std::chrono::steady_clock::now() - started_;
   if (core_->observer) core_->observer(record_);
+  --core_->stats.active;  // whoever reads 0 has seen the record
 }
 
 asio::awaitable<void> HttpConnection::linger() {

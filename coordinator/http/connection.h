@@ -29,7 +29,7 @@ class RequestReader;
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core);
+  HttpConnection(tls::Stream stream, std::shared_ptr<HttpServerCore> core, SeatCount::Seat counted);
   ~HttpConnection();
 
   void start();
@@ -90,7 +90,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   tls::Stream stream_;
   std::string peer_;
   EvictionQueue::Seat seat_;
-  bool seated_ = true;  // counted in core_->seats
+  SeatCount::Seat counted_;  // while the socket is open
   Inbox in_;
   AnswerWriter out_;
   Signal wake_;  // bytes were queued, the exchange ended, the client went, or a place became free

@@ -17,6 +17,7 @@ EvictionQueue::Peer EvictionQueue::peer_of(const ip::address& address) {
 void EvictionQueue::resized(const Peer& peer, std::size_t before, std::size_t after) {
   if (before > 0) by_count_.erase({before, peer});
   if (after > 0) by_count_.insert({after, peer});
+  largest_ = by_count_.empty() ? 0 : by_count_.rbegin()->first;
 }
 
 void EvictionQueue::wait(Seat& seat) {

@@ -9,7 +9,7 @@
 //
 // Cost: O(log peers) to wait and to leave, and to pick among the waiting. A body that kept its rate when it was looked
 // at is measured anew, so each is looked at once a second at most, however many knock.
-// Threading: the server's thread. Lifetime: a seat leaves before it is destroyed.
+// Threading: the lane's thread, but for largest(). Lifetime: a seat leaves before it is destroyed.
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "coordinator/http/tally.h"
 
 namespace sluice::coordinator {
 
@@ -53,6 +54,8 @@ class EvictionQueue {
   /// It can't be taken away from now on.
   void leave(Seat& seat);
 
+  /// How many wait of the peer with the most. On any thread.
+  [[nodiscard]] std::size_t largest() const { return largest_; }
   /// Who goes first; it left the queue. Null: nobody can.
   [[nodiscard]] Seat* pick(TimePoint now);
 
@@ -64,6 +67,7 @@ class EvictionQueue {
 
   std::map<Peer, std::list<Seat*>> waiting_;         // of each peer the oldest first; none is empty
   std::set<std::pair<std::size_t, Peer>> by_count_;  // the same peers, by how many wait
+  Tally largest_;                                    // of by_count_
   std::list<Seat*> bodies_;                          // by measured_since_
 };
 

@@ -1,6 +1,19 @@
 #include "coordinator/http/routes.h"
 
+#include "common/log.h"
+
 namespace sluice::coordinator {
+
+void call_handler(const HttpHandler& handler, HttpRequest request, const std::shared_ptr<Responder>& out) {
+  const std::string path = request.path, id = request.request_id;
+  try {
+    handler(std::move(request), out);
+  } catch (const std::exception& e) {
+    log::error("http handler threw", {{"path", path}, {"request_id", id}, {"what", e.what()}});
+    // A stream that had begun is cut when the handler's last reference goes.
+    out->respond(error_response({500, "The server failed to handle the request.", "server_error", {}, "internal", {}}));
+  }
+}
 
 void HttpRoutes::add(std::string method, std::string path, HttpHandler handler, RouteOptions options) {
   exact_[std::move(path)].methods[std::move(method)] = {std::move(handler), options};
@@ -8,6 +21,15 @@ void HttpRoutes::add(std::string method, std::string path, HttpHandler handler, 
 
 void HttpRoutes::add_prefix(std::string method, std::string prefix, HttpHandler handler, RouteOptions options) {
   prefixes_[std::move(prefix)].methods[std::move(method)] = {std::move(handler), options};
+}
+
+void HttpRoutes::add_all(const HttpRoutes& other, const std::function<HttpHandler(const HttpHandler&)>& wrap) {
+  const auto add = [&wrap](const auto& from, auto& to) {
+    for (const auto& [path, entry] : from)
+      for (const auto& [method, route] : entry.methods) to[path].methods[method] = {wrap(route.handler), route.options};
+  };
+  add(other.exact_, exact_);
+  add(other.prefixes_, prefixes_);
 }
 
 std::vector<std::pair<std::string, std::string>> HttpRoutes::listed() const {

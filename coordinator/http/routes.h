@@ -10,6 +10,9 @@
 
 namespace sluice::coordinator {
 
+/// Calls it; what it throws is logged and answered with 500.
+void call_handler(const HttpHandler& handler, HttpRequest request, const std::shared_ptr<Responder>& out);
+
 /// An error's body in the words of another API than OpenAI's.
 using ErrorBody = nlohmann::json (*)(const ApiError& error, std::string_view request_id);
 
@@ -27,6 +30,9 @@ class HttpRoutes {
   void add(std::string method, std::string path, HttpHandler handler, RouteOptions options = {});
   /// Every path below `prefix` (which ends in '/'); the handler finds what follows in HttpRequest::rest.
   void add_prefix(std::string method, std::string prefix, HttpHandler handler, RouteOptions options = {});
+
+  /// All of `other`, each handler as `wrap` makes it.
+  void add_all(const HttpRoutes& other, const std::function<HttpHandler(const HttpHandler&)>& wrap);
 
   struct Match {
     const HttpHandler* handler = nullptr;  // null: `allow` tells 404 (empty) from 405

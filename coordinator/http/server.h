@@ -3,9 +3,13 @@
 // routes, and streams answers with backpressure; it knows nothing of models.
 //
 // Lifecycle: construct, listen(), run the io_context; drain() for a graceful end. Destroying the server cuts what
-// is left. Threading: everything runs on the one thread that runs the io_context; no locks.
-// Failure modes: a client can be slow, gone, huge or malformed; each has its bound in HttpServerOptions, its
-// status code and its counter in HttpServerStats. Nothing a client sends throws out of the server.
+// is left. Threading: a lane is an io_context that one thread runs; a connection and all that is called for its
+// requests stay on one lane. The first lane's thread accepts and hands new connections to the lane with the fewest.
+// What must hold for all of them does: open sockets and large bodies are counted together. With one lane nothing is
+// handed over. The server is made and destroyed on its one lane's thread, or while nobody runs its lanes; drain() and
+// stats() may be called on any thread. Failure modes: a client can be slow, gone, huge or malformed; each has its bound
+// in HttpServerOptions, its status code and its counter in HttpServerStats. Nothing a client sends throws out of the
+// server.
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
@@ -21,6 +25,7 @@
 #include "common/tls/source.h"
 #include "common/tls/stream.h"
 #include "coordinator/http/routes.h"
+#include "coordinator/http/tally.h"
 #include "coordinator/http/types.h"
 
 namespace sluice::coordinator {
@@ -56,20 +61,23 @@ struct HttpServerOptions {
   std::vector<std::string> cors_origins = {};                   // allowed browser origins, "*" = any; empty = CORS off
 };
 
+/// Counted by one thread; any thread may read them.
 struct HttpServerStats {
-  std::uint64_t accepted = 0;
-  std::uint64_t evicted = 0;  // closed to make room for others
-  std::uint64_t refused = 0;  // over max_connections, with nobody to evict
-  std::size_t open = 0;       // connections now
-  std::size_t active = 0;     // requests being answered now
-  std::uint64_t requests = 0;
-  std::uint64_t bad_requests = 0;   // refused by the server itself: malformed, too large, too slow, no key, no route
-  std::uint64_t client_closed = 0;  // answers cut by the client
-  std::uint64_t slow_readers = 0;   // answers cut by us
-  std::uint64_t read_timeouts = 0;  // 408, and idle connections closed
-  std::uint64_t handshake_failures = 0;  // connections that did not get through TLS
-  std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;
+  Tally accepted;
+  Tally evicted;  // closed to make room for others
+  Tally refused;  // over max_connections, with nobody to evict
+  Tally open;     // connections now
+  Tally active;   // requests being answered now
+  Tally requests;
+  Tally bad_requests;        // refused by the server itself: malformed, too large, too slow, no key, no route
+  Tally client_closed;       // answers cut by the client
+  Tally slow_readers;        // answers cut by us
+  Tally read_timeouts;       // 408, and idle connections closed
+  Tally handshake_failures;  // connections that did not get through TLS
+  Tally bytes_in;
+  Tally bytes_out;
+
+  HttpServerStats& operator+=(const HttpServerStats& more);
 };
 
 /// One answered (or cut) request, for access logs and metrics; also one that was refused before it had a method or a
@@ -85,11 +93,22 @@ struct HttpExchange {
   std::optional<Disconnect> cut;
 };
 
+using HttpObserve = std::function<void(const HttpExchange&)>;
+
+/// A thread's part of the server: what is called there for its connections.
+struct HttpLane {
+  boost::asio::io_context& io;
+  HttpRoutes routes;
+  HttpObserve observer;
+};
+
 class HttpServer {
  public:
-  using Observer = std::function<void(const HttpExchange&)>;
-
-  HttpServer(boost::asio::io_context& io, HttpServerOptions options, HttpRoutes routes, Observer observer = {});
+  /// lanes: one at least.
+  HttpServer(std::vector<HttpLane> lanes, const HttpServerOptions& options);
+  /// With one lane.
+  HttpServer(boost::asio::io_context& io, const HttpServerOptions& options, HttpRoutes routes,
+             HttpObserve observer = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -99,16 +118,17 @@ class HttpServer {
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// The host it was told and the port it has, as in a URL.
   [[nodiscard]] std::string address() const;
-  [[nodiscard]] const HttpServerStats& stats() const noexcept;
+  /// Of all lanes together.
+  [[nodiscard]] HttpServerStats stats() const;
 
   /// Closes kept-alive connections without a request and lets the others finish theirs, while new connections are still
   /// taken and one request of each is answered (the handlers say that the service ends). Once the requests of before
   /// the drain are over, or at `deadline`, which cuts them: stops accepting, ends what is left, and calls `done` once
-  /// (posted, never from inside drain()).
+  /// (posted to the first lane, never from inside drain()).
   void drain(Duration deadline, std::function<void()> done);
 
  private:
-  std::shared_ptr<struct HttpServerCore> core_;
+  std::shared_ptr<class HttpDoor> door_;
 };
 
 }  // namespace sluice::coordinator

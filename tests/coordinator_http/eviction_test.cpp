@@ -66,11 +66,12 @@ TEST_CASE("the client that holds most goes first; those who are answered stay") 
   RawClient fresh(s.port(), 0, "127.0.0.4");
   fresh.send(kHello);
   CHECK_THAT(fresh.read_response(), StartsWith("HTTP/1.1 200 "));
-  CHECK(crowd[0]->read_all().empty());
   neighbour.send(kHello);
   CHECK_THAT(neighbour.read_response(), StartsWith("HTTP/1.1 200 "));
-  crowd[1]->send(kHello);
-  CHECK_THAT(crowd[1]->read_response(), StartsWith("HTTP/1.1 200 "));
+  std::vector<bool> stayed;
+  for (const auto& c : crowd) stayed.push_back(c->send(kHello) && c->read_response().starts_with("HTTP/1.1 200 "));
+  CHECK(std::ranges::count(stayed, true) == 3);
+  if (front_threads() == 1) CHECK_FALSE(stayed[0]);  // the oldest; of several threads, of one with the most
   s.on_io([&] { h.held[0]->respond({200, {}, "at last"}); });
   CHECK_THAT(answered.read_response(), Catch::EndsWith("at last"));
   CHECK(s.stats().evicted == 1);

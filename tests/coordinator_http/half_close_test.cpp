@@ -47,6 +47,14 @@ std::string get(std::string_view path, std::string_view version = "1.1") {
   return fmt::format("GET {} HTTP/{}\r\nHost: x\r\n\r\n", path, version);
 }
 
+/// All that comes. Answers of another thread come a moment after their request, so that a client may be asked first.
+std::string all_of(RawClient& c) {
+  std::string all = c.read_all();
+  for (std::size_t at = 0; front_threads() > 1 && (at = all.find(kInterim)) != std::string::npos;)
+    all.erase(at, kInterim.size());
+  return all;
+}
+
 HttpServerOptions options() { return {.half_close_grace = 300ms}; }
 
 TEST_CASE("a half-closed client gets its whole answer, however late") {
@@ -77,7 +85,7 @@ TEST_CASE("so do those behind it in the pipeline") {
   CHECK(c.read_until("\r\n\r\n") == kInterim);
   std::this_thread::sleep_for(400ms);
   s.on_io([&] { l.responder->respond({200, {}, "late"}); });
-  const auto all = c.read_all();
+  const auto all = all_of(c);
   CHECK_THAT(all, Contains("\r\n\r\nlateHTTP/1.1 200 ") && EndsWith("hello"));
   s.on_io([&] { l.reset(); });
 }
@@ -140,7 +148,7 @@ TEST_CASE("where nothing harmless can be said, FIN means gone, after a grace") {
     REQUIRE(s.eventually([&](const HttpServerStats&) { return l.responder != nullptr; }));
     std::this_thread::sleep_for(100ms);
     s.on_io(answer);
-    CHECK_THAT(in_time.read_all(), StartsWith("HTTP/1.1 200 ") && Contains("last"));
+    CHECK_THAT(all_of(in_time), StartsWith("HTTP/1.1 200 ") && Contains("last"));
     s.on_io([&] { l.reset(); });
   }
   RawClient late(s.port());

@@ -48,6 +48,11 @@ class IoThread {
     });
   }
 
+  /// Does not wait for what is left.
+  void stop() {
+    io_.stop();
+    join();
+  }
   /// Waits until the io_context has nothing left to do.
   void join() {
     guard_.reset();

@@ -1,8 +1,15 @@
 #pragma once
 // A running HttpServer on a free port, its io_context on a thread of its own; the test thread plays the clients.
+//
+// With SLUICE_TEST_FRONT_THREADS=N in the environment (N of 2 and more) connections are on N threads beside that one,
+// and routes are relayed to it: a test's handlers and its state are on one thread all the same.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <mutex>
 #include <optional>
 
+#include "coordinator/http/relay.h"
 #include "coordinator/http/server.h"
 #include "tests/support/io_thread.h"
 #include "tests/support/raw_client.h"
@@ -26,6 +33,12 @@ inline auto accept_keys(std::vector<std::string> keys) {
   };
 }
 
+/// 1: none of their own.
+inline int front_threads() {
+  const char* n = std::getenv("SLUICE_TEST_FRONT_THREADS");
+  return n == nullptr ? 1 : std::max(1, std::atoi(n));
+}
+
 class ServerFixture {
  public:
   /// `io` is shared when what answers the routes lives on it too.
@@ -33,14 +46,16 @@ class ServerFixture {
                          std::shared_ptr<IoThread> io = std::make_shared<IoThread>())
       : io_(std::move(io)) {
     options.port = 0;
+    const int threads = front_threads();
+    for (int i = 0; i < threads && threads > 1; ++i) fronts_.push_back(std::make_unique<IoThread>());
     io_->on_io([&] {
-      server_.emplace(io_->io(), std::move(options), std::move(routes),
-                      [this](const HttpExchange& e) { seen_.push_back(e); });
+      server_.emplace(lanes(routes), options);
       REQUIRE(server_->listen());
       port_ = server_->port();
     });
   }
   ~ServerFixture() {
+    for (auto& front : fronts_) front->stop();
     io_->on_io([this] { server_.reset(); });
     io_->join();
   }
@@ -51,24 +66,43 @@ class ServerFixture {
   auto on_io(F f) {
     return io_->on_io(std::move(f));
   }
-  HttpServerStats stats() {
-    return on_io([this] { return server_->stats(); });
-  }
+  HttpServerStats stats() { return server_->stats(); }
   /// Whether a condition of the server's counters comes true in time.
   template <class P>
   bool eventually(P holds) {
-    return io_->eventually([this, holds] { return holds(server_->stats()); });
+    const auto now = [this, holds] { return holds(server_->stats()); };
+    if (fronts_.empty()) return io_->eventually(now);
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!on_io(now) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+    return on_io(now);
   }
   /// The records of finished exchanges. A client can hold an answer's last byte a moment before its record exists.
   std::vector<HttpExchange> exchanges() {
     REQUIRE(eventually([](const HttpServerStats& st) { return st.active == 0; }));
-    return on_io([this] { return seen_; });
+    const std::lock_guard lock(mutex_);
+    return seen_;
   }
 
  private:
+  std::vector<HttpLane> lanes(const HttpRoutes& routes) {
+    std::vector<HttpLane> all;
+    const auto see = [this](const HttpExchange& e) {
+      const std::lock_guard lock(mutex_);
+      seen_.push_back(e);
+    };
+    if (fronts_.empty()) all.push_back({io_->io(), routes, see});
+    for (const auto& front : fronts_) {
+      HttpRoutes its;
+      its.add_all(routes, [&](const HttpHandler& h) { return relayed(h, front->io(), io_->io()); });
+      all.push_back({front->io(), std::move(its), see});
+    }
+    return all;
+  }
   std::shared_ptr<IoThread> io_;
+  std::vector<std::unique_ptr<IoThread>> fronts_;
   std::optional<HttpServer> server_;
   std::uint16_t port_ = 0;
+  std::mutex mutex_;
   std::vector<HttpExchange> seen_;
 };
 
