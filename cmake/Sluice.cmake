@@ -137,8 +137,9 @@ function(add_program name)
   sluice_precompile(${name} ${P_PCH})
 endfunction()
 
-# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s] [SERIAL] [PLAIN]): a Catch2 program; each
-# TEST_CASE is one ctest test (SERIAL: nothing runs beside it; PLAIN: few of its files see JSON or sockets). A test that
+# add_sluice_test(<name> SOURCES ... DEPS ... [LABELS ...] [TIMEOUT s] [SERIAL] [PLAIN] [FRONTS]): a Catch2 program; each
+# TEST_CASE is one ctest test (SERIAL: nothing runs beside it; PLAIN: few of its files see JSON or sockets; FRONTS: all
+# of it once more with the front on three threads, see tests/support/server_fixture.h). A test that
 # can't run here prints "[SKIPPED] why" (SLUICE_SKIP in tests/support/skip.h).
 include(Catch OPTIONAL)
 function(add_sluice_test name)

@@ -1,6 +1,7 @@
 #include "coordinator/app.h"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
@@ -18,15 +19,14 @@
 #include "common/tls/certificate_metrics.h"
 #include "common/tls/source.h"
 #include "coordinator/admin/admin_api.h"
-#include "coordinator/api/messages/routes.h"
 #include "coordinator/api/model_info.h"
 #include "coordinator/api/prompt_pool.h"
-#include "coordinator/api/responses/routes.h"
-#include "coordinator/api/router.h"
+#include "coordinator/api/status_routes.h"
 #include "coordinator/api/text_adapter.h"
+#include "coordinator/front.h"
 #include "coordinator/front_metrics.h"
+#include "coordinator/front_threads.h"
 #include "coordinator/http/descriptors.h"
-#include "coordinator/http/observer.h"
 #include "coordinator/openapi/openapi.h"
 #include "coordinator/operator_views.h"
 #include "coordinator/probe_pages.h"
@@ -111,15 +111,24 @@ struct TlsInUse {
 };
 
 /// The listener of the operator, if there is one: it answers everything, the public one all but what is the operator's.
-std::unique_ptr<HttpServer> admin_server(boost::asio::io_context& io, const std::string& listen, HttpServerOptions http,
-                                         HttpRoutes routes, HttpObserver& observer) {
+std::unique_ptr<HttpServer> admin_server(const std::string& listen, HttpServerOptions http, HttpLane lane) {
   const auto at = or_throw(net::parse_listen_address(listen));
   http.host = at.host.empty() ? "0.0.0.0" : at.host;
   http.port = at.port;
-  auto server = std::make_unique<HttpServer>(io, std::move(http), std::move(routes), std::ref(observer));
+  auto server = std::make_unique<HttpServer>(std::vector{std::move(lane)}, http);
   if (auto bound = server->listen(); !bound) throw std::runtime_error("--admin-listen: " + bound.error().message);
   return server;
 }
+
+/// Joins the threads before what they refer to goes, in whatever way the process ends.
+struct Joined {
+  ~Joined() {
+    fronts.stop();
+    prompts.stop();
+  }
+  FrontThreads& fronts;
+  PromptPool& prompts;
+};
 
 /// What others are told of a place that this coordinator listens at.
 std::string advertised(const AppOptions& o, const std::string& flag, const std::string& listen) {
@@ -164,6 +173,10 @@ int run_app(const AppOptions& o) {
   export_process(metrics, "coordinator");
   // Before the io_context: what is left in it at the end tells its spans as it goes.
   const trace::Tracing tracing(o.trace, "coordinator", random_name("coordinator"), metrics);
+  // And their leases.
+  Tenants tenants(o.access.keys, clock, metrics);
+  FrontThreads::Ios front_ios;
+  for (int i = 0; i < o.front_threads && o.front_threads > 1; ++i) front_ios.emplace_back(1);
   boost::asio::io_context io(1);
   auto model = or_throw(load_model_info(o.model_dir, o.model_name, o.max_model_len));
   auto text = or_throw(load_model_text(o.model_dir));
@@ -180,7 +193,6 @@ int run_app(const AppOptions& o) {
   serving_options.registry.leg_space = random_leg_space();
   if (o.registry.shared()) serving_options.leads = [&shared] { return shared && shared->leads(); };
   Serving serving(io, clock, serving_options, std::move(model), std::move(text), metrics);
-  Tenants tenants(o.access.keys, clock, metrics);
 
   StateKeeper state(io, o.state_file, serving.state(), o.name);
 
@@ -193,31 +205,41 @@ int run_app(const AppOptions& o) {
     tenants.refresh();
   });
 
-  PromptPool prompts(io, o.prompts);
-  ApiRouter router(serving, prompts, &tenants, {tracing.sink(), tracing.share()});
+  PromptPool prompts(o.prompts);
   ResponseMemory responses_memory({.bytes = static_cast<std::size_t>(o.responses_memory_mib) << 20U}, clock);
   export_kept(metrics, responses_memory);
-  ResponsesApi responses(router, responses_memory);
+  const FrontUses uses{prompts, tenants, responses_memory, metrics, {tracing.sink(), tracing.share()}};
+  Front here(io, serving, uses);
+  FrontThreads fronts(front_ios, io, serving, uses);
   OperatorViews operator_views(serving);
   ProbePages probes(io, clock, [&] { return serving.health(); }, prompts, from_seconds(o.wedge_s));
-  const auto routes_of = [&](bool with_admin) {
-    HttpRoutes routes;
-    router.add_routes(routes, with_admin);
-    responses.add_routes(routes);
-    add_messages_routes(routes, router);
+  const auto add_deciding = [&](HttpRoutes& routes, bool with_admin) {
+    add_status_routes(routes, serving, with_admin);
     probes.add_routes(routes);
-    if (with_admin) {
-      add_admin_routes(routes, operator_views.views());
-      add_ui_routes(routes);
-    }
-    add_openapi_route(routes);
-    return routes;
+    if (with_admin) add_admin_routes(routes, operator_views.views());
   };
-  HttpObserver observer(io, metrics);
+  const auto add_files = [](HttpRoutes& routes, bool with_admin) {
+    if (with_admin) add_ui_routes(routes);
+    add_openapi_route(routes);
+  };
+  const auto lane_here = [&](bool with_admin) {
+    HttpRoutes routes;
+    here.add_routes(routes);
+    add_deciding(routes, with_admin);
+    add_files(routes, with_admin);
+    return HttpLane{io, std::move(routes), std::ref(here.observer())};
+  };
+  const auto lanes = [&](bool with_admin) {
+    if (front_ios.empty()) return std::vector{lane_here(with_admin)};
+    HttpRoutes deciding;
+    add_deciding(deciding, with_admin);
+    return fronts.lanes(deciding, [&](HttpRoutes& routes) { add_files(routes, with_admin); });
+  };
   const bool apart = !o.access.admin_listen.empty();
   std::unique_ptr<HttpServer> admin;
-  if (apart) admin = admin_server(io, o.access.admin_listen, http, routes_of(true), observer);
-  HttpServer server(io, http, routes_of(!apart), std::ref(observer));
+  if (apart) admin = admin_server(o.access.admin_listen, http, lane_here(true));
+  HttpServer server(lanes(!apart), http);
+  const Joined joined{fronts, prompts};
   export_front(metrics, server, prompts);
   raise_descriptor_limit(o.http.max_connections + kOtherDescriptors);
   if (auto bound = server.listen(); !bound) throw std::runtime_error(bound.error().message);
@@ -264,7 +286,9 @@ int run_app(const AppOptions& o) {
   auto stop = [&] {
     if (shared) shared->stop();
     serving.stop();
+    fronts.stop();
     prompts.stop();
+    here.close();
     io.stop();
   };
   signals.async_wait([&](boost::system::error_code ec, int signal) {
@@ -273,12 +297,13 @@ int run_app(const AppOptions& o) {
     announce_service(o.notify_socket, kServiceStopping);
     serving.begin_drain();
     if (shared) shared->leave();
-    server.drain(from_seconds(o.drain_timeout_s), stop);
+    server.drain(from_seconds(o.drain_timeout_s), [&] { boost::asio::post(io, stop); });
     // A second signal means now.
     signals.async_wait([&](boost::system::error_code again, int) {
       if (!again) stop();
     });
   });
+  fronts.start();
   io.run();
   state.save();
   log::info("coordinator stopped");

@@ -1,6 +1,7 @@
 #pragma once
-// The coordinator process: builds the rooms, wires them, runs one io_context, and drains on SIGTERM.
-// The only place that makes concrete types. Threading: run() blocks the calling thread until the process should end.
+// The coordinator process: builds the rooms, wires them, runs the deciding thread's io_context and the front's threads,
+// and drains on SIGTERM. The only place that makes concrete types. Threading: run_app() makes the calling thread the
+// deciding one, until the process should end.
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct AppOptions {
   int max_model_len = 0;   // 0: the model's
   OutputChoice output;     // how tool calls and reasoning are told from its text
   HttpServerOptions http;
-  AccessOptions access;  // settled
+  int front_threads = 1;  // 1: the deciding thread is the front, too
+  AccessOptions access;   // settled
   PromptPoolOptions prompts;
   ServingOptions serving;
   trace::TraceOptions trace;

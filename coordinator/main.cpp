@@ -43,6 +43,11 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(flags::range(0.0, 1e6));
   app.add_option(
+         "--front-threads", o.front_threads,
+         "Threads that HTTP connections and their streams run on; 1: the one that decides, 2 and more: beside it")
+      ->capture_default_str()
+      ->check(flags::range(1, 64));
+  app.add_option(
          "--prompt-threads", o.prompts.threads,
          "Threads that read requests: parse, render, tokenize; half of them take short ones only. Default: half "
          "the cores, 2 to 4")

@@ -3,7 +3,8 @@
 // sessions, placement, profiles and node RPC. One client request of n choices (times a batch of prompts) is that
 // many legs; each leg is started, streams tokens back and ends in exactly one terminal event.
 //
-// Threading: everything here happens on the coordinator's one io_context thread; no locks.
+// Threading: a backend and its sinks are one io_context thread's; no locks. The real one is the deciding thread's; a
+// front thread has one of its own, which speaks for it (remote_backend.h).
 // Re-entrancy: a Backend never calls a sink from inside start() or cancel(): it posts. A sink may call start() and
 // cancel() from inside an event.
 #include <chrono>
@@ -158,7 +159,12 @@ class Backend {
   /// Asks for an early end. The leg still ends in one terminal event, on_finish(cancelled) with the figures known
   /// by then, promptly: it does not wait for nodes. An ended or unknown id is ignored.
   virtual void cancel(RequestId id, CancelReason reason) = 0;
+};
 
+/// What the backend says of itself. Threading: the deciding thread.
+class StatusBackend {
+ public:
+  virtual ~StatusBackend() = default;
   [[nodiscard]] virtual Health health() const = 0;
   [[nodiscard]] virtual std::string metrics_text() const = 0;      // Prometheus text format 0.0.4
   [[nodiscard]] virtual std::string openmetrics_text() const = 0;  // OpenMetrics 1.0.0, with exemplars

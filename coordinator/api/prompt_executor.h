@@ -1,9 +1,9 @@
 #pragma once
 // Where what a client's input makes long is worked on: parsing its body, rendering, tokenizing, writing a large answer.
-// The coordinator's one thread has heartbeats, tokens and decisions to see to, so it hands such work over and gets the
-// result back. PromptPool has threads for it; tests do it at once.
+// The coordinator's threads have heartbeats, tokens and decisions to see to, so they hand such work over and get the
+// result back. A PromptDesk hands it to the PromptPool's threads; tests do it at once.
 //
-// Threading: submit() is called, and results are delivered, on the io_context's thread, where Responder and Backend
+// Threading: submit() is called, and results are delivered, on one io_context's thread, where Responder and Backend
 // belong. `work` may run on any thread: it owns what it needs, or reads what is const for good (ModelText, ModelInfo).
 #include <cstddef>
 #include <functional>

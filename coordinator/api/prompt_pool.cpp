@@ -1,12 +1,10 @@
 #include "coordinator/api/prompt_pool.h"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <ctime>
 #include <exception>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "common/log.h"
@@ -44,28 +42,11 @@ PromptResult result_of(PromptJob& job) {
 
 }  // namespace
 
-/// What waits for results, by job. Results that come when it is gone are nobody's.
-struct PromptPool::Desk {
-  struct Waiting {
-    std::shared_ptr<Responder> out;
-    Then then;
-  };
-  std::unordered_map<std::uint64_t, Waiting> waiting;
-  bool closed = false;
-
-  void deliver(std::uint64_t id, PromptResult result) {
-    auto node = waiting.extract(id);
-    if (node.empty() || node.mapped().out->closed()) return;
-    node.mapped().then(std::move(result), std::move(node.mapped().out));
-  }
-};
-
 int PromptPool::default_threads() {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency() / 2), 2, 4);
 }
 
-PromptPool::PromptPool(boost::asio::io_context& io, PromptPoolOptions o)
-    : io_(io), desk_(std::make_shared<Desk>()), queue_(o.limits) {
+PromptPool::PromptPool(PromptPoolOptions o) : queue_(o.limits) {
   const int threads = o.threads > 0 ? o.threads : default_threads();
   shared_ = threads == 1;
   try {
@@ -97,50 +78,33 @@ void PromptPool::stop() {
   for (auto& came : came_) came.notify_all();
   threads_.clear();
   while (queue_.pop_any(PromptLane::brief) || queue_.pop_any(PromptLane::lengthy)) continue;
-  desk_->closed = true;
-  for (auto& [id, w] : std::exchange(desk_->waiting, {}))
-    w.out->respond(error_response(ApiError::from(Error{Errc::unavailable, "The server is stopping.", {}})));
 }
 
-void PromptPool::submit(PromptJob job, std::shared_ptr<Responder> out, Then then) {
-  if (desk_->closed)
-    return out->respond(error_response(ApiError::from(Error{Errc::unavailable, "The server is stopping.", {}})));
-  const auto lane = queue_.lane_of(job);
-  const auto id = ++last_;
-  auto gone = std::make_shared<std::atomic<bool>>(false);
-  desk_->waiting.emplace(id, Desk::Waiting{out, std::move(then)});
-  out->on_disconnect([desk = std::weak_ptr(desk_), id, gone](Disconnect) {
-    gone->store(true, std::memory_order_relaxed);
-    if (const auto d = desk.lock()) d->waiting.erase(id);
-  });
-  if (gone->load(std::memory_order_relaxed)) return;
-  auto full = PromptQueue::Full::no;
+std::optional<ApiError> PromptPool::take(PromptQueue::Entry entry) {
+  const auto lane = queue_.lane_of(entry.job);
   {
     const std::lock_guard lock(mutex_);
-    full = queue_.full(job);
-    if (full == PromptQueue::Full::no)
-      queue_.push({id, std::move(job), std::move(gone), std::chrono::steady_clock::now()});
+    if (stopping_) return ApiError::from(Error{Errc::unavailable, "The server is stopping.", {}});
+    if (const auto full = queue_.full(entry.job); full != PromptQueue::Full::no) return refuse(lane, full);
+    entry.since = std::chrono::steady_clock::now();
+    queue_.push(std::move(entry));
   }
-  if (full == PromptQueue::Full::no) return came_[shared_ ? 0 : static_cast<std::size_t>(lane)].notify_one();
-  desk_->waiting.erase(id);
-  refuse(lane, full, *out);
+  came_[shared_ ? 0 : static_cast<std::size_t>(lane)].notify_one();
+  return std::nullopt;
 }
 
-void PromptPool::refuse(PromptLane lane, PromptQueue::Full why, Responder& out) {
+/// With the mutex.
+ApiError PromptPool::refuse(PromptLane lane, PromptQueue::Full why) {
+  auto& f = figures(lane);
+  ++f.refused;
   double wait_s = 1;
-  {
-    const std::lock_guard lock(mutex_);
-    auto& f = figures(lane);
-    ++f.refused;
-    // As long as what waits would take at the pace so far.
-    if (f.done_bytes > 0)
-      wait_s = f.worked_seconds / static_cast<double>(f.done_bytes) * static_cast<double>(queue_.bytes()) / f.threads;
-  }
+  // As long as what waits would take at the pace so far.
+  if (f.done_bytes > 0)
+    wait_s = f.worked_seconds / static_cast<double>(f.done_bytes) * static_cast<double>(queue_.bytes()) / f.threads;
   const auto* words = why == PromptQueue::Full::client
                           ? "Too much of yours waits to be read already; wait for answers, or try again later."
                           : "Too many long requests wait to be read already; try again later.";
-  out.respond(error_response(
-      ApiError::from(Error{Errc::resource_exhausted, words, {}}, from_seconds(std::clamp(wait_s, 1.0, 60.0)))));
+  return ApiError::from(Error{Errc::resource_exhausted, words, {}}, from_seconds(std::clamp(wait_s, 1.0, 60.0)));
 }
 
 PromptPoolStats PromptPool::stats() const {
@@ -207,9 +171,7 @@ void PromptPool::run(PromptQueue::Entry entry, PromptLane lane) {
     }
   }
   if (!result || entry.gone->load(std::memory_order_relaxed)) return;
-  boost::asio::post(io_, [desk = std::weak_ptr(desk_), id = entry.id, result = std::move(*result)]() mutable {
-    if (const auto d = desk.lock()) d->deliver(id, std::move(result));
-  });
+  entry.done(std::move(*result));
 }
 
 }  // namespace sluice::coordinator

@@ -6,14 +6,13 @@
 // should not feel it. Not at the lowest: honest long prompts would starve there (at 10 of 19 a prompt of 0.4 s took 7 s
 // beside four compilers). With one thread only, short jobs go first.
 //
-// A job's body, its JSON and all between are made and freed on the worker; the io thread gets token ids or a finished
-// answer. It alone touches Responder and what waits for the result (Desk).
+// A job's body, its JSON and all between are made and freed on the worker; who asked gets token ids or a finished
+// answer (prompt_desk.h). Clients take turns over all desks.
 //
-// Lifecycle: submit() until stop(), which lets the jobs that run finish (seconds for a long one), drops those that wait
-// and answers them with 503. The destructor stops. Threading: all methods but stats() on the io_context's thread.
-// Failure: 429 resource_exhausted with Retry-After when too much waits; work that throws is answered with 500.
+// Lifecycle: take() until stop(), which lets the jobs that run finish (seconds for a long one) and drops those that
+// wait. The destructor stops. Threading: take() and stats() on any thread, stop() on one. Failure: 429
+// resource_exhausted with Retry-After when too much waits; work that throws comes to 500.
 #include <array>
-#include <boost/asio/io_context.hpp>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -48,14 +47,15 @@ struct PromptPoolStats {
   std::array<Lane, 2> lanes{};
 };
 
-class PromptPool final : public PromptExecutor {
+class PromptPool {
  public:
-  PromptPool(boost::asio::io_context& io, PromptPoolOptions options);
-  ~PromptPool() override;
+  explicit PromptPool(PromptPoolOptions options);
+  ~PromptPool();
   PromptPool(const PromptPool&) = delete;
   PromptPool& operator=(const PromptPool&) = delete;
 
-  void submit(PromptJob job, std::shared_ptr<Responder> out, Then then) override;
+  /// Has it worked on, unless its client goes first. Why it cannot be taken.
+  [[nodiscard]] std::optional<ApiError> take(PromptQueue::Entry entry);
   void stop();
 
   [[nodiscard]] PromptPoolStats stats() const;
@@ -64,19 +64,14 @@ class PromptPool final : public PromptExecutor {
   [[nodiscard]] static int default_threads();
 
  private:
-  struct Desk;
   using Lanes = std::vector<PromptLane>;  // that a thread serves, in order of preference
 
   void start(const char* name, int nice, Lanes lanes);
   void work(const Lanes& lanes);
   [[nodiscard]] std::optional<PromptQueue::Entry> next(const Lanes& lanes);
   void run(PromptQueue::Entry entry, PromptLane lane);
-  void refuse(PromptLane lane, PromptQueue::Full why, Responder& out);
+  [[nodiscard]] ApiError refuse(PromptLane lane, PromptQueue::Full why);
   [[nodiscard]] PromptPoolStats::Lane& figures(PromptLane lane) { return stats_.lanes[static_cast<std::size_t>(lane)]; }
-
-  boost::asio::io_context& io_;
-  const std::shared_ptr<Desk> desk_;  // of the io thread
-  std::uint64_t last_ = 0;            // of the io thread
 
   mutable std::mutex mutex_;  // guards what follows, up to the threads
   std::array<std::condition_variable, 2> came_;

@@ -36,10 +36,11 @@ enum class PromptLane : std::uint8_t { brief, lengthy };
 class PromptQueue {
  public:
   struct Entry {
-    std::uint64_t id = 0;
+    std::uint64_t id = 0;  // as its desk has it
     PromptJob job;
-    std::shared_ptr<std::atomic<bool>> gone;  // the client is; set by the io thread, read by a worker
-    TimePoint since;                          // when it came
+    std::shared_ptr<std::atomic<bool>> gone;                // the client is; set by its desk, read by a worker
+    TimePoint since;                                        // when it came
+    std::move_only_function<void(PromptResult)> done = {};  // called on the worker
   };
   enum class Full { no, client, all };
 

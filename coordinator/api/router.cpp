@@ -4,7 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "common/openmetrics.h"
 #include "coordinator/api/generation.h"
 #include "coordinator/api/openai_json.h"
 #include "coordinator/api/prompt_work.h"
@@ -16,7 +15,7 @@ namespace sluice::coordinator {
 
 using nlohmann::json;
 
-void ApiRouter::add_routes(HttpRoutes& routes, bool with_metrics) {
+void ApiRouter::add_routes(HttpRoutes& routes) {
   using Out = std::shared_ptr<Responder>;
   const auto add = [&](const char* path, PromptWork work, std::string_view operation) {
     routes.add("POST", path, [this, work, operation](HttpRequest q, Out out) {
@@ -34,21 +33,10 @@ void ApiRouter::add_routes(HttpRoutes& routes, bool with_metrics) {
   });
   routes.add_prefix("GET", "/v1/models/", [this](const HttpRequest& q, const Out& out) { models(q, *out); });
   routes.add("GET", "/tokenizer_info", [this](const HttpRequest&, const Out& out) { tokenizer_info(*out); });
-  routes.add("GET", "/health", [this](const HttpRequest&, const Out& out) { health(*out); }, {.open = true});
   routes.add("GET", "/version",
              [](const HttpRequest&, const Out& out) { out->respond(json_response({{"version", SLUICE_VERSION}})); },
              {.open = true});
   add_unserved_routes(routes);
-  if (!with_metrics) return;
-  routes.add("GET", "/metrics", [this](const HttpRequest& q, const Out& out) { metrics(q, *out); }, {.open = true});
-}
-
-void ApiRouter::metrics(const HttpRequest& q, Responder& out) const {
-  const bool open = prefers_openmetrics(q.headers.find("accept").value_or(""));
-  const std::string_view type = open ? kOpenMetricsMediaType : "text/plain; version=0.0.4; charset=utf-8";
-  out.respond({200,
-               {{"content-type", std::string(type)}, {"vary", "accept"}},
-               open ? backend_.openmetrics_text() : backend_.metrics_text()});
 }
 
 namespace {
@@ -124,14 +112,6 @@ void ApiRouter::tokenizer_info(Responder& out) const {
     return out.respond(error_response(
         {404, "The model has no tokenizer_config.json.", "invalid_request_error", "", "not_found", std::nullopt}));
   out.respond({200, {{"content-type", "application/json"}}, info});
-}
-
-void ApiRouter::health(Responder& out) const {
-  Health h = backend_.health();
-  json body = {{"status", h.ready ? "ok" : "unavailable"}};
-  if (!h.ready) body["reason"] = h.reason;
-  if (h.detail.is_object()) body.update(h.detail);
-  out.respond(json_response(body, h.ready ? 200 : 503));
 }
 
 }  // namespace sluice::coordinator

@@ -2,9 +2,9 @@
 // The API room's one object: registers the public routes on an HttpRoutes table and answers them with a Backend. What a
 // client sent is read by a PromptExecutor, off this thread; legs are started when it is through.
 //
-// Threading: the coordinator's io_context thread. Lifetime: the router and its backend outlive the server that holds
-// the routes, and what the executor delivers. Failure: every request is answered once, with an OpenAI-shaped error
-// where it fails; a stream that has begun ends with an error event and [DONE].
+// Threading: one io_context thread, the backend's and the executor's. Lifetime: the router and its backend outlive the
+// server that holds the routes, and what the executor delivers. Failure: every request is answered once, with an
+// OpenAI-shaped error where it fails; a stream that has begun ends with an error event and [DONE].
 #include <memory>
 #include <string>
 
@@ -26,22 +26,19 @@ class ApiRouter {
   ApiRouter(const ApiRouter&) = delete;
   ApiRouter& operator=(const ApiRouter&) = delete;
 
-  /// /v1/completions, /v1/chat/completions, /v1/models, /tokenize, /detokenize, /tokenizer_info, /health, /version,
-  /// /metrics (but where that has a listener of its own)
-  void add_routes(HttpRoutes& routes, bool with_metrics = true);
+  /// /v1/completions, /v1/chat/completions, /v1/models, /tokenize, /detokenize, /tokenizer_info, /version
+  void add_routes(HttpRoutes& routes);
 
   /// Has a request's text worked on, and its legs started: what every API's routes do with theirs.
   /// operation: as RequestTrace has it; empty: never traced.
   void hand_over(HttpRequest request, std::shared_ptr<Responder> out, PromptWork work, std::string_view operation);
 
  private:
-  void metrics(const HttpRequest& request, Responder& out) const;
   /// A request begins for its tenant. False: it was refused, and answered.
   [[nodiscard]] bool begin(const HttpRequest& request, std::shared_ptr<Responder>& out,
                            std::shared_ptr<Tenants::Lease>& lease);
   void models(const HttpRequest& request, Responder& out) const;
   void tokenizer_info(Responder& out) const;
-  void health(Responder& out) const;
 
   Backend& backend_;
   PromptExecutor& executor_;

@@ -19,7 +19,7 @@
 #include <utility>
 
 #include "common/clock.h"
-#include "coordinator/http/tally.h"
+#include "coordinator/http/http_count.h"
 
 namespace sluice::coordinator {
 
@@ -67,7 +67,7 @@ class EvictionQueue {
 
   std::map<Peer, std::list<Seat*>> waiting_;         // of each peer the oldest first; none is empty
   std::set<std::pair<std::size_t, Peer>> by_count_;  // the same peers, by how many wait
-  Tally largest_;                                    // of by_count_
+  HttpCount largest_;                                // of by_count_
   std::list<Seat*> bodies_;                          // by measured_since_
 };
 

@@ -24,8 +24,8 @@
 #include "common/result.h"
 #include "common/tls/source.h"
 #include "common/tls/stream.h"
+#include "coordinator/http/http_count.h"
 #include "coordinator/http/routes.h"
-#include "coordinator/http/tally.h"
 #include "coordinator/http/types.h"
 
 namespace sluice::coordinator {
@@ -63,19 +63,19 @@ struct HttpServerOptions {
 
 /// Counted by one thread; any thread may read them.
 struct HttpServerStats {
-  Tally accepted;
-  Tally evicted;  // closed to make room for others
-  Tally refused;  // over max_connections, with nobody to evict
-  Tally open;     // connections now
-  Tally active;   // requests being answered now
-  Tally requests;
-  Tally bad_requests;        // refused by the server itself: malformed, too large, too slow, no key, no route
-  Tally client_closed;       // answers cut by the client
-  Tally slow_readers;        // answers cut by us
-  Tally read_timeouts;       // 408, and idle connections closed
-  Tally handshake_failures;  // connections that did not get through TLS
-  Tally bytes_in;
-  Tally bytes_out;
+  HttpCount accepted;
+  HttpCount evicted;  // closed to make room for others
+  HttpCount refused;  // over max_connections, with nobody to evict
+  HttpCount open;     // connections now
+  HttpCount active;   // requests being answered now
+  HttpCount requests;
+  HttpCount bad_requests;        // refused by the server itself: malformed, too large, too slow, no key, no route
+  HttpCount client_closed;       // answers cut by the client
+  HttpCount slow_readers;        // answers cut by us
+  HttpCount read_timeouts;       // 408, and idle connections closed
+  HttpCount handshake_failures;  // connections that did not get through TLS
+  HttpCount bytes_in;
+  HttpCount bytes_out;
 
   HttpServerStats& operator+=(const HttpServerStats& more);
 };

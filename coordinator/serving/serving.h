@@ -35,7 +35,7 @@ struct ServingOptions {
   std::function<bool()> leads = [] { return true; };  // duties that one coordinator has are ours
 };
 
-class Serving final : public Backend {
+class Serving final : public Backend, public StatusBackend {
  public:
   Serving(boost::asio::io_context& io, const Clock& clock, const ServingOptions& o, ModelInfo model,
           std::unique_ptr<ModelText> text, Metrics& metrics);

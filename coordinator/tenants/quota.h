@@ -3,7 +3,8 @@
 // says what time it is. A request is charged for its tokens before they are computed, by what it may cost at most
 // (prompt and max_tokens), and settled by what it did cost.
 //
-// Threading: none; the coordinator's one thread, so that counting is exact however many requests come at once.
+// Threading: none; its owner sees to one caller at a time, so that counting is exact however many requests come at
+// once.
 #include <optional>
 #include <string>
 

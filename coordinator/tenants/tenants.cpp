@@ -65,7 +65,9 @@ Tenants::Tenants(const KeyOptions& o, const Clock& clock, Metrics& metrics)
       keys_(metrics.gauge("sluice_api_keys", "API keys that are accepted now.")) {
   seen_ = stamp_of({options_.file});
   if (auto r = load(); !r) throw std::runtime_error("--api-keys: " + r.error().message);
-  if (!guarded_) (void)told(kDefaultTenant);
+  if (guarded_) return;
+  const std::lock_guard lock(mutex_);
+  (void)told(kDefaultTenant);
 }
 
 Tenants::~Tenants() = default;
@@ -82,7 +84,9 @@ Result<> Tenants::load() {
     k.hash = sha256(options_.keys[i]);
     keys.push_back(std::move(k));
   }
-  ring_ = std::make_shared<const KeyRing>(std::move(keys));
+  auto ring = std::make_shared<const KeyRing>(std::move(keys));
+  const std::lock_guard lock(mutex_);
+  ring_ = std::move(ring);
   keys_.set(static_cast<double>(ring_->keys().size()));
   std::set<std::string> kept;
   for (const auto& key : ring_->keys()) {
@@ -104,11 +108,16 @@ void Tenants::refresh() {
     log::error("the changed file of API keys cannot be used; the old keys stay", {{"why", r.error().message}});
     return;
   }
-  log::info("API keys read anew", {{"keys", ring_->keys().size()}});
+  log::info("API keys read anew", {{"keys", ring()->keys().size()}});
+}
+
+std::shared_ptr<const KeyRing> Tenants::ring() const {
+  const std::lock_guard lock(mutex_);
+  return ring_;
 }
 
 std::expected<std::shared_ptr<const Caller>, ApiError> Tenants::identify(std::string_view key) const {
-  auto found = ring_->find(key);
+  auto found = ring()->find(key);
   if (!found)
     return std::unexpected(unknown_key(
         "Give a valid API key in the Authorization header: Bearer KEY (or as x-api-key).", "invalid_api_key"));
@@ -118,10 +127,10 @@ std::expected<std::shared_ptr<const Caller>, ApiError> Tenants::identify(std::st
   return found;
 }
 
-Quota& Tenants::quota_of(const ApiKey& key) {
+const std::shared_ptr<Quota>& Tenants::quota_of(const ApiKey& key) {
   auto& q = quotas_[key.key_id];
   if (!q) q = std::make_shared<Quota>(key.limits, clock_.now());
-  return *q;
+  return q;
 }
 
 const Tenants::Series& Tenants::told(const std::string& tenant) {
@@ -136,6 +145,7 @@ const Tenants::Series& Tenants::told(const std::string& tenant) {
 
 std::expected<std::shared_ptr<Tenants::Lease>, std::pair<ApiError, HttpHeaders>> Tenants::begin(
     const std::shared_ptr<const Caller>& caller, const std::vector<std::string>& models) {
+  const std::lock_guard lock(mutex_);
   const Series& series = told(caller->tenant);
   std::shared_ptr<Quota> quota;
   if (const auto* key = dynamic_cast<const ApiKey*>(caller.get())) {
@@ -147,8 +157,7 @@ std::expected<std::shared_ptr<Tenants::Lease>, std::pair<ApiError, HttpHeaders>>
                            "model_not_allowed"),
                     HttpHeaders{}});
     }
-    (void)quota_of(*key);
-    quota = quotas_.at(key->key_id);
+    quota = quota_of(*key);
     if (const auto refused = quota->begin(clock_.now())) {
       series.refused(*refused);
       return std::unexpected(std::pair{rate_limit_error(*refused, key->key_id), quota->headers(clock_.now())});
@@ -163,6 +172,7 @@ std::expected<std::shared_ptr<Tenants::Lease>, std::pair<ApiError, HttpHeaders>>
 
 std::optional<ApiError> Tenants::Lease::charge(std::uint64_t tokens, bool open_ended) {
   if (!quota_) return std::nullopt;
+  const std::lock_guard lock(of_.mutex_);
   if (open_ended) tokens = std::min(tokens, quota_->tokens_per_minute().value_or(tokens));
   const auto refused = quota_->charge(tokens, of_.clock_.now());
   if (!refused) {
@@ -175,6 +185,7 @@ std::optional<ApiError> Tenants::Lease::charge(std::uint64_t tokens, bool open_e
 
 void Tenants::Lease::settle(std::uint64_t prompt_tokens, std::uint64_t completion_tokens) {
   if (std::exchange(settled_, true)) return;
+  const std::lock_guard lock(of_.mutex_);
   if (quota_) quota_->settle(charged_, prompt_tokens + completion_tokens, of_.clock_.now());
   const Series& series = of_.told(caller_->tenant);
   series.prompt.add(static_cast<double>(prompt_tokens));
@@ -187,15 +198,21 @@ std::optional<ApiError> Tenants::Lease::may_use_class(const std::string& slo_cla
   if (key == nullptr || key->slo_classes.empty() ||
       std::ranges::find(key->slo_classes, asked) != key->slo_classes.end())
     return std::nullopt;
+  const std::lock_guard lock(of_.mutex_);
   of_.told(caller_->tenant).denied.add();
   return denied(fmt::format("The API key '{}' is for other SLO classes: {}.", key->key_id, listed(key->slo_classes)),
                 "slo_class_not_allowed");
 }
 
-HttpHeaders Tenants::Lease::headers() const { return quota_ ? quota_->headers(of_.clock_.now()) : HttpHeaders{}; }
+HttpHeaders Tenants::Lease::headers() const {
+  if (!quota_) return {};
+  const std::lock_guard lock(of_.mutex_);
+  return quota_->headers(of_.clock_.now());
+}
 
 Tenants::Lease::~Lease() {
   settle(0, 0);
+  const std::lock_guard lock(of_.mutex_);
   if (quota_) quota_->end();
   of_.told(caller_->tenant).runs(-1);
 }

@@ -4,11 +4,13 @@
 //
 // A file that cannot be read anew leaves the keys as they are: an error in the log, and
 // sluice_api_key_reload_failures_total. Quotas outlive a reload by the key's id. The number of tenants that metrics
-// tell apart is bounded (kMaxTold); the rest are "other". Threading: the coordinator's io_context thread. Lifetime:
+// tell apart is bounded (kMaxTold); the rest are "other". Threading: any thread, refresh() on one; one mutex, held for
+// a few look-ups and never while keys are compared or files read, so that counting is exact over all threads. Lifetime:
 // outlives the leases it gave.
 #include <expected>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -79,13 +81,16 @@ class Tenants {
  private:
   struct Series;
   [[nodiscard]] Result<> load();
-  [[nodiscard]] Quota& quota_of(const ApiKey& key);
+  [[nodiscard]] std::shared_ptr<const KeyRing> ring() const;
+  // With the mutex:
+  [[nodiscard]] const std::shared_ptr<Quota>& quota_of(const ApiKey& key);
   [[nodiscard]] const Series& told(const std::string& tenant);
 
-  KeyOptions options_;
+  const KeyOptions options_;
   const Clock& clock_;
-  bool guarded_;
-  FileStamp seen_;
+  const bool guarded_;
+  FileStamp seen_;            // of refresh()
+  mutable std::mutex mutex_;  // guards what follows, and what leases have in common: quotas and series
   std::shared_ptr<const KeyRing> ring_;
   std::unordered_map<std::string, std::shared_ptr<Quota>> quotas_;  // by the key's id
   Counters requests_, tokens_, limited_;

@@ -1,8 +1,12 @@
 #pragma once
-// The API over real sockets: the real server and router, a backend that plays a script.
+// The API over real sockets: the real server and router, a backend that plays a script. With several front threads
+// (server_fixture.h) each has a router and a remote backend of its own, and the backend is on the deciding thread.
 #include <functional>
+#include <memory>
 
+#include "coordinator/api/remote_backend.h"
 #include "coordinator/api/router.h"
+#include "coordinator/api/status_routes.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/inline_prompts.h"
 #include "tests/support/server_fixture.h"
@@ -28,14 +32,18 @@ class Api {
   /// `tenants`: whose keys are demanded; they live on the server's thread. Null: none.
   explicit Api(Tenants* tenants = nullptr, const RequestTracing& tracing = {}, const MoreRoutes& more = {})
       : backend_(io_->io()),
-        router_(backend_, prompts_, tenants, tracing),
-        server_(routes(more), options(tenants), io_) {}
+        server_([&](boost::asio::io_context& io) { return routes(io, tenants, tracing, more); }, options(tenants),
+                io_) {}
   template <class F>
   auto on_io(F f) {
-    return io_->on_io(std::move(f));
+    return io_->on_io([this, f = std::move(f)]() mutable {
+      const Refresh after{*this};
+      return f();
+    });
   }
   FakeBackend& backend() { return backend_; }
-  InlinePrompts& prompts() { return prompts_; }
+  /// With one front thread.
+  InlinePrompts& prompts() { return fronts_.front()->prompts; }
   std::uint16_t port() const { return server_.port(); }
   template <class P>
   bool eventually(P holds) {
@@ -104,16 +112,35 @@ class Api {
     if (tenants != nullptr) o.identify = [tenants](std::string_view key) { return tenants->identify(key); };
     return o;
   }
-  HttpRoutes routes(const MoreRoutes& more) {
-    HttpRoutes r;
-    router_.add_routes(r);
-    if (more) more(r, router_);
+  struct Front {
+    std::unique_ptr<RemoteBackend> remote;  // null: it is the deciding thread
+    InlinePrompts prompts;
+    std::unique_ptr<ApiRouter> router;
+  };
+  /// What front threads look at may have been changed.
+  struct Refresh {
+    ~Refresh() {
+      for (auto& f : api.fronts_)
+        if (f->remote) f->remote->desk().refresh();
+    }
+    Api& api;
+  };
+  HttpRoutes routes(boost::asio::io_context& io, Tenants* tenants, const RequestTracing& tracing,
+                    const MoreRoutes& more) {
+    Front& f = *fronts_.emplace_back(std::make_unique<Front>());
+    if (&io != &io_->io()) f.remote = std::make_unique<RemoteBackend>(io, io_->io(), backend_);
+    Backend& backend = f.remote ? static_cast<Backend&>(*f.remote) : backend_;
+    f.router = std::make_unique<ApiRouter>(backend, f.prompts, tenants, tracing);
+    HttpRoutes r, status;
+    f.router->add_routes(r);
+    if (more) more(r, *f.router);
+    add_status_routes(status, backend_);
+    r.add_all(status, [&](const HttpHandler& h) { return f.remote ? relayed(h, io, io_->io()) : h; });
     return r;
   }
   std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
   FakeBackend backend_;
-  InlinePrompts prompts_;
-  ApiRouter router_;
+  std::vector<std::unique_ptr<Front>> fronts_;
   ServerFixture server_;
 };
 

@@ -9,6 +9,7 @@
 #include <future>
 #include <thread>
 
+#include "coordinator/api/prompt_desk.h"
 #include "tests/support/fake_responder.h"
 
 namespace sluice::test {
@@ -22,7 +23,7 @@ constexpr PromptQueueLimits kLimits{.short_bytes = 10, .total_bytes = 1000, .cli
 /// A pool whose io_context the test runs itself, so that it is the io thread. Jobs wait at gates that the test opens.
 class Pool {
  public:
-  explicit Pool(int threads) : pool_(io_, {.threads = threads, .limits = kLimits}) {}
+  explicit Pool(int threads) : pool_({.threads = threads, .limits = kLimits}), desk_(io_, pool_) {}
   ~Pool() { open(); }
 
   struct Asked {
@@ -38,7 +39,7 @@ class Pool {
       if (gated) gate.wait();
       return HttpResponse{200, {}, name};
     };
-    pool_.submit(std::move(job), a.out, [this](PromptResult&& result, const std::shared_ptr<Responder>& out) {
+    desk_.submit(std::move(job), a.out, [this](PromptResult&& result, const std::shared_ptr<Responder>& out) {
       auto* answer = std::get_if<HttpResponse>(&result);
       REQUIRE(answer != nullptr);
       done.push_back(answer->body);
@@ -62,6 +63,7 @@ class Pool {
     return holds(pool_.stats());
   }
   PromptPool& pool() { return pool_; }
+  PromptDesk& desk() { return desk_; }
   std::vector<std::string> done;
 
  private:
@@ -71,6 +73,7 @@ class Pool {
   std::shared_future<void> gate_ = open_.get_future().share();
   bool opened_ = false;
   PromptPool pool_;
+  PromptDesk desk_;
 };
 
 using Names = std::vector<std::string>;
@@ -165,7 +168,7 @@ TEST_CASE("nothing is done for a client that has gone, before, while or after it
   auto out = std::make_shared<FakeResponder>();
   out->leave();
   bool worked = false;
-  p.pool().submit({.client = "a",
+  p.desk().submit({.client = "a",
                    .bytes = 5,
                    .work = [&worked]() -> PromptResult {
                      worked = true;
@@ -187,6 +190,7 @@ TEST_CASE("stopping lets what runs end, and tells those that wait") {
     p.open();
   });
   p.pool().stop();
+  p.desk().close();
   opener.join();
   for (const auto& a : {running, queued}) {
     REQUIRE(a.out->answer);
@@ -201,7 +205,7 @@ TEST_CASE("stopping lets what runs end, and tells those that wait") {
 TEST_CASE("work that throws is an answer, too") {
   Pool p(2);
   auto out = std::make_shared<FakeResponder>();
-  p.pool().submit({.client = "a", .bytes = 5, .work = []() -> PromptResult { throw std::bad_alloc(); }}, out,
+  p.desk().submit({.client = "a", .bytes = 5, .work = []() -> PromptResult { throw std::bad_alloc(); }}, out,
                   [&p](PromptResult&& result, const std::shared_ptr<Responder>& to) {
                     p.done.emplace_back();
                     if (auto* answer = std::get_if<HttpResponse>(&result)) to->respond(std::move(*answer));
@@ -215,7 +219,7 @@ TEST_CASE("refused work takes a small share of a thread, and others' long prompt
   Pool p(threads);
   // Each computes for 20 ms, and is refused.
   const auto flood = [&p] {
-    p.pool().submit({.client = "hostile",
+    p.desk().submit({.client = "hostile",
                      .bytes = 20,
                      .work = []() -> PromptResult {
                        timespec t{}, end{};

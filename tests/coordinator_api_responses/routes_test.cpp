@@ -15,14 +15,14 @@ using Catch::Contains;
 struct Served {
   explicit Served(ResponseMemory::Limits limits = {}, Tenants* tenants = nullptr)
       : memory(limits, clock), api(tenants, {}, [this](HttpRoutes& routes, ApiRouter& router) {
-          responses = std::make_unique<ResponsesApi>(router, memory);
-          responses->add_routes(routes);
+          responses.push_back(std::make_unique<ResponsesApi>(router, memory));
+          responses.back()->add_routes(routes);
         }) {}
   Answer create(json body, const std::string& headers = {}) { return api.post("/v1/responses", body, headers); }
 
   ManualClock clock;
   ResponseMemory memory;
-  std::unique_ptr<ResponsesApi> responses;
+  std::vector<std::unique_ptr<ResponsesApi>> responses;  // one a front thread
   Api api;
 };
 

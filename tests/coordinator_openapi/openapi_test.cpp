@@ -6,6 +6,7 @@
 #include <set>
 
 #include "coordinator/api/router.h"
+#include "coordinator/api/status_routes.h"
 #include "tests/coordinator_api/request_bodies.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/inline_prompts.h"
@@ -22,7 +23,10 @@ struct Surface {
   InlinePrompts prompts;
   ApiRouter router{backend, prompts};
   HttpRoutes routes;
-  Surface() { router.add_routes(routes); }
+  Surface() {
+    router.add_routes(routes);
+    add_status_routes(routes, backend);
+  }
 };
 
 const json& document() {

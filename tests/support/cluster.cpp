@@ -152,6 +152,8 @@ void Cluster::start_coordinator() {
   // A loaded machine must not turn slowness into refusals; tests of refusals lower these.
   args.insert(args.end(), {"--max-wait-s", "300", "--log-level", "debug"});
   if (!options_.local_prefill) args.insert(args.end(), {"--local-prefill", "off"});
+  if (const char* threads = std::getenv("SLUICE_TEST_FRONT_THREADS"))
+    args.insert(args.end(), {"--front-threads", threads});
   args.insert(args.end(), options_.coordinator_flags.begin(), options_.coordinator_flags.end());
   auto& p = processes_["coordinator"] =
       std::make_unique<Process>(SLUICE_BIN_DIR "/sluice-coordinator", args, log_file("coordinator").string());

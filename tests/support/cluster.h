@@ -1,6 +1,7 @@
 #pragma once
 // A whole cluster of real processes: one coordinator, prefill nodes p0, p1, ... and decode nodes d0, d1, ... on the
-// bundled model, on free ports, talking over UCX. For tests in tests/system.
+// bundled model, on free ports, talking over UCX. For tests in tests/system. SLUICE_TEST_FRONT_THREADS in the
+// environment is the coordinator's --front-threads.
 //
 // Life: the constructor returns once every node is registered; the destructor ends what still runs (SIGTERM, then
 // SIGKILL) and removes the directory of logs. When an assertion fails, the tails of the live clusters' logs are

@@ -12,7 +12,7 @@
 
 namespace sluice::test {
 
-class FakeBackend final : public coordinator::Backend {
+class FakeBackend final : public coordinator::Backend, public coordinator::StatusBackend {
  public:
   struct Leg {
     coordinator::LegSpec spec;

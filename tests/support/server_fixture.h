@@ -39,12 +39,36 @@ inline int front_threads() {
   return n == nullptr ? 1 : std::max(1, std::atoi(n));
 }
 
+/// So many, for one test.
+class FrontThreads {
+ public:
+  explicit FrontThreads(int threads) : before_(front_threads()) { set(threads); }
+  ~FrontThreads() { set(before_); }
+  FrontThreads(const FrontThreads&) = delete;
+  FrontThreads& operator=(const FrontThreads&) = delete;
+
+ private:
+  static void set(int threads) { ::setenv("SLUICE_TEST_FRONT_THREADS", std::to_string(threads).c_str(), 1); }
+  int before_;
+};
+
 class ServerFixture {
  public:
+  /// The routes of a lane that is on this io_context.
+  using RoutesOf = std::function<HttpRoutes(boost::asio::io_context&)>;
+
   /// `io` is shared when what answers the routes lives on it too.
   explicit ServerFixture(HttpRoutes routes, HttpServerOptions options = {},
                          std::shared_ptr<IoThread> io = std::make_shared<IoThread>())
-      : io_(std::move(io)) {
+      : ServerFixture(
+            [routes = std::move(routes), io](boost::asio::io_context& lane) {
+              if (&lane == &io->io()) return routes;
+              HttpRoutes its;
+              its.add_all(routes, [&](const HttpHandler& h) { return relayed(h, lane, io->io()); });
+              return its;
+            },
+            std::move(options), io) {}
+  ServerFixture(const RoutesOf& routes, HttpServerOptions options, std::shared_ptr<IoThread> io) : io_(std::move(io)) {
     options.port = 0;
     const int threads = front_threads();
     for (int i = 0; i < threads && threads > 1; ++i) fronts_.push_back(std::make_unique<IoThread>());
@@ -84,18 +108,14 @@ class ServerFixture {
   }
 
  private:
-  std::vector<HttpLane> lanes(const HttpRoutes& routes) {
+  std::vector<HttpLane> lanes(const RoutesOf& routes) {
     std::vector<HttpLane> all;
     const auto see = [this](const HttpExchange& e) {
       const std::lock_guard lock(mutex_);
       seen_.push_back(e);
     };
-    if (fronts_.empty()) all.push_back({io_->io(), routes, see});
-    for (const auto& front : fronts_) {
-      HttpRoutes its;
-      its.add_all(routes, [&](const HttpHandler& h) { return relayed(h, front->io(), io_->io()); });
-      all.push_back({front->io(), std::move(its), see});
-    }
+    if (fronts_.empty()) all.push_back({io_->io(), routes(io_->io()), see});
+    for (const auto& front : fronts_) all.push_back({front->io(), routes(front->io()), see});
     return all;
   }
   std::shared_ptr<IoThread> io_;

@@ -22,7 +22,7 @@ void check_freed(const Cluster& c, const char* what) {
 
 }  // namespace
 
-TEST_CASE("a client's disconnect frees blocks on both sides", "[system]") {
+TEST_CASE("a client's disconnect frees blocks on both sides", "[system][fronts]") {
   Cluster c({.prefills = 1, .decodes = 1, .coordinator_flags = {"--lease-ms", "30000"}});
   const auto text = heldout_tokens(c);
   REQUIRE(c.idle());

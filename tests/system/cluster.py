@@ -55,7 +55,8 @@ class Cluster:
     def _start(self):
         ready = self._dir / "ready"
         self._spawn("coordinator", "sluice-coordinator", "--port", "0", "--ready-file", ready, "--max-wait-s", "300",
-                    "--local-prefill", self._local_prefill, *self._coordinator_flags)
+                    "--local-prefill", self._local_prefill,
+                    "--front-threads", os.environ.get("SLUICE_TEST_FRONT_THREADS", "1"), *self._coordinator_flags)
         self._until(ready.exists)
         addresses = json.loads(ready.read_text())
         self.http = f"{addresses['scheme']}://{addresses['http']}"

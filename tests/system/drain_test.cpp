@@ -27,7 +27,7 @@ void check_whole(const Streamed& s) {
 
 }  // namespace
 
-TEST_CASE("SIGTERM to every process: a running stream is finished, new work is refused", "[system]") {
+TEST_CASE("SIGTERM to every process: a running stream is finished, new work is refused", "[system][fronts]") {
   Cluster c({.prefills = 1, .decodes = 1});
   const auto text = heldout_tokens(c);
   // A client that was half through its request when the drain began is answered, and so are new ones.

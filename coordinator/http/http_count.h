@@ -5,18 +5,18 @@
 
 namespace sluice::coordinator {
 
-class Tally {
+class HttpCount {
  public:
-  Tally() = default;
-  Tally(const Tally& other) : count_(other) {}
-  Tally& operator=(const Tally& other) { return *this = static_cast<std::uint64_t>(other); }
-  Tally& operator=(std::uint64_t count) {
+  HttpCount() = default;
+  HttpCount(const HttpCount& other) : count_(other) {}
+  HttpCount& operator=(const HttpCount& other) { return *this = static_cast<std::uint64_t>(other); }
+  HttpCount& operator=(std::uint64_t count) {
     count_.store(count, std::memory_order_relaxed);
     return *this;
   }
-  Tally& operator+=(std::uint64_t by) { return *this = *this + by; }
-  Tally& operator++() { return *this += 1; }
-  Tally& operator--() { return *this = *this - 1; }
+  HttpCount& operator+=(std::uint64_t by) { return *this = *this + by; }
+  HttpCount& operator++() { return *this += 1; }
+  HttpCount& operator--() { return *this = *this - 1; }
   operator std::uint64_t() const { return count_.load(std::memory_order_relaxed); }
 
  private:
