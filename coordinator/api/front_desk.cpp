@@ -10,6 +10,10 @@ namespace sluice::coordinator {
 class FrontDesk::Sink final : public LegSink {
  public:
   Sink(std::shared_ptr<FrontDesk> desk, FrontLeg leg) : desk_(std::move(desk)), leg_(leg) {}
+  /// Let go without an end: the front's table must not keep the leg.
+  ~Sink() override { desk_->end({leg_, LegFailed{{Errc::internal, "The server lost the request.", {}}, {}}}); }
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
 
   void on_begin(const std::string& fingerprint) override { desk_->tell({leg_, LegBegun{fingerprint}}); }
   void on_tokens(std::span<const TokenEvent> tokens) override {
