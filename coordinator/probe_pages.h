@@ -1,7 +1,8 @@
 #pragma once
-// /livez and /readyz of the coordinator. Live: its one thread answers, and no more is asked. Ready: it takes requests
-// and can serve them: it does not drain, a prefill and a decode node are usable, and the threads that read requests go
-// on. Threading: the io_context's thread. Lifetime: `health` and `prompts` outlive it, and it outlives the server.
+// /livez and /readyz of the coordinator. Live: its deciding thread answers, and no more is asked. Ready: it takes
+// requests and can serve them: it does not drain, a prefill and a decode node are usable, and the threads that read
+// requests go on. Threading: the io_context's thread. Lifetime: `health` and `prompts` outlive it, and it outlives the
+// server.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>

@@ -1,6 +1,6 @@
 #pragma once
 // A generate request, ready for its legs. Nothing is left in it of its body but token ids: text, chat and JSON are
-// freed where they were read. A value; made on a worker thread, used on the io_context's.
+// freed where they were read. A value; made on a worker thread, used on the front thread.
 #include <memory>
 #include <string>
 #include <vector>

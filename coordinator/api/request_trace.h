@@ -4,7 +4,7 @@
 //
 // One that is not sampled has a context and no spans. Ownership: the responder that traced() makes, and the request's
 // Generation, hold it; the span is told when the last of them lets go, so that the legs' spans lie within it.
-// Threading: the io_context thread.
+// Threading: the front thread.
 #include <memory>
 #include <optional>
 #include <string>

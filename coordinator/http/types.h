@@ -1,7 +1,7 @@
 #pragma once
 // What HTTP handlers see: requests, responses, streams and the OpenAI error shape, the error body of all
 // routes that name no other (RouteOptions::errors). No Beast here: handlers stay independent of the server's libraries.
-// Threading: the coordinator's one io_context thread.
+// Threading: one io_context thread, the connection's (docs/adr/0013-a-front-of-several-threads.md).
 #include <cstdint>
 #include <functional>
 #include <memory>

@@ -59,7 +59,8 @@ TEST_CASE("clients that leave in mid-stream disturb no other on any thread") {
       if (b.legs.at(id.value()).spec.prompt->size() < 10) b.play_echo(id);  // "stays"; the others wait for ever
     };
   });
-  const json leaving{{"prompt", "leaves in the middle"}, {"stream", true}, {"n", 2}}, staying{{"prompt", "stays"}, {"stream", true}};
+  const json leaving{{"prompt", "leaves in the middle"}, {"stream", true}, {"n", 2}},
+      staying{{"prompt", "stays"}, {"stream", true}};
   std::vector<std::thread> clients;
   std::atomic<int> whole{0};
   for (int i = 0; i < 4; ++i)
