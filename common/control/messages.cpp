@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "common/control/encoded.h"
 #include "common/control/message_fields.h"
+#include "common/json/cbor_fields.h"
 
 // Each message is one list of fields, which writes and reads it, and where its fields depend on one another a check().
 // `need` is what the first version had; what came later is `want`ed, so that an older peer is understood.
@@ -365,6 +367,20 @@ Result<> check(const ProbeResult& m) {
   if (!(m.kl >= 0) || m.kl > 1e6) return fail_param("kl", "kl must be a number of nats, not {}", m.kl);
   return {};
 }
+
+namespace {
+
+template <class T>
+Encoded encoded(const T& m) {
+  std::vector<std::uint8_t> bytes;
+  append_cbor(bytes, m);
+  return Encoded(std::move(bytes));
+}
+
+}  // namespace
+
+Encoded encode(const ReserveRequest& m) { return encoded(m); }
+Encoded encode(const PrefillRequest& m) { return encoded(m); }
 
 std::string_view name(Role r) noexcept {
   for (const auto& role : kRoles)

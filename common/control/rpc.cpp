@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/control/messages.h"
+#include "common/json/cbor_fields.h"
 #include "common/net/address.h"
 
 namespace sluice::control {
@@ -216,8 +217,7 @@ void Connection::dispatch_reply(json& m) {
   }
 }
 
-void Connection::call(const std::string& type, json body, std::chrono::milliseconds timeout, Reply done) {
-  if (!open_) return done(fail(Errc::unavailable, "control connection is closed"));
+std::uint64_t Connection::await(const std::string& type, std::chrono::milliseconds timeout, Reply done) {
   const std::uint64_t id = next_id_++;
   Pending p{std::move(done), std::make_unique<asio::steady_timer>(stream_.get_executor())};
   p.timer->expires_after(timeout);
@@ -231,7 +231,29 @@ void Connection::call(const std::string& type, json body, std::chrono::milliseco
     d(fail(Errc::deadline_exceeded, "control call '{}' was not answered in time", type));
   });
   pending_.emplace(id, std::move(p));
+  return id;
+}
+
+void Connection::call(const std::string& type, json body, std::chrono::milliseconds timeout, Reply done) {
+  if (!open_) return done(fail(Errc::unavailable, "control connection is closed"));
+  const std::uint64_t id = await(type, timeout, std::move(done));
   send({{"t", type}, {"id", id}, {"b", std::move(body)}});
+}
+
+void Connection::call(const std::string& type, const Encoded& body, std::chrono::milliseconds timeout, Reply done) {
+  if (!open_) return done(fail(Errc::unavailable, "control connection is closed"));
+  const std::uint64_t id = await(type, timeout, std::move(done));
+  std::vector<std::uint8_t> frame(kLengthBytes);
+  frame.reserve(kLengthBytes + body.cbor.size() + type.size() + 32);
+  CborOut out(frame);
+  out.head(CborOut::kMap, 3);
+  out.text("t");
+  out.text(type);
+  out.text("id");
+  out.number(id);
+  out.text("b");
+  frame.insert(frame.end(), body.cbor.begin(), body.cbor.end());
+  send(std::move(frame));
 }
 
 void Connection::notify(const std::string& type, json body) {
@@ -241,6 +263,10 @@ void Connection::notify(const std::string& type, json body) {
 void Connection::send(const json& m) {
   std::vector<std::uint8_t> frame(kLengthBytes);
   json::to_cbor(m, frame);
+  send(std::move(frame));
+}
+
+void Connection::send(std::vector<std::uint8_t> frame) {
   const std::size_t n = frame.size() - kLengthBytes;
   if (n > kMaxFrame)
     return close(Error{Errc::internal, fmt::format("control frame of {} bytes is over the limit", n), {}});

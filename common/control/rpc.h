@@ -24,6 +24,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/control/encoded.h"
 #include "common/result.h"
 #include "common/tls/stream.h"
 
@@ -57,6 +58,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Begins reading. Call once.
   void start();
   void call(const std::string& type, nlohmann::json body, std::chrono::milliseconds timeout, Reply done);
+  /// With a body that is CBOR already.
+  void call(const std::string& type, const Encoded& body, std::chrono::milliseconds timeout, Reply done);
   void notify(const std::string& type, nlohmann::json body);
   void close(const Error& why);
   [[nodiscard]] bool open() const noexcept { return open_; }
@@ -78,7 +81,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] std::optional<std::uint32_t> next_length();
   void dispatch(std::span<const std::uint8_t> bytes);
   void dispatch_reply(nlohmann::json& m);
+  /// Remembers who waits for the answer to the next call; its id.
+  std::uint64_t await(const std::string& type, std::chrono::milliseconds timeout, Reply done);
   void send(const nlohmann::json& m);
+  /// Bytes of a message behind room for its length.
+  void send(std::vector<std::uint8_t> frame);
   void write_next();
 
   tls::Stream stream_;

@@ -203,4 +203,11 @@ void NodeRegistry::call(const NodeId& node, const char* type, nlohmann::json bod
   it->second->conn->call(type, std::move(body), timeout, std::move(done));
 }
 
+void NodeRegistry::call(const NodeId& node, const char* type, const control::Encoded& body,
+                        std::chrono::milliseconds timeout, Connection::Reply done) {
+  const auto it = peers_.find(node);
+  if (it == peers_.end()) return done(fail(Errc::unavailable, "node '{}' is not connected", node));
+  it->second->conn->call(type, body, timeout, std::move(done));
+}
+
 }  // namespace sluice::coordinator

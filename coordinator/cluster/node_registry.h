@@ -47,6 +47,8 @@ class NodeRegistry {
   /// A call to a node; `unavailable` if it is not connected.
   void call(const NodeId& node, const char* type, nlohmann::json body, std::chrono::milliseconds timeout,
             control::Connection::Reply done);
+  void call(const NodeId& node, const char* type, const control::Encoded& body, std::chrono::milliseconds timeout,
+            control::Connection::Reply done);
 
  private:
   struct Peer;  // one accepted connection, registered or not

@@ -59,7 +59,7 @@ void NodeCalls::reserve(const Session& s, Done<ctl::ReserveReply> done) {
   if (const NodeRecord* p = view_.find(s.run.prefill)) r.prefill_incarnation = p->info.incarnation;
   r.timeout_ms = static_cast<std::uint32_t>(lifetime_s_ * 1e3);
   r.probe = s.run.probed;
-  registry_.call(s.run.decode, ctl::type::kReserve, to_json(r), kCallTimeout,
+  registry_.call(s.run.decode, ctl::type::kReserve, encode(r), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::ReserveReply>(reply)); });
 }
 
@@ -73,7 +73,7 @@ void NodeCalls::reserve_target(const Session& s, Done<ctl::ReserveReply> done) {
   r.prefill_node = s.run.decode;  // who sends the KV
   if (const NodeRecord* source = view_.find(s.run.decode)) r.prefill_incarnation = source->info.incarnation;
   r.timeout_ms = timeout_ms(m);
-  registry_.call(m.target, ctl::type::kReserve, to_json(r), kCallTimeout,
+  registry_.call(m.target, ctl::type::kReserve, encode(r), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(parsed<ctl::ReserveReply>(reply)); });
 }
 
@@ -126,7 +126,7 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
   if (const auto& top = s.asked.spec.prompt_logprobs)
     p.prompt_logprobs = {.top = static_cast<std::uint32_t>(*top), .last = s.asked.spec.prompt->back()};
   if (s.trace) s.trace->tell(p.traceparent, p.tracestate);
-  registry_.call(s.run.prefill, ctl::type::kPrefill, to_json(p), kCallTimeout,
+  registry_.call(s.run.prefill, ctl::type::kPrefill, encode(p), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(acknowledged(reply)); });
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "common/control/encoded.h"
 #include "common/control/messages.h"
 #include "common/control/move_messages.h"
 #include "common/control/rpc.h"
@@ -26,6 +27,10 @@ void holds(const T& full, const std::set<std::string>& required, const std::set<
   const auto back = parse<T>(*bytes);
   REQUIRE(back);
   CHECK(to_json(*back) == j);
+  if constexpr (requires { encode(full); }) {
+    CHECK(decode_cbor(encode(full).cbor) == j);
+    CHECK(decode_cbor(encode(T{}).cbor) == to_json(T{}));
+  }
 
   json newer = j;
   newer["from_the_future"] = {1, 2};

@@ -132,3 +132,63 @@ TEST_CASE("garbage, oversized and malformed frames close the connection") {
     CHECK(why->code == Errc::data_corrupt);
   }
 }
+
+TEST_CASE("messages are handled in order however the bytes come, and bytes are asked about first") {
+  boost::asio::io_context io;
+  tcp::acceptor acceptor(io, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  tcp::socket raw(io);
+  raw.connect(acceptor.local_endpoint());
+  std::vector<int> as_json, as_bytes;
+  bool closes = false;
+  std::shared_ptr<Connection> c;
+  Connection::Handlers h;
+  h.on_notify = [&](const std::string&, const json& body) {
+    as_json.push_back(body.get<int>());
+    if (closes) c->close(Error{Errc::cancelled, "enough", {}});
+  };
+  h.on_raw = [&](std::span<const std::uint8_t> message) {
+    const int n = json::from_cbor(message.begin(), message.end())["b"].get<int>();
+    if (n % 2 == 0) return false;
+    as_bytes.push_back(n);
+    return true;
+  };
+  c = std::make_shared<Connection>(acceptor.accept(), std::move(h));
+  c->start();
+  const auto run_until = [&](auto pred) {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!pred() && std::chrono::steady_clock::now() < end) io.run_one_for(50ms);
+    return pred();
+  };
+  std::vector<std::uint8_t> bytes;
+  const auto add = [&](int n) {
+    const auto m = json::to_cbor({{"t", "x"}, {"b", n}});
+    bytes.insert(bytes.end(), {static_cast<std::uint8_t>(m.size()), 0, 0, 0});
+    bytes.insert(bytes.end(), m.begin(), m.end());
+  };
+  for (int n = 0; n < 6; ++n) add(n);
+  boost::asio::write(raw, boost::asio::buffer(bytes));
+  REQUIRE(run_until([&] { return as_json.size() + as_bytes.size() == 6; }));
+  CHECK(as_json == std::vector<int>{0, 2, 4});
+  CHECK(as_bytes == std::vector<int>{1, 3, 5});
+
+  // A byte at a time, and each read by itself.
+  bytes.clear();
+  add(6);
+  add(8);
+  for (const std::uint8_t b : bytes) {
+    boost::asio::write(raw, boost::asio::buffer(&b, 1));
+    io.run_one_for(50ms);
+  }
+  REQUIRE(run_until([&] { return as_json.size() == 5; }));
+  CHECK(as_json.back() == 8);
+
+  // Who closes has heard enough, whatever the same read brought besides.
+  closes = true;
+  bytes.clear();
+  add(10);
+  add(12);
+  boost::asio::write(raw, boost::asio::buffer(bytes));
+  REQUIRE(run_until([&] { return !c->open(); }));
+  io.run_for(20ms);
+  CHECK(as_json.back() == 10);
+}
