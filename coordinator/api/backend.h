@@ -66,8 +66,9 @@ struct LegSpec {
   /// Log-probabilities of the prompt's own tokens, and how many of the likeliest to name beside each. A prefill node
   /// computes them: such a leg is always split.
   std::optional<int> prompt_logprobs;
-  TimePoint received;   // when the request's headers arrived: TTFT and the deadline count from here
-  trace::Parent trace;  // the request's span; without a sink: not traced
+  bool explained = true;  // its stats say all there is to say (LegStats::extra, fingerprint); else they are left out
+  TimePoint received;     // when the request's headers arrived: TTFT and the deadline count from here
+  trace::Parent trace;    // the request's span; without a sink: not traced
 };
 
 struct TokenLogprob {
@@ -113,7 +114,7 @@ struct LegStats {
     Duration queue{}, prefill{}, encode{}, wire{}, decode{};
   } stages;
   std::optional<double> kl;                         // measured or predicted quality loss, nats per token
-  std::string fingerprint;                          // see on_begin(); empty: no token came
+  std::string fingerprint;                          // see on_begin(); empty: no token came, or not asked for
   nlohmann::json extra = nlohmann::json::object();  // further explain fields, merged in as they are
 };
 

@@ -104,6 +104,7 @@ void Generation::start_leg(std::size_t index) {
   leg.slo_ttft = q.slo_ttft;
   leg.slo_tpot = q.slo_tpot;
   leg.priority = q.priority;
+  leg.explained = q.explain;
   leg.received = spec_.received;
   if (spec_.trace) leg.trace = spec_.trace->parent();
   if (index % static_cast<std::size_t>(q.n) == 0) leg.prompt_logprobs = q.rates_prompt();

@@ -22,13 +22,27 @@ AnswerHead OpenAiShape::head(std::string_view fingerprint) const {
   return h;
 }
 
-std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last,
-                               const std::vector<TokenId>* prompt) const {
+const OpenAiShape::Frame& OpenAiShape::frame(std::string_view fingerprint) {
+  if (frame_ && frame_->fingerprint == fingerprint) return *frame_;
+  json chunk = chunk_object(head(fingerprint));
+  if (include_usage_) chunk["usage"] = nullptr;
+  // Keys are sorted: the list of choices is the first.
+  constexpr std::string_view kBefore = "data: {\"choices\":[";
+  return frame_.emplace(std::string(fingerprint), std::string(kBefore), sse(chunk).substr(kBefore.size()));
+}
+
+std::string OpenAiShape::chunk(json choice, const AnswerState& now, bool last, const std::vector<TokenId>* prompt) {
+  const bool explained = last && !include_usage_ && now.explain;
+  const bool usage = include_usage_ && continuous_usage_;
+  if (prompt == nullptr && !explained && !usage) {
+    const Frame& f = frame(now.fingerprint);
+    return f.before + dump(choice) + f.after;
+  }
   json chunk = chunk_object(head(now.fingerprint));
   chunk["choices"].push_back(std::move(choice));
   if (prompt != nullptr) chunk["prompt_token_ids"] = *prompt;
-  if (include_usage_) chunk["usage"] = continuous_usage_ ? usage_json(now.usage) : json(nullptr);
-  if (last && !include_usage_ && now.explain) chunk["sluice"] = *now.explain;
+  if (include_usage_) chunk["usage"] = usage ? usage_json(now.usage) : json(nullptr);
+  if (explained) chunk["sluice"] = *now.explain;
   return sse(chunk);
 }
 

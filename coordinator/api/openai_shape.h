@@ -35,7 +35,7 @@ class OpenAiShape : public AnswerShape {
 
   /// A chunk with this choice. last: of all choices. prompt: its ids go along, unless null.
   [[nodiscard]] std::string chunk(nlohmann::json choice, const AnswerState& now, bool last = false,
-                                  const std::vector<TokenId>* prompt = nullptr) const;
+                                  const std::vector<TokenId>* prompt = nullptr);
   /// Chunks of this stream differ in their choice's text alone, unless something else than text comes.
   [[nodiscard]] bool only_text() const { return !logprobs_ && !with_ids_ && !(include_usage_ && continuous_usage_); }
   /// A chunk with nothing but new text, of a stream of which only_text() holds.
@@ -54,13 +54,19 @@ class OpenAiShape : public AnswerShape {
     std::string fingerprint;
     ChunkTemplate chunk;
   };
+  /// A chunk but for its choice, which stands between the two.
+  struct Frame {
+    std::string fingerprint, before, after;
+  };
   [[nodiscard]] AnswerHead head(std::string_view fingerprint) const;
+  [[nodiscard]] const Frame& frame(std::string_view fingerprint);
 
   AnswerHead head_;
   const ModelText& text_;
   std::optional<int> logprobs_, prompt_logprobs_;
   bool tokens_as_ids_, with_ids_;
   bool include_usage_, continuous_usage_;
+  std::optional<Frame> frame_;                         // with the fingerprint of the last chunk
   std::vector<LogprobsWriter> writers_;                // of a stream's choices
   std::vector<std::optional<TextChunk>> text_chunks_;  // likewise
 };

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <variant>
 
+#include "coordinator/serving/decision_entry.h"
 #include "coordinator/serving/pd_worth.h"
 #include "coordinator/serving/served_totals.h"
 #include "coordinator/serving/session.h"
@@ -31,10 +33,11 @@ class DecisionLog {
   [[nodiscard]] const PdWorth& pd_worth() const noexcept { return pd_worth_; }
 
  private:
-  void push(nlohmann::json entry);
+  using Entry = std::variant<DecisionEntry, nlohmann::json>;  // a leg's, or a change
+  void push(Entry entry);
   std::size_t capacity_;
   std::uint64_t next_ = 1;
-  std::deque<nlohmann::json> ring_;
+  std::deque<Entry> ring_;
   ServedTotals totals_{unix_now()};
   PdWorth pd_worth_;
 };

@@ -4,7 +4,6 @@
 #include <ranges>
 
 #include "common/log.h"
-#include "coordinator/serving/answer_bits.h"
 
 namespace sluice::coordinator {
 
@@ -53,7 +52,7 @@ void LegEvents::on_token(const SessionPtr& s, const ctl::Tokens::Item& item, Tim
   if (!a.first_token) {
     a.first_token = now;
     use_.figures.on_first_token(*s);
-    s->sink->on_begin(answer_fingerprint(*s));
+    s->sink->on_begin(fingerprints_.of(*s));
   } else {
     use_.figures.on_token_gap(*s, seconds(now - a.last_token));
   }

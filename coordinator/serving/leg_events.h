@@ -4,6 +4,7 @@
 // of an earlier attempt are dropped (logged where they are wrong); a node's error has the leg placed again.
 #include <nlohmann/json.hpp>
 
+#include "coordinator/serving/fingerprint_memo.h"
 #include "coordinator/serving/leg_moves.h"
 
 namespace sluice::coordinator {
@@ -36,6 +37,7 @@ class LegEvents {
   void on_moved(const NodeId& node, const control::Moved& m) { use_.moves.on_moved(node, m); }
 
   Uses use_;
+  FingerprintMemo fingerprints_;
 };
 
 }  // namespace sluice::coordinator

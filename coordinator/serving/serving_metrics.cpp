@@ -117,29 +117,41 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
     }
   }
   count_slo(s);
-  const std::pair<const char*, double> stages[] = {{"queue", s.asked.features.waited_s + s.seen.node_queue_s},
-                                                   {"prefill", s.seen.prefill_s},
-                                                   {"encode", s.seen.encode_s},
-                                                   {"wire", s.seen.wire_s},
-                                                   {"decode", s.seen.decode_s},
-                                                   {"exposed", s.seen.exposed_s},
-                                                   {"local_queue", s.seen.local_queue_s},
-                                                   {"local", s.seen.local_s}};
-  for (const auto& [stage, t] : stages) stages_.with({{"stage", stage}}).observe(t);
+  const std::array<double, kStages.size()> took{s.asked.features.waited_s + s.seen.node_queue_s,
+                                                s.seen.prefill_s,
+                                                s.seen.encode_s,
+                                                s.seen.wire_s,
+                                                s.seen.decode_s,
+                                                s.seen.exposed_s,
+                                                s.seen.local_queue_s,
+                                                s.seen.local_s};
+  for (std::size_t i = 0; i < took.size(); ++i) stage(i).observe(took[i]);
+}
+
+const Histogram& ServingMetrics::stage(std::size_t i) {
+  if (!stage_[i]) stage_[i] = stages_.with({{"stage", kStages[i]}});
+  return *stage_[i];
+}
+
+const std::vector<ServingMetrics::Kept>& ServingMetrics::kept(const std::string& slo_class) {
+  // Both series begin at once: one that begins with its first miss shows Prometheus no increase for it.
+  const auto both = [](const Counters& c, Labels labels) {
+    labels["met"] = "true";
+    const Counter met = c.with(labels);
+    labels["met"] = "false";
+    return Kept{met, c.with(labels)};
+  };
+  auto& all = kept_[slo_class];
+  if (all.empty())
+    all = {both(slo_, {{"class", slo_class}}), both(objectives_, {{"class", slo_class}, {"objective", "ttft"}}),
+           both(objectives_, {{"class", slo_class}, {"objective", "tpot"}})};
+  return all;
 }
 
 void ServingMetrics::count_slo(const Session& s) {
-  // Both series begin at once: one that begins with its first miss shows Prometheus no increase for it.
-  const auto count = [](const Counters& c, Labels labels, bool met) {
-    for (const bool side : {true, false}) {
-      labels["met"] = side ? "true" : "false";
-      c.with(labels).add(side == met ? 1 : 0);
-    }
-  };
-  const std::string& of = s.asked.slo_class;
-  count(slo_, {{"class", of}}, s.met_objectives());
-  count(objectives_, {{"class", of}, {"objective", "ttft"}}, s.met_ttft());
-  count(objectives_, {{"class", of}, {"objective", "tpot"}}, s.met_tpot());
+  const bool met[] = {s.met_objectives(), s.met_ttft(), s.met_tpot()};
+  const auto& all = kept(s.asked.slo_class);
+  for (std::size_t i = 0; i < all.size(); ++i) (met[i] ? all[i].met : all[i].missed).add();
 }
 
 void ServingMetrics::on_profile_change(const Session& s) {

@@ -1,6 +1,12 @@
 #pragma once
 // The coordinator's metrics under Sluice's names; VllmMetrics tells the same events under vLLM's.
 // Threading: as Metrics.
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "common/metrics.h"
 #include "coordinator/cluster/cluster_view.h"
 #include "coordinator/policy/slo_book.h"
@@ -8,6 +14,10 @@
 #include "coordinator/serving/vllm_metrics.h"
 
 namespace sluice::coordinator {
+
+/// Stages of a request, as a label names them.
+inline constexpr std::array<const char*, 8> kStages{"queue",  "prefill", "encode",      "wire",
+                                                    "decode", "exposed", "local_queue", "local"};
 
 class ServingMetrics {
  public:
@@ -25,18 +35,26 @@ class ServingMetrics {
   void refresh(const ClusterView& view, const LegCounts& legs, const SloBook& slos) const;
 
  private:
+  /// Series of an objective of a class.
+  struct Kept {
+    Counter met, missed;
+  };
   void on_finished(const Session& s, double e2e_s);
+  [[nodiscard]] const std::vector<Kept>& kept(const std::string& slo_class);
   void count_slo(const Session& s);
+  [[nodiscard]] const Histogram& stage(std::size_t i);
   void show_promises(const SloBook& slos) const;
   void show_forecast(const NodeRecord& n) const;
 
   Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_, ttft_predicted_, tpot_predicted_;
   Histograms stages_;
+  std::array<std::optional<Histogram>, kStages.size()> stage_;  // its series, each from its first request on
   Gauge waiting_, running_, prefill_nodes_, decode_nodes_;
   Counter prompt_, output_, resumes_;
   Counters computed_, local_;
   Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, objectives_, changes_, early_, refused_;
   Gauges promised_share_, promised_seconds_, expected_share_, margin_share_;
+  std::map<std::string, std::vector<Kept>> kept_;  // of a class that the operator named: both, TTFT, TPOT
   VllmMetrics vllm_;
 };
 

@@ -95,6 +95,11 @@ LegStats Session::stats() const {
   out.stages.wire = from_seconds(seen.wire_s);
   out.stages.decode = from_seconds(seen.decode_s);
   out.kl = run.local ? 0.0 : run.kl;
+  if (asked.spec.explained) explain(out);
+  return out;
+}
+
+void Session::explain(LegStats& out) const {
   out.extra["choice"] = name(run.reason);
   out.extra["mode"] = mode();
   if (run.local) out.extra["prefill_node"] = nullptr;
@@ -110,13 +115,12 @@ LegStats Session::stats() const {
   if (answer.first_token) out.extra["bits"] = answer_bits(*this);
   out.fingerprint = answer_fingerprint(*this);
   if (answer.resumes > 0) out.extra["resumes"] = answer.resumes;
-  if (!moves.over.empty()) out.extra["moves"] = moves_json();
-  return out;
+  if (!moves.over.empty()) out.extra["moves"] = moves_json(moves.over);
 }
 
-nlohmann::json Session::moves_json() const {
+nlohmann::json moves_json(const std::vector<MoveRecord>& moves) {
   nlohmann::json out = nlohmann::json::array();
-  for (const MoveRecord& r : moves.over) {
+  for (const MoveRecord& r : moves) {
     nlohmann::json& m = out.emplace_back(nlohmann::json{{"from", r.from.value()},
                                                         {"to", r.to.value()},
                                                         {"reason", name(r.reason)},

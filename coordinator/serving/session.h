@@ -67,6 +67,7 @@ struct Attempt {
 struct ModelBits {
   std::string hash, kv_dtype;
   std::uint64_t codecs = 0;  // what the profiles are made of
+  friend bool operator==(const ModelBits&, const ModelBits&) = default;
 };
 
 /// What the client has been given, and what binds a further attempt to the ones before.
@@ -134,8 +135,7 @@ struct Session {
   [[nodiscard]] RequestFeatures asks_now(const OutputLengths& lengths) const;
   [[nodiscard]] Turn turn() const noexcept { return {asked.spec.priority, id}; }
   [[nodiscard]] LegStats stats() const;
-  /// Its moves that came about, for views.
-  [[nodiscard]] nlohmann::json moves_json() const;
+  void explain(LegStats& out) const;
   [[nodiscard]] std::optional<double> ttft_s() const;
   /// Mean time per output token after the first; from the second token on.
   [[nodiscard]] std::optional<double> tpot_s() const;
@@ -153,5 +153,8 @@ struct Session {
 };
 
 using SessionPtr = std::shared_ptr<Session>;
+
+/// Moves that came about, for views.
+[[nodiscard]] nlohmann::json moves_json(const std::vector<MoveRecord>& moves);
 
 }  // namespace sluice::coordinator

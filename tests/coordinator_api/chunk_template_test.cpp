@@ -31,11 +31,17 @@ struct Wish {
 };
 
 /// What a chunk is, field by field.
-std::string rendered(const Wish& w, const AnswerHead& head, std::size_t choice, const std::string& text,
-                     const AnswerState& now) {
+std::string rendered(const Wish& w, const AnswerHead& head, json choice, const AnswerState& now) {
   AnswerHead h = head;
   h.fingerprint = now.fingerprint;
   json chunk = chunk_object(h);
+  chunk["choices"].push_back(std::move(choice));
+  if (w.include_usage) chunk["usage"] = w.continuous_usage ? usage_json(now.usage) : json(nullptr);
+  return sse(chunk);
+}
+
+std::string rendered(const Wish& w, const AnswerHead& head, std::size_t choice, const std::string& text,
+                     const AnswerState& now) {
   json c = chunk_choice_json(w.chat, choice, text, nullptr, {}, nullptr);
   if (w.ids) c["token_ids"] = {7};
   if (w.logprobs) {
@@ -44,9 +50,7 @@ std::string rendered(const Wish& w, const AnswerHead& head, std::size_t choice, 
     writer.add(TokenEvent{.id = 'a', .stop = false, .logprob = -1, .top = {}});
     c["logprobs"] = writer.take();
   }
-  chunk["choices"].push_back(std::move(c));
-  if (w.include_usage) chunk["usage"] = w.continuous_usage ? usage_json(now.usage) : json(nullptr);
-  return sse(chunk);
+  return rendered(w, head, std::move(c), now);
 }
 
 ChoiceDelta delta_of(const Wish& w, const std::string& text) {
@@ -109,6 +113,12 @@ TEST_CASE("chunks of every shape are as rendered") {
           const AnswerState now{fingerprint, {5, ++tokens, 0}, {}};
           CHECK(shape->delta(choice, delta_of(w, text), now) == rendered(w, head, choice, text, now));
         }
+      const AnswerState now{"fp_2", {5, tokens, 0}, {}};
+      if (w.chat && !w.ids) CHECK(shape->open(1, {}, now) == rendered(w, head, role_choice_json(1), now));
+      ChoiceDelta rest;
+      rest.output.content = text;
+      CHECK(shape->end(1, std::move(rest), {FinishReason::length, 0, nullptr}, true, now) ==
+            rendered(w, head, chunk_choice_json(w.chat, 1, text, nullptr, "length", nullptr), now));
     }
   }
 }

@@ -1,6 +1,7 @@
 // Equal fingerprints mean equal bits: what changes the bits changes the fingerprint, and what does not, does not.
 #include "coordinator/serving/answer_bits.h"
 
+#include "coordinator/serving/fingerprint_memo.h"
 #include "tests/coordinator_serving/serving_fixture.h"
 
 using namespace sluice;
@@ -23,6 +24,9 @@ template <class F>
 std::string with(F change) {
   Session s = session();
   change(s);
+  // One memo for all: what it remembers of other answers must not show.
+  static FingerprintMemo memo;
+  for (int asked = 0; asked < 2 && s.answer.first_token; ++asked) CHECK(memo.of(s) == answer_fingerprint(s));
   return answer_fingerprint(s);
 }
 
