@@ -93,10 +93,14 @@ std::vector<Return> Parking::bring_back(Sequences& all) {
 }
 
 Result<> Parking::evicted(const Eviction& e) {
-  leaving_ -= std::min(leaving_, static_cast<std::uint32_t>(e.blocks.size()));
   Result<> outcome;
-  for (const BlockHandle& b : e.blocks)
-    if (auto r = pool_.release(b); !r && outcome) outcome = std::move(r);
+  for (const BlockHandle& b : e.blocks) {
+    auto released = pool_.release(b);
+    if (released)
+      --leaving_;
+    else if (outcome)
+      outcome = std::move(released);
+  }
   return outcome;
 }
 

@@ -129,7 +129,7 @@ Result<> Scheduler::commit_run(const Work& work, std::uint32_t steps, TokenId to
   if (steps - 1 > s->spec.max_total - s->spec.tokens.size())
     return fail(Errc::resource_exhausted, "request {}: {} steps exceed its {} declared positions", work.id, steps,
                 s->spec.max_total);
-  SLUICE_TRY(parking_.grow(*s, work.first + steps));
+  if (!s->ending) SLUICE_TRY(parking_.grow(*s, work.first + steps));
   s->spec.tokens.resize(s->spec.tokens.size() + steps - 1, token);
   s->spec.computed = work.first + steps;
   return settle(*s);
@@ -140,7 +140,7 @@ std::uint32_t Scheduler::steps_ahead(std::span<const Work> running, std::uint32_
     std::uint64_t blocks = 0;
     for (const Work& w : running)
       if (const auto it = sequences_.find(w.id); it != sequences_.end())
-        blocks += parking_.lacking(it->second, std::min(w.first + steps, it->second.spec.max_total));
+        blocks += parking_.lacking(it->second, w.first + std::min(steps, it->second.spec.max_total - w.first));
     return blocks;
   };
   if (lacks(most) <= pool_.free_blocks()) return std::max(1U, most);
