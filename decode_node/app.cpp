@@ -126,6 +126,7 @@ ctl::RegisterRequest App::introduction() const {
   r.max_seqs = o_.decode.max_seqs;
   r.grammars = vocabulary_ != nullptr;
   r.moves = service_.moves();
+  r.grows = o_.decode.kv_on_demand;
   return r;
 }
 
@@ -139,6 +140,9 @@ ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
   h.step_batch = f.step_batch;
   h.prefill_tokens_per_s = f.prompt_tokens_per_s;
   h.queued_tokens = f.prompt_tokens;
+  h.parked = f.counters.parked;
+  h.parked_blocks = f.counters.parked_blocks;
+  h.preemptions = f.counters.preemptions;
   const HeldLegs others = service_.held_by_others(to);
   h.others_blocks = others.blocks;
   h.others_seqs = others.legs;
@@ -203,10 +207,10 @@ void App::stay(const json& body, const ctl::Connection::Reply& reply) {
   reply(json::object());
 }
 
-/// Legs whose KV is on its way are not the engine's work yet.
+/// Legs whose KV is on its way are not the engine's work yet; nor is what has no block for its next row.
 node::NodeApp::Engine App::engine() const {
   const DecodeFigures f = service_.figures();
-  return {f.pulse.turns, f.pulse.computing || f.counters.waiting + f.counters.running > 0};
+  return {f.pulse.turns, f.pulse.computing || f.counters.waiting + f.counters.running > f.counters.starved};
 }
 
 node::RunEnd App::run() {

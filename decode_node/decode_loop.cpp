@@ -34,18 +34,25 @@ engine::SamplingParams to_params(const control::SamplingSpec& s, std::uint32_t m
 
 }  // namespace
 
-DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
+DecodeLoop::DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, const LoopOptions& o,
                        const Speeds& known, DecodeSink& sink)
     : core_(model, pool, limits),
-      max_legs_(max_legs),
+      o_(o),
       sink_(sink),
       step_s_(kEwma, known.step_s),
       step_batch_(kEwma, known.step_s > 0 ? 1 : 0),
-      prompt_tokens_per_s_(kEwma, known.prompt_tokens_per_s) {
+      prompt_tokens_per_s_(kEwma, known.prompt_tokens_per_s),
+      parked_(pool, o.swap_bytes) {
   core_.start([this] { run(); });
 }
 
 DecodeLoop::~DecodeLoop() { stop(); }
+
+/// Copies that end now find the core still there.
+void DecodeLoop::stop() {
+  core_.stop();
+  parked_.stop();
+}
 
 Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   const engine::ModelConfig& c = core_.config();
@@ -71,8 +78,8 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
 
   Held held = core_.hold();
   if (held.stopping()) return sluice::fail(Errc::unavailable, "the node stops");
-  if (legs_.size() >= max_legs_)
-    return sluice::fail(Errc::resource_exhausted, "{} legs are running, the limit", max_legs_);
+  if (legs_.size() >= o_.max_legs)
+    return sluice::fail(Errc::resource_exhausted, "{} legs are running, the limit", o_.max_legs);
   engine::SequenceSpec spec;
   spec.id = leg.id;
   spec.tokens = std::move(leg.tokens);
@@ -81,6 +88,7 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   spec.priority = leg.priority;
   spec.arrival = held.next_arrival();
   spec.ready = leg.kv_tokens == 0 && !leg.bound;
+  spec.grows = leg.grows && o_.grows;
   SLUICE_TRY(held.scheduler().admit(std::move(spec)));
   const auto view = held.scheduler().view(leg.id);
   std::vector<BlockHandle> blocks(view->blocks.begin(), view->blocks.end());
@@ -88,12 +96,12 @@ Result<std::vector<BlockHandle>> DecodeLoop::admit(LegStart leg) {
   auto made = std::make_shared<Leg>(Leg{.id = leg.id,
                                         .attempt = leg.attempt,
                                         .sampler = std::move(sampler),
-                                        .blocks = static_cast<std::uint32_t>(blocks.size()),
                                         .on_first_logits = std::move(leg.on_first_logits),
                                         .on_end = std::move(leg.on_end)});
   made->admitted = SteadyClock().now();
   if (leg.kv_tokens + 1 < leg.prompt_tokens) made->prompt_tokens = leg.prompt_tokens - leg.kv_tokens;
   made->replayed = made->sampler.output_tokens();
+  made->exact = leg.exact;
   made->awaits_kv = leg.kv_tokens > 0;
   made->awaits_constraint = leg.bound;
   made->awaits_tokens = leg.continues;
@@ -114,6 +122,7 @@ void DecodeLoop::mark_ready(RequestId id, KvArrival kv) {
   const LegPtr leg = it->second;
   leg->awaits_kv = false;
   leg->kv = std::move(kv);
+  leg->exact &= leg->kv.lossless;
   try_begin(std::move(held), leg);
 }
 
@@ -151,22 +160,28 @@ void DecodeLoop::begin(Held held, const LegPtr& leg) {
   sink_.flush();
 }
 
-DecodeLoop::LegPtr DecodeLoop::drop(RequestId id) {
+std::uint32_t DecodeLoop::blocks_of(Held& held, RequestId id) {
+  const auto view = held.scheduler().view(id);
+  return view ? static_cast<std::uint32_t>(view->blocks.size()) : 0;
+}
+
+DecodeLoop::Dropped DecodeLoop::drop(RequestId id) {
   Held held = core_.hold();
   const auto it = legs_.find(id);
-  if (it == legs_.end()) return nullptr;
-  auto leg = std::move(it->second);
-  leg->ended = true;
+  if (it == legs_.end()) return {};
+  Dropped out{std::move(it->second), blocks_of(held, id)};
+  out.leg->ended = true;
   legs_.erase(it);
   if (auto r = held.scheduler().cancel(id); !r) log::error("cancel failed", {{"leg", id}, {"why", r.error().message}});
-  return leg;
+  core_.wake();  // others may have waited for its blocks
+  return out;
 }
 
 std::optional<std::uint32_t> DecodeLoop::cancel(RequestId id) {
-  const auto leg = drop(id);
+  const auto [leg, blocks] = drop(id);
   if (!leg) return std::nullopt;
   tell_end(*leg, "cancelled", std::nullopt);
-  return leg->blocks;
+  return blocks;
 }
 
 /// The leg has ended: what is read here nobody writes any more.
@@ -180,7 +195,7 @@ void DecodeLoop::tell_end(const Leg& leg, const std::string& reason, const std::
 }
 
 void DecodeLoop::fail(RequestId id, const Error& why) {
-  const auto leg = drop(id);
+  const LegPtr leg = drop(id).leg;
   if (!leg) return;
   tell_end(*leg, "error", why);
   sink_.on_finished({.request = id, .attempt = leg->attempt, .reason = "error", .error = why});
@@ -199,10 +214,10 @@ void DecodeLoop::cancel_all(control::LegSpace of) {
 
 HeldLegs DecodeLoop::held_by_others(control::LegSpace me) const {
   HeldLegs out;
-  const Held held = core_.hold();
+  Held held = core_.hold();
   for (const auto& [id, leg] : legs_) {
     if (control::space_of(id) == me) continue;
-    out.blocks += leg->blocks;
+    out.blocks += blocks_of(held, id);
     out.prompt_tokens += leg->prompt_tokens_left();
     ++out.legs;
   }
@@ -213,6 +228,8 @@ DecodeFigures DecodeLoop::figures() const {
   Held held = core_.hold();
   std::uint64_t prompt_tokens = 0;
   for (const auto& [id, leg] : legs_) prompt_tokens += leg->prompt_tokens_left();
+  PreemptionFigures preempted = preempted_;
+  preempted.swap = parked_.figures();
   return {held.scheduler().counters(),
           static_cast<std::uint32_t>(legs_.size()),
           step_s_.value(),
@@ -221,7 +238,8 @@ DecodeFigures DecodeLoop::figures() const {
           prompt_tokens,
           steps_,
           tokens_,
-          core_.pulse()};
+          core_.pulse(),
+          preempted};
 }
 
 void DecodeLoop::run() {
@@ -249,18 +267,29 @@ void DecodeLoop::show_logits() {
 
 /// Waits for work; empty once the loop stops.
 DecodeLoop::Step DecodeLoop::next() {
-  Held held = core_.hold();
-  while (!held.stopping()) {
-    if (Step s{held.plan(), {}}; !s.rows.empty()) {
-      for (const node::PassRow& r : s.rows) {
-        const LegPtr& leg = s.legs.emplace_back(legs_.at(r.work.id));
-        if (leg->prompt_tokens > 0 && leg->first_pass == TimePoint{}) leg->first_pass = SteadyClock().now();
-      }
-      return s;
+  while (true) {
+    Step s;
+    std::vector<LegPtr> ending;
+    {
+      Held held = core_.hold();
+      if (held.stopping()) return {};
+      node::PassPlan plan = held.plan();
+      const bool changed = part(held, plan, ending);
+      s = step_of(std::move(plan.rows));
+      if (s.rows.empty() && !changed) held.wait();
     }
-    held.wait();
+    for (const LegPtr& leg : ending) give_back(leg);
+    if (!s.rows.empty()) return s;
   }
-  return {};
+}
+
+DecodeLoop::Step DecodeLoop::step_of(std::vector<node::PassRow> rows) {
+  Step s{std::move(rows), {}};
+  for (const node::PassRow& r : s.rows) {
+    const LegPtr& leg = s.legs.emplace_back(legs_.at(r.work.id));
+    if (leg->prompt_tokens > 0 && leg->first_pass == TimePoint{}) leg->first_pass = SteadyClock().now();
+  }
+  return s;
 }
 
 void DecodeLoop::step(const Step& s) {
@@ -331,7 +360,10 @@ void DecodeLoop::end(const LegPtr& leg, const std::string& reason, std::optional
                      .first_step_s = leg->first_step_s,
                      .local_queue_s = leg->queued_s(),
                      .local_s = leg->prompt_s(),
-                     .local_tokens = leg->prompt_tokens});
+                     .local_tokens = leg->prompt_tokens,
+                     .swapped = leg->swapped,
+                     .recomputed = leg->recomputed,
+                     .parked_s = leg->parked_s});
 }
 
 DecodeLoop::LegPtr DecodeLoop::find(RequestId id, std::uint32_t attempt) const {

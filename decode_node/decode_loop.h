@@ -4,11 +4,12 @@
 // A leg's life: admit (blocks reserved) -> [KV arrives] -> mark_ready -> steps -> finished, or cancel at any time. One
 // whose answer is bound waits for what binds it (bind), too, in either order; one that comes from another node for the
 // tokens that were made there meanwhile (go_on). A leg that is to go to another node (leave) tells of its rows as it
-// goes on, and halts where it was told to, until it is cancelled or stays.
-// Threading: public methods from any thread; the core's mutex guards the legs too, and is never held during a forward
-// pass or sampling. Sink calls come from the engine thread, without the mutex.
-// Failure: a leg whose logits cannot be sampled ends alone with its error; a failed forward ends every leg of the
-// batch.
+// goes on, and halts where it was told to, until it is cancelled or stays. One that must give up its blocks is parked
+// (decode_loop_parked.cpp) until there is room; where its KV can be had in no way it ends as "preempted".
+// Threading: public methods from any thread; the core's mutex guards the legs too, and is never held during a pass or
+// sampling. Sink calls come without it, tokens from the engine thread. Failure: a leg whose logits cannot be sampled
+// ends alone with its error; a failed forward ends every leg of the batch.
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,8 @@
 #include <vector>
 
 #include "common/control/messages.h"
+#include "decode_node/parked.h"
+#include "decode_node/way_back.h"
 #include "engine/policy/sampler.h"
 #include "node/loop/engine_core.h"
 #include "node/loop/ewma.h"
@@ -39,6 +42,7 @@ struct KvArrival {
   double decode_s = 0;  // busy time of seal check and codec
   std::uint64_t raw_bytes = 0, wire_bytes = 0;
   std::string changed_to;  // the other profile that some of it came under; empty: none
+  bool lossless = true;    // nothing of it was lost on the way
 };
 
 /// When a leg came to be what. Nothing of what it did not reach.
@@ -63,6 +67,8 @@ struct LegStart {
   std::uint32_t attempt = 0;  // told with the leg's end
   bool bound = false;         // bind() comes, and nothing runs before
   bool continues = false;     // go_on() brings what is missing of kv_tokens + 1 tokens, and nothing runs before
+  bool grows = false;         // takes blocks as its positions come, where the loop lets it; it may be parked
+  bool exact = false;         // all of its KV would have the same bits if it were computed here
   /// Shown the logits of the first sampled step, [vocab], as the model gave them, once its token is on its way. Engine
   /// thread.
   std::function<void(std::span<const float>)> on_first_logits{};
@@ -95,6 +101,13 @@ struct HeldLegs {
   std::uint64_t prompt_tokens = 0;  // to be computed here, before their first token
 };
 
+/// What became of sequences that gave up their blocks.
+struct PreemptionFigures {
+  std::array<std::uint64_t, kWaysBack.size()> ways{};  // how often, by WayBack
+  double parked_s = 0;                                 // of those that are back, all together
+  Parked::Figures swap;
+};
+
 struct DecodeFigures {
   engine::SchedulerCounters counters;
   std::uint32_t legs = 0;
@@ -103,6 +116,13 @@ struct DecodeFigures {
   std::uint64_t prompt_tokens = 0;    // to be computed here, of legs without a token
   std::uint64_t steps = 0, tokens = 0;
   node::EnginePulse pulse;
+  PreemptionFigures preempted;
+};
+
+struct LoopOptions {
+  std::uint32_t max_legs = 0;
+  bool grows = true;             // legs that may grow do
+  std::uint64_t swap_bytes = 0;  // of the host's memory, for KV of those that are parked
 };
 
 class DecodeLoop {
@@ -112,7 +132,7 @@ class DecodeLoop {
     double step_s = 0;  // of a step at batch 1
     double prompt_tokens_per_s = 0;
   };
-  DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::uint32_t max_legs,
+  DecodeLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, const LoopOptions& o,
              const Speeds& known, DecodeSink& sink);
   ~DecodeLoop();
 
@@ -127,8 +147,9 @@ class DecodeLoop {
   [[nodiscard]] Result<> go_on(RequestId id, std::uint32_t attempt, std::span<const TokenId> tokens);
   /// Whether it is here and go_on() is still to come.
   [[nodiscard]] bool awaits_tokens(RequestId id, std::uint32_t attempt) const;
-  /// The leg leaves: what there is of it now; more comes as ordered. not_found: it is not here, or does not run yet;
-  /// already_exists: it leaves; stale: it has more tokens than `stop`.
+  /// The leg leaves: what there is of it now; more comes as ordered. It is not parked meanwhile. not_found: it is not
+  /// here, does not run yet, or is parked; already_exists: it leaves; stale: it has more tokens than `stop`;
+  /// resource_exhausted: no blocks for the positions up to there.
   [[nodiscard]] Result<Leaving> leave(RequestId id, std::uint32_t attempt, LeaveOrder order);
   /// It does not leave after all, and goes on if it has halted. not_found: it is not here.
   [[nodiscard]] Result<> stay(RequestId id, std::uint32_t attempt);
@@ -142,7 +163,7 @@ class DecodeLoop {
   [[nodiscard]] HeldLegs held_by_others(control::LegSpace me) const;
   void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] DecodeFigures figures() const;
-  void stop() { core_.stop(); }
+  void stop();
 
  private:
   using Held = node::EngineCore::Held;
@@ -154,11 +175,17 @@ class DecodeLoop {
     std::vector<LegPtr> legs;
   };
   void run();
-  /// Ends a leg and forgets it; null if it was not here.
-  [[nodiscard]] LegPtr drop(RequestId id);
+  /// A leg that was ended and forgotten, and the blocks it held.
+  struct Dropped {
+    LegPtr leg;  // null: it was not here
+    std::uint32_t blocks = 0;
+  };
+  [[nodiscard]] Dropped drop(RequestId id);
+  [[nodiscard]] static std::uint32_t blocks_of(Held& held, RequestId id);
   /// Nothing is awaited any more: it runs from now on, or its answer was whole when it came.
   void begin(Held held, const LegPtr& leg);
   [[nodiscard]] Step next();
+  [[nodiscard]] Step step_of(std::vector<node::PassRow> rows);
   void step(const Step& s);
   void deliver(const LegPtr& leg, const Result<engine::Sampled>& sampled);
   /// A token of the leg's answer on its way; false once the leg has ended. One that no pass sampled (forced) is not
@@ -173,18 +200,36 @@ class DecodeLoop {
   void try_begin(Held held, const LegPtr& leg);
   void report_rows(const Step& s);
 
+  // Legs that give up their blocks.
+  /// Sees to those that the plan parks and brings back. Some end here for that, without the mutex (ending). True:
+  /// another plan may find more.
+  bool part(Held& held, const node::PassPlan& plan, std::vector<LegPtr>& ending);
+  /// Under the mutex.
+  [[nodiscard]] WayBack way_of(const Leg& leg, const engine::Eviction& e) const;
+  void evicted(Held& held, const engine::Eviction& e);
+  void copied_out(const LegPtr& leg, const engine::Eviction& e, Result<ImagePtr> image);
+  void bring_back(Held& held, const LegPtr& leg, const engine::Return& r);
+  void copied_in(const LegPtr& leg, const Result<>& copied);
+  void recompute(Held& held, const LegPtr& leg);
+  void is_back(Leg& leg);
+  void count(WayBack way) { ++preempted_.ways[static_cast<std::size_t>(way)]; }
+  void give_back(const LegPtr& leg);
+
   mutable node::EngineCore core_;
-  const std::uint32_t max_legs_;
+  const LoopOptions o_;
   DecodeSink& sink_;
 
   // Under the core's mutex.
   std::unordered_map<RequestId, LegPtr> legs_;
   node::Ewma step_s_, step_batch_, prompt_tokens_per_s_;
   std::uint64_t steps_ = 0, tokens_ = 0;
+  PreemptionFigures preempted_;  // but for `swap`
 
   // Engine thread only.
   std::vector<float> logits_;
   std::vector<std::pair<LegPtr, std::size_t>> shown_;  // legs to show their logits, and where those lie
+
+  Parked parked_;  // its thread is the first to go
 };
 
 }  // namespace sluice::decode

@@ -41,10 +41,13 @@ Result<Leaving> DecodeLoop::leave(RequestId id, std::uint32_t attempt, LeaveOrde
   if (order.stop < view->tokens.size() || order.stop + 1 > view->max_total)
     return sluice::fail(Errc::stale, "request {} cannot stop at position {}: it has {} tokens", id, order.stop,
                         view->tokens.size());
-  const auto used = view->blocks.first(core_.blocks_for(order.stop));
-  Leaving out{.computed = view->computed, .blocks = {used.begin(), used.end()}};
+  SLUICE_TRY(held.scheduler().reserve(id, order.stop));
+  SLUICE_TRY(held.scheduler().pin(id));
+  const auto now = held.scheduler().view(id);
+  const auto used = now->blocks.first(core_.blocks_for(order.stop));
+  Leaving out{.computed = now->computed, .blocks = {used.begin(), used.end()}};
   held.retain(out.blocks);
-  leg->told = view->computed;
+  leg->told = out.computed;
   leg->leaving = std::move(order);
   return out;
 }
@@ -54,6 +57,7 @@ Result<> DecodeLoop::stay(RequestId id, std::uint32_t attempt) {
   const LegPtr leg = find(id, attempt);
   if (!leg) return sluice::fail(Errc::not_found, "request {} is not here", id);
   leg->leaving.reset();
+  held.scheduler().unpin(id);
   if (!std::exchange(leg->halted, false)) return {};
   SLUICE_TRY(held.scheduler().mark_ready(id));
   core_.wake();

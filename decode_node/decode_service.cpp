@@ -6,6 +6,11 @@
 namespace sluice::decode {
 namespace {
 
+LoopOptions loop_options(const DecodeOptions& o, const engine::KvPoolShape& pool) {
+  const std::uint64_t all = std::uint64_t{2} * pool.layers * pool.block_bytes() * pool.num_blocks;
+  return {.max_legs = o.max_seqs, .grows = o.kv_on_demand, .swap_bytes = o.swap_bytes.value_or(all / kSwapShare)};
+}
+
 Buckets mask_buckets() { return {1e-6, 3e-6, 1e-5, 3e-5, 5e-5, 1e-4, 3e-4, 1e-3, 3e-3, .01, .1, 1}; }
 
 }  // namespace
@@ -22,7 +27,7 @@ DecodeService::DecodeService(const node::KvIdentity& me, const kv::CodecRegistry
       out_(metrics, notify_),
       probe_(clock, metrics,
              [this](const control::ProbeResult& r) { notify_(r.request, control::type::kProbeResult, to_json(r)); }),
-      loop_(engine.model, engine.pool, engine.limits, o.max_seqs, engine.known, out_),
+      loop_(engine.model, engine.pool, engine.limits, loop_options(o, engine.pool.shape()), engine.known, out_),
       mask_seconds_(metrics.histogram("sluice_grammar_mask_seconds",
                                       "Time to work out which tokens a grammar allows next.", mask_buckets())),
       automata_([this](const std::string& grammar) { return compile_grammar(grammar, vocabulary_); }, metrics),
@@ -52,6 +57,9 @@ Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveR
     return fail(Errc::unsupported, "this node cannot keep answers to a grammar: its model has no tokenizer");
   if (r.continues) SLUICE_TRY(check_coming(r));
   leg.continues = r.continues;
+  leg.grows = r.grows;
+  const bool all_here = r.kv_tokens == 0 && !r.continues;
+  leg.exact = all_here || (r.exact && travels_exactly(r));
   leg.on_end = [this, id = r.request, attempt = r.attempt, trace = tell_trace_of(r, spans_)](const LegTimes& t) {
     if (moves_) moves_->let_go(id, attempt);
     if (trace) trace(t);
@@ -80,6 +88,11 @@ Result<std::optional<kv::Ticket>> DecodeService::reserve(const control::ReserveR
   if (r.continues) coming_.expect({r.request, r.attempt}, clock_.now() + std::chrono::milliseconds(r.timeout_ms));
   log::debug("reserved", {{"request_id", r.trace_id}, {"leg", r.request}, {"kv_tokens", r.kv_tokens}});
   return ticket;
+}
+
+bool DecodeService::travels_exactly(const control::ReserveRequest& r) const {
+  const kv::Profile* p = codecs_.profile(r.profile);
+  return p != nullptr && p->codec->lossless();
 }
 
 Result<> DecodeService::check_coming(const control::ReserveRequest& r) const {
@@ -152,7 +165,12 @@ void DecodeService::on_committed(const node::IngestResult& r) {
   // Before the first token: with that, only the same KV continues the answer, and this says which that is.
   notify_(r.request, control::type::kKvReady,
           to_json(control::KvReady{r.request, r.decode_s, r.wall_s, r.wire_bytes, r.change}));
-  KvArrival kv{r.decode_s, r.raw_bytes, r.wire_bytes, r.change ? r.change->to : std::string()};
+  KvArrival kv{.decode_s = r.decode_s, .raw_bytes = r.raw_bytes, .wire_bytes = r.wire_bytes};
+  if (r.change) {
+    kv.changed_to = r.change->to;
+    const kv::Profile* p = codecs_.profile(kv.changed_to);
+    kv.lossless = p != nullptr && p->codec->lossless();
+  }
   loop_.mark_ready(r.request, std::move(kv));
 }
 

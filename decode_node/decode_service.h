@@ -25,8 +25,13 @@
 
 namespace sluice::decode {
 
+/// What part of the KV pool's bytes may be kept beside it.
+inline constexpr std::uint64_t kSwapShare = 4;
+
 struct DecodeOptions {
   std::uint32_t max_seqs = 256;
+  bool kv_on_demand = true;                   // sequences take blocks as their positions come, and may be parked
+  std::optional<std::uint64_t> swap_bytes{};  // of memory for the KV of those that are; empty: kSwapShare of the pool's
   std::uint32_t ingest_workers = 1;
   kv::SealMode seal = kv::SealMode::encrypt;
   node::ExportOptions exporting;  // of sequences that move
@@ -94,6 +99,8 @@ class DecodeService {
  private:
   void on_committed(const node::IngestResult& r);
   void on_failed(RequestId id, const Error& why);
+  /// Its own profile loses nothing. Whether its sender changed to another one is known when it is here.
+  [[nodiscard]] bool travels_exactly(const control::ReserveRequest& r) const;
   /// Of a leg that comes from another decode node.
   [[nodiscard]] Result<> check_coming(const control::ReserveRequest& r) const;
   [[nodiscard]] Result<> want_grammar(const control::ReserveRequest& r);

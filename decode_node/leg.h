@@ -14,7 +14,6 @@ struct DecodeLoop::Leg {
   RequestId id;
   std::uint32_t attempt = 0;
   engine::Sampler sampler;
-  std::uint32_t blocks = 0;
   TimePoint ready{}, first_pass{};  // the latter of those with prompt_tokens
   double first_step_s = 0;
   std::uint32_t prompt_tokens = 0;  // that are computed here, but for the last alone
@@ -29,6 +28,13 @@ struct DecodeLoop::Leg {
   // One that comes from another node, until its tokens are here, and for what binds it afterwards.
   std::uint32_t known = 0, missing = 0;
   std::vector<TokenId> brought;
+
+  // One that is parked, and what it has been through.
+  bool exact = false;  // its KV can be computed here once more, with the same bits
+  ImagePtr image;      // null while it is parked: it is computed once more
+  TimePoint parked{};
+  std::uint32_t swapped = 0, recomputed = 0;
+  double parked_s = 0;
 
   // One that leaves.
   std::optional<LeaveOrder> leaving;

@@ -21,6 +21,17 @@ int main(int argc, char** argv) {
   app.add_option("--max-seqs", o.decode.max_seqs, "Sequences held at once")
       ->capture_default_str()
       ->check(flags::positive());
+  std::string on_demand = "on";
+  std::optional<int> swap_mib;
+  app.add_option("--kv-on-demand", on_demand,
+                 "on: sequences take KV blocks as their tokens come; off: all they may need at once")
+      ->capture_default_str()
+      ->check(flags::one_of({"on", "off"}));
+  app.add_option(
+         "--swap-mib", swap_mib,
+         "Memory for the KV of sequences that gave up their blocks for a while; 0: none, they are computed once "
+         "more or resumed. Not given: a quarter of the KV memory")
+      ->check(flags::range(0, 1 << 24));
   app.add_option("--ingest-workers", o.decode.ingest_workers, "Threads that check and decode KV")
       ->capture_default_str()
       ->check(flags::positive());
@@ -37,6 +48,8 @@ int main(int argc, char** argv) {
   node::add_host_report(app, o.node, "decode");
   return run_main(app, argc, argv, [&] {
     o.decode.seal = seal == "digest" ? kv::SealMode::digest : kv::SealMode::encrypt;
+    o.decode.kv_on_demand = on_demand == "on";
+    if (swap_mib) o.decode.swap_bytes = static_cast<std::uint64_t>(*swap_mib) << 20U;
     o.receiver.staging_bytes = staging_mib << 20U;
     o.receiver.window_bytes = window_mib << 20U;
     if (o.node.name.empty()) o.node.name = random_name("decode");

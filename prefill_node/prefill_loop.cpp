@@ -192,7 +192,7 @@ PrefillLoop::Next PrefillLoop::next() {
       due_.pop_front();
       return n;
     }
-    if (Pass p{held.plan(), {}}; !p.rows.empty()) {
+    if (Pass p{held.plan().rows, {}}; !p.rows.empty()) {
       const TimePoint now = SteadyClock().now();
       for (node::PassRow& r : p.rows) {
         Running& run = running_.at(r.work.id);

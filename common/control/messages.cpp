@@ -177,6 +177,8 @@ void fields(V& v, Of<V, ReserveRequest> m) {
   v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
   v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
   v.spare("continues", m.continues);
+  v.spare("grows", m.grows);
+  v.spare("exact", m.exact);
 }
 
 Result<> check(const ReserveRequest& m) {
@@ -334,6 +336,9 @@ void fields(V& v, Of<V, Finished> m) {
   v.want("local_queue_s", m.local_queue_s);
   v.want("local_s", m.local_s);
   v.want("local_tokens", m.local_tokens);
+  v.spare("swapped", m.swapped);
+  v.spare("recomputed", m.recomputed);
+  v.spare("parked_s", m.parked_s);
 }
 
 template <class V>

@@ -171,6 +171,12 @@ struct ReserveRequest {
   // It decodes elsewhere and moves here: kv_tokens is where it will stop there, and the tokens that are made until then
   // come with go_on (move_messages.h).
   bool continues = false;
+  // Its blocks may come as its tokens do, and it may be given back: Finished::reason "preempted". A coordinator that
+  // does not say so knows neither, and the sequence has all its blocks from the start.
+  bool grows = false;
+  // As far as its sender can tell, the decode node would have the same bits in KV of its own: nothing of what comes was
+  // lost on a way before, and those who compute it compute alike.
+  bool exact = false;
 };
 
 struct ReserveReply {
@@ -274,13 +280,16 @@ struct Tokens {
 struct Finished {
   RequestId request;
   std::uint32_t attempt = 0;  // 0: a node that does not say
-  std::string reason;         // "stop", "length", "error", "cancelled"
+  std::string reason;         // "stop", "length", "error", "cancelled", "preempted": no room for it, to be resumed
   std::optional<Error> error;
   double first_step_s = 0;  // KV ready (or reserved, when colocated) until the first token was sampled
   // Of that, where more than the prompt's last token was computed here: until the first of it was in a pass, and from
   // then on; and how many tokens those were.
   double local_queue_s = 0, local_s = 0;
   std::uint32_t local_tokens = 0;
+  // How often it gave up its blocks here and got its KV back, by the way that came; and for how long it was without.
+  std::uint32_t swapped = 0, recomputed = 0;
+  double parked_s = 0;
 };
 
 struct CancelRequest {

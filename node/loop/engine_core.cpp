@@ -80,16 +80,17 @@ void EngineCore::Held::wait() {
   core_.turned();
 }
 
-std::vector<PassRow> EngineCore::Held::plan() {
+PassPlan EngineCore::Held::plan() {
   core_.turned();
-  std::vector<PassRow> rows;
-  for (const engine::Work& w : core_.scheduler_.plan(core_.limits_).work) {
+  engine::Plan plan = core_.scheduler_.plan(core_.limits_);
+  PassPlan out{{}, std::move(plan.evictions), std::move(plan.returns)};
+  for (const engine::Work& w : plan.work) {
     const auto view = core_.scheduler_.view(w.id);
     PassRow row{w, {view->tokens.begin() + w.first, view->tokens.begin() + w.first + w.count}, {}, nullptr};
     for (const BlockHandle& b : view->blocks) row.blocks.push_back(b.id);
-    rows.push_back(std::move(row));
+    out.rows.push_back(std::move(row));
   }
-  return rows;
+  return out;
 }
 
 void EngineCore::Held::settle(const engine::Work& work, bool ran) {

@@ -38,6 +38,14 @@ struct EnginePulse {
   bool computing = false;  // within a pass
 };
 
+/// What is to be done now.
+struct PassPlan {
+  std::vector<PassRow> rows;
+  // Where sequences grow: as engine::Plan has them.
+  std::vector<engine::Eviction> evictions;
+  std::vector<engine::Return> returns;
+};
+
 class EngineCore {
  public:
   EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits);
@@ -55,8 +63,8 @@ class EngineCore {
     [[nodiscard]] TimePoint next_arrival() noexcept;
     /// One more reference of each block, e.g. for a transfer.
     void retain(std::span<const engine::BlockHandle> blocks);
-    /// The rows of the next pass; none when there is nothing to do now.
-    [[nodiscard]] std::vector<PassRow> plan();
+    /// No rows when there is nothing to compute now.
+    [[nodiscard]] PassPlan plan();
     /// A planned row ran, or failed and is planned again.
     void settle(const engine::Work& work, bool ran);
     /// Gives the mutex up until somebody wakes the engine thread.

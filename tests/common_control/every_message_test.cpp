@@ -143,6 +143,7 @@ TEST_CASE("reservations") {
   holds(s, {});
   ReserveRequest r{RequestId(1),   2, "t", {1, 2, 3, 4}, 3,      2,      9,    s, "q8", {"q4"}, NodeId("p0"),
                    Incarnation(5), 7, -1,  true,         "acme", "00-1", "v=1"};
+  r.grows = r.exact = true;
   holds(r, {"request", "tokens", "prompt_tokens", "kv_tokens", "max_new_tokens", "sampling"});
   holds(ReserveReply{{{"id", 1}}, "h:1", "key"}, {}, {"ticket"});
 
@@ -261,7 +262,7 @@ TEST_CASE("tokens and ends") {
   Tokens t;
   t.items.push_back({RequestId(1), 4, {.id = 17, .stop = true, .logprob = -0.5F, .top = {{17, -0.5F}, {3, -2.0F}}}});
   holds(t, {});
-  holds(Finished{RequestId(1), 2, "stop", kError, 0.5, 0.125, 0.25, 100}, {"request", "reason"});
+  holds(Finished{RequestId(1), 2, "stop", kError, 0.5, 0.125, 0.25, 100, 2, 1, 0.75}, {"request", "reason"});
   holds(CancelRequest{RequestId(1)}, {"request"});
   holds(CancelReply{true, 3}, {"found"});
 

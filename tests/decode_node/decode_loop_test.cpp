@@ -55,7 +55,8 @@ struct Rig {
   test::FakeModel model;
   std::unique_ptr<engine::KvPool> pool;
   Sink sink;
-  DecodeLoop loop{model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, 16, {}, sink};
+  DecodeLoop loop{model, *pool, {.max_batch_tokens = 64, .max_seqs = 8, .prefill_chunk = 16}, {.max_legs = 16},
+                  {},    sink};
 
   static LegStart leg(std::uint64_t id, std::uint32_t prompt, std::uint32_t max_new) {
     LegStart l;

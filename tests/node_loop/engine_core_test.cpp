@@ -51,8 +51,8 @@ TEST_CASE("a pass has copies of its rows, and runs without the mutex") {
   {
     auto held = r.core.hold();
     REQUIRE(held.scheduler().admit(Rig::sequence(1, 6)));
-    rows = held.plan();
-    CHECK(held.plan().empty());  // in flight
+    rows = held.plan().rows;
+    CHECK(held.plan().rows.empty());  // in flight
   }
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].tokens == std::vector<TokenId>(6, 5));
@@ -75,7 +75,7 @@ TEST_CASE("the engine's pulse moves with each layer, and says when a pass is und
   {
     auto held = r.core.hold();
     REQUIRE(held.scheduler().admit(Rig::sequence(1, 6)));
-    const auto before = held.plan();
+    const auto before = held.plan().rows;
     REQUIRE(before.size() == 1);
     rows = before;
   }
@@ -103,9 +103,9 @@ TEST_CASE("a failed row is planned again") {
   Rig r;
   auto held = r.core.hold();
   REQUIRE(held.scheduler().admit(Rig::sequence(1, 6)));
-  const auto first = held.plan();
+  const auto first = held.plan().rows;
   held.settle(first[0].work, false);
-  const auto again = held.plan();
+  const auto again = held.plan().rows;
   REQUIRE(again.size() == 1);
   CHECK(again[0].work == first[0].work);
 }
