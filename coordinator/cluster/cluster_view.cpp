@@ -100,8 +100,11 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
   if (it == nodes_.end()) return;
   update_speeds(it->second, h.profiles);
   it->second.draining |= h.draining;
-  if (std::exchange(it->second.told, true) && h.preemptions > it->second.last.preemptions)
-    it->second.memory.preempted(h.preemptions - it->second.last.preemptions);
+  if (std::exchange(it->second.told, true) && h.preemptions > it->second.last.preemptions) {
+    const std::uint64_t more = h.preemptions - it->second.last.preemptions;
+    preemptions_ += more;
+    it->second.memory.preempted(more);
+  }
   it->second.full = false;
   it->second.last = std::move(h);
   it->second.seen = now;

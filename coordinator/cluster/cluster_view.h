@@ -102,6 +102,8 @@ class ClusterView {
   [[nodiscard]] const NodeRecord* unlike(const NodeRecord& node) const;
   [[nodiscard]] const NodeRecord* find(const NodeId& node) const;
   [[nodiscard]] const std::map<NodeId, NodeRecord>& nodes() const noexcept { return nodes_; }
+  /// Times that sequences were parked on nodes while this coordinator heard of it.
+  [[nodiscard]] std::uint64_t preemptions() const noexcept { return preemptions_; }
   [[nodiscard]] const std::vector<ProfileEntry>& profiles() const noexcept { return profiles_; }
   [[nodiscard]] const control::ModelIdentity* model() const noexcept { return nodes_.empty() ? nullptr : &model_; }
 
@@ -118,6 +120,7 @@ class ClusterView {
   void keep_bound(ClusterSnapshot& s) const;
   void sync_load(const NodeRecord& n);
   void sync_speeds(const NodeRecord& n);
+  std::uint64_t preemptions_ = 0;
   ClusterSnapshot snapshot_, like_;
   bool stale_ = true;
 };

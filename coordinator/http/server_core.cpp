@@ -39,11 +39,11 @@ void HttpServerCore::write_soon(const std::shared_ptr<HttpServerCore>& self, std
   if (to_write.size() == 1) boost::asio::post(io, [self] { self->write_due(self); });
 }
 
-/// Some at a time: whoever else wants the thread does not wait for all of them.
+/// Some at a time, so that whoever else wants the thread does not wait for all of them; and many, since a round of
+/// others may be a long one.
 void HttpServerCore::write_due(const std::shared_ptr<HttpServerCore>& self) {
-  constexpr std::size_t kAtOnce = 64;
+  constexpr std::size_t kAtOnce = 512;
   for (std::size_t n = std::min(kAtOnce, to_write.size()); n > 0; --n) {
-    // Behind its write it may be due again.
     const auto connection = to_write.front().lock();
     if (connection) connection->write_queued();
     to_write.pop_front();

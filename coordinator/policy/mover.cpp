@@ -38,6 +38,13 @@ std::vector<std::size_t> first_few(std::vector<std::pair<Key, std::size_t>>& all
   return out;
 }
 
+/// Blocks that are free, and where sequences grow not expected to be taken by those that are there.
+double spare_blocks(const DecodeView& d) {
+  const double free = d.free_blocks;
+  if (!d.grows) return free;
+  return std::clamp(d.total_blocks * (1 - d.memory.margin()) - d.memory.expected_peak(), 0.0, free);
+}
+
 double blocks_of(double tokens, const DecodeView& d) { return std::ceil(tokens / std::max(d.block_size, 1U)); }
 
 }  // namespace
@@ -66,6 +73,10 @@ struct Mover::Plan {
     const double expected = blocks_of(l.positions + left(l), c.decodes[node]);
     const double same = l.blocks * c.decodes[l.node].block_size / std::max(c.decodes[node].block_size, 1U);
     return std::max(expected, std::ceil(same));
+  }
+  /// Blocks that are to be had where it leaves.
+  [[nodiscard]] double gives(const MovableLeg& l) const {
+    return c.decodes[l.node].grows ? needs(l, l.node) : l.blocks;
   }
   [[nodiscard]] double share(const MovableLeg& l, std::size_t node) const {
     return blocks_of(l.positions + left(l), c.decodes[node]) / std::max(c.decodes[node].total_blocks, 1U);
@@ -112,7 +123,7 @@ std::vector<PlannedMove> Mover::plan(const ClusterSnapshot& c, const std::vector
          .moves = {}};
   for (std::size_t d = 0; d < c.decodes.size(); ++d) {
     const DecodeView& v = c.decodes[d];
-    p.load[d] = {.free_blocks = static_cast<double>(v.free_blocks),
+    p.load[d] = {.free_blocks = spare_blocks(v),
                  .seqs = static_cast<double>(v.seqs),
                  .context = static_cast<double>(v.total_blocks - v.free_blocks) * v.block_size,
                  .share = nodes[d].memory_share};
@@ -190,7 +201,7 @@ bool Mover::may_give(const Plan& p, const MovableLeg& l) const {
 std::optional<std::vector<PlannedMove>> Mover::evacuate(const Plan& p, std::size_t node, double blocks) const {
   std::vector<std::pair<double, std::size_t>> here;
   for (std::size_t i = 0; i < p.legs.size(); ++i)
-    if (p.legs[i].node == node && !p.taken[i] && may_give(p, p.legs[i])) here.emplace_back(p.legs[i].blocks, i);
+    if (p.legs[i].node == node && !p.taken[i] && may_give(p, p.legs[i])) here.emplace_back(p.gives(p.legs[i]), i);
   std::vector<double> promised(p.c.decodes.size());
   std::vector<PlannedMove> out;
   double missing = blocks - p.load[node].free_blocks;
@@ -203,7 +214,7 @@ std::optional<std::vector<PlannedMove>> Mover::evacuate(const Plan& p, std::size
     });
     if (!to) continue;
     promised[*to] += p.needs(l, *to);
-    missing -= l.blocks;
+    missing -= p.gives(l);
     out.push_back({i, *to, MoveReason::room});
   }
   return missing <= 0 ? std::optional(std::move(out)) : std::nullopt;

@@ -28,7 +28,8 @@ enum class Room { never, later, now };
 }
 /// KV blocks that it takes at once: all of them, or those of what it comes with.
 [[nodiscard]] inline std::uint32_t blocks_at_start(const DecodeView& d, const RequestFeatures& r) {
-  return d.grows ? blocks_of(std::uint64_t{r.prompt_tokens} + r.emitted, d.block_size) : blocks_needed(r, d.block_size);
+  return d.grows && !r.whole ? blocks_of(std::uint64_t{r.prompt_tokens} + r.emitted, d.block_size)
+                             : blocks_needed(r, d.block_size);
 }
 /// As a forecast of a node's memory sees it. Of a request that can hold something there.
 [[nodiscard]] inline Growing growing(const RequestFeatures& r, std::uint32_t block_size) {

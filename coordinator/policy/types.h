@@ -110,6 +110,7 @@ struct RequestFeatures {
   std::uint32_t max_new_tokens = 0;
   std::uint32_t emitted = 0;  // of those, that it has already: one that comes again
   Staying stay;               // how long it is expected to go on; without it, until its limit
+  bool whole = false;         // takes all of its blocks at once, also where sequences grow
   double ttft_slo_s = 1.0, tpot_slo_s = 0.1;
   double waited_s = 0;           // since the request was received
   double quality_budget = 0.05;  // hard bound on KL

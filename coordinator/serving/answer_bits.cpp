@@ -41,6 +41,13 @@ json answer_bits(const Session& s) {
   return j;
 }
 
+bool exact_kv(const Session& s) {
+  if (s.run.local) return true;
+  const Answer& a = s.answer;
+  const bool known = !a.decode_bits.version.empty();  // else a node of an older version, of which this is not known
+  return s.run.kl == 0 && !a.change && known && arithmetic(a.prefill_bits) == arithmetic(a.decode_bits);
+}
+
 std::string answer_fingerprint(const Session& s) {
   return s.answer.first_token ? fingerprint_of(std::string_view(answer_bits(s).dump())) : std::string();
 }

@@ -12,6 +12,8 @@ namespace sluice::coordinator {
 /// "codecs", "chunk_tokens", "frame_kib", and where its sender changed the profile: "changed_to", "from"}}. Known from
 /// the first token on.
 [[nodiscard]] nlohmann::json answer_bits(const Session& s);
+/// The decode node would have the same bits in KV that it computes itself.
+[[nodiscard]] bool exact_kv(const Session& s);
 /// Their fingerprint; empty before the first token.
 [[nodiscard]] std::string answer_fingerprint(const Session& s);
 

@@ -13,7 +13,7 @@ void DecisionLog::record(const Session& s, std::string_view outcome, double now_
   totals_.add(s, outcome);
   // One prompt token has nothing to compute elsewhere, and a cut prompt is neither.
   const bool whole = s.run.local || s.split();
-  if (s.answer.first_token && s.answer.resumes == 0 && whole && s.asked.features.split_cut() > 0)
+  if (s.answer.first_token && s.undisturbed() && whole && s.asked.features.split_cut() > 0)
     pd_worth_.add(!s.run.local, s.asked.features.prompt_tokens, seconds(*s.answer.first_token - s.run.decided),
                   s.tpot_s().value_or(0));
   push(DecisionEntry::of(s, outcome, now_unix_s));

@@ -15,7 +15,7 @@ void LegEndings::complete(const SessionPtr& s) {
 }
 
 void LegEndings::learn(const Session& s) {
-  if (s.answer.resumes > 0 || s.run.moved || !s.answer.first_token) return;
+  if (!s.undisturbed() || s.seen.parked_s > 0 || s.run.moved || !s.answer.first_token) return;
   Measured m = s.measured();
   if (const NodeRecord* d = use_.view.find(s.run.decode)) m.seqs = d->seqs + 1.0;  // it was one of them
   use_.placement.finished(s.run.chosen, m, use_.clock.now());

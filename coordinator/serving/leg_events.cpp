@@ -123,7 +123,11 @@ void LegEvents::on_finished(const NodeId& node, const ctl::Finished& m) {
   if (s->run.decode != node || !s->reports_now(m.attempt)) return;
   if (m.error) return use_.placer.again(s, *m.error);
   if (m.reason == "cancelled") return;  // we asked for it and have moved on
-  use_.account.local_done(*s);          // an answer can end without a token
+  s->seen.swapped += m.swapped;
+  s->seen.recomputed += m.recomputed;
+  s->seen.parked_s += m.parked_s;
+  if (m.reason == "preempted") return use_.placer.preempted(s);
+  use_.account.local_done(*s);  // an answer can end without a token
   use_.account.release(*s);
   s->end.reason = m.reason;
   s->end.finished = use_.clock.now();

@@ -30,7 +30,7 @@ Applicant LegPlacer::applicant(const Session& s) const {
   return {.turn = s.turn(),
           .ttft_s = in_seconds(s.asked.spec.slo_ttft),
           .tpot_s = in_seconds(s.asked.spec.slo_tpot),
-          .resumed = s.answer.resumes > 0,
+          .resumed = !s.undisturbed(),
           .begun = !s.answer.emitted.empty(),
           .came_back_s = s.run.came_back_s};
 }
@@ -80,7 +80,7 @@ const ClusterSnapshot& LegPlacer::cluster_for(RequestId id) {
 Placed LegPlacer::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
   Placed placed = use_.placement.decide(c, r, deadline_s, now);
   auto* d = std::get_if<Decision>(&placed);
-  if (d != nullptr && use_.legs.find(id)->answer.resumes == 0) use_.quality.try_left_profile(c, r, deadline_s, *d, now);
+  if (d != nullptr && use_.legs.find(id)->undisturbed()) use_.quality.try_left_profile(c, r, deadline_s, *d, now);
   return placed;
 }
 
@@ -123,7 +123,7 @@ void LegPlacer::fill(Session& s, const ClusterSnapshot& c, const Decision& d) {
   a.ways.clear();
   a.prefill = k.local ? NodeId() : c.prefills[k.prefill].id;
   a.profile = k.local ? std::string() : c.profiles[k.profile].name;
-  a.probed = s.split() && s.answer.resumes == 0 && (a.trial || use_.quality.wants_probe(a.profile));
+  a.probed = s.split() && s.undisturbed() && (a.trial || use_.quality.wants_probe(a.profile));
   if (!k.local) use_.changes.offer(s, c);
 }
 
@@ -225,6 +225,15 @@ void LegPlacer::elsewhere(const SessionPtr& s) {
   boost::asio::post(use_.io, [this, s] {
     if (s->state == SessionState::waiting) place(s);
   });
+}
+
+/// As after a failure, but nothing failed.
+void LegPlacer::preempted(const SessionPtr& s) {
+  if (s->answer.returns >= kMostReturns)
+    return again(s, Error{Errc::unavailable, "its decode nodes had no room for it, time and again", {}});
+  ++s->answer.returns;
+  s->run.came_back_s = seconds(use_.clock.now() - s->asked.spec.received);
+  elsewhere(s);
 }
 
 void LegPlacer::place_later(const SessionPtr& s, const Error& why) {

@@ -18,6 +18,8 @@ namespace sluice::coordinator {
 class LegMoves;
 
 inline constexpr int kMaxResumes = 3;
+/// Times that decode nodes may give a leg back, whatever they were told; after that each costs a try.
+inline constexpr int kMostReturns = 8;
 
 class LegPlacer final : public IntakeHost {
  public:
@@ -47,6 +49,8 @@ class LegPlacer final : public IntakeHost {
   void undo(const SessionPtr& s);
   /// Nothing has been computed for it, and its decode node is to go: placed again, which costs it no try.
   void elsewhere(const SessionPtr& s);
+  /// Its decode node has no room for it any more: placed again, before those that came after it.
+  void preempted(const SessionPtr& s);
   /// The decode node is told that nobody waits for it; what it holds there is free once it has let go.
   void let_go(const NodeId& decode, RequestId id, const DecodePlace& place);
   /// The answer is whole before its end, and its prompt's log-probabilities are not here yet: only the decode node may

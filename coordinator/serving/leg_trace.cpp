@@ -22,7 +22,7 @@ void tell_latencies(trace::Attributes& a, const Session& s, TimePoint now) {
   const auto ttft = s.ttft_s();
   if (!ttft) return;
   a.set("gen_ai.latency.time_to_first_token", *ttft);
-  if (s.answer.resumes > 0) return;  // it began more than once: the phases are no such sequence
+  if (!s.undisturbed()) return;  // it began more than once: the phases are no such sequence
   const double prefill = std::max(0.0, *ttft - queue);
   const double decode = seconds(s.answer.last_token - *s.answer.first_token);
   a.set("gen_ai.latency.time_in_model_prefill", prefill);

@@ -5,6 +5,7 @@
 
 #include "common/control/move_messages.h"
 #include "common/log.h"
+#include "coordinator/serving/answer_bits.h"
 
 namespace sluice::coordinator {
 
@@ -44,6 +45,8 @@ ctl::ReserveRequest NodeCalls::reserve_request(const Session& s) const {
   r.sampling.max_tokens = static_cast<int>(r.max_new_tokens);
   r.priority = s.asked.spec.priority;
   r.tenant = s.asked.spec.tenant;
+  r.grows = s.grows();
+  r.exact = exact_kv(s);
   if (s.trace) s.trace->tell(r.traceparent, r.tracestate);
   return r;
 }

@@ -84,7 +84,7 @@ void ServingMetrics::on_first_token(const Session& s) {
   ttft_.observe(t, s.exemplar());
   vllm_.on_first_token(s, t);
   const double predicted = s.run.predicted_ttft_s + s.asked.features.waited_s;
-  if (t <= 0 || s.run.predicted_ttft_s <= 0 || s.answer.resumes > 0) return;
+  if (t <= 0 || s.run.predicted_ttft_s <= 0 || !s.undisturbed()) return;
   ttft_predicted_.observe(predicted);
   ttft_error_.observe(std::abs(t - predicted) / t);
 }
@@ -111,7 +111,7 @@ void ServingMetrics::on_finished(const Session& s, double e2e_s) {
   const auto tpot = s.tpot_s();
   if (tpot) {
     tpot_.observe(*tpot, s.exemplar());
-    if (s.run.predicted_tpot_s > 0 && s.answer.resumes == 0 && *tpot > 0) {
+    if (s.run.predicted_tpot_s > 0 && s.undisturbed() && *tpot > 0) {
       tpot_predicted_.observe(s.run.predicted_tpot_s);
       tpot_error_.observe(std::abs(*tpot - s.run.predicted_tpot_s) / *tpot);
     }
@@ -198,7 +198,7 @@ void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, con
   }
   prefill_nodes_.set(up[0]);
   decode_nodes_.set(up[1]);
-  vllm_.refresh(legs, kv);
+  vllm_.refresh(legs, kv, view.preemptions());
 }
 
 }  // namespace sluice::coordinator

@@ -33,6 +33,7 @@ RequestFeatures Session::asks_now(const OutputLengths& lengths) const {
   RequestFeatures out = asked.features;
   out.emitted = static_cast<std::uint32_t>(answer.emitted.size());
   out.stay = expected_stay(lengths, out.emitted, out.max_new_tokens);
+  out.whole = !grows();
   return out;
 }
 
@@ -115,6 +116,11 @@ void Session::explain(LegStats& out) const {
   if (answer.first_token) out.extra["bits"] = answer_bits(*this);
   out.fingerprint = answer_fingerprint(*this);
   if (answer.resumes > 0) out.extra["resumes"] = answer.resumes;
+  if (seen.swapped + seen.recomputed > 0 || answer.returns > 0)
+    out.extra["preempted"] = {{"swap", seen.swapped},
+                              {"recompute", seen.recomputed},
+                              {"return", answer.returns},
+                              {"parked_ms", seen.parked_s * 1e3}};
   if (!moves.over.empty()) out.extra["moves"] = moves_json(moves.over);
 }
 

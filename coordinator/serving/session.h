@@ -78,7 +78,8 @@ struct Answer {
   NodeBits prefill_bits, decode_bits;  // of the nodes that began it
   ModelBits model;
   std::optional<control::ProfileChange> change;  // that its sender made, in the KV that tokens were made from
-  int resumes = 0;
+  int resumes = 0;                               // after a failure
+  int returns = 0;                               // when its decode node had no room for it any more
 };
 
 /// What the nodes measured. LegEvents'.
@@ -91,6 +92,10 @@ struct Figures {
   // Chunks of the prompt on the decode node: waiting for a turn, computing, and how many tokens that were.
   double local_queue_s = 0, local_s = 0;
   std::uint32_t local_tokens = 0;
+  // How often it gave up its blocks and got its KV back on the nodes where it ended or that gave it back, by the way
+  // that came; and for how long it was without.
+  std::uint32_t swapped = 0, recomputed = 0;
+  double parked_s = 0;
 };
 
 /// How it ended.
@@ -119,6 +124,10 @@ struct Session {
   [[nodiscard]] bool placed() const noexcept {
     return state == SessionState::reserving || state == SessionState::prefilling || state == SessionState::decoding;
   }
+  /// It was placed once.
+  [[nodiscard]] bool undisturbed() const noexcept { return answer.resumes == 0 && answer.returns == 0; }
+  /// It takes KV blocks as its tokens come. Who was given back twice takes all at once, and is not given back again.
+  [[nodiscard]] bool grows() const noexcept { return answer.returns < 2; }
   /// The decode node computes none of the prompt but its last token.
   [[nodiscard]] bool split() const noexcept { return !run.local && run.cut == asked.features.split_cut(); }
   /// "split", "colocated" (the decode node computes the whole prompt), "cut" (the rest of it).

@@ -13,6 +13,8 @@ VllmMetrics::VllmMetrics(Metrics& m, const std::string& model, double max_model_
       cache_(m.gauges("vllm:cache_config_info", "1; the decode nodes' KV blocks, and tokens in each.")),
       prompt_(m.counter("vllm:prompt_tokens_total", "As sluice_prompt_tokens_total.", model_)),
       generation_(m.counter("vllm:generation_tokens_total", "As sluice_output_tokens_total.", model_)),
+      preemptions_(m.counter("vllm:num_preemptions_total",
+                             "Times that sequences gave up their KV blocks on decode nodes.", model_)),
       success_(m.counters("vllm:request_success_total", "Requests by how they ended: stop, length or abort.")),
       ttft_(m.histogram("vllm:time_to_first_token_seconds", "As sluice_ttft_seconds.", ttft_buckets(), model_)),
       itl_(m.histogram("vllm:inter_token_latency_seconds", "As sluice_itl_seconds.", tpot_buckets(), model_)),
@@ -58,7 +60,7 @@ void VllmMetrics::on_end(const Session& s, std::string_view outcome, double e2e_
   generation_tokens_.observe(static_cast<double>(s.answer.emitted.size()));
   if (const auto tpot = s.tpot_s()) tpot_.observe(*tpot, s.exemplar());
   // One that was placed again began more than once; its phases are no such sequence.
-  if (s.answer.first_token && s.answer.resumes == 0) on_phases(s);
+  if (s.answer.first_token && s.undisturbed()) on_phases(s);
 }
 
 void VllmMetrics::on_phases(const Session& s) const {
@@ -71,7 +73,8 @@ void VllmMetrics::on_phases(const Session& s) const {
   inference_.observe(prefill + decode);
 }
 
-void VllmMetrics::refresh(const LegCounts& legs, const KvCache& kv) const {
+void VllmMetrics::refresh(const LegCounts& legs, const KvCache& kv, std::uint64_t preemptions) const {
+  preemptions_.raise_to(static_cast<double>(preemptions));
   const double kv_usage = kv.blocks > 0 ? static_cast<double>(kv.used) / static_cast<double>(kv.blocks) : 0;
   waiting_.set(static_cast<double>(legs.waiting));
   running_.set(static_cast<double>(legs.running));

@@ -23,8 +23,8 @@ class VllmMetrics {
     std::uint64_t blocks = 0, used = 0;
     std::uint32_t block_size = 0;  // tokens; 0: no decode node is here
   };
-  /// Gauges.
-  void refresh(const LegCounts& legs, const KvCache& kv) const;
+  /// Gauges, and what nodes count.
+  void refresh(const LegCounts& legs, const KvCache& kv, std::uint64_t preemptions) const;
 
  private:
   void on_phases(const Session& s) const;
@@ -32,7 +32,7 @@ class VllmMetrics {
   Labels model_;
   Gauge waiting_, running_, kv_usage_, kv_usage_old_;
   Gauges cache_;
-  Counter prompt_, generation_;
+  Counter prompt_, generation_, preemptions_;
   Counters success_;
   Histogram ttft_, itl_, itl_old_, tpot_, e2e_;
   Histogram queue_, prefill_, decode_, inference_;

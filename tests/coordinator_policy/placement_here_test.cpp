@@ -115,7 +115,7 @@ TEST_CASE("a prompt takes longer where it is decoded while a neighbour on the sa
   c.hosts = {{"m0", 1}};
   c.prefills[0].host = c.decodes[0].host = 0;
   c.prefills[0].threads = c.decodes[0].threads = 1;
-  auto local = request(), split = request(16384);
+  auto local = request(), split = request(12288);
   local.cut = 0;
   split.cut = split.split_cut();
   const double alone = b.chosen(c, local).stages.local_s;

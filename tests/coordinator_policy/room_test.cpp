@@ -75,6 +75,12 @@ TEST_CASE("where sequences grow there is room for what is there now, while what 
   CHECK(room_on(d, r) == Room::later);
   d.free_blocks = 11;
   CHECK(room_on(d, r) == Room::now);
+  r.whole = true;  // it takes all at once
+  CHECK(blocks_at_start(d, r) == 510);
+  CHECK(room_on(d, r) == Room::later);
+  d.free_blocks = 510;
+  CHECK(room_on(d, r) == Room::now);
+  CHECK(place_on(d, r).grows_at > 160 + 8000);
   r.max_new_tokens = 16000;  // more than the pool, once all of it is there
   CHECK(room_on(d, r) == Room::never);
 }

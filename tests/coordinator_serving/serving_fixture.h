@@ -54,7 +54,8 @@ class FakeNode {
                                            .step_s = step_s,
                                            .draining = draining,
                                            .links = links,
-                                           .parked = parked};
+                                           .parked = parked,
+                                           .preemptions = preemptions};
                    },
                .on_lost = [] {},
                .on_refused = [this](const Error& e) { refused = e; }}) {
@@ -121,6 +122,7 @@ class FakeNode {
   double step_s = 0;               // as heartbeats say
   bool draining = false;           // as heartbeats say
   std::uint32_t parked = 0;        // as heartbeats say
+  std::uint64_t preemptions = 0;   // as heartbeats say
   std::optional<Error> refuses_move, refuses_go_on, refuses_stay;
   bool hold_moves = false;  // moves are not answered
   std::vector<ctl::Connection::Reply> held;
