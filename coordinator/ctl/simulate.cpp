@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/json/parse.h"
 #include "coordinator/ctl/load/trace.h"
+#include "coordinator/ctl/simulate_memory.h"
 #include "coordinator/ctl/simulate_search.h"
 #include "coordinator/ctl/table.h"
 
@@ -54,6 +55,11 @@ json changes_of(const SimulateOptions& o) {
   number("max_tpot_ms", o.max_tpot_ms);
   if (o.no_admission) j["admission"] = false;
   if (o.moves) j["moves"] = true;
+  if (o.memory.size() == 1) j["memory"] = o.memory.front();
+  if (o.hidden_lengths) j["hidden_lengths"] = true;
+  number("max_tokens", static_cast<double>(o.max_tokens));
+  number("context_tokens", static_cast<double>(o.context_tokens));
+  number("decode_kv_gb", o.decode_kv_gb);
   if (o.quality_kl >= 0) j["quality_kl"] = o.quality_kl;
   if (!o.objective.empty()) j["objective"] = o.objective;
   return j;
@@ -214,8 +220,7 @@ json role_changes(const sim::SimResult& r) {
 
 Result<int> run_one(const SimulateOptions& o) {
   SLUICE_ASSIGN(const sim::Scenario s, scenario_of(o));
-  SLUICE_ASSIGN(const sim::Load load,
-                o.trace.empty() ? Result<sim::Load>(sim::make_load(s.load)) : load_of_trace(o, o.requests));
+  SLUICE_ASSIGN(const sim::Load load, load_of(o, s.load));
   SLUICE_ASSIGN(const auto policy, sim::make_policy(o.policy, {.seed = o.seed}));
   SLUICE_TRY(check_static(o.policy, s.cluster.profiles));
   const auto start = std::chrono::steady_clock::now();
@@ -229,6 +234,7 @@ Result<int> run_one(const SimulateOptions& o) {
               {"changes", r.changes},
               {"profile_changes", r.tightened},
               {"moves", r.moves},
+              {"memory_figures", memory_figures(r)},
               {"seed", o.seed},
               {"wall_s", wall}};
   if (s.cluster.roles) result["role_changes"] = role_changes(r);
@@ -286,7 +292,7 @@ Result<sim::Scenario> scenario_of(const SimulateOptions& o) {
   return sim::make_scenario(base, changes_of(o), o.seed);
 }
 
-Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) {
+Result<sim::Load> load_of_trace(const SimulateOptions& o, const sim::LoadSpec& s, std::size_t requests) {
   SLUICE_ASSIGN(const std::string text, read_file(o.trace, kMaxFile));
   SLUICE_ASSIGN(const load::Plan plan, load::parse_trace(text));
   const std::size_t wanted = requests > 0 ? requests : plan.size();
@@ -305,7 +311,12 @@ Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests) 
                     static_cast<std::uint32_t>(std::clamp<std::uint64_t>(q.output_tokens, 1, 1U << 20U)),
                     blocks[i % plan.size()]});
   }
+  sim::hide_lengths(load, s);
   return load;
+}
+
+Result<sim::Load> load_of(const SimulateOptions& o, const sim::LoadSpec& s) {
+  return o.trace.empty() ? Result<sim::Load>(sim::make_load(s)) : load_of_trace(o, s, o.requests);
 }
 
 Result<int> simulate(const SimulateOptions& o) {
@@ -316,7 +327,10 @@ Result<int> simulate(const SimulateOptions& o) {
                       o.hardware.size());
   if (!o.search && (o.slo_ttft_ms.size() > 1 || o.slo_tpot_ms.size() > 1))
     return fail_param("slo_ttft_ms", "several objectives are for --search; a run has one of each");
+  if (o.memory.size() > 1 && (o.search || o.regret || !o.experiment.empty()))
+    return fail_param("memory", "several ways to give out memory are compared in a plain run only");
   if (o.search) return run_search(o);
+  if (o.memory.size() > 1) return compare_memory(o);
   return o.experiment.empty() ? run_one(o) : run_registered(o);
 }
 

@@ -24,6 +24,10 @@ struct SimulateOptions {
   std::string objective;
   bool no_admission = false;
   bool moves = false;
+  std::vector<std::string> memory;  // several are compared on the same load
+  bool hidden_lengths = false;
+  std::size_t max_tokens = 0, context_tokens = 0;
+  double decode_kv_gb = 0;
   bool search = false;
   std::vector<std::string> hardware;  // of a search: name or file, and with a colon its price per hour
   std::size_t nodes = 0;              // 0: 8, or what the budget buys
@@ -39,7 +43,10 @@ struct SimulateOptions {
 
 /// The cluster and load that file and flags describe.
 [[nodiscard]] Result<sim::Scenario> scenario_of(const SimulateOptions& o);
-/// A trace's requests; it is repeated until there are as many as asked for. 0: once.
-[[nodiscard]] Result<sim::Load> load_of_trace(const SimulateOptions& o, std::size_t requests);
+/// A trace's requests; it is repeated until there are as many as asked for. 0: once. Lengths are told or hidden as the
+/// scenario's load says.
+[[nodiscard]] Result<sim::Load> load_of_trace(const SimulateOptions& o, const sim::LoadSpec& s, std::size_t requests);
+/// The trace's requests where there is one, else the scenario's load.
+[[nodiscard]] Result<sim::Load> load_of(const SimulateOptions& o, const sim::LoadSpec& s);
 
 }  // namespace sluice::ctl

@@ -49,6 +49,20 @@ void add_simulate_flags(flags::App& s, SimulateOptions& o) {
       ->check(flags::positive());
   s.add_flag("--no-admission", o.no_admission, "Let requests wait that are not expected to start in time");
   s.add_flag("--moves", o.moves, "Move running requests between decode nodes, as the coordinator does");
+  s.add_option(
+       "--memory", o.memory,
+       "How decode memory is given out: sluice, reserve (all that a request may become), greedy (whose prompt "
+       "fits now) or oracle (lengths are known); several are compared. Default: reserve, with --hidden-lengths sluice")
+      ->delimiter(',')
+      ->check(flags::one_of({"sluice", "reserve", "greedy", "oracle"}));
+  s.add_flag("--hidden-lengths", o.hidden_lengths,
+             "Requests do not say how much they will generate; they set no limit, or --max-tokens");
+  s.add_option("--max-tokens", o.max_tokens, "With --hidden-lengths: the limit that every request states")
+      ->check(flags::range(1, 1'000'000'000));
+  s.add_option("--context-tokens", o.context_tokens, "Prompt and output of a request at most")
+      ->check(flags::range(1, 1'000'000'000));
+  s.add_option("--decode-kv-gb", o.decode_kv_gb, "KV memory of each decode node; default: its hardware's")
+      ->check(flags::positive());
   s.add_flag("--regret", o.regret, "Runs every static profile too: regret to the best, and to each interval's best");
   s.add_option("--interval-s", o.interval_s, "Of --regret")->capture_default_str()->check(flags::positive());
   s.add_option("--quality-kl", o.quality_kl, "Quality budget")->check(flags::non_negative());

@@ -149,7 +149,7 @@ Result<std::function<sim::Load(double, std::size_t)>> load_by_rate(const Simulat
       at.requests = requests;
       return sim::make_load(at);
     };
-  SLUICE_ASSIGN(const sim::Load once, load_of_trace(o, 0));
+  SLUICE_ASSIGN(const sim::Load once, load_of_trace(o, spec, 0));
   const double mean = std::max(once.back().at_s, 1e-9) / static_cast<double>(once.size());
   return [once, mean](double rate, std::size_t requests) {
     sim::Load load;

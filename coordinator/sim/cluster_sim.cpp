@@ -25,18 +25,22 @@ class Sim {
         scene_(spec, load),
         transfers_(scene_, policy.changes_in_transfer()),
         prefills_(scene_, transfers_),
-        decodes_(
-            scene_, [this](std::uint32_t id) { door_.computed(id); },
-            [this](std::uint32_t id) {
-              moves_.ended(id);
-              door_.ended(id);
-            },
-            [this](std::uint32_t id) {
-              moves_.left(id);
-              door_.pump();
-            }),
-        door_(scene_, policy, decodes_),
-        moves_(scene_, policy, decodes_) {
+        book_(scene_, [this]() -> const OutputLengths& { return door_.lengths(); }),
+        decodes_(scene_, book_,
+                 {.computed = [this](std::uint32_t id) { door_.computed(id); },
+                  .ended =
+                      [this](std::uint32_t id) {
+                        moves_.call_off(id);
+                        door_.ended(id);
+                      },
+                  .left =
+                      [this](std::uint32_t id) {
+                        moves_.left(id);
+                        door_.pump();
+                      },
+                  .parked = [this](std::uint32_t id) { moves_.call_off(id); }}),
+        door_(scene_, policy, book_, decodes_),
+        moves_(scene_, policy, book_, decodes_) {
     if (!spec.roles) return;
     roles_.emplace(scene_, policy.placement(), prefills);
     door_.tell_ends([this](double output_tokens, bool met) { roles_->ended(output_tokens, met); });
@@ -58,6 +62,7 @@ class Sim {
   Scene scene_;
   TransferSide transfers_;
   PrefillSide prefills_;
+  MemoryBook book_;
   DecodeSide decodes_;
   SimDoor door_;
   MovesSide moves_;
@@ -122,6 +127,8 @@ void Sim::build() {
     report_at(What::report_decode, i, spec.decodes.size());
   }
   if (spec.cores > 0 && spec.tell_hosts) view.hosts.push_back({"shared", static_cast<double>(spec.cores)});
+  book_.begin();
+  scene_.largest_context = largest_context(view);
   door_.longest_prompt(prefills_.longest_prompt());
   if (policy_.changes_in_transfer())
     for (const Timeline* t : {&spec.links, &spec.flapping})
@@ -160,8 +167,8 @@ void Sim::report_decode(std::size_t d) {
   decodes_.report(d);
   transfers_.report_decode(d);
   scene_.push(scene_.now + scene_.spec.telemetry_s, What::report_decode, d);
-  // Nothing will end and call: those left may be too late.
-  if (scene_.active.count() == 0 && door_.waiting() > 0) door_.pump();
+  // Nothing may end and call: those left may be too late, and forecasts change as tokens come.
+  if (door_.waiting() > 0 && (book_.grows() || scene_.active.count() == 0)) door_.pump();
 }
 
 void Sim::dispatch(const Event& e) {
@@ -182,10 +189,14 @@ void Sim::dispatch(const Event& e) {
       return arrived(e.who);
     case What::decode_run:
       return decodes_.run_ends(e.who, e.order);
+    case What::copied_out:
+      return decodes_.copied_out(e.who);
+    case What::copied_in:
+      return decodes_.copied_in(e.who);
+    case What::no_seat:
+      return door_.again(e.who);
     case What::move_turn:
       return moves_.turn(e.order, door_.lengths(), door_.first_in_line());
-    case What::move_halt:
-      return moves_.halt(e.who, e.order);
     case What::move_in:
       return moves_.arrived(e.who);
     case What::drain:
@@ -220,6 +231,7 @@ Result<SimResult> Sim::run() {
     scene_.now = e.at_s;
     dispatch(e);
   }
+  scene_.result.concurrency = scene_.decoding.mean(scene_.now);
   scene_.result.changes = policy_.placement().changes();
   return std::move(scene_.result);
 }

@@ -5,14 +5,17 @@
 //
 // A prompt is computed in chunks by its prefill node's scheduler. A chunk's KV goes layer by layer through encoder and
 // decoder, each busy with one chunk after another, and between them over a link that requests share. The decode node's
-// scheduler batches steps. Nodes report what they measure at intervals, so that the policy sees the past. Not
-// simulated: loss, failures, the share of one network card between links, and messages beyond a fixed time each way.
+// scheduler batches steps, gives out blocks as positions come, and parks sequences where they run out. Nodes report
+// what they measure at intervals, so that the policy sees the past. Not simulated: loss, failures, the share of one
+// network card between links, messages beyond a fixed time each way, and a host whose memory is too small for what is
+// parked.
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/json/reader.h"
 #include "coordinator/policy/mover.h"
 #include "coordinator/policy/role_balance.h"
 #include "coordinator/sim/hardware.h"
@@ -21,6 +24,15 @@
 #include "coordinator/sim/workload.h"
 
 namespace sluice::sim {
+
+/// How decode memory is given out (ADR 10). reserve: when a request comes, all that it may become. The others as
+/// positions come; what differs is who is admitted. sluice: whom the daemons' forecast has room for; greedy: whose
+/// prompt fits now; oracle: whom a forecast has room for that knows every output's length.
+enum class MemoryPolicy : std::uint8_t { sluice, reserve, greedy, oracle };
+inline constexpr Named<MemoryPolicy> kMemoryPolicies[] = {{"sluice", MemoryPolicy::sluice},
+                                                          {"reserve", MemoryPolicy::reserve},
+                                                          {"greedy", MemoryPolicy::greedy},
+                                                          {"oracle", MemoryPolicy::oracle}};
 
 /// From `at_s` on, a prefill node takes `factor` times as long. node < 0: all.
 struct Slowdown {
@@ -78,6 +90,8 @@ struct ClusterSpec {
   std::optional<RoleSpec> roles;
   bool moves = false;  // sequences may move between decode nodes, under these rules
   coordinator::MoverOptions mover;
+  MemoryPolicy memory = MemoryPolicy::reserve;  // where requests hide their lengths, a scenario's default is sluice
+  std::uint32_t context_tokens = 131072;        // the most that prompt and output may be together
   std::vector<Drain> drains;
   coordinator::Slo slo;
   std::uint64_t seed = 1;
@@ -93,6 +107,8 @@ struct Outcome {
   bool rejected = false;      // refused early, by admission's forecast
   double raw_bytes = 0, wire_bytes = 0;
   float kl = 0;  // of its profile, or of the lossier one that it changed to
+  std::uint16_t preemptions = 0;
+  float stalled_s = 0;  // without its blocks, in all
 };
 
 struct SimResult {
@@ -103,6 +119,8 @@ struct SimResult {
   std::uint64_t moves = 0;        // of sequences between decode nodes
   std::vector<double> drained_s;  // of each drain, until nothing was left there; -1: something was at the end
   std::vector<RoleMove> roles;
+  std::uint64_t swaps = 0, recomputes = 0;  // preempted sequences, by the way they came back
+  double concurrency = 0;  // sequences that decode at a time; mean from a tenth of the arrivals on to the last
 };
 
 /// invalid_argument: a cluster without nodes or profiles, or hardware without a speed for a profile.

@@ -126,6 +126,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   double ttft_ms = 1000;
   double tpot_ms = 50;
   double max_tpot_ms = 0;
+  double decode_kv_gb = 0;
   f.ignore({"name", "about"});
   f.want("model").into(model);
   f.want("prefill_hardware").into(prefill_hw);
@@ -147,6 +148,10 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("max_wait_s").into(c.max_wait_s, kFrom0);
   f.want("admission").into(c.admission);
   f.want("moves").into(c.moves);
+  if (f.want("hidden_lengths").into(l.hidden_lengths) && l.hidden_lengths) c.memory = MemoryPolicy::sluice;
+  f.want("memory").into(c.memory, kMemoryPolicies);
+  f.want("context_tokens").into(c.context_tokens, {.least = 1, .most = kBillion});
+  f.want("decode_kv_gb").into(decode_kv_gb, kAbove0);
   f.want("max_tpot_ms").into(max_tpot_ms, kFrom0);
   f.want("max_waiting").into(c.max_waiting, {.least = 0, .most = kBillion});
   f.want("slo_ttft_ms").into(ttft_ms, kAbove0);
@@ -166,6 +171,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("prompt_spread").into(l.prompt_spread, kSpread);
   f.want("output_mean").into(l.output_mean, kAbove0);
   f.want("output_spread").into(l.output_spread, kSpread);
+  f.want("max_tokens").into(l.stated, {.least = 1, .most = kBillion});
   f.want("shift_at").into(l.shift_at, kFrom0);
   f.want("shift_factor").into(l.shift_factor, kAbove0);
   read_phases(f.want("phases"), l.phases);
@@ -173,11 +179,16 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   if (f.has("jitter")) SLUICE_TRY(add_jitter(c.links, f.want("jitter").object(), seed));
   f.closed();
   SLUICE_TRY(in.done());
+  if (l.stated != kNoLimit && !l.hidden_lengths)
+    return fail(Errc::invalid_argument,
+                "'max_tokens' in the experiment is what requests state where 'hidden_lengths' is true");
   SLUICE_ASSIGN(c.model, find_model(model));
   SLUICE_ASSIGN(const Hardware p, find_hardware(prefill_hw));
   SLUICE_ASSIGN(const Hardware d, find_hardware(decode_hw));
   c.prefills.assign(prefills, p);
   c.decodes.assign(decodes, d);
+  if (decode_kv_gb > 0)
+    for (Hardware& h : c.decodes) h.kv_bytes = decode_kv_gb * 1e9;
   if (profiles.empty() && p.profiles != d.profiles)
     return fail(Errc::invalid_argument, "{} and {} have codecs of different profiles; name a set with 'profiles'",
                 p.name, d.name);

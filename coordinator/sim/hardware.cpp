@@ -83,6 +83,7 @@ Result<Hardware> parse_hardware(const json& j) {
   f.want("memory_reached").into(h.memory_reached, kAbove0);
   f.want("pass_s").into(h.pass_s, kAbove0);
   f.need("kv_bytes").into(h.kv_bytes, kAbove0);
+  f.want("host_copy_bps").into(h.host_copy_bps, kAbove0);
   f.want("profiles").into(h.profiles);
   f.need("codecs").members({}, [&](const std::string& profile, const JsonValue& v) {
     JsonObject c = v.object();

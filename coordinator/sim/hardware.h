@@ -33,8 +33,9 @@ struct Hardware {
   double memory_bps = 0;       // peak
   double flops_reached = 0.5;  // share of peak in prefill
   double memory_reached = 0.7;
-  double pass_s = 0;    // per pass: launches, sampling, scheduling
-  double kv_bytes = 0;  // memory for KV blocks
+  double pass_s = 0;            // per pass: launches, sampling, scheduling
+  double kv_bytes = 0;          // memory for KV blocks
+  double host_copy_bps = 25e9;  // between them and the host's memory, each way
   std::vector<CodecSpeed> codecs;
   std::string profiles = "published";  // the set its codecs belong to, see find_profiles
 };

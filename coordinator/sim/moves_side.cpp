@@ -1,6 +1,7 @@
 #include "coordinator/sim/moves_side.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sluice::sim {
 
@@ -9,11 +10,12 @@ using namespace coordinator;
 namespace {
 
 constexpr double kTurnS = 0.5, kDrainTurnS = 0.1;
+constexpr double kLeastAheadS = 1e-3;
 
 }  // namespace
 
-MovesSide::MovesSide(Scene& scene, Policy& policy, DecodeSide& decodes)
-    : scene_(scene), policy_(policy), decodes_(decodes), mover_(scene.spec.mover) {}
+MovesSide::MovesSide(Scene& scene, Policy& policy, MemoryBook& book, DecodeSide& decodes)
+    : scene_(scene), policy_(policy), book_(book), decodes_(decodes), mover_(scene.spec.mover) {}
 
 void MovesSide::begin() {
   copies_.resize(scene_.spec.decodes.size());
@@ -46,7 +48,7 @@ std::vector<MovableLeg> MovesSide::movable() {
       const Active& a = scene_.active[held[i]];
       const SimRequest& q = scene_.asked(a);
       const Occupant& o = occupants[i];
-      if (!a.decodes || a.first_s < 0 || o.emitted < 1) continue;
+      if (a.k.decode != d || !a.decodes || a.first_s < 0 || o.emitted < 1 || a.parked_s >= 0) continue;
       out.push_back({.id = RequestId(held[i]),
                      .node = d,
                      .positions = q.prompt_tokens + o.emitted - 1,
@@ -64,17 +66,23 @@ std::vector<MovableLeg> MovesSide::movable() {
   return out;
 }
 
+std::vector<NodeOutlook> MovesSide::outlook() const {
+  std::vector<NodeOutlook> nodes(scene_.view.decodes.size());
+  for (std::size_t d = 0; d < nodes.size(); ++d) {
+    const DecodeView& v = scene_.view.decodes[d];
+    // Where whole outputs have their blocks nothing runs out, so that memory is no reason to move.
+    const double most = book_.grows() ? INFINITY : scene_.spec.mover.memory_high;
+    const double held = book_.forecasts() ? v.memory.expected_peak() : v.total_blocks - v.free_blocks;
+    nodes[d] = {.memory_share = std::min(held / std::max(v.total_blocks, 1U), most), .parked = decodes_.parked(d)};
+  }
+  return nodes;
+}
+
 void MovesSide::turn(std::uint64_t event, const OutputLengths& lengths, const std::optional<WaitingPrompt>& waits) {
   if (event != next_turn_) return;
   const ClusterSpec& spec = scene_.spec;
   const std::vector<MovableLeg> legs = movable();
-  std::vector<NodeOutlook> nodes(scene_.view.decodes.size());
-  // Whole outputs have their blocks: nothing runs out, so that memory is no reason to move.
-  for (std::size_t d = 0; d < nodes.size(); ++d) {
-    const DecodeView& v = scene_.view.decodes[d];
-    nodes[d].memory_share =
-        std::min(1.0 - static_cast<double>(v.free_blocks) / std::max(v.total_blocks, 1U), spec.mover.memory_high);
-  }
+  std::vector<NodeOutlook> nodes = outlook();
   bool draining = false;
   for (std::size_t i = 0; i < spec.drains.size(); ++i) {
     const std::size_t d = spec.drains[i].decode;
@@ -85,58 +93,58 @@ void MovesSide::turn(std::uint64_t event, const OutputLengths& lengths, const st
     draining |= scene_.result.drained_s[i] < 0;
   }
   for (const PlannedMove& m : mover_.plan(scene_.view, nodes, legs, waits, lengths, *this, at(scene_.now)))
-    start(static_cast<std::uint32_t>(legs[m.leg].id.value()), m.target, m.reason);
+    start(legs[m.leg], m.target, m.reason);
   next_turn_ = scene_.push(scene_.now + (draining ? kDrainTurnS : kTurnS), What::move_turn, 0);
 }
 
-std::uint32_t MovesSide::blocks(const Active& a) const {
-  const SimRequest& q = scene_.asked(a);
-  return blocks_needed({.prompt_tokens = q.prompt_tokens, .max_new_tokens = q.output_tokens}, scene_.spec.block_size);
-}
-
-void MovesSide::give_back(std::size_t node, const Active& a) {
-  DecodeView& v = scene_.view.decodes[node];
-  v.free_blocks = std::min(v.total_blocks, v.free_blocks + blocks(a));
-  --v.seqs;
-}
-
-void MovesSide::start(std::uint32_t id, std::size_t target, MoveReason why) {
+/// As far ahead as the copy of what is there now takes; its place on the target has room for that.
+void MovesSide::start(const MovableLeg& leg, std::size_t target, MoveReason why) {
+  const auto id = static_cast<std::uint32_t>(leg.id.value());
   Active& a = scene_.active[id];
+  const double takes = scene_.vary(copy_s(leg.node, target, leg.positions), scene_.spec.spread);
+  const double tpot_s = std::max(leg.elapsed_s / std::max(leg.emitted - 1, 1.0), 1e-6);
+  const double stop = leg.emitted + 1 + std::ceil(std::max(takes, kLeastAheadS) / tpot_s);
+  if (stop >= leg.limit) return;
+  a.stop = static_cast<std::uint32_t>(stop);
+  const std::uint32_t tokens = scene_.asked(a).prompt_tokens + a.stop;
+  if (!decodes_.expect(id, target, tokens - 1, tokens)) {
+    a.stop = UINT32_MAX;
+    return book_.full(target);
+  }
   a.target = static_cast<std::int32_t>(target);
+  a.on_target = book_.take(a, target);
   a.moved_s = scene_.now;
+  a.copied_s = scene_.now + takes;
   if (why != MoveReason::drain) ++a.tries;
-  DecodeView& v = scene_.view.decodes[target];
-  v.free_blocks -= std::min(v.free_blocks, blocks(a));
-  ++v.seqs;
-  const double takes = copy_s(a.k.decode, target, scene_.asked(a).prompt_tokens + a.output);
-  ++copies_[a.k.decode];
-  a.move_event = scene_.push(scene_.now + scene_.vary(takes, scene_.spec.spread), What::move_halt, id);
-}
-
-void MovesSide::halt(std::uint32_t id, std::uint64_t event) {
-  const Active& a = scene_.active[id];
-  if (a.used && a.target >= 0 && a.move_event == event) decodes_.leave(id);
+  ++copies_[leg.node];
+  decodes_.stop_ahead(id);
 }
 
 void MovesSide::left(std::uint32_t id) {
   Active& a = scene_.active[id];
   --copies_[a.k.decode];
-  give_back(a.k.decode, a);
+  book_.give(a.place, a.k.decode);
   a.k.decode = static_cast<std::size_t>(a.target);
+  a.place = a.on_target;
+  book_.emitted(a, a.output);
   a.target = -1;
+  a.stop = UINT32_MAX;
   a.moved = true;
   ++scene_.result.moves;
   const ClusterSpec& spec = scene_.spec;
   const double last = spec.block_size * spec.model.kv_bytes_per_token / spec.link_bps;
-  scene_.push(scene_.now + scene_.vary(2 * spec.message_s + last, spec.spread), What::move_in, id);
+  scene_.push(std::max(scene_.now, a.copied_s) + scene_.vary(2 * spec.message_s + last, spec.spread), What::move_in,
+              id);
 }
 
-void MovesSide::ended(std::uint32_t id) {
+void MovesSide::call_off(std::uint32_t id) {
   Active& a = scene_.active[id];
   if (a.target < 0) return;
   --copies_[a.k.decode];
-  give_back(static_cast<std::size_t>(a.target), a);
+  decodes_.forget(id, static_cast<std::size_t>(a.target));
+  book_.give(a.on_target, static_cast<std::size_t>(a.target));
   a.target = -1;
+  a.stop = UINT32_MAX;
 }
 
 }  // namespace sluice::sim

@@ -1,8 +1,8 @@
 #pragma once
 // Sequences that move between simulated decode nodes: the daemons' Mover decides, a copy takes its time on the source's
-// way out, which its copies share, and the stream stands still from the source's last step until two messages and the
-// last block are through. A drain takes a node out and is over when nothing is left there. Owns the mover; the others
-// are borrowed.
+// way out, which its copies share, and its sequence stops as many tokens ahead; the stream stands still from there
+// until two messages and the last block are through, and the copy. A drain takes a node out and is over when nothing is
+// left there. Owns the mover; the others are borrowed.
 #include <vector>
 
 #include "coordinator/policy/mover.h"
@@ -13,33 +13,31 @@ namespace sluice::sim {
 
 class MovesSide final : coordinator::MoverSight {
  public:
-  MovesSide(Scene& scene, Policy& policy, DecodeSide& decodes);
+  MovesSide(Scene& scene, Policy& policy, MemoryBook& book, DecodeSide& decodes);
 
   /// The first turn and the drains; nothing where the cluster does not move sequences.
   void begin();
   void turn(std::uint64_t event, const coordinator::OutputLengths& lengths,
             const std::optional<coordinator::WaitingPrompt>& waits);
   void drain(std::size_t which);
-  /// A copy is done but for what its sequence makes meanwhile.
-  void halt(std::uint32_t id, std::uint64_t event);
   /// It has made its last token on its source.
   void left(std::uint32_t id);
   /// The target has all of it.
-  void arrived(std::uint32_t id) { decodes_.go_on(id); }
-  /// Its output is whole; it may have been on its way.
-  void ended(std::uint32_t id);
+  void arrived(std::uint32_t id) { decodes_.ready(id); }
+  /// Its output is whole, or it lost its blocks; it may have been on its way.
+  void call_off(std::uint32_t id);
 
  private:
   bool may_go(const coordinator::MovableLeg&, std::size_t) override { return true; }
   double step_s(std::size_t node, double seqs, double context) override;
   double copy_s(std::size_t from, std::size_t to, double positions) override;
-  [[nodiscard]] std::uint32_t blocks(const Active& a) const;
-  void give_back(std::size_t node, const Active& a);
   [[nodiscard]] std::vector<coordinator::MovableLeg> movable();
-  void start(std::uint32_t id, std::size_t target, coordinator::MoveReason why);
+  [[nodiscard]] std::vector<coordinator::NodeOutlook> outlook() const;
+  void start(const coordinator::MovableLeg& leg, std::size_t target, coordinator::MoveReason why);
 
   Scene& scene_;
   Policy& policy_;
+  MemoryBook& book_;
   DecodeSide& decodes_;
   coordinator::Mover mover_;
   std::vector<std::size_t> copies_;  // under way off each node

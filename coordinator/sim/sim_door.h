@@ -12,7 +12,7 @@ namespace sluice::sim {
 
 class SimDoor final : coordinator::IntakeHost {
  public:
-  SimDoor(Scene& scene, Policy& policy, DecodeSide& decodes);
+  SimDoor(Scene& scene, Policy& policy, MemoryBook& book, DecodeSide& decodes);
 
   void arrive(std::uint32_t row);
   /// Room may have come.
@@ -25,6 +25,8 @@ class SimDoor final : coordinator::IntakeHost {
   void prefill_done(std::uint32_t id);
   /// Its first token is out, of which its decode node computed more of the prompt than the last token.
   void computed(std::uint32_t id);
+  /// Its decode node had no room for it after all.
+  void again(std::uint32_t id);
   /// Its output is whole.
   void ended(std::uint32_t id);
   /// Who hears of each end: output tokens, 0 when it was refused, and whether it met its objectives.
@@ -34,20 +36,22 @@ class SimDoor final : coordinator::IntakeHost {
 
  private:
   coordinator::RequestFeatures features(RequestId id, TimePoint now) override;
-  const coordinator::ClusterSnapshot& cluster() override { return scene_.view; }
-  const coordinator::ClusterSnapshot& cluster_for(RequestId) override { return scene_.view; }
+  const coordinator::ClusterSnapshot& cluster() override;
+  const coordinator::ClusterSnapshot& cluster_for(RequestId id) override;
   coordinator::OccupantsOf occupants(TimePoint) override { return decodes_.occupants(); }
   coordinator::Placed decide(RequestId id, const coordinator::ClusterSnapshot& c, coordinator::RequestFeatures& r,
                              double deadline_s, TimePoint now) override;
   void go(RequestId request, const coordinator::ClusterSnapshot& c, const coordinator::Decision& d) override;
   void refuse(RequestId request, coordinator::Refused why, const coordinator::Refusal& r) override;
-  [[nodiscard]] std::uint32_t blocks(const SimRequest& q) const;
+  [[nodiscard]] bool oracle_has_room(std::size_t d, const SimRequest& newcomer);
 
   Scene& scene_;
   Policy& policy_;
+  MemoryBook& book_;
   DecodeSide& decodes_;
   coordinator::Intake intake_;
   std::function<void(double, bool)> ends_;
+  double start_s_ = 0;  // from a decision to the first token, lately
   std::uint32_t longest_prompt_ = UINT32_MAX - 1;
 };
 

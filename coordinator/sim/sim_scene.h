@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/policy/fast_random.h"
+#include "coordinator/policy/room.h"
 #include "coordinator/sim/cluster_sim.h"
 
 namespace sluice::sim {
@@ -33,8 +34,10 @@ enum class What : std::uint8_t {
   look,
   arrived,
   decode_run,
+  copied_out,
+  copied_in,
+  no_seat,
   move_turn,
-  move_halt,
   move_in,
   drain,
   report_prefill,
@@ -63,12 +66,19 @@ struct Active {
   double planned_bps = 0, shipped = 0;     // of the link, as reckoned with; raw bytes handed to the encoder
   std::size_t sends = 0;                   // profile of what is encoded from now on
   std::uint32_t output = 0;
+  // Output tokens at most, as the coordinator takes them; and where it ends, which only the decode node finds out.
+  std::uint32_t limit = 0, ends = 0;
+  coordinator::DecodePlace place;  // on its decode node, in the coordinator's account
+  bool runs = false;               // in the steps under way
+  bool recomputes = false;         // when it returns; else its KV is copied in
+  double parked_s = -1;            // since when it has been without its blocks
   // Between decode nodes (moves_side).
-  std::int32_t target = -1;      // that it moves to; -1: none
-  std::uint64_t move_event = 0;  // that halts it; others are outdated
-  double moved_s = -1;           // when it began to move last
-  std::uint32_t tries = 0;       // drains aside
-  bool leaving = false;          // at the end of its step
+  std::int32_t target = -1;  // that it moves to; -1: none
+  coordinator::DecodePlace on_target;
+  std::uint32_t stop = UINT32_MAX;  // output tokens with which it leaves for its target
+  double copied_s = 0;              // when what it had is there
+  double moved_s = -1;              // when it began to move last
+  std::uint32_t tries = 0;          // drains aside
   bool moved = false;
 };
 
@@ -100,8 +110,35 @@ class ActiveTable {
   std::size_t count_ = 0;
 };
 
+/// A count's mean over a part of the time.
+class MeanLevel {
+ public:
+  MeanLevel(double from_s, double to_s) : from_(from_s), to_(to_s), last_(from_s) {}
+  void add(double now, double by) {
+    settle(now);
+    level_ += by;
+  }
+  [[nodiscard]] double mean(double now) {
+    settle(now);
+    return last_ > from_ ? area_ / (last_ - from_) : level_;
+  }
+
+ private:
+  void settle(double now) {
+    const double at = std::clamp(now, last_, std::max(last_, to_));
+    area_ += level_ * (at - last_);
+    last_ = at;
+  }
+  double from_, to_, last_;
+  double level_ = 0, area_ = 0;
+};
+
 struct Scene {
-  Scene(const ClusterSpec& s, const Load& l) : spec(s), load(l), random(s.seed * 77 + 5) {}
+  Scene(const ClusterSpec& s, const Load& l)
+      : spec(s),
+        load(l),
+        random(s.seed * 77 + 5),
+        decoding(l.empty() ? 0 : l[l.size() / 10].at_s, l.empty() ? 0 : l.back().at_s) {}
 
   const ClusterSpec& spec;
   const Load& load;
@@ -111,9 +148,11 @@ struct Scene {
   std::uint64_t order = 0;
   ActiveTable active;
   coordinator::ClusterSnapshot view;
-  std::vector<double> prefill_rate;  // tokens per second, as prefill nodes measure themselves
-  std::vector<double> decode_rate;   // of prompts, as decode nodes do
-  std::size_t busy = 0;              // nodes that compute
+  std::vector<double> prefill_rate;   // tokens per second, as prefill nodes measure themselves
+  std::vector<double> decode_rate;    // of prompts, as decode nodes do
+  std::size_t busy = 0;               // nodes that compute
+  MeanLevel decoding;                 // sequences that have blocks and KV on a decode node
+  std::uint32_t largest_context = 0;  // tokens that the largest decode node holds
   SimResult result;
 
   /// Returns the event's number.
@@ -129,6 +168,12 @@ struct Scene {
     return spec.cores == 0 ? 1 : std::max(1.0, static_cast<double>(busy) / spec.cores);
   }
   [[nodiscard]] const SimRequest& asked(const Active& a) const { return load[a.row]; }
+  /// What a coordinator knows of how long its output may become. Who sets no limit gets what the largest node can hold.
+  [[nodiscard]] std::uint32_t limit_of(const SimRequest& q) const {
+    if (q.max_tokens != kNoLimit) return q.max_tokens > 0 ? q.max_tokens : q.output_tokens;
+    const std::uint32_t most = std::min(spec.context_tokens, largest_context);
+    return most > q.prompt_tokens ? most - q.prompt_tokens : 1;
+  }
 };
 
 }  // namespace sluice::sim

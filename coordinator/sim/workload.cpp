@@ -51,7 +51,13 @@ Load make_load(const LoadSpec& s) {
   }
   for (const LoadPhase& p : s.phases)
     for (std::size_t i = 0; i < p.requests; ++i) add(p.prompt_mean, p.output_mean, p.rate);
+  hide_lengths(load, s);
   return load;
+}
+
+void hide_lengths(Load& load, const LoadSpec& s) {
+  if (!s.hidden_lengths) return;
+  for (SimRequest& q : load) q.max_tokens = s.stated;
 }
 
 }  // namespace sluice::sim

@@ -14,7 +14,10 @@ struct SimRequest {
   // them. No policy looks at them yet.
   std::shared_ptr<const std::vector<std::uint32_t>> prefix_blocks{};
   int priority = 0;  // smaller is sooner
+  // Output tokens that it states as its limit; 0: it states what it will generate, kNoLimit: none.
+  std::uint32_t max_tokens = 0;
 };
+inline constexpr std::uint32_t kNoLimit = UINT32_MAX;
 using Load = std::vector<SimRequest>;
 
 /// A load of another kind, behind the one before.
@@ -35,9 +38,14 @@ struct LoadSpec {
   // From this share of the load on, prompts are so many times longer.
   double shift_at = 1, shift_factor = 1;
   std::vector<LoadPhase> phases;  // that follow
+  bool hidden_lengths = false;    // see hide_lengths
+  std::uint32_t stated = kNoLimit;
   std::uint64_t seed = 1;
 };
 
 [[nodiscard]] Load make_load(const LoadSpec& s);
+
+/// Nobody says any more how long an output will be: all state the same, or kNoLimit. Nothing where lengths are told.
+void hide_lengths(Load& load, const LoadSpec& s);
 
 }  // namespace sluice::sim
