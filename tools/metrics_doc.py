@@ -42,6 +42,7 @@ LABELS = {
     "sluice_moves_total": "reason outcome",
     "sluice_sequence_copies_total": "outcome",
     "sluice_nodes": "role",
+    "sluice_preemptions_total": "way",
     "sluice_prefill_requests_total": "outcome",
     "sluice_prompt_bytes_total": "lane",
     "sluice_prompt_jobs_running": "lane",

@@ -21,7 +21,7 @@ class Cluster:
     """`with Cluster(bin_dir, prefills=2, decodes=2) as c:` runs it; the logs' ends are printed if the body raises."""
 
     def __init__(self, bin_dir, prefills=1, decodes=1, coordinator_flags=(), node_flags=(), env=None,
-                 ca=None, model=MODEL, local_prefill=False):
+                 ca=None, model=MODEL, local_prefill=False, kv_memory_mib=64):
         """node_flags: further ones, or a function that gives them by role; env: of all daemons; ca: the authority's file where HTTP is HTTPS."""
         self._bin = Path(bin_dir)
         self._model = model
@@ -30,6 +30,7 @@ class Cluster:
         self._decodes = decodes
         self._coordinator_flags = coordinator_flags
         self._more_node_flags = node_flags if callable(node_flags) else lambda role: node_flags
+        self._kv_memory_mib = str(kv_memory_mib)
         self._env = {**os.environ, **(env or {})}
         self._tls = ssl.create_default_context(cafile=ca) if ca else None
         self._processes = {}
@@ -62,7 +63,7 @@ class Cluster:
         self.http = f"{addresses['scheme']}://{addresses['http']}"
         self.admin = f"{addresses['scheme']}://{addresses.get('admin', addresses['http'])}"
         self.control = addresses["control"]
-        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", "64"]
+        self._node_flags = ["--coordinator", addresses["control"], "--threads", "1", "--kv-memory-mib", self._kv_memory_mib]
         for i in range(self._prefills):
             self._spawn(f"p{i}", "sluice-prefill", "--name", f"p{i}", *self._node_flags,
                         *self._more_node_flags("prefill"))
