@@ -51,7 +51,8 @@ void append_json_text(std::string& out, std::string_view text) {
   out.append(text, plain);
 }
 
-ChunkTemplate::ChunkTemplate(const std::string& rendered, int) {
+ChunkTemplate::ChunkTemplate(const std::function<std::string(std::string_view)>& render) {
+  const std::string rendered = render(kMark);
   const std::size_t at = rendered.find(kMark);
   before_ = rendered.substr(0, at);
   after_ = rendered.substr(at + kMark.size());

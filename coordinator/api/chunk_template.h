@@ -6,6 +6,7 @@
 //   writer.write(t.with("Hello"));
 //
 // Threading: none, a value. Failure: none; text that is not UTF-8 is replaced, as everywhere in JSON.
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -19,13 +20,11 @@ class ChunkTemplate {
   /// What stands for the text. Nothing that is rendered before the text may hold it.
   static constexpr std::string_view kMark = "@";
 
-  template <class Render>
-  explicit ChunkTemplate(Render&& render) : ChunkTemplate(render(kMark), 0) {}
+  explicit ChunkTemplate(const std::function<std::string(std::string_view)>& render);
 
   [[nodiscard]] std::string with(std::string_view text) const;
 
  private:
-  ChunkTemplate(const std::string& rendered, int);
   std::string before_, after_;
 };
 
