@@ -101,7 +101,7 @@ def main():
     flags = argparse.ArgumentParser()
     flags.add_argument("--bin", required=True, type=Path)
     bin_dir = flags.parse_args().bin
-    with Cluster(bin_dir, node_flags=["--kv-memory-mib", str(POOL_MIB)]) as c:
+    with Cluster(bin_dir, kv_memory_mib=POOL_MIB) as c:
         check_all(c)
         check_never(c)
         check_given_back(c)
