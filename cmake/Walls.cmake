@@ -5,6 +5,7 @@ set(SLUICE_WALLS
   "common:"
   "common/flags: common"
   "common/transfer: common"
+  "common/prefix: common"
   "common/net: common"
   "common/tls: common common/flags"
   "common/control: common common/net common/tls common/transfer"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Sluice builds and tests with, by Debian package name (Debian 12). Does nothing when all is there.
 #   tools/install_deps.sh               build and run
-#   tools/install_deps.sh test          also Prometheus, a browser, etcd, lintian and more, for the tests of what is shipped
+#   tools/install_deps.sh test          also Prometheus, a browser, etcd, Redis, lintian and more, for the tests of what is shipped
 #   tools/install_deps.sh package       what packages are built with
 #   tools/install_deps.sh package-test  what they are tested with, in systems made for it
 #   tools/install_deps.sh ci            also the clang tools
@@ -10,10 +10,10 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build make pkg-config git ca-certificates
   libucx-dev ucx-utils libboost1.81-dev nlohmann-json3-dev prometheus-cpp-dev catch2 libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
-  libssl-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
+  libssl-dev libsodium-dev libhiredis-dev libutf8proc-dev libzstd-dev zlib1g-dev liblz4-dev libxxhash-dev libdnnl-dev ocl-icd-opencl-dev libeigen3-dev libbenchmark-dev
   python3 python3-venv procps iproute2 openssl
 )
-case "${1:-}" in test | ci) packages+=(prometheus chromium etcd-server etcd-client) ;; esac
+case "${1:-}" in test | ci) packages+=(prometheus chromium etcd-server etcd-client redis-server) ;; esac
 case "${1:-}" in test | ci | package | package-test) packages+=(dpkg-dev) ;; esac
 # They judge what is shipped; docker-compose reads the compose file, and runs nothing.
 case "${1:-}" in test | ci | package-test) packages+=(lintian man-db mandoc zsh systemd nftables docker-compose) ;; esac
@@ -41,6 +41,7 @@ fi
 services=()
 [[ " ${missing[*]} " == *' prometheus '* ]] && services+=(prometheus)
 [[ " ${missing[*]} " == *' etcd-server '* ]] && services+=(etcd)
+[[ " ${missing[*]} " == *' redis-server '* ]] && services+=(redis-server)
 policy=/usr/sbin/policy-rc.d
 if [ ${#services[@]} -gt 0 ] && [ ! -e "$policy" ]; then
   trap '"${as_root[@]}" rm -f "$policy"' EXIT
