@@ -133,6 +133,8 @@ def page(e, rows, second, tails, seeds):
             "| scenario | attainment, fixed | attainment, nodes change | changes | undone |", "|---|---|---|---|---|"]
     out += [f"| {t['name']} | {t['fixed']:.2%} | {t['moving']:.2%} | {t['changes']} | {t['undone']} |" for t in tails]
     out += ["", "## What this does not show", "",
+            "- Prompts may be computed where they are decoded, in every row. So a fixed split of mostly decode nodes serves a load that it does not",
+            "  fit well, and the second load gains nothing from nodes that change.",
             "- A node that changes from decode to prefill ends its streams here; real ones may move to other nodes first, which is faster.",
             "- All nodes are alike. A node that is new in a role is expected to do as the mean of that side does."]
     return "\n".join(out) + "\n"
