@@ -125,12 +125,12 @@ class Cluster:
     def get(self, target):
         return self.ask(target)[2]
 
-    def ask(self, target, body=None, key="", method=None, at=None):
+    def ask(self, target, body=None, key="", method=None, at=None, timeout_s=30):
         """(status, headers, text) of a 2xx answer; others raise urllib.error.HTTPError."""
         headers = {"Authorization": "Bearer " + key} if key else {}
         data = None if body is None else json.dumps(body).encode()
         q = urllib.request.Request((at or self.http) + target, data, headers, method=method)
-        with urllib.request.urlopen(q, timeout=30, context=self._tls) as r:
+        with urllib.request.urlopen(q, timeout=timeout_s, context=self._tls) as r:
             return r.status, r.headers, r.read().decode()
 
     @property
