@@ -38,7 +38,7 @@ set(SLUICE_WALLS
   "kvtransfer/flow: common common/transfer kvtransfer/transport"
 
   "coordinator/http: common common/net common/tls"
-  "coordinator/policy: common"
+  "coordinator/policy: common common/prefix"
   "coordinator/tenants: common coordinator/http"
   "coordinator/api: common common/control common/trace text/* coordinator/http coordinator/tenants"
   "coordinator/api/responses: common common/control text/* coordinator/http coordinator/api"

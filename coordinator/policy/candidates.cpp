@@ -20,12 +20,13 @@ inline float delay_of_others(float rate, float wait, float own, float compute, f
   return busy * larger(wait + own - compute, 0) / (1 - load);
 }
 
-/// What the prices of all pairs share: by prefill node what its encoder costs, by decode node how busy its decoder is.
+/// What the prices of all pairs share: by prefill node what it and its encoder cost, by decode node how busy its
+/// decoder is.
 void price_codecs(CandidateTable& t) {
   const float share = t.size_share;
   for (std::size_t p = 0; p < t.prefills.size(); ++p)
     for (std::size_t i = p * t.stride; i < (p + 1) * t.stride; ++i)
-      t.encode_price[i] = delay_of_others(t.prefill_rate[p], 0, t.encode[i], t.prefill[p], share);
+      t.encode_price[i] = delay_of_others(t.prefill_rate[p], 0, t.encode[i], t.prefill[p], share) + t.prefill_price[p];
   for (std::size_t d = 0; d < t.decodes.size(); ++d)
     for (std::size_t i = d * t.stride; i < (d + 1) * t.stride; ++i) {
       const float busy = t.decode_rate[d] * t.decode[i];
@@ -161,6 +162,7 @@ void CandidateTable::shape() {
   for (auto* v : {&queue, &prefill, &load, &encode_wait, &prefill_rate, &head, &tail_most, &tail_sum, &unit})
     v->resize(np);
   for (std::size_t p = 0; p < np; ++p) set_overlap(p, {});
+  prefill_price.assign(np, 0);
   // Padding never wins: it takes for ever to encode.
   encode.assign(np * stride, kNever);
   for (auto* v : {&wire_bytes, &encode_var, &encode_price}) v->assign(np * stride, 0);

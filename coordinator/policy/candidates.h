@@ -18,6 +18,9 @@ struct CandidateTable {
 
   // By row of a prefill node, [row * stride + profile] for the columns with profiles. Seconds and bytes.
   std::vector<float> queue, prefill, load, encode_wait;
+  // What the computation costs those who come after it there, as far as that tells candidates apart: 0 where all
+  // prefill nodes compute the whole prompt.
+  std::vector<float> prefill_price;
   // Of its overlap: tail and tail_unit as factors of the slowest stage and of the sum of the three behind computation.
   std::vector<float> head, tail_most, tail_sum, unit;
   std::vector<float> encode, wire_bytes;

@@ -84,10 +84,11 @@ void LatencyModel::seat(const ClusterSnapshot& c) {
     sit(decodes_[names_.decode[i]].load, c.decodes[i].host, c.decodes[i].threads);
 }
 
-double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now) {
+double LatencyModel::prefill_s(const ClusterSnapshot& c, std::size_t p, double had, double to, TimePoint now) {
   PrefillNode& n = prefills_[names_.prefill[p]];
   n.compute.report(or_default(c.prefills[p].tokens_per_s, kDefaultTokensPerS), now);
-  const double alone = n.compute.predict(PromptTime::terms(tokens));
+  if (had >= to) return 0;
+  const double alone = n.compute.predict(PromptTime::terms(had, to));
   if (!hosts_.shares(n.load)) return alone;
   const double after = n.work.idle() ? 0 : n.work.wait_s(now);
   return alone * hosts_.slowdown(n.load, hosts_.ahead(n.load, now, after, alone));
@@ -107,18 +108,19 @@ void LatencyModel::prefill_left(PrefillNode& n, TimePoint now) {
 double LatencyModel::queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now) {
   const PrefillView& view = c.prefills[p];
   // Nothing tells the order of theirs and ours, so theirs are all in front.
-  const double others = view.others_tokens == 0 ? 0 : prefill_s(c, p, static_cast<double>(view.others_tokens), now);
+  const double others = view.others_tokens == 0 ? 0 : prefill_s(c, p, 0, static_cast<double>(view.others_tokens), now);
   if (view.queued_tokens == 0) return others;
-  const double by_tokens = prefill_s(c, p, static_cast<double>(view.queued_tokens), now);
+  const double by_tokens = prefill_s(c, p, 0, static_cast<double>(view.queued_tokens), now);
   const WorkAccount& work = prefills_[names_.prefill[p]].work;
   return others + (work.idle() ? by_tokens : std::min(by_tokens, work.wait_s(now)));
 }
 
-Overlap LatencyModel::overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s, TimePoint now) {
+Overlap LatencyModel::overlap(const ClusterSnapshot& c, std::size_t p, double had, double to, double prefill_s,
+                              TimePoint now) {
   const PrefillView& view = c.prefills[p];
-  const double first = first_pass_tokens(view, tokens);
-  const double share = first < tokens ? std::min(1.0, this->prefill_s(c, p, first, now) / prefill_s) : 1;
-  return overlap_of(view, c.layers, c.kv_bytes_per_token, tokens, share);
+  const double first = first_pass_tokens(view, to - had);
+  const double share = had + first < to ? std::min(1.0, this->prefill_s(c, p, had, had + first, now) / prefill_s) : 1;
+  return overlap_of(view, c.layers, c.kv_bytes_per_token, to - had, share, had);
 }
 
 const Estimate& LatencyModel::encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now) {
@@ -203,13 +205,14 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   k.profile_slot = names_.profile[f];
   // The last prompt token is computed on the decode node, so its KV never travels.
   if (k.cut == 0) k.cut = r.split_cut();
+  k.had = r.had(p, k.cut);
   k.tokens = k.cut;
   k.raw_bytes = k.tokens * static_cast<double>(c.kv_bytes_per_token);
   k.wire_bytes = k.raw_bytes / std::max(c.prefills[p].profiles[f].ratio, 0.1);
   predict_step(c, r, now, k);
   StageTimes& t = k.stages;
   t.queue_s = queue_s(c, p, now);
-  t.prefill_s = prefill_s(c, p, k.tokens, now);
+  t.prefill_s = prefill_s(c, p, k.had, k.tokens, now);
   t.encode_s = k.raw_bytes / encode(c, p, f, now).value();
   k.link_bps = bandwidth(c, p, d, now).value();
   t.wire_s = k.wire_bytes / k.link_bps + c.link(p, d).rtt_s;
@@ -219,7 +222,7 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   t.decode_wait_s = decode_wait_s(d, now);
   t.fixed_s = fixed_s(p, d);
   t.first_s = k.here_tokens > 0 ? 0 : first_s(d, t.tpot_s);
-  k.overlap = overlap(c, p, k.tokens, t.prefill_s, now);
+  k.overlap = overlap(c, p, k.had, k.tokens, t.prefill_s, now);
   k.model_ttft_s = pipeline_ttft(t, k.overlap);
 }
 
@@ -283,12 +286,12 @@ void LatencyModel::prefill_done(const Candidate& k, const Measured& m, TimePoint
 /// some may be on a link that is stuck. Prompts that end together are one sample.
 void LatencyModel::learn_compute(PrefillNode& n, const Candidate& k, const Measured& m, TimePoint end, TimePoint now) {
   const double stay = m.queue_s + m.compute_s;
-  if (!(stay > 0) || !n.compute.ready()) return;
+  if (!(stay > 0) || !n.compute.ready() || m.had_tokens >= k.tokens) return;
   const double most = m.compute_s > 0 ? std::min(stay, 1.25 * m.compute_s + 1e-3) : stay;
   const double gap = n.last_end == TimePoint{} ? most : std::clamp(seconds(end - n.last_end), 0.0, most);
   const bool alone = gap == most;  // the node was idle before it: that is all it took, however little
   n.last_end = std::max(n.last_end, end);
-  const auto terms = PromptTime::terms(k.tokens);
+  const auto terms = PromptTime::terms(m.had_tokens, k.tokens);
   for (std::size_t i = 0; i < terms.size(); ++i) n.pool[i] += terms[i];
   n.pool_s += gap;
   if (!alone && n.pool_s < 0.3 * n.compute.predict(n.pool) && n.pool[0] < 16) return;

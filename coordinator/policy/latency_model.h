@@ -50,9 +50,10 @@ class LatencyModel {
 
   // Parts of a prediction, by index into the bound snapshot. Each takes over what the snapshot reports first.
   [[nodiscard]] double queue_s(const ClusterSnapshot& c, std::size_t p, TimePoint now);
-  [[nodiscard]] double prefill_s(const ClusterSnapshot& c, std::size_t p, double tokens, TimePoint now);
+  /// Positions [had, to) of a prompt; nothing where the node has them all.
+  [[nodiscard]] double prefill_s(const ClusterSnapshot& c, std::size_t p, double had, double to, TimePoint now);
   /// Of a prompt whose computation takes prefill_s.
-  [[nodiscard]] Overlap overlap(const ClusterSnapshot& c, std::size_t p, double tokens, double prefill_s,
+  [[nodiscard]] Overlap overlap(const ClusterSnapshot& c, std::size_t p, double had, double to, double prefill_s,
                                 TimePoint now);
   [[nodiscard]] const Estimate& encode(const ClusterSnapshot& c, std::size_t p, std::size_t f, TimePoint now);
   [[nodiscard]] const Estimate& decode(const ClusterSnapshot& c, std::size_t d, std::size_t f, TimePoint now);

@@ -17,13 +17,6 @@ constexpr std::uint32_t kUsualChunk = 512;
 
 double chunk_of(const DecodeView& d) { return d.chunk_tokens > 0 ? d.chunk_tokens : kUsualChunk; }
 
-PromptTime::Terms terms(double from, double to) {
-  PromptTime::Terms t = PromptTime::terms(to);
-  const PromptTime::Terms before = PromptTime::terms(from);
-  for (std::size_t i = 1; i < t.size(); ++i) t[i] -= before[i];
-  return t;
-}
-
 }  // namespace
 
 void LocalPrompts::grow(const ClusterSnapshot& c) {
@@ -47,7 +40,7 @@ double LocalPrompts::compute_s(const ClusterSnapshot& c, std::size_t d, double f
   const double told = c.decodes[d].prompt_tokens_per_s;
   n.compute.report(told > 0 ? told : kDefaultTokensPerS, now);
   const double steps = step_s > 0 ? std::ceil((to - from) / chunk_of(c.decodes[d])) * step_s : 0;
-  const double alone = n.compute.predict(terms(from, to));
+  const double alone = n.compute.predict(PromptTime::terms(from, to));
   const HostLoad& hosts = latency_.hosts();
   const HostLoad::Id id = latency_.decode_load(slot);
   if (!hosts.shares(id)) return std::max(alone, steps);
@@ -107,7 +100,7 @@ void LocalPrompts::learn_time(const Candidate& k, double took_s, TimePoint now) 
   Node& n = nodes_[k.decode_slot];
   HostLoad& hosts = latency_.hosts();
   const HostLoad::Id id = latency_.decode_load(k.decode_slot);
-  const PromptTime::Terms t = terms(k.cut, k.cut + k.here_tokens);
+  const PromptTime::Terms t = PromptTime::terms(k.cut, k.cut + k.here_tokens);
   const double factor = hosts.slowdown(id, k.local_met);
   if (hosts.shares(id) && n.compute.learned())
     hosts.observe(id, k.local_met, std::log(took_s / n.compute.predict(t)), n.compute.noise());

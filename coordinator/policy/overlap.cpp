@@ -30,14 +30,9 @@ Waves waves_of(double chunk, double frame_bytes, double layers, double bytes_per
   return {gathered, std::ceil(layers / gathered), 1};
 }
 
-}  // namespace
-
-double first_pass_tokens(const PrefillView& p, double tokens) {
-  return stated(p) ? std::min(tokens, pass_tokens(p)) : tokens;
-}
-
-Overlap overlap_of(const PrefillView& p, std::uint32_t layers, std::uint64_t kv_bytes_per_token, double tokens,
-                   double first_share) {
+/// Of KV that is all computed.
+Overlap overlap_cold(const PrefillView& p, std::uint32_t layers, std::uint64_t kv_bytes_per_token, double tokens,
+                     double first_share) {
   const double all = std::max(layers, 1U);
   if (!stated(p)) return {.head = 1 / all, .tail = 1 / all, .unit = 1 / all, .tail_unit = 1};
   if (tokens < 1) return {};
@@ -58,6 +53,22 @@ Overlap overlap_of(const PrefillView& p, std::uint32_t layers, std::uint64_t kv_
           .tail = last / tokens * last_layers / all,
           .unit = 1 / frames,
           .tail_unit = 1 / last_wave_frames};
+}
+
+}  // namespace
+
+double first_pass_tokens(const PrefillView& p, double tokens) {
+  return stated(p) ? std::min(tokens, pass_tokens(p)) : tokens;
+}
+
+Overlap overlap_of(const PrefillView& p, std::uint32_t layers, std::uint64_t kv_bytes_per_token, double tokens,
+                   double first_share, double had) {
+  Overlap o = overlap_cold(p, layers, kv_bytes_per_token, tokens, first_share);
+  if (had <= 0) return o;
+  o.head = 0;
+  o.tail *= tokens / (had + tokens);
+  o.unit = overlap_cold(p, layers, kv_bytes_per_token, had + tokens, 1).unit;
+  return o;
 }
 
 double pipeline_ttft(const StageTimes& t, const Overlap& o) {

@@ -12,9 +12,10 @@ namespace sluice::coordinator {
 [[nodiscard]] double first_pass_tokens(const PrefillView& p, double tokens);
 
 /// `first_share`: the first pass's share of the computation. A node that does not state its settings is taken to send
-/// each layer as soon as it is computed.
+/// each layer as soon as it is computed. `tokens`: that are computed; `had`: positions before them, whose KV can leave
+/// at once.
 [[nodiscard]] Overlap overlap_of(const PrefillView& p, std::uint32_t layers, std::uint64_t kv_bytes_per_token,
-                                 double tokens, double first_share);
+                                 double tokens, double first_share, double had = 0);
 
 /// TTFT of stage totals with overlap.
 [[nodiscard]] double pipeline_ttft(const StageTimes& t, const Overlap& o);

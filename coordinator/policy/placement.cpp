@@ -59,11 +59,12 @@ void Placement::shorten(std::vector<Ranked>& all, std::vector<std::size_t>& out)
 }
 
 void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
-  const double tokens = r.cut.value_or(r.split_cut());
+  const std::uint32_t cut = r.cut.value_or(r.split_cut());
   ranked_.clear();
   for (std::size_t p = 0; split_ && p < c.prefills.size(); ++p)
     if (holds(c.prefills[p], r) && cuts_there(c.prefills[p], r))
-      ranked_.push_back({static_cast<float>(latency_.queue_s(c, p, now) + latency_.prefill_s(c, p, tokens, now)), p});
+      ranked_.push_back(
+          {static_cast<float>(latency_.queue_s(c, p, now) + latency_.prefill_s(c, p, r.had(p, cut), cut, now)), p});
   shorten(ranked_, table_.prefills);
   ranked_.clear();
   for (std::size_t d = 0; d < c.decodes.size(); ++d)
@@ -75,7 +76,8 @@ void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, T
 void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   CandidateTable& t = table_;
   t.shape();
-  const double tokens = r.cut.value_or(r.split_cut());
+  const std::uint32_t cut = r.cut.value_or(r.split_cut());
+  const double tokens = cut;
   const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));
   const std::size_t nf = t.profiles.size();
   t.size_share = raw > 0 ? static_cast<float>(latency_.mean_bytes()) / raw : 1;
@@ -83,11 +85,13 @@ void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoi
   for (std::size_t i = 0; i < t.prefills.size(); ++i) {
     const std::size_t p = t.prefills[i];
     t.queue[i] = static_cast<float>(latency_.queue_s(c, p, now));
-    const double compute = latency_.prefill_s(c, p, tokens, now);
+    const double had = r.had(p, cut);
+    const double compute = latency_.prefill_s(c, p, had, tokens, now);
     t.prefill[i] = static_cast<float>(compute);
-    t.set_overlap(i, latency_.overlap(c, p, tokens, compute, now));
+    t.set_overlap(i, latency_.overlap(c, p, had, tokens, compute, now));
     t.encode_wait[i] = static_cast<float>(latency_.encode_wait_s(p, now));
     t.prefill_rate[i] = static_cast<float>(latency_.prefill_rate(p, now));
+    if (r.hits != nullptr) t.prefill_price[i] = delay_behind(t.prefill_rate[i], t.queue[i], t.prefill[i], t.size_share);
     t.load[i] = t.queue[i] > 0 ? t.queue[i] / (t.queue[i] + t.prefill[i]) : 0;
     for (std::size_t j = 0; j < nf; ++j) {
       const Estimate& e = latency_.encode(c, p, t.profiles[j], now);

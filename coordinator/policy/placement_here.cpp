@@ -112,8 +112,8 @@ std::optional<std::size_t> Placement::best_here() const {
 
 float Placement::split_cost(std::size_t index) const {
   const std::size_t p = index / table_.stride / table_.decodes.size();
-  return costs_.cost[index] +
-         table_.scale * delay_behind(table_.prefill_rate[p], table_.queue[p], table_.prefill[p], table_.size_share);
+  const float price = delay_behind(table_.prefill_rate[p], table_.queue[p], table_.prefill[p], table_.size_share);
+  return costs_.cost[index] + table_.scale * (price - table_.prefill_price[p]);
 }
 
 Candidate Placement::alone(const ClusterSnapshot& c, const RequestFeatures& r, const Here& h, TimePoint now) {
@@ -150,7 +150,7 @@ Candidate Placement::cut_between(const ClusterSnapshot& c, const RequestFeatures
   const std::size_t p = pair / table_.decodes.size();
   const std::size_t row = pair % table_.decodes.size();
   const float base = table_.base[row];
-  const float codec_price = (costs_.cost[index] - base) / table_.scale - costs_.ttft[index];
+  const float codec_price = (costs_.cost[index] - base) / table_.scale - costs_.ttft[index] - table_.prefill_price[p];
   const double correction = k.predicted_ttft_s / k.model_ttft_s;
   float least = cost * (1 - kCutGain);
   Candidate out = k;

@@ -32,6 +32,13 @@ PromptTime::Terms PromptTime::terms(double tokens) {
   return {1, k, k * k};
 }
 
+PromptTime::Terms PromptTime::terms(double from, double to) {
+  Terms t = terms(to);
+  const Terms before = terms(from);
+  for (std::size_t i = 1; i < t.size(); ++i) t[i] -= before[i];
+  return t;
+}
+
 void PromptTime::set_prior(const Terms& mean, double slope) {
   shape_.set_prior(mean, {0.002 + 0.02 * slope, 0.5 * slope, 0.3 * slope});
 }

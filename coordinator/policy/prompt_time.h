@@ -25,6 +25,8 @@ class PromptTime {
   static constexpr double kNewsFactor = 1.5;  // ... when each is off by more
 
   [[nodiscard]] static Terms terms(double tokens);
+  /// Of a prompt whose first positions [0, from) are computed already, up to `to`.
+  [[nodiscard]] static Terms terms(double from, double to);
 
   /// What the node says of itself. It counts before anything was measured, and when it changes by much while nothing
   /// is.

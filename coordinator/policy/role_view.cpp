@@ -13,7 +13,7 @@ RoleView Placement::role_view(ClusterSnapshot c, const OfferedLoad& l, const Slo
   for (std::size_t p = 0; p < c.prefills.size(); ++p)
     if (c.prefills[p].usable)
       v.prefills.push_back({.node = c.prefills[p].id,
-                            .prompt_s = latency_.prefill_s(c, p, std::max(l.prompt_tokens - 1, 1.0), now),
+                            .prompt_s = latency_.prefill_s(c, p, 0, std::max(l.prompt_tokens - 1, 1.0), now),
                             .queued_tokens = c.prefills[p].queued_tokens});
   for (std::size_t d = 0; d < c.decodes.size(); ++d) {
     DecodeView& node = c.decodes[d];

@@ -1,5 +1,6 @@
 #pragma once
 // What the policies see: plain values, no sockets, no clock. Times in seconds, sizes in bytes, rates per second.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -105,6 +106,12 @@ struct ClusterSnapshot {
   [[nodiscard]] const LinkState& link(std::size_t p, std::size_t d) const { return links[p * decodes.size() + d]; }
 };
 
+/// What nodes have of one prompt's KV from earlier prompts: positions [0, n), by index into the snapshot. Nodes beyond
+/// the end have nothing of it.
+struct PrefixHits {
+  std::vector<std::uint32_t> prefill;
+};
+
 struct RequestFeatures {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_new_tokens = 0;
@@ -122,7 +129,12 @@ struct RequestFeatures {
   /// decoded. 0: no prefill node; split_cut(): only the last token is the decode node's. Nothing: as is best.
   std::optional<std::uint32_t> cut;
   bool cut_anywhere = false;  // its KV loses nothing: where a prefill node's chunks end does not matter to its bits
+  const PrefixHits* hits = nullptr;  // outlives the decision; null: nobody has anything
   [[nodiscard]] std::uint32_t split_cut() const noexcept { return prompt_tokens > 0 ? prompt_tokens - 1 : 0; }
+  /// Of the positions before `cut`, those that prefill node `p` need not compute.
+  [[nodiscard]] std::uint32_t had(std::size_t p, std::uint32_t cut) const noexcept {
+    return hits != nullptr && p < hits->prefill.size() ? std::min(hits->prefill[p], cut) : 0;
+  }
 };
 
 /// Where the predicted time of a request goes: stage totals before overlap, in seconds.
@@ -156,6 +168,7 @@ struct Candidate {
   std::size_t prefill = 0, decode = 0, profile = 0;
   bool local = false;      // the decode node computes the whole prompt: prefill and profile say nothing
   std::uint32_t cut = 0;   // prompt positions that come from the prefill node
+  std::uint32_t had = 0;   // of those, that the prefill node need not compute
   double here_tokens = 0;  // that the decode node computes in chunks; 0: only the prompt's last
   std::uint32_t prefill_slot = 0, decode_slot = 0, profile_slot = 0;
   double model_ttft_s = 0;      // by the latency model
@@ -182,6 +195,7 @@ struct Candidate {
 /// What nodes measured of one request. 0 = not measured.
 struct Measured {
   double queue_s = 0, compute_s = 0;  // prefill node
+  double had_tokens = 0;              // that it did not compute, but had
   double encode_s = 0, wire_s = 0, exposed_s = 0;
   double decode_s = 0, first_step_s = 0;  // decode node
   double raw_bytes = 0, wire_bytes = 0;
