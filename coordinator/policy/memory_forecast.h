@@ -15,10 +15,10 @@
 // since what needs more than the pool at its limit is refused before.
 //
 // The margin is learned: each preemption that the node reports adds kStep of the pool, each sequence that leaves takes
-// kForget of the margin away. So where one sequence of fifty is preempted it settles at a twenty-fifth of the pool, and
-// it makes up for whatever the learned lengths miss: that lengths depend on each other, say, or have just changed.
-// kDoubt and these two were chosen by the experiment in tests/coordinator_policy/memory_forecast_sim.h, which ADR 10
-// tells of.
+// kForget of the margin away. So where one sequence of ten is preempted it settles at a seventeenth of the pool, and it
+// makes up for whatever the learned lengths miss: that lengths depend on each other, say, or have just changed. A
+// preempted sequence stalls for a while; a newcomer that is kept out for fear of that stalls as well.
+// kDoubt and these two were chosen by the simulator's loads (docs/evidence/memory.md), which ADR 10 tells of.
 //
 // The chance to run still is OutputLengths' product-limit estimate, given what the sequence has emitted, with another
 // prior than there: beyond what has been seen, the longer an answer is already, the longer it goes on (a Pareto tail).
@@ -72,8 +72,8 @@ struct MemoryPart {
 
 class MemoryForecast {
  public:
-  static constexpr double kDoubt = 1.5;  // standard deviations
-  static constexpr double kStep = 0.01, kForget = 0.005, kMostMargin = 0.5;
+  static constexpr double kDoubt = 1;  // standard deviations
+  static constexpr double kStep = 0.003, kForget = 0.005, kMostMargin = 0.5;
 
   /// `times`: so many sequences alike.
   void add(const MemoryPart& p, std::uint32_t times = 1);

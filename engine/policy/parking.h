@@ -34,7 +34,7 @@ struct Return {
 
 class Parking {
  public:
-  static constexpr std::uint32_t kMostPreemptions = 3;
+  static constexpr std::uint32_t kMostPreemptions = 8;
   using Sequences = std::map<RequestId, ScheduledSequence>;
 
   Parking(BlockAllocator& pool, std::uint32_t block_tokens) : pool_(pool), block_tokens_(block_tokens) {}

@@ -1,6 +1,6 @@
 #pragma once
 // A decode node under endless demand, with or without a forecast at its door: how much of its memory is used, and how
-// often sequences must give up their blocks. kDoubt, kStep and kForget of MemoryForecast were chosen with it.
+// often sequences must give up their blocks. What the constants of MemoryForecast bring there is in ADR 10.
 #include <cmath>
 #include <functional>
 #include <random>
