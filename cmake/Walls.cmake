@@ -37,6 +37,10 @@ set(SLUICE_WALLS
   "kvtransfer/transport: common common/net"
   "kvtransfer/flow: common common/transfer kvtransfer/transport"
 
+  "kvstore/object: common common/prefix kvtransfer kvtransfer/wire"
+  "kvstore/tier: common common/net common/prefix kvtransfer kvtransfer/wire kvstore/object"
+  "kvstore: common common/net common/prefix kvtransfer kvtransfer/wire kvstore/object kvstore/tier"
+
   "coordinator/http: common common/net common/tls"
   "coordinator/policy: common common/prefix"
   "coordinator/tenants: common coordinator/http"
@@ -63,8 +67,8 @@ set(SLUICE_WALLS
   "prefill_node: common common/control common/flags common/trace common/transfer engine/* kvtransfer/* node/*"
   "decode_node: common common/control common/flags common/trace common/transfer text/grammar text/tokenizer text/unicode engine/* kvtransfer/* node/*"
 
-  "tools: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node"
-  "tests: common/* text/* engine/* kvtransfer/* coordinator/* node/* prefill_node decode_node tools"
+  "tools: common/* text/* engine/* kvtransfer/* kvstore/* coordinator/* node/* prefill_node decode_node"
+  "tests: common/* text/* engine/* kvtransfer/* kvstore/* coordinator/* node/* prefill_node decode_node tools"
 )
 
 # The row of a folder: its own, or that of the nearest folder above that has one. out_place is "" outside the house.

@@ -17,6 +17,8 @@ OUTSIDE = [
     (re.compile(r"^boost/beast"), re.compile(r"^(common/etcd/|common/http/|coordinator/http/|tests/)"), "Beast"),
     (re.compile(r"^openssl/ssl\.h|^boost/asio/ssl"), re.compile(r"^(common/tls/|tests/common_tls/)"), "TLS"),
     (re.compile(r"^(cuda|cublas|nccl)"), re.compile(r"^(engine/cuda/|kvtransfer/codec/cuda/|common/cuda_raii\.h)|\.cu$"), "CUDA"),
+    (re.compile(r"^sodium"), re.compile(r"^(common/prefix/|kvstore/object/)"), "libsodium"),
+    (re.compile(r"^hiredis/"), re.compile(r"^kvstore/tier/redis_connection\.cpp$"), "hiredis"),
     (re.compile(r"^(oneapi/dnnl|dnnl)"), re.compile(r"^(engine/cpu/|tools/bench/|tests/)"), "oneDNN"),
 ]
 Table = dict[str, list[str]]

@@ -7,7 +7,7 @@ build=$1; shift
 cmake -S . -B "$build/tidy" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSLUICE_PCH=OFF -DSLUICE_UNITY=OFF > /dev/null
 files=("$@")
 if [ ${#files[@]} -eq 0 ]; then
-  mapfile -t files < <(git ls-files 'common/*.cpp' 'text/*.cpp' 'coordinator/*.cpp' 'engine/*.cpp' 'kvtransfer/*.cpp' \
+  mapfile -t files < <(git ls-files 'common/*.cpp' 'text/*.cpp' 'coordinator/*.cpp' 'engine/*.cpp' 'kvtransfer/*.cpp' 'kvstore/*.cpp' \
     'node/*.cpp' 'prefill_node/*.cpp' 'decode_node/*.cpp')
   # What this build leaves out (no CUDA toolkit) has no compile command.
   kept=()

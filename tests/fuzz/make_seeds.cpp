@@ -1,11 +1,12 @@
-// Writes the seeds of the codec, frame, ticket and reference targets: make_fuzz_seeds DIR (tests/fuzz/seeds). To be run
-// again when profiles or formats change.
+// Writes the seeds of the codec, frame, object, ticket and reference targets: make_fuzz_seeds DIR (tests/fuzz/seeds).
+// To be run again when profiles or formats change.
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "kvtransfer/wire/reference.h"
 #include "node/quality/divergence.h"
+#include "tests/kvstore/objects.h"
 #include "tests/kvtransfer_codec/segments.h"
 #include "tests/kvtransfer_wire/transfer.h"
 
@@ -98,6 +99,15 @@ void reference_seeds(const std::filesystem::path& dir) {
   }
 }
 
+/// As object_fuzz.cpp has them.
+void object_seeds(const std::filesystem::path& dir) {
+  using namespace kvstore::test;
+  const Recipe small{.bytes = 64};
+  save(dir / "plain", {0}, make_object(small).bytes());
+  save(dir / "digested", {1}, make_object(small).bytes());
+  save(dir / "sealed", {1}, make_object(small, sealing_keys()).bytes());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -106,6 +116,7 @@ int main(int argc, char** argv) {
   const auto registry = make_registry();
   codec_seeds(dir / "codec", *registry);
   frame_seeds(dir / "frame", *registry);
+  object_seeds(dir / "object");
   ticket_seeds(dir / "ticket", *registry);
   reference_seeds(dir / "reference");
 }
