@@ -46,7 +46,9 @@ bool Residents::erase(const ObjectKey& key) {
   const ObjectFacts facts = it->second.facts;
   all_.erase(it);
   bytes_ -= facts.bytes;
-  if (const auto of = bytes_of_.find(facts.tenant); (of->second -= facts.bytes) == 0) bytes_of_.erase(of);
+  const auto of = bytes_of_.find(facts.tenant);
+  of->second -= facts.bytes;
+  if (of->second == 0) bytes_of_.erase(of);
   const auto drop_if_empty = [&](const PlaceId& id) {
     if (const auto p = places_.find(id); p->second.objects.empty() && p->second.continued == 0) places_.erase(p);
   };

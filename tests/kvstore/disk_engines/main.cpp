@@ -133,6 +133,7 @@ void fill(const char* name, const Maker& make, const fs::path& root) {
   engine = make(root);
   for (const auto& o : kept) read += engine->get(o.key());
   std::printf(", %zu after a restart\n", read);
+  std::fflush(stdout);
   engine.reset();
   fs::remove_all(root);
 }
@@ -142,6 +143,7 @@ void fill(const char* name, const Maker& make, const fs::path& root) {
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   const fs::path root = argv[1];
+  fs::create_directories(root);
   const Maker files = [](const fs::path& p) { return std::make_unique<Files>(p); };
   const Maker blobs = [](const fs::path& p) { return std::make_unique<Blobs>(p); };
   const bool full = argc > 2;
