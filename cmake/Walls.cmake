@@ -23,7 +23,7 @@ set(SLUICE_WALLS
   "text: common text/*"
 
   "engine: common"
-  "engine/policy: common"
+  "engine/policy: common common/prefix"
   "engine/cpu: common engine"
   "engine/model: common engine engine/cpu"
 
@@ -64,7 +64,7 @@ set(SLUICE_WALLS
   "node/loop: common engine/*"
   "node/quality: common kvtransfer/wire"
   "node: common common/control common/etcd common/flags common/http common/net common/tls common/trace common/transfer engine/* kvtransfer/* node/kv"
-  "prefill_node: common common/control common/flags common/trace common/transfer engine/* kvtransfer/* node/*"
+  "prefill_node: common common/control common/flags common/prefix common/trace common/transfer engine/* kvtransfer/* node/*"
   "decode_node: common common/control common/flags common/trace common/transfer text/grammar text/tokenizer text/unicode engine/* kvtransfer/* node/*"
 
   "tools: common/* text/* engine/* kvtransfer/* kvstore/* coordinator/* node/* prefill_node decode_node"

@@ -8,8 +8,9 @@ BlockAllocator::BlockAllocator(std::uint32_t blocks) : slots_(blocks) {
 }
 
 Result<std::vector<BlockHandle>> BlockAllocator::allocate(std::size_t n) {
+  if (n > free_.size() && n <= free_blocks()) keeper_->give_up(static_cast<std::uint32_t>(n - free_.size()));
   if (n > free_.size())
-    return fail(Errc::resource_exhausted, "{} KV blocks needed, {} of {} are free", n, free_.size(), slots_.size());
+    return fail(Errc::resource_exhausted, "{} KV blocks needed, {} of {} are free", n, free_blocks(), slots_.size());
   std::vector<BlockHandle> out;
   out.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -23,18 +24,41 @@ Result<std::vector<BlockHandle>> BlockAllocator::allocate(std::size_t n) {
 
 Result<> BlockAllocator::retain(BlockHandle h) {
   SLUICE_ASSIGN(Slot * s, slot(h));
-  ++s->references;
+  if (++s->references == 2 && s->kept) keeper_->on_used(h.id);
   return {};
 }
 
 Result<> BlockAllocator::release(BlockHandle h) {
   if (!valid(h)) return std::unexpected(std::move(slot(h)).error());
-  Slot& s = slots_[h.id.value()];
-  if (--s.references == 0) {
-    if (++s.generation == 0) s.generation = 1;
-    free_.push_back(h.id.value());
-  }
+  const Slot& s = slots_[h.id.value()];
+  if (s.kept && s.references == 1)
+    return fail(Errc::stale, "block {} generation {} is the keeper's alone", h.id, h.generation);
+  drop(h);
   return {};
+}
+
+Result<> BlockAllocator::keep(BlockHandle h) {
+  SLUICE_ASSIGN(Slot * s, slot(h));
+  if (s->kept) return fail(Errc::already_exists, "block {} is kept already", h.id);
+  s->kept = true;
+  ++s->references;
+  return {};
+}
+
+Result<> BlockAllocator::let_go(BlockHandle h) {
+  SLUICE_ASSIGN(Slot * s, slot(h));
+  if (!s->kept) return fail(Errc::stale, "block {} is not kept", h.id);
+  s->kept = false;
+  drop(h);
+  return {};
+}
+
+void BlockAllocator::drop(BlockHandle h) {
+  Slot& s = slots_[h.id.value()];
+  if (--s.references == 1 && s.kept) keeper_->on_idle(h.id);
+  if (s.references > 0) return;
+  if (++s.generation == 0) s.generation = 1;
+  free_.push_back(h.id.value());
 }
 
 bool BlockAllocator::valid(BlockHandle h) const noexcept { return references(h) > 0; }

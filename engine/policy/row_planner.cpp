@@ -16,6 +16,14 @@ constexpr std::uint32_t kPrefillShare = 4;
 // Rows that go before prompts where those are bounded.
 constexpr std::uint32_t kFewRows = 32;
 
+/// As many of `room` rows from `first` on as end where a column does. Room that ends within a column is filled: that is
+/// where decode rows leave less than one.
+std::uint32_t whole_columns(std::uint32_t first, std::uint32_t room, std::uint32_t column) {
+  const std::uint32_t into = first % column;
+  const std::uint64_t whole = (std::uint64_t{into} + room) / column * column;
+  return whole > into ? static_cast<std::uint32_t>(whole - into) : room;
+}
+
 }  // namespace
 
 /// One plan being filled: what is left of the limits, and the work chosen so far.
@@ -23,6 +31,7 @@ struct RowPlanner::Batch {
   std::uint32_t tokens;
   std::uint32_t seats;
   std::uint32_t chunk;
+  std::uint32_t column;
   bool in_order;
   std::uint64_t plan;
   std::vector<Work> work;
@@ -31,8 +40,7 @@ struct RowPlanner::Batch {
   /// How many of a sequence's pending rows go in, of `room`.
   [[nodiscard]] std::uint32_t share_of(const ScheduledSequence& s, std::uint32_t room) const {
     if (!in_order || s.is_decode()) return std::min({s.pending(), chunk, room});
-    // A pass smaller than a chunk cuts it, but always at the same length.
-    if (prefill_rows == 0) return std::min(s.pending(), room < chunk ? room : room / chunk * chunk);
+    if (prefill_rows == 0) return std::min(s.pending(), whole_columns(s.spec.computed, room, column));
     return s.pending() <= room && prefill_rows + s.pending() <= chunk ? s.pending() : 0;
   }
 
@@ -63,6 +71,7 @@ std::vector<Work> RowPlanner::plan(const Queue& runnable, const PlanLimits& limi
   Batch batch{limits.max_batch_tokens,
               limits.max_seqs,
               std::max<std::uint32_t>(1, limits.prefill_chunk),
+              limits.column(),
               limits.in_order,
               plan,
               {},

@@ -4,6 +4,7 @@
 // Order within a plan: decode rows first, least recently served first; then prefill chunks by priority (lower first)
 // and arrival. Nobody starves: prefill keeps a share of the budget, and the first of a priority that more urgent ones
 // passed over for kOverduePlans plans goes to the front.
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,14 +16,19 @@ struct PlanLimits {
   std::uint32_t max_batch_tokens = 2048;  // rows in one forward pass
   std::uint32_t max_seqs = 256;           // sequences in one forward pass
   std::uint32_t prefill_chunk = 512;      // rows of one sequence in one forward pass (see in_order); 0 counts as 1
-  // Prompts one after another rather than side by side: the oldest gets as many whole chunks as fit, and others join
-  // only while the pass holds one chunk in all. Prompts then end sooner on average, when they end does not depend on
-  // who comes later, and chunks are the same whoever shares the pass: KV leaves by chunk and key scales span tokens,
-  // so a lossy profile's answer would depend on batch mates else.
+  // Prompts one after another rather than side by side: the oldest gets as many whole columns as fit, and others join
+  // only while the pass holds one chunk in all. Prompts then end sooner on average, and when they end does not depend
+  // on who comes later. Passes end where columns do, wherever a prompt's first row is and whoever shares the pass: KV
+  // leaves by column and key scales span tokens, so a lossy profile's answer would depend on batch mates else.
   bool in_order = false;
   // Rows of prompts in one forward pass; 0: as many as fit. Where answers are decoded they wait for these. Sequences
   // with few rows pending then go before the others, in half of it at most.
   std::uint32_t most_prompt_rows = 0;
+
+  /// Positions of a column: they are cut at multiples of it.
+  [[nodiscard]] std::uint32_t column() const noexcept {
+    return std::max<std::uint32_t>(1, std::min(prefill_chunk, max_batch_tokens));
+  }
 };
 
 class RowPlanner {

@@ -23,6 +23,9 @@ Result<> Scheduler::check(const SequenceSpec& spec) const {
   } else if (n > spec.max_total) {
     return fail(Errc::invalid_argument, "request {}: {} tokens exceed the declared {}", spec.id, n, spec.max_total);
   }
+  if (spec.shared.size() * std::size_t{block_tokens_} > spec.computed)
+    return fail(Errc::invalid_argument, "request {}: {} shared blocks reach beyond its {} computed positions", spec.id,
+                spec.shared.size(), spec.computed);
   if (blocks_for(spec.max_total) > pool_.total_blocks())
     return fail(Errc::invalid_argument, "request {}: {} positions need {} KV blocks, the whole pool has {}", spec.id,
                 spec.max_total, blocks_for(spec.max_total), pool_.total_blocks());
@@ -34,9 +37,10 @@ Result<> Scheduler::admit(SequenceSpec spec) {
   if (Parking::goes_before(sequences_, spec))
     return fail(Errc::resource_exhausted, "request {}: others wait for KV blocks before it", spec.id);
   const auto begins_with = spec.grows ? static_cast<std::uint32_t>(spec.tokens.size()) : spec.max_total;
-  SLUICE_ASSIGN(auto blocks, pool_.allocate(blocks_for(begins_with)));
+  SLUICE_ASSIGN(const auto own, pool_.allocate(blocks_for(begins_with) - spec.shared.size()));
   ScheduledSequence seq;
-  seq.blocks = std::move(blocks);
+  seq.blocks = std::exchange(spec.shared, {});
+  seq.blocks.insert(seq.blocks.end(), own.begin(), own.end());
   seq.admitted = ++admissions_;
   seq.last_plan = plans_;
   const RequestId id = spec.id;

@@ -59,9 +59,9 @@ class Scheduler {
   /// `pool` is shared with whoever fills or ships blocks, and must outlive this. `block_tokens` > 0.
   Scheduler(BlockAllocator& pool, std::uint32_t block_tokens);
 
-  /// Takes blocks: for its tokens if it grows, else for max_total. resource_exhausted: retry later, there is no room or
-  /// someone at least as urgent waits for it; already_exists: the id is in use; invalid_argument: the numbers
-  /// contradict each other, or max_total exceeds the whole pool.
+  /// Takes blocks, beside those that it shares: for its tokens if it grows, else for max_total. resource_exhausted:
+  /// retry later, there is no room or someone at least as urgent waits for it; already_exists: the id is in use;
+  /// invalid_argument: the numbers contradict each other, or max_total exceeds the whole pool.
   [[nodiscard]] Result<> admit(SequenceSpec spec);
 
   /// The KV this sequence waited for is in its blocks: what was on its way, or what was parked. A second call changes

@@ -20,7 +20,10 @@ struct SequenceSpec {
   std::optional<std::uint32_t> fill_to{};  // compute the KV of this many positions and stop; no sampling
   std::int32_t priority = 0;               // lower goes first
   TimePoint arrival{};
-  bool ready = true;   // false: KV is on its way, nothing runs before mark_ready()
+  bool ready = true;  // false: KV is on its way, nothing runs before mark_ready()
+  // Its first blocks, which others hold too: their positions are among `computed`, so they are only read. A reference
+  // each goes to the sequence when it is admitted.
+  std::vector<BlockHandle> shared{};
   bool grows = false;  // has blocks for the tokens it comes with, and takes more as they come; false: for max_total
 };
 

@@ -119,6 +119,26 @@ TEST_CASE_METHOD(Fixture, "in order: the oldest prompt has the pass, others join
   CHECK(step() == std::vector{work(5, 24, 6, false)});
 }
 
+TEST_CASE_METHOD(Fixture, "in order: passes end where columns do, wherever a prompt's first row is") {
+  limits.in_order = true;
+  const auto from = [&](std::uint64_t id, std::uint32_t n, std::uint32_t computed) {
+    SequenceSpec spec = fill(id, n, n);
+    spec.computed = computed;
+    return spec;
+  };
+  REQUIRE(s.admit(from(1, 100, 7)));
+  CHECK(step() == std::vector{work(1, 7, 25, false)});  // to 32, not to 39
+  CHECK(step() == std::vector{work(1, 32, 32, false)});
+  CHECK(step() == std::vector{work(1, 64, 32, false)});
+  REQUIRE(s.admit(from(2, 21, 15)));
+  CHECK(step() == std::vector{work(1, 96, 4, false), work(2, 15, 6, false)});  // whole: it joins
+  limits.max_batch_tokens = 12;
+  REQUIRE(s.admit(from(3, 30, 10)));
+  CHECK(step() == std::vector{work(3, 10, 2, false)});
+  CHECK(step() == std::vector{work(3, 12, 12, false)});
+  CHECK(step() == std::vector{work(3, 24, 6, false)});
+}
+
 TEST_CASE_METHOD(Fixture, "where prompts are bounded a pass holds so many of their rows, and few rows do not wait") {
   limits.most_prompt_rows = 16;
   REQUIRE(s.admit(generate(1, 40, 60)));
