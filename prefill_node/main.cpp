@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   node::add_role_flags(app, role);
   std::size_t frame_kib = o.prefill.exporting.target_frame_bytes >> 10U;
   bool no_overlap = false;
+  std::string prefix_cache = "on";
   app.add_option("--max-waiting", o.prefill.max_waiting, "Prompts that may wait for KV blocks")->capture_default_str();
   app.add_option("--encode-workers", o.prefill.exporting.workers, "Threads that encode KV")
       ->capture_default_str()
@@ -25,10 +26,16 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(flags::range(16, 8192));
   app.add_flag("--no-overlap", no_overlap, "Send KV only after the whole prompt is computed (for measurements)");
+  app.add_option(
+         "--prefix-cache", prefix_cache,
+         "on: KV of prompts stays while there is room, and a prompt that begins alike does not compute it again")
+      ->capture_default_str()
+      ->check(flags::one_of({"on", "off"}));
   node::add_host_report(app, o.node, "prefill");
   return run_main(app, argc, argv, [&] {
     o.prefill.exporting.target_frame_bytes = frame_kib << 10U;
     o.prefill.exporting.overlap = !no_overlap;
+    o.prefill.prefix_cache = prefix_cache == "on";
     if (o.node.name.empty()) o.node.name = random_name("prefill");
     if (role.check_only) {
       node::check_node_options(o.node);

@@ -15,6 +15,8 @@ class PrefillGauges {
   node::BlockGauges blocks_;
   Gauge waiting_, queued_tokens_, speed_, open_;
   Counter tokens_;
+  Counter cache_queries_, cache_hits_, cache_evicted_;
+  Gauge cache_blocks_;
 };
 
 }  // namespace sluice::prefill

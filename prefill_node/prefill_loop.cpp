@@ -22,27 +22,32 @@ engine::PlanLimits in_order(engine::PlanLimits l) {
 
 }  // namespace
 
-/// Passes each finished layer of a batch on, sequence by sequence and chunk by chunk: a pass may hold several chunks of
-/// a prompt, and what leaves must not depend on that.
+/// Passes each finished layer of a batch on, sequence by sequence and column by column: a pass may hold several columns
+/// of a prompt, or the end of one of which the cache had the rest, and what leaves must not depend on that.
 class PrefillLoop::Observer final : public engine::LayerObserver {
  public:
-  Observer(PrefillSink& sink, const std::vector<node::PassRow>& rows, std::uint32_t chunk)
-      : sink_(sink), rows_(rows), chunk_(std::max(chunk, 1U)) {}
+  Observer(PrefillSink& sink, const std::vector<node::PassRow>& rows, std::uint32_t column)
+      : sink_(sink), rows_(rows), column_(column) {}
   void on_layer(std::uint32_t layer) override {
-    for (const node::PassRow& r : rows_)
-      for (std::uint32_t done = 0; done < r.work.count; done += chunk_)
-        sink_.on_layer(r.work.id, r.work.first + done, std::min(chunk_, r.work.count - done), layer);
+    for (const node::PassRow& r : rows_) {
+      const std::uint32_t end = r.work.first + r.work.count;
+      for (std::uint32_t at = r.work.first / column_ * column_; at < end; at += std::min(column_, end - at))
+        sink_.on_layer(r.work.id, at, std::min(column_, end - at), layer);
+    }
   }
 
  private:
   PrefillSink& sink_;
   const std::vector<node::PassRow>& rows_;
-  std::uint32_t chunk_;
+  std::uint32_t column_;
 };
 
-PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
-                         double tokens_per_s, PrefillSink& sink)
-    : core_(model, pool, in_order(limits)), max_waiting_(max_waiting), sink_(sink), tokens_per_s_(kEwma, tokens_per_s) {
+PrefillLoop::PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits,
+                         const PrefillLoopOptions& o, PrefillSink& sink)
+    : core_(model, pool, in_order(limits), o.prefix_cache),
+      max_waiting_(o.max_waiting),
+      sink_(sink),
+      tokens_per_s_(kEwma, o.tokens_per_s) {
   core_.start([this] { run(); });
 }
 
@@ -62,6 +67,7 @@ Result<> PrefillLoop::submit(Prompt p) {
   if (p.probe && (!room || !core_.knows(*p.probe))) p.probe.reset();
   if (p.rating && !core_.knows(p.rating->last))
     return fail_param("prompt_logprobs", "token id {} is not in the vocabulary", p.rating->last);
+  Names names = names_of(p);
   {
     const Held held = core_.hold();
     if (held.stopping()) return fail(Errc::unavailable, "the node stops");
@@ -71,40 +77,86 @@ Result<> PrefillLoop::submit(Prompt p) {
     if (running_.contains(p.id) || std::ranges::any_of(waiting_, waits))
       return fail(Errc::already_exists, "request {} is being computed", p.id);
     queued_tokens_ += p.tokens.size();
-    waiting_.push_back({std::move(p), SteadyClock().now()});
+    waiting_.push_back({std::move(p), SteadyClock().now(), std::move(names)});
   }
   core_.wake();
   return {};
 }
 
+PrefillLoop::Names PrefillLoop::names_of(const Prompt& p) const {
+  Names names;
+  if (p.root && core_.caches()) prefix::PrefixNamer(*p.root).append_names({}, p.tokens, core_.block_tokens(), names);
+  return names;
+}
+
 /// Admits waiting prompts in order while blocks last. Between passes: nothing is in flight, so room is all that a
 /// prompt can lack.
-void PrefillLoop::admit_waiting(Held& held) {
+std::vector<PrefillLoop::Hit> PrefillLoop::admit_waiting(Held& held) {
+  std::vector<Hit> hits;
+  while (!waiting_.empty() && admit(held, waiting_.front(), hits)) waiting_.pop_front();
+  return hits;
+}
+
+bool PrefillLoop::admit(Held& held, Waiting& w, std::vector<Hit>& hits) {
   engine::Scheduler& scheduler = held.scheduler();
-  while (!waiting_.empty()) {
-    const auto& [prompt, since] = waiting_.front();
-    const auto total = static_cast<std::uint32_t>(prompt.tokens.size());
-    engine::SequenceSpec spec;
-    spec.id = prompt.id;
-    spec.tokens = prompt.tokens;
-    spec.max_total = total + (prompt.probe ? 1 : 0);
-    spec.fill_to = total;
-    spec.priority = prompt.priority;
-    spec.arrival = held.next_arrival();
-    if (!scheduler.admit(std::move(spec))) return;
-    const auto view = scheduler.view(prompt.id);
-    const std::vector<BlockHandle> blocks(view->blocks.begin(), view->blocks.begin() + core_.blocks_for(total));
-    if (sink_.on_admitted(prompt.id, blocks, tokens_per_s_.value())) {
-      held.retain(blocks);
-      running_.emplace(
-          prompt.id,
-          Running{.submitted = since, .total = total, .left = total, .probe = prompt.probe, .rating = prompt.rating});
-    } else {
-      (void)scheduler.cancel(prompt.id);
-      queued_tokens_ -= total;
-    }
-    waiting_.pop_front();
+  const Prompt& prompt = w.prompt;
+  const auto total = static_cast<std::uint32_t>(prompt.tokens.size());
+  const std::vector<BlockHandle> shared = cached_blocks(held, w);
+  const auto cached = static_cast<std::uint32_t>(shared.size()) * core_.block_tokens();
+  engine::SequenceSpec spec;
+  spec.id = prompt.id;
+  spec.tokens = prompt.tokens;
+  spec.computed = cached;
+  spec.max_total = total + (prompt.probe ? 1 : 0);
+  spec.fill_to = total;
+  spec.priority = prompt.priority;
+  spec.arrival = held.next_arrival();
+  spec.shared = shared;
+  if (!scheduler.admit(std::move(spec))) {
+    held.give_back(shared);
+    return false;
   }
+  const auto view = scheduler.view(prompt.id);
+  const std::vector<BlockHandle> blocks(view->blocks.begin(), view->blocks.begin() + core_.blocks_for(total));
+  if (!sink_.on_admitted(prompt.id, blocks, tokens_per_s_.value())) {
+    (void)scheduler.cancel(prompt.id);
+    queued_tokens_ -= total;
+    return true;
+  }
+  held.retain(blocks);
+  queued_tokens_ -= cached;
+  if (!w.names.empty() && !prompt.rating) held.cache()->count(total, cached);
+  if (cached > 0) hits.push_back({prompt.id, cached});
+  running_.emplace(prompt.id, Running{.submitted = w.since,
+                                      .total = total,
+                                      .left = total - cached,
+                                      .cached = cached,
+                                      .names = std::move(w.names),
+                                      .published = shared.size(),
+                                      .probe = prompt.probe,
+                                      .rating = prompt.rating});
+  return true;
+}
+
+/// At least one position is left to compute.
+std::vector<BlockHandle> PrefillLoop::cached_blocks(Held& held, const Waiting& w) const {
+  const std::size_t most = (w.prompt.tokens.size() - 1) / core_.block_tokens();
+  if (w.names.empty() || w.prompt.rating || most == 0) return {};
+  return held.cache()->acquire(std::span(w.names).first(std::min(w.names.size(), most)));
+}
+
+/// Whole columns only: the last one is told of as its rest is computed.
+void PrefillLoop::tell(const Hit& hit) {
+  const std::uint32_t column = core_.limits().column();
+  for (std::uint32_t at = 0; hit.positions - at >= column; at += column)
+    for (std::uint32_t layer = 0; layer < core_.config().layers; ++layer) sink_.on_layer(hit.id, at, column, layer);
+}
+
+void PrefillLoop::publish(Held& held, RequestId id, Running& run, std::uint32_t computed) {
+  const std::size_t full = std::min<std::size_t>(run.names.size(), computed / core_.block_tokens());
+  if (full <= run.published) return;
+  held.cache()->publish(std::span(run.names).first(full), held.scheduler().view(id)->blocks, run.published);
+  run.published = full;
 }
 
 bool PrefillLoop::cancel(RequestId id) {
@@ -166,12 +218,14 @@ PrefillFigures PrefillLoop::figures() const {
           queued_tokens_,
           tokens_per_s_.value(),
           tokens_,
-          core_.pulse()};
+          core_.pulse(),
+          held.cache() != nullptr ? held.cache()->counters() : engine::PrefixCacheCounters{}};
 }
 
 void PrefillLoop::run() {
   while (true) {
     const Next n = next();
+    for (const Hit& h : n.hits) tell(h);
     if (n.probe) {
       probe(*n.probe);
     } else if (!n.pass.rows.empty()) {
@@ -186,9 +240,9 @@ void PrefillLoop::run() {
 PrefillLoop::Next PrefillLoop::next() {
   Held held = core_.hold();
   while (!held.stopping()) {
-    admit_waiting(held);
+    std::vector<Hit> hits = admit_waiting(held);  // whoever has one has rows to compute
     if (!due_.empty()) {
-      Next n{std::move(due_.front()), {}};
+      Next n{std::move(hits), std::move(due_.front()), {}};
       due_.pop_front();
       return n;
     }
@@ -200,7 +254,7 @@ PrefillLoop::Next PrefillLoop::next() {
         p.raters.push_back(run.rating ? rater(held, r.work, run) : nullptr);
         r.rows = p.raters.back().get();
       }
-      return {std::nullopt, std::move(p)};
+      return {std::move(hits), std::nullopt, std::move(p)};
     }
     held.wait();
   }
@@ -219,7 +273,7 @@ void PrefillLoop::pass(const Pass& p) {
   const std::vector<node::PassRow>& rows = p.rows;
   std::uint32_t tokens = 0;
   for (const node::PassRow& r : rows) tokens += r.work.count;
-  Observer observer(sink_, rows, core_.limits().prefill_chunk);
+  Observer observer(sink_, rows, core_.limits().column());
   const TimePoint begin = SteadyClock().now();
   const Result<> ran = core_.forward(rows, logits_, &observer);
   const double took = seconds(SteadyClock().now() - begin);
@@ -241,6 +295,7 @@ void PrefillLoop::pass(const Pass& p) {
       const PromptRater* rater = p.raters[i].get();
       const Result<>& outcome = ran && rater != nullptr ? rater->outcome() : ran;
       if (outcome && rater != nullptr) rated.push_back(i);
+      if (ran) publish(held, id, run, r.work.first + r.work.count);
       if (!outcome) {
         failed.emplace_back(id, outcome.error());
         queued_tokens_ -= run.left;
@@ -263,7 +318,8 @@ std::optional<PromptTimes> PrefillLoop::advance(Held& held, const engine::Work& 
   queued_tokens_ -= work.count;
   if (run.left > 0) return std::nullopt;
   if (run.probe) keep_for_probe(held, work.id, *run.probe, run.total);
-  return PromptTimes{seconds(*run.started - run.submitted), run.compute_s, *run.started, SteadyClock().now()};
+  return PromptTimes{seconds(*run.started - run.submitted), run.compute_s, *run.started, SteadyClock().now(),
+                     run.cached};
 }
 
 void PrefillLoop::keep_for_probe(Held& held, RequestId id, TokenId token, std::uint32_t position) {

@@ -11,7 +11,11 @@
 // cut), or until cancel(). The probe's own K and V go into the extra position, which no export covers.
 // A rated prompt's rows have their logits read during its passes (PromptRater); the other prompts of a pass have the
 // same bits, and none of that work, beside it.
-// Threading: public methods from any thread; the core's mutex guards the queue and the tables here too, never held
+// A prompt that comes with names of its prefixes starts behind the longest of them whose KV is there, and computes one
+// position at least. The export hears of what was there at once, and of the rest by the same columns as ever: what
+// leaves is what a cold run sends. Blocks are known to others from the end of the pass that computed them; a prompt
+// that is cancelled leaves behind what it computed. A rated prompt needs the logits of all of its rows, so it takes no
+// hit. Threading: public methods from any thread; the core's mutex guards the queue and the tables here too, never held
 // during a forward pass. Sink calls come from the engine thread, without the mutex but for on_admitted.
 #include <deque>
 #include <memory>
@@ -21,6 +25,7 @@
 #include <vector>
 
 #include "common/control/messages.h"
+#include "common/prefix/namer.h"
 #include "node/loop/engine_core.h"
 #include "node/loop/ewma.h"
 #include "prefill_node/prompt_rater.h"
@@ -31,6 +36,7 @@ struct PromptTimes {
   double queue_s = 0;    // submitted until its first chunk began
   double compute_s = 0;  // wall time of the passes it was part of
   TimePoint begun{}, done{};
+  std::uint32_t cached = 0;  // positions that were not computed: their KV was there
 };
 
 class PrefillSink {
@@ -58,6 +64,7 @@ struct Prompt {
   std::int32_t priority = 0;
   std::optional<TokenId> probe{};  // the token after; left out where there is no room for it
   std::optional<control::PromptRating> rating{};
+  std::optional<prefix::PrefixKey> root{};  // what its prefixes are named with; nothing: none is looked for or kept
 };
 
 struct PrefillFigures {
@@ -67,13 +74,19 @@ struct PrefillFigures {
   double tokens_per_s = 0;          // EWMA over passes
   std::uint64_t tokens = 0;
   node::EnginePulse pulse;
+  engine::PrefixCacheCounters cache;
+};
+
+struct PrefillLoopOptions {
+  std::size_t max_waiting = 1024;
+  double tokens_per_s = 0;  // what is known of this node's speed before the first prompt; 0 = nothing
+  bool prefix_cache = true;
 };
 
 class PrefillLoop {
  public:
-  /// tokens_per_s: what is known of this node's speed before the first prompt; 0 = nothing.
-  PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, std::size_t max_waiting,
-              double tokens_per_s, PrefillSink& sink);
+  PrefillLoop(engine::Model& model, engine::KvPool& pool, engine::PlanLimits limits, const PrefillLoopOptions& o,
+              PrefillSink& sink);
   ~PrefillLoop();
   /// resource_exhausted when too many wait; invalid_argument when the prompt can never fit.
   [[nodiscard]] Result<> submit(Prompt p);
@@ -91,17 +104,26 @@ class PrefillLoop {
 
  private:
   using Held = node::EngineCore::Held;
+  using Names = std::vector<prefix::PrefixName>;  // after each full block of a prompt
   struct Running {
     TimePoint submitted{};
     std::optional<TimePoint> started;
     double compute_s = 0;
-    std::uint32_t total = 0, left = 0;
+    std::uint32_t total = 0, left = 0, cached = 0;
+    Names names;
+    std::size_t published = 0;  // of them
     std::optional<TokenId> probe;
     std::optional<control::PromptRating> rating;
   };
   struct Waiting {
     Prompt prompt;
     TimePoint since;
+    Names names;
+  };
+  /// A prompt that begins with KV that is there.
+  struct Hit {
+    RequestId id;
+    std::uint32_t positions = 0;
   };
   class Observer;
   /// A computed prompt that keeps its blocks for a probe, with one reference each.
@@ -116,12 +138,19 @@ class PrefillLoop {
     std::vector<std::unique_ptr<PromptRater>> raters;  // one a row; null: not rated
   };
   struct Next {
+    std::vector<Hit> hits;  // of the prompts admitted just now
     std::optional<Probe> probe;
     Pass pass;
   };
   void run();
   [[nodiscard]] Next next();
-  void admit_waiting(Held& held);
+  [[nodiscard]] std::vector<Hit> admit_waiting(Held& held);
+  /// False when there is no room.
+  [[nodiscard]] bool admit(Held& held, Waiting& w, std::vector<Hit>& hits);
+  [[nodiscard]] std::vector<engine::BlockHandle> cached_blocks(Held& held, const Waiting& w) const;
+  [[nodiscard]] Names names_of(const Prompt& p) const;
+  void tell(const Hit& hit);
+  void publish(Held& held, RequestId id, Running& run, std::uint32_t computed);
   [[nodiscard]] std::unique_ptr<PromptRater> rater(Held& held, const engine::Work& work, const Running& run) const;
   void pass(const Pass& p);
   /// What a pass left of a prompt: PromptTimes once it is computed.

@@ -21,6 +21,7 @@ control::PrefillDone report_of(const OpenRequest& r, const node::ExportEnd& end,
     d.link_busy_s = link.busy_s - r.link.busy_s;
   }
   d.tokens = r.prompt.ticket.tokens.count;
+  d.cached_tokens = r.times.cached;
   if (end.changed_to != nullptr) d.changed_to = end.changed_to->name;
   return d;
 }

@@ -25,7 +25,8 @@ PrefillService::PrefillService(const node::KvIdentity& me, const kv::CodecRegist
       ended_(metrics.counters("sluice_prefill_requests_total", "Prompts by outcome.")),
       check_(me, codecs),
       references_(metrics, outside_.send_note),
-      loop_(engine.model, engine.pool, engine.limits, o.max_waiting, engine.tokens_per_s, *this),
+      loop_(engine.model, engine.pool, engine.limits,
+            {.max_waiting = o.max_waiting, .tokens_per_s = engine.tokens_per_s, .prefix_cache = o.prefix_cache}, *this),
       export_(layout_, engine.pool, clock, o.exporting, metrics, outside_.frames,
               {.on_end = [this](const node::ExportEnd& e) { outside_.post([this, e] { on_export_end(e); }); },
                .release = [this](const std::vector<engine::BlockHandle>& b) { loop_.release_blocks(b); }}) {}
@@ -42,6 +43,7 @@ Result<> PrefillService::start(CheckedPrompt p) {
   Prompt prompt{id, std::move(p.call.tokens), p.call.priority};
   if (p.call.probe_token >= 0) prompt.probe = p.call.probe_token;
   prompt.rating = p.call.prompt_logprobs;
+  prompt.root = p.root;
   if (!requests_.add(id, {.prompt = std::move(p), .received = clock_.now()}))
     return fail(Errc::already_exists, "request {} is being computed", id);
   auto accepted = loop_.submit(std::move(prompt));

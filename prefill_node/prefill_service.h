@@ -25,6 +25,7 @@ namespace sluice::prefill {
 
 struct PrefillOptions {
   std::size_t max_waiting = 1024;
+  bool prefix_cache = true;
   node::ExportOptions exporting;
 };
 

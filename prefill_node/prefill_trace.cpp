@@ -15,6 +15,7 @@ void trace_prefill(const OpenRequest& r, const node::ExportEnd& end, TimePoint n
   whole.attributes.set("sluice.decode_node", r.prompt.ticket.decode_node.value());
   whole.attributes.set("sluice.profile", call.profile);
   whole.attributes.set("sluice.tokens", r.prompt.ticket.tokens.count);
+  whole.attributes.set("sluice.cached_tokens", r.times.cached);
   if (!end.outcome) {
     whole.attributes.set("error.type", name(end.outcome.error().code));
     whole.error = end.outcome.error().message;

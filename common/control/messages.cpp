@@ -246,6 +246,7 @@ void fields(V& v, Of<V, PrefillRequest> m) {
   v.want("data_key", m.data_key);
   v.spare("traceparent", m.traceparent, Length{.most = kMaxTraceparent});
   v.spare("tracestate", m.tracestate, Length{.most = kMaxTracestate});
+  v.spare("prefix_root", m.prefix_root, Length{.most = kPrefixRoot});
 }
 
 Result<> check(const PrefillRequest& m) {
@@ -272,6 +273,7 @@ void fields(V& v, Of<V, PrefillDone> m) {
   v.want("tokens", m.tokens);
   v.want("changed_to", m.changed_to);
   v.want("attempt", m.attempt);
+  v.want("cached_tokens", m.cached_tokens);
 }
 
 template <class V>

@@ -208,7 +208,11 @@ struct PrefillRequest {
   std::optional<PromptRating> prompt_logprobs;  // PromptLogprobs must come before PrefillDone
   std::string data_key;                         // of data_address, as in RegisterRequest
   std::string traceparent, tracestate;          // as in ReserveRequest
+  std::string prefix_root;  // 32 hex digits: who may share this prompt's KV; empty: none of it is looked for or kept
 };
+
+/// Hex digits of PrefillRequest::prefix_root.
+inline constexpr std::size_t kPrefixRoot = 32;
 
 /// Durations in seconds of one request's way through the prefill node. They overlap: their sum may exceed wall_s.
 struct PrefillDone {
@@ -224,8 +228,9 @@ struct PrefillDone {
   // The link meanwhile, all requests' bytes: what went over it, and the time it had bytes in flight.
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
-  std::uint32_t tokens = 0;
-  std::string changed_to;  // the profile that its link made it change to; empty: none
+  std::uint32_t tokens = 0;         // positions of the prompt that were sent
+  std::string changed_to;           // the profile that its link made it change to; empty: none
+  std::uint32_t cached_tokens = 0;  // of these positions, those that were not computed: compute_s is of the others
 };
 
 struct KvReady {

@@ -32,12 +32,14 @@ class EngineCore::Pulsing final : public engine::LayerObserver {
   engine::LayerObserver* next_;
 };
 
-EngineCore::EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits)
+EngineCore::EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits, bool caches)
     : model_(model),
       pool_(pool),
       limits_(limits),
       blocks_(pool.shape().num_blocks),
-      scheduler_(blocks_, pool.shape().block_size) {}
+      scheduler_(blocks_, pool.shape().block_size) {
+  if (caches) cache_.emplace(blocks_);
+}
 
 EngineCore::~EngineCore() { stop(); }
 
@@ -59,9 +61,8 @@ void EngineCore::stop() {
 
 void EngineCore::release(const std::vector<BlockHandle>& blocks) {
   {
-    const std::lock_guard lock(mutex_);
-    for (const BlockHandle& b : blocks)
-      if (auto r = blocks_.release(b); !r) log::error("block release failed", {{"why", r.error().message}});
+    Held held(*this);
+    held.give_back(blocks);
   }
   wake();
 }
@@ -73,6 +74,11 @@ TimePoint EngineCore::Held::next_arrival() noexcept {
 void EngineCore::Held::retain(std::span<const BlockHandle> blocks) {
   for (const BlockHandle& b : blocks)
     if (auto r = core_.blocks_.retain(b); !r) log::error("block not retained", {{"why", r.error().message}});
+}
+
+void EngineCore::Held::give_back(std::span<const BlockHandle> blocks) {
+  for (const BlockHandle& b : blocks)
+    if (auto r = core_.blocks_.release(b); !r) log::error("block release failed", {{"why", r.error().message}});
 }
 
 void EngineCore::Held::wait() {

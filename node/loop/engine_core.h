@@ -14,12 +14,14 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "common/clock.h"
 #include "engine/model/model.h"
+#include "engine/policy/prefix_cache.h"
 #include "engine/policy/scheduler.h"
 
 namespace sluice::node {
@@ -48,7 +50,8 @@ struct PassPlan {
 
 class EngineCore {
  public:
-  EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits);
+  /// caches: blocks of ended sequences stay known by their prefixes' names.
+  EngineCore(engine::Model& model, engine::KvPool& pool, const engine::PlanLimits& limits, bool caches = false);
   ~EngineCore();
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
@@ -58,11 +61,15 @@ class EngineCore {
    public:
     explicit Held(EngineCore& core) : core_(core), lock_(core.mutex_) {}
     [[nodiscard]] engine::Scheduler& scheduler() noexcept { return core_.scheduler_; }
+    /// Null: nothing is cached.
+    [[nodiscard]] engine::PrefixCache* cache() noexcept { return core_.cache_ ? &*core_.cache_ : nullptr; }
     [[nodiscard]] bool stopping() const noexcept { return core_.stop_; }
     /// Arrival times are counted, not read: admission in one order is the same on every run.
     [[nodiscard]] TimePoint next_arrival() noexcept;
     /// One more reference of each block, e.g. for a transfer.
     void retain(std::span<const engine::BlockHandle> blocks);
+    /// One reference less of each.
+    void give_back(std::span<const engine::BlockHandle> blocks);
     /// No rows when there is nothing to compute now.
     [[nodiscard]] PassPlan plan();
     /// A planned row ran, or failed and is planned again.
@@ -97,6 +104,8 @@ class EngineCore {
   // Constant after construction.
   [[nodiscard]] const engine::ModelConfig& config() const noexcept { return model_.config(); }
   [[nodiscard]] const engine::PlanLimits& limits() const noexcept { return limits_; }
+  [[nodiscard]] std::uint32_t block_tokens() const noexcept { return scheduler_.block_tokens(); }
+  [[nodiscard]] bool caches() const noexcept { return cache_.has_value(); }
   [[nodiscard]] std::uint32_t total_blocks() const noexcept { return pool_.shape().num_blocks; }
   [[nodiscard]] std::uint32_t blocks_for(std::uint32_t positions) const noexcept {
     return scheduler_.blocks_for(positions);
@@ -119,6 +128,7 @@ class EngineCore {
   std::condition_variable wake_;
   bool stop_ = false;
   engine::BlockAllocator blocks_;
+  std::optional<engine::PrefixCache> cache_;
   engine::Scheduler scheduler_;
   std::uint64_t arrivals_ = 0;
   std::atomic<std::uint64_t> turns_ = 0;

@@ -216,9 +216,10 @@ TEST_CASE("prefills and transfers") {
                    PromptRating{3, 9},
                    "key",
                    "00-1",
-                   "v=1"};
+                   "v=1",
+                   "5f"};
   holds(p, {"request", "tokens", "ticket", "data_address", "profile"}, {"ticket"});
-  holds(PrefillDone{RequestId(1), 2, kError, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "q4"}, {"request"});
+  holds(PrefillDone{RequestId(1), 2, kError, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "q4", 12}, {"request"});
   const PromptLogprobs l{RequestId(1), 2, 3, {{17, -0.5F, 1, {{17, -0.5F}}}, {4, -INFINITY, 9, {}}}};
   holds(l, {"request", "attempt", "first", "tokens"});
   holds(KvReady{RequestId(1), 2, 3, 4, kChange}, {"request"});

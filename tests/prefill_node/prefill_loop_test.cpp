@@ -20,6 +20,7 @@ class Sink final : public PrefillSink {
     std::vector<engine::BlockHandle> blocks;
     std::map<std::uint32_t, std::uint32_t> next;  // layer -> next position
     bool computed = false;
+    std::uint32_t cached = 0;
     std::optional<Error> error;
   };
   bool on_admitted(RequestId id, const std::vector<engine::BlockHandle>& blocks, double) override {
@@ -46,6 +47,7 @@ class Sink final : public PrefillSink {
     const std::lock_guard lock(mutex);
     timed = timed && t.compute_s >= 0 && t.queue_s >= 0;
     seen[id].computed = true;
+    seen[id].cached = t.cached;
     changed.notify_all();
   }
   void on_failed(RequestId id, const Error& e) override {
@@ -113,9 +115,16 @@ struct Rig {
   std::unique_ptr<engine::KvPool> pool;
   Sink sink;
   Halt pass{model};
-  PrefillLoop loop{model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}, 4, 0, sink};
+  PrefillLoop loop{model, *pool, {.max_batch_tokens = 32, .max_seqs = 8, .prefill_chunk = 8}, {.max_waiting = 4}, sink};
   static Prompt prompt(std::uint64_t id, std::size_t n) {
     return {RequestId(id), std::vector<TokenId>(n, static_cast<TokenId>(id)), 0};
+  }
+  static Prompt named(std::uint64_t id, std::size_t n, TokenId first = 1) {
+    Prompt p{RequestId(id), {}, 0};
+    for (std::size_t i = 0; i < n; ++i)
+      p.tokens.push_back(static_cast<TokenId>((first + i * i) % test::FakeModel::kVocab));
+    p.root = prefix::PrefixKey::parse("000102030405060708090a0b0c0d0e0f").value();
+    return p;
   }
   static Prompt probed(std::uint64_t id, std::size_t n, TokenId token) {
     Prompt p = prompt(id, n);
@@ -422,4 +431,89 @@ TEST_CASE("of a prompt that is cancelled in mid-pass nothing is told") {
 TEST_CASE("a last token that does not exist cannot be rated") {
   Rig r;
   CHECK(r.loop.submit(Rig::rated(1, 5, test::FakeModel::kVocab, 1)).error().param == "prompt_logprobs");
+}
+
+TEST_CASE("a prompt that is cancelled leaves behind the passes that were over before") {
+  Rig r;
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::named(1, 61)));
+  r.pass.wait();
+  SECTION("none was") {
+    CHECK(r.loop.cancel(RequestId(1)));
+    r.loop.release_blocks(r.admitted(1));
+    r.pass.off();
+    REQUIRE(r.loop.submit(Rig::named(2, 61)));
+    REQUIRE(r.computed(2));
+    CHECK(r.sink.seen[RequestId(2)].cached == 0);
+  }
+  SECTION("the first of 32 positions") {
+    r.pass.next();
+    CHECK(r.loop.cancel(RequestId(1)));
+    r.loop.release_blocks(r.admitted(1));
+    r.pass.off();
+    REQUIRE(r.loop.submit(Rig::named(2, 61)));
+    REQUIRE(r.computed(2));
+    CHECK(r.sink.seen[RequestId(2)].cached == 32);
+  }
+  CHECK(r.sink.ordered);
+  CHECK(r.sink.chunked);
+  r.loop.release_blocks(r.admitted(2));
+  CHECK(r.free() == 32);
+  CHECK(r.loop.figures().queued_tokens == 0);
+}
+
+TEST_CASE("a second prompt uses what the first has computed so far") {
+  Rig r(64);
+  r.pass.on();
+  REQUIRE(r.loop.submit(Rig::named(1, 125)));
+  r.pass.wait();
+  r.pass.next();
+  REQUIRE(r.loop.submit(Rig::named(2, 125)));
+  r.pass.off();
+  for (const std::uint64_t id : {1, 2}) REQUIRE(r.computed(id));
+  CHECK(r.sink.seen[RequestId(2)].cached >= 32);
+  CHECK(r.sink.ordered);
+  for (std::uint32_t l = 0; l < 3; ++l) CHECK(r.sink.seen[RequestId(2)].next[l] == 125);
+  for (const std::uint64_t id : {1, 2}) r.loop.release_blocks(r.admitted(id));
+  CHECK(r.free() == 64);
+}
+
+TEST_CASE("cached blocks make room for prompts, and a prompt's own hit is not what makes room for it") {
+  Rig r;
+  for (std::uint64_t id = 1; id <= 20; ++id) {
+    REQUIRE(r.loop.submit(Rig::named(id, 61, static_cast<TokenId>(id % 5))));
+    REQUIRE(r.computed(id));
+    r.loop.release_blocks(r.admitted(id));
+    CHECK(r.free() == 32);
+  }
+  CHECK(r.loop.figures().cache.evicted_blocks > 0);
+  CHECK(r.loop.figures().cache.blocks <= 32);
+  REQUIRE(r.loop.submit(Rig::named(21, 125, 0)));  // all of the pool but one block, its beginning is there
+  REQUIRE(r.computed(21));
+  CHECK(r.sink.seen[RequestId(21)].cached > 0);
+  r.loop.release_blocks(r.admitted(21));
+  CHECK(r.free() == 32);
+}
+
+TEST_CASE("a probe over KV that was there says what it says over KV just computed") {
+  std::vector<std::vector<float>> said;
+  for (const bool again : {false, true}) {
+    Rig r;
+    if (again) {
+      REQUIRE(r.loop.submit(Rig::named(1, 64)));
+      REQUIRE(r.computed(1));
+      r.loop.release_blocks(r.admitted(1));
+    }
+    Prompt p = Rig::named(2, 64);
+    p.probe = 5;
+    REQUIRE(r.loop.submit(p));
+    REQUIRE(r.computed(2));
+    CHECK(r.sink.seen[RequestId(2)].cached == (again ? 60 : 0));
+    REQUIRE(r.loop.run_probe(RequestId(2)));
+    REQUIRE(r.sink.until([&] { return r.sink.said.contains(RequestId(2)); }));
+    said.push_back(r.sink.said[RequestId(2)]);
+    r.loop.release_blocks(r.admitted(2));
+    CHECK(r.free() == 32);
+  }
+  CHECK(said[0] == said[1]);
 }
