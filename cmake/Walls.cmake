@@ -49,7 +49,7 @@ set(SLUICE_WALLS
   "coordinator/api/messages: common common/control text/* coordinator/http coordinator/api"
   "coordinator/cluster: common common/control common/net common/tls coordinator/policy"
   "coordinator/registry: common common/etcd coordinator/policy"
-  "coordinator/serving: common common/control common/trace coordinator/api coordinator/cluster coordinator/policy"
+  "coordinator/serving: common common/control common/prefix common/trace coordinator/api coordinator/cluster coordinator/policy"
   "coordinator/admin: common common/control coordinator/http coordinator/cluster coordinator/policy"
   "coordinator/ui: common coordinator/http"
   "coordinator/openapi: common coordinator/http"

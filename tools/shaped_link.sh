@@ -150,7 +150,7 @@ start() {
   in_c "$bin/sluice-coordinator" --model "$model" --port "$port" --control-listen "0.0.0.0:$control" --insecure-bind \
     --slo-ttft-ms "$slo_ttft" --quality-kl "$quality_kl" --max-wait-s 60 >"$work/$name-coordinator.log" 2>&1 &
   in_p "$bin/sluice-prefill" --name "$name-p" --coordinator "10.99.1.1:$control" --model "$model" --threads 1 \
-    --ucx-net-devices kv-p >"$work/$name-prefill.log" 2>&1 &
+    --ucx-net-devices kv-p --prefix-cache off >"$work/$name-prefill.log" 2>&1 &
   in_d "$bin/sluice-decode" --name "$name-d" --coordinator "10.99.2.1:$control" --model "$model" --threads 1 \
     --ucx-net-devices kv-d --data-listen 10.99.3.2:0 >"$work/$name-decode.log" 2>&1 &
 }

@@ -48,6 +48,7 @@ enum class LegMode { automatic, colocated, split };
 struct LegSpec {
   std::string request_id;                              // the client's x-request-id (or ours), sanitised; for logs
   std::string tenant = "default";                      // whose request it is; KV of one is never another's
+  std::string cache_salt;                              // KV is shared by requests that give the same
   int choice = 0;                                      // index among the request's choices
   std::shared_ptr<const std::vector<TokenId>> prompt;  // shared by the choices of one prompt; never empty
   control::SamplingSpec sampling;                      // checked; fits the context after the prompt

@@ -89,6 +89,7 @@ void Generation::start_leg(std::size_t index) {
   LegSpec leg;
   leg.request_id = spec_.request_id;
   if (spec_.lease) leg.tenant = spec_.lease->tenant();
+  leg.cache_salt = q.cache_salt;
   leg.choice = static_cast<int>(index);
   leg.prompt = prompt_of(index).ids;
   leg.sampling = q.sampling;

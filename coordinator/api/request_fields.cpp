@@ -184,7 +184,7 @@ void read_common(JsonObject& f, const HttpHeaders& headers, const ModelInfo& mod
   f.want("skip_special_tokens").into(q.skip_special_tokens);
   const Length label{.most = kMaxLabelBytes};
   f.want("user").into(q.user, label);
-  f.want("cache_salt").into(q.cache_salt, label);
+  f.want("cache_salt").into(q.cache_salt, Length{1, kMaxLabelBytes});
   if (std::string id; f.want("request_id").into(id, label)) q.request_id = sanitize_request_id(id);
   f.want("priority").into(q.priority, {.least = -kIntMax});
   if (auto name = headers.find("x-slo-class")) q.slo_class = std::string(name->substr(0, kMaxLabelBytes));

@@ -30,7 +30,7 @@ Serving::Serving(boost::asio::io_context& io, const Clock& clock, const ServingO
       move_figures_(metrics),
       view_(std::chrono::milliseconds(o.registry.lease_ms)),
       placement_(o.controller),
-      calls_(registry_, view_, o.request_timeout_s),
+      calls_(registry_, view_, o.request_timeout_s, prefix::PrefixKey::draw()),
       links_({view_, calls_, metrics, clock, o.leads}, o.link_probe_s),
       quality_({view_, placement_, log_, metrics, clock, [this] { state_.changed(); }}, o.quality),
       slos_({view_, placement_, log_, clock, [this] { state_.changed(); }}, o.slo),

@@ -26,6 +26,8 @@ class ServingMetrics {
   void on_decision(const Session& s);
   /// Its nodes failed it, and it is placed again.
   void on_resume() noexcept { resumes_.add(); }
+  /// A prefill node told how much of a prompt it looked for in its cache, and how much was there.
+  void on_prefix(double queried_tokens, double hit_tokens) { vllm_.on_prefix(queried_tokens, hit_tokens); }
   void on_first_token(const Session& s);
   void on_token_gap(const Session& s, double seconds);
   void on_end(const Session& s, std::string_view outcome, double e2e_s);

@@ -57,6 +57,7 @@ bool Session::met_tpot() const { return tpot_s().value_or(0) <= asked.features.t
 Measured Session::measured() const {
   Measured m{.queue_s = seen.node_queue_s,
              .compute_s = seen.prefill_s,
+             .had_tokens = static_cast<double>(seen.cached_tokens),
              .encode_s = seen.encode_s,
              .wire_s = seen.wire_s,
              .exposed_s = seen.exposed_s,
@@ -87,6 +88,7 @@ LegStats Session::stats() const {
   out.profile = shown_profile();
   out.kv_raw_bytes = seen.raw_bytes;
   out.kv_wire_bytes = seen.wire_bytes;
+  out.cached_tokens = run.local ? 0 : static_cast<int>(seen.cached_tokens);
   if (const auto t = ttft_s()) out.ttft = from_seconds(*t);
   if (const auto t = tpot_s()) out.tpot = from_seconds(*t);
   if (run.predicted_ttft_s > 0) out.predicted_ttft = from_seconds(run.predicted_ttft_s + asked.features.waited_s);

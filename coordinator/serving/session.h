@@ -88,7 +88,8 @@ struct Figures {
   std::uint64_t raw_bytes = 0, wire_bytes = 0;  // of all attempts
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
-  bool mixed = false;  // the KV came under two profiles
+  bool mixed = false;               // the KV came under two profiles
+  std::uint32_t cached_tokens = 0;  // of the prompt, that no node computed
   // Chunks of the prompt on the decode node: waiting for a turn, computing, and how many tokens that were.
   double local_queue_s = 0, local_s = 0;
   std::uint32_t local_tokens = 0;

@@ -14,6 +14,10 @@ class VllmMetrics {
  public:
   VllmMetrics(Metrics& m, const std::string& model, double max_model_len);
   void on_prompt(double tokens) const { prompt_.add(tokens); }
+  void on_prefix(double queried_tokens, double hit_tokens) const {
+    prefix_queries_.add(queried_tokens);
+    prefix_hits_.add(hit_tokens);
+  }
   void on_first_token(const Session& s, double ttft_s) const;
   void on_token_gap(const Session& s, double seconds) const;
   /// outcome: as LegEndings has it.
@@ -32,7 +36,7 @@ class VllmMetrics {
   Labels model_;
   Gauge waiting_, running_, kv_usage_, kv_usage_old_;
   Gauges cache_;
-  Counter prompt_, generation_, preemptions_;
+  Counter prompt_, generation_, preemptions_, prefix_queries_, prefix_hits_;
   Counters success_;
   Histogram ttft_, itl_, itl_old_, tpot_, e2e_;
   Histogram queue_, prefill_, decode_, inference_;

@@ -27,7 +27,7 @@ struct Rig {
     request.prompt.ticket.decode_node = NodeId("d0");
     request.prompt.ticket.tokens = {0, 40};
     request.received = t0;
-    request.times = {.queue_s = 1, .compute_s = 2, .begun = t0 + 1s, .done = t0 + 4s};
+    request.times = {.queue_s = 1, .compute_s = 2, .begun = t0 + 1s, .done = t0 + 4s, .cached = 16};
     end.encode_s = 0.5;
     end.raw_bytes = 1000;
     end.wire_bytes = 400;
@@ -49,6 +49,7 @@ TEST_CASE("a traced prompt tells its stages, within its whole") {
   CHECK(whole.end == r.t0 + 7s);
   CHECK(attribute<std::string>(whole.attributes, "sluice.decode_node") == "d0");
   CHECK(attribute<std::int64_t>(whole.attributes, "sluice.tokens") == 40);
+  CHECK(attribute<std::int64_t>(whole.attributes, "sluice.cached_tokens") == 16);
   CHECK(attribute<std::int64_t>(whole.attributes, "sluice.attempt") == 2);
   const std::tuple<const char*, Duration, Duration> stages[] = {
       {"prefill.queue", 0s, 1s}, {"prefill.compute", 1s, 4s}, {"encode", 2s, 5s}, {"wire", 3s, 6s}};

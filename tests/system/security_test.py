@@ -106,6 +106,19 @@ def test_quota_of_tokens_is_settled(f, c):
     assert body["type"] == "tokens" and "retry-after" not in {h.lower() for h in headers}, body  # no minute has as many
 
 
+def test_tenants_share_no_kv(f, c):
+    words = " ".join(f"word {n}" for n in range(60))
+
+    def cached(key):
+        asked = {"messages": [{"role": "user", "content": words}], "sluice": {"mode": "split"}}
+        status, _, text = chat(c, f.secrets[key], **asked)
+        assert status == 200, text
+        return json.loads(text)["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    assert [cached(key) for key in ("user", "boss")] == [0, 0]
+    assert cached("user") > 0
+
+
 def test_nodes_prove_their_role(f, c):
     boss = f.secrets["boss"]
     strangers = Path(tempfile.mkdtemp())
@@ -299,7 +312,7 @@ def test_prompts_and_secrets_are_nowhere(f, c):
 
 SHARED = [test_https_chat_and_tools, test_key_must_be_known, test_models_and_classes_of_a_key,
           test_settings_take_an_administrators_key, test_quota_of_requests_is_exact, test_quota_of_concurrent_requests_is_exact,
-          test_quota_of_tokens_is_settled, test_nodes_prove_their_role, test_plain_client_at_the_tls_port,
+          test_quota_of_tokens_is_settled, test_tenants_share_no_kv, test_nodes_prove_their_role, test_plain_client_at_the_tls_port,
           test_old_versions_of_tls_are_refused, test_slow_handshakes_delay_nobody, test_renewal_under_load_fails_no_request]
 APART = [test_operators_listener_is_apart, test_stranger_at_the_data_port, test_prompts_and_secrets_are_nowhere]
 

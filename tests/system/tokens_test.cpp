@@ -42,12 +42,12 @@ std::vector<json> requests(const std::vector<int>& text, const char* mode, const
   return out;
 }
 
-/// Tokens, their log-probabilities, text and usage.
+/// Tokens, their log-probabilities, text and usage, but for what of the prompt was there already.
 void check_same(const json& got, const json& want, std::size_t shape) {
   CAPTURE(kShapes[shape].prompt, kShapes[shape].output, got["sluice"].dump());
   CHECK(got["choices"][0]["logprobs"]["tokens"] == want["choices"][0]["logprobs"]["tokens"]);
   CHECK(got["choices"] == want["choices"]);
-  CHECK(got["usage"] == want["usage"]);
+  for (const char* count : {"prompt_tokens", "completion_tokens"}) CHECK(got["usage"][count] == want["usage"][count]);
 }
 
 void check_split(const json& answer, const std::string& profile) {
