@@ -104,7 +104,10 @@ void LegEvents::on_prefill_done(const NodeId& node, const ctl::PrefillDone& m) {
   f.link_bytes = m.link_bytes;
   f.link_busy_s = m.link_busy_s;
   f.cached_tokens = std::min(m.cached_tokens, s->run.cut);
-  if (!s->asked.spec.prompt_logprobs && !m.error) use_.figures.on_prefix(s->run.cut, f.cached_tokens);
+  if (!m.error) {
+    f.spared_tokens = std::min(f.spared_tokens.value_or(f.cached_tokens), f.cached_tokens);
+    if (!s->asked.spec.prompt_logprobs) use_.figures.on_prefix(s->run.cut, f.cached_tokens);
+  }
   f.mixed |= !m.changed_to.empty();
   if (!s->run.prefill_reported) use_.account.prefill_done(*s);
   if (s->state == SessionState::prefilling) s->state = SessionState::decoding;

@@ -88,7 +88,7 @@ LegStats Session::stats() const {
   out.profile = shown_profile();
   out.kv_raw_bytes = seen.raw_bytes;
   out.kv_wire_bytes = seen.wire_bytes;
-  out.cached_tokens = run.local ? 0 : static_cast<int>(seen.cached_tokens);
+  out.cached_tokens = run.local ? 0 : static_cast<int>(seen.spared_tokens.value_or(0));
   if (const auto t = ttft_s()) out.ttft = from_seconds(*t);
   if (const auto t = tpot_s()) out.tpot = from_seconds(*t);
   if (run.predicted_ttft_s > 0) out.predicted_ttft = from_seconds(run.predicted_ttft_s + asked.features.waited_s);

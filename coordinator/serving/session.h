@@ -88,8 +88,9 @@ struct Figures {
   std::uint64_t raw_bytes = 0, wire_bytes = 0;  // of all attempts
   std::uint64_t link_bytes = 0;
   double link_busy_s = 0;
-  bool mixed = false;               // the KV came under two profiles
-  std::uint32_t cached_tokens = 0;  // of the prompt, that no node computed
+  bool mixed = false;                          // the KV came under two profiles
+  std::uint32_t cached_tokens = 0;             // of the prompt, that its last prefill node did not compute
+  std::optional<std::uint32_t> spared_tokens;  // that none of them computed, where it was placed more than once
   // Chunks of the prompt on the decode node: waiting for a turn, computing, and how many tokens that were.
   double local_queue_s = 0, local_s = 0;
   std::uint32_t local_tokens = 0;
