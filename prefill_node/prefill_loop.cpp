@@ -83,6 +83,7 @@ Result<> PrefillLoop::submit(Prompt p) {
   return {};
 }
 
+/// The root is the key of their chain: it tells owners apart, and tokens alone make names of it.
 PrefillLoop::Names PrefillLoop::names_of(const Prompt& p) const {
   Names names;
   if (p.root && core_.caches()) prefix::PrefixNamer(*p.root).append_names({}, p.tokens, core_.block_tokens(), names);
