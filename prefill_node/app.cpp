@@ -10,6 +10,7 @@
 #include "node/node_kv.h"
 #include "node/node_model.h"
 #include "node/node_transport.h"
+#include "node/prefix_news.h"
 #include "prefill_node/prefill_gauges.h"
 
 namespace sluice::prefill {
@@ -25,7 +26,7 @@ class App {
 
  private:
   [[nodiscard]] ctl::RegisterRequest introduction() const;
-  [[nodiscard]] ctl::Heartbeat heartbeat(ctl::LegSpace to) const;
+  [[nodiscard]] ctl::Heartbeat heartbeat(ctl::LegSpace to);
   void on_call(const std::string& type, const json& body, const ctl::Connection::Reply& reply);
   void prefill(const json& body, const ctl::Connection::Reply& reply);
   void cancel(const json& body, const ctl::Connection::Reply& reply);
@@ -43,6 +44,7 @@ class App {
   kv::KvSender sender_;
   node::SenderOut frames_;
   PrefillService service_;
+  node::PrefixNews news_;
   std::unique_ptr<kv::Transport> transport_;
   node::HostReport host_;
 };
@@ -76,6 +78,7 @@ App::App(const AppOptions& o)
                       node_.notify(l.request, ctl::type::kPromptLogprobs, to_json(l));
                     },
                 .spans = node_.spans()}),
+      news_([this](std::uint64_t from) { return service_.prefixes_since(from); }),
       transport_(or_throw(node::make_node_transport(o.node, node_.metrics(), sender_))),
       host_(o.node, "prefill") {
   sender_.attach(*transport_);
@@ -89,7 +92,7 @@ ctl::RegisterRequest App::introduction() const {
   return r;
 }
 
-ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
+ctl::Heartbeat App::heartbeat(ctl::LegSpace to) {
   const PrefillFigures f = service_.figures();
   ctl::Heartbeat h;
   node::tell_blocks(f.counters, h);
@@ -102,6 +105,7 @@ ctl::Heartbeat App::heartbeat(ctl::LegSpace to) const {
     h.links.push_back({address, s.bandwidth_bytes_per_s, s.rtt_s, s.bytes_in_flight, s.queue_bytes});
   for (const auto& [profile, r] : service_.rates())
     h.profiles.push_back({.name = profile, .ratio = r.ratio, .encode_bps = r.bps});
+  h.prefixes = news_.next(to);
   return h;
 }
 
@@ -156,7 +160,10 @@ node::RunEnd App::run() {
   node::NodeApp::Handlers h;
   h.on_call = [this](const std::string& t, const json& b, const ctl::Connection::Reply& r) { on_call(t, b, r); };
   h.heartbeat = [this](ctl::LegSpace to) { return heartbeat(to); };
-  h.on_lost = [this](ctl::LegSpace of) { service_.cancel_all(of); };
+  h.on_lost = [this](ctl::LegSpace of) {
+    service_.cancel_all(of);
+    news_.forget(of);
+  };
   h.set_gauges = [this] { set_gauges(); };
   h.host = [this] { return host_.now(transport_->open_paths()); };
   h.engine = [this] { return engine(); };

@@ -212,6 +212,12 @@ std::uint64_t PrefillLoop::queued_by_others(control::LegSpace me) const {
   return tokens;
 }
 
+engine::PrefixChanges PrefillLoop::prefixes_since(std::uint64_t from) const {
+  Held held = core_.hold();
+  if (const auto* cache = held.cache()) return cache->changes_since(from);
+  return {.next = from};
+}
+
 PrefillFigures PrefillLoop::figures() const {
   Held held = core_.hold();
   return {held.scheduler().counters(),

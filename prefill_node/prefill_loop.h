@@ -100,6 +100,8 @@ class PrefillLoop {
   [[nodiscard]] std::uint64_t queued_by_others(control::LegSpace me) const;
   void release_blocks(const std::vector<engine::BlockHandle>& blocks) { core_.release(blocks); }
   [[nodiscard]] PrefillFigures figures() const;
+  /// As PrefixCache has it; none ever without a cache.
+  [[nodiscard]] engine::PrefixChanges prefixes_since(std::uint64_t from) const;
   void stop() { core_.stop(); }
 
  private:

@@ -68,6 +68,7 @@ class PrefillService final : public PrefillSink {
   void on_peer_down(const std::string& address, const Error& why);
 
   [[nodiscard]] PrefillFigures figures() const { return loop_.figures(); }
+  [[nodiscard]] engine::PrefixChanges prefixes_since(std::uint64_t from) const { return loop_.prefixes_since(from); }
   [[nodiscard]] std::unordered_map<std::string, node::ProfileRate> rates() const { return export_.rates(); }
   [[nodiscard]] std::size_t open_requests() const { return requests_.size(); }
   void release_unused() { export_.release_unused(); }

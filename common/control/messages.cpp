@@ -104,6 +104,14 @@ void fields(V& v, Of<V, LinkReport> m) {
 }
 
 template <class V>
+void fields(V& v, Of<V, PrefixReport> m) {
+  constexpr std::size_t kMost = 32 * kMaxPrefixNames;
+  v.want("anew", m.anew);
+  v.want("stored", m.stored, Length{.most = kMost});
+  v.want("removed", m.removed, Length{.most = kMost});
+}
+
+template <class V>
 void fields(V& v, Of<V, Heartbeat> m) {
   v.need("waiting", m.waiting);
   v.need("running", m.running);
@@ -123,6 +131,7 @@ void fields(V& v, Of<V, Heartbeat> m) {
   v.want("parked", m.parked);
   v.want("parked_blocks", m.parked_blocks);
   v.want("preemptions", m.preemptions);
+  v.spare("prefixes", m.prefixes);
 }
 
 template <class V>

@@ -108,6 +108,17 @@ struct LinkReport {
   std::uint64_t bytes_in_flight = 0, queue_bytes = 0;
 };
 
+/// Names in one report of prefixes, at most.
+inline constexpr std::size_t kMaxPrefixNames = 8192;
+
+/// What a node keeps of prompts' KV, as changes to what it told before on this connection. Names are those of
+/// common/prefix, in hex, one behind the other.
+struct PrefixReport {
+  bool anew = false;  // forget what it told before
+  std::string stored, removed;
+  friend bool operator==(const PrefixReport&, const PrefixReport&) = default;
+};
+
 struct Heartbeat {
   std::uint32_t waiting = 0, running = 0;
   std::uint32_t free_blocks = 0, total_blocks = 0;
@@ -126,6 +137,7 @@ struct Heartbeat {
   // that happened since the node started.
   std::uint32_t parked = 0, parked_blocks = 0;
   std::uint64_t preemptions = 0;
+  std::optional<PrefixReport> prefixes;  // nothing: no news
 };
 
 /// A profile that a request's KV may be sent under, as the coordinator knows it of the pair of nodes. 0 = not known.

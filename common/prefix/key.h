@@ -17,6 +17,11 @@ class PrefixKey {
   static constexpr std::size_t kBytes = 16;
   /// From the system's randomness; throws std::runtime_error where it has none.
   [[nodiscard]] static PrefixKey draw();
+  [[nodiscard]] static PrefixKey of(const std::array<std::uint8_t, kBytes>& bytes) noexcept {
+    PrefixKey key;
+    key.bytes_ = bytes;
+    return key;
+  }
   /// 32 hex digits, or base64 of 16 bytes (24 characters, the last two "=").
   [[nodiscard]] static Result<PrefixKey> parse(std::string_view text);
 

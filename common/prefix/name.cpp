@@ -30,4 +30,23 @@ Result<PrefixName> name_from_hex(std::string_view text) {
   return name;
 }
 
+std::string to_hex(std::span<const PrefixName> names) {
+  std::string out;
+  out.reserve(32 * names.size());
+  for (const PrefixName& n : names) out += to_hex(n);
+  return out;
+}
+
+Result<std::vector<PrefixName>> names_from_hex(std::string_view text) {
+  constexpr std::size_t kDigits = 32;
+  if (text.size() % kDigits != 0)
+    return fail(Errc::invalid_argument, "{} digits are no whole number of prefix names", text.size());
+  std::vector<PrefixName> out;
+  out.reserve(text.size() / kDigits);
+  for (; !text.empty(); text.remove_prefix(kDigits)) {
+    SLUICE_ASSIGN(out.emplace_back(), name_from_hex(text.substr(0, kDigits)));
+  }
+  return out;
+}
+
 }  // namespace sluice::prefix

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -22,6 +24,9 @@ struct PrefixName {
 /// 32 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const PrefixName& name);
 [[nodiscard]] Result<PrefixName> name_from_hex(std::string_view text);
+/// Many, one behind the other.
+[[nodiscard]] std::string to_hex(std::span<const PrefixName> names);
+[[nodiscard]] Result<std::vector<PrefixName>> names_from_hex(std::string_view text);
 
 }  // namespace sluice::prefix
 

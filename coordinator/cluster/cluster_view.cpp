@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/log.h"
 #include "common/utf8.h"
 
 namespace sluice::coordinator {
@@ -62,6 +63,7 @@ Result<> ClusterView::add(RegisterRequest info, TimePoint now) {
     if (it->second.info.incarnation != info.incarnation && it->second.seen + lease_ > now)
       return fail(Errc::already_exists, "another live node is named '{}'; give each node its own --name", info.node);
     nodes_.erase(it);
+    prefixes_.forget(info.node);
     stale_ = true;  // also if its successor is refused below
   }
   if (nodes_.empty()) {
@@ -106,14 +108,29 @@ void ClusterView::heartbeat(const NodeId& node, control::Heartbeat h, TimePoint 
     it->second.memory.preempted(more);
   }
   it->second.full = false;
+  if (h.prefixes) learn_prefixes(node, *std::exchange(h.prefixes, std::nullopt));
   it->second.last = std::move(h);
   it->second.seen = now;
   sync_load(it->second);
   sync_speeds(it->second);
 }
 
+/// Names that nobody could have made are nobody's: the node has nothing, until it begins anew.
+void ClusterView::learn_prefixes(const NodeId& node, const control::PrefixReport& r) {
+  const auto stored = prefix::names_from_hex(r.stored);
+  const auto removed = prefix::names_from_hex(r.removed);
+  if (r.anew || !stored || !removed) prefixes_.begin(node, nodes_.at(node).info.total_blocks);
+  if (!stored || !removed) {
+    log::warn("bad names of prefixes", {{"node", node}, {"why", (stored ? removed : stored).error().message}});
+    return;
+  }
+  prefixes_.removed(node, *removed);
+  prefixes_.stored(node, *stored);
+}
+
 void ClusterView::remove(const NodeId& node) {
   nodes_.erase(node);
+  prefixes_.forget(node);
   stale_ = true;
 }
 

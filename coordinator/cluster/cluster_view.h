@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/control/messages.h"
+#include "coordinator/policy/prefix_index.h"
 #include "coordinator/policy/room.h"
 
 namespace sluice::coordinator {
@@ -104,11 +105,14 @@ class ClusterView {
   [[nodiscard]] const std::map<NodeId, NodeRecord>& nodes() const noexcept { return nodes_; }
   /// Times that sequences were parked on nodes while this coordinator heard of it.
   [[nodiscard]] std::uint64_t preemptions() const noexcept { return preemptions_; }
+  /// What nodes keep of prompts, as they told last.
+  [[nodiscard]] const PrefixIndex& prefixes() const noexcept { return prefixes_; }
   [[nodiscard]] const std::vector<ProfileEntry>& profiles() const noexcept { return profiles_; }
   [[nodiscard]] const control::ModelIdentity* model() const noexcept { return nodes_.empty() ? nullptr : &model_; }
 
  private:
   [[nodiscard]] Result<> check_model(const control::RegisterRequest& info) const;
+  void learn_prefixes(const NodeId& node, const control::PrefixReport& r);
   void update_speeds(NodeRecord& n, const std::vector<control::ProfileInfo>& seen) const;
 
   Duration lease_;
@@ -121,6 +125,7 @@ class ClusterView {
   void sync_load(const NodeRecord& n);
   void sync_speeds(const NodeRecord& n);
   std::uint64_t preemptions_ = 0;
+  PrefixIndex prefixes_;
   ClusterSnapshot snapshot_, like_;
   bool stale_ = true;
 };

@@ -213,6 +213,7 @@ void LatencyModel::predict(const ClusterSnapshot& c, const RequestFeatures& r, T
   StageTimes& t = k.stages;
   t.queue_s = queue_s(c, p, now);
   t.prefill_s = prefill_s(c, p, k.had, k.tokens, now);
+  if (k.had > 0) k.saved_s = prefill_s(c, p, 0, k.tokens, now) - t.prefill_s;
   t.encode_s = k.raw_bytes / encode(c, p, f, now).value();
   k.link_bps = bandwidth(c, p, d, now).value();
   t.wire_s = k.wire_bytes / k.link_bps + c.link(p, d).rtt_s;

@@ -284,11 +284,13 @@ void Placement::placed(Candidate& k, TimePoint now) {
 }
 
 void Placement::finished(const Candidate& k, const Measured& m, TimePoint now) {
-  // A transfer that had to change its profile would have taken longer still: bad news of the chosen one is true.
-  // So is it of one of whose prompt more was there than was known; that it came sooner says nothing of what was
-  // predicted.
-  const bool as_chosen = !m.mixed && m.had_tokens <= k.had;
-  if (k.here_tokens <= 0 && (as_chosen || m.ttft_s > k.predicted_ttft_s)) controller_.observe(k, m.ttft_s, now);
+  // A transfer that had to change its profile would have taken longer still: bad news of the chosen one is true. So is
+  // it where more of a prompt was there than was known; that it came sooner says nothing of what was predicted. Where
+  // less was there, it is no news of pair and profile.
+  const bool as_chosen = !m.mixed && m.had_tokens == k.had;
+  const bool sooner = m.mixed || m.had_tokens > k.had;
+  if (k.here_tokens <= 0 && (as_chosen || (sooner && m.ttft_s > k.predicted_ttft_s)))
+    controller_.observe(k, m.ttft_s, now);
   here_.finished(k, m, now);
   latency_.finished(k, m, now);
 }

@@ -46,6 +46,13 @@ void PrefixIndex::match(std::span<const PrefixName> chain, std::span<const NodeI
   }
 }
 
+bool PrefixIndex::known(const PrefixName& name, std::span<const NodeId> nodes) const {
+  return std::ranges::any_of(nodes, [&](const NodeId& n) {
+    const auto it = nodes_.find(n);
+    return it != nodes_.end() && it->second.names.contains(name);
+  });
+}
+
 std::size_t PrefixIndex::size(const NodeId& node) const {
   const auto it = nodes_.find(node);
   return it == nodes_.end() ? 0 : it->second.names.size();

@@ -30,6 +30,8 @@ class PrefixIndex {
   /// Of the blocks that these name one after another, how many from the first on each of `nodes` has; in their order.
   void match(std::span<const prefix::PrefixName> chain, std::span<const NodeId> nodes,
              std::vector<std::uint32_t>& blocks) const;
+  /// Whether one of these nodes has it.
+  [[nodiscard]] bool known(const prefix::PrefixName& name, std::span<const NodeId> nodes) const;
   /// Names known of a node.
   [[nodiscard]] std::size_t size(const NodeId& node) const;
   /// There is none in it.

@@ -179,6 +179,7 @@ struct Candidate {
   StageTimes stages;
   Overlap overlap;
   Features features{};
+  double saved_s = 0;                                // what computing the positions that it has would have taken
   double tokens = 0, raw_bytes = 0, wire_bytes = 0;  // of the KV that travels
   double link_bps = 0;                               // the speed reckoned with, wire bytes per second
   double seqs = 0, context_tokens = 0;               // on the decode node, this request included

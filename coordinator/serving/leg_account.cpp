@@ -40,7 +40,7 @@ void LegAccount::expect_others() {
 void LegAccount::take(Session& s) {
   Attempt& a = s.run;
   a.prefill_reported = a.local;
-  a.prefill_tokens = a.cut;
+  a.prefill_tokens = a.cut - a.chosen.had;
   a.local_tokens = s.split() ? 0 : s.asked.features.prompt_tokens - a.cut;
   a.place = place(s, a.decode);
   use_.view.assign(a.prefill, a.prefill_tokens, a.decode, a.place, a.local_tokens);

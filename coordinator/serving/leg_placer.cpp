@@ -78,9 +78,13 @@ const ClusterSnapshot& LegPlacer::cluster_for(RequestId id) {
 }
 
 Placed LegPlacer::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
+  const SessionPtr s = use_.legs.find(id);
+  use_.prefixes.look(*s, use_.view, c, hits_);
+  if (std::ranges::any_of(hits_.prefill, [](std::uint32_t n) { return n > 0; })) r.hits = &hits_;
   Placed placed = use_.placement.decide(c, r, deadline_s, now);
   auto* d = std::get_if<Decision>(&placed);
-  if (d != nullptr && use_.legs.find(id)->undisturbed()) use_.quality.try_left_profile(c, r, deadline_s, *d, now);
+  if (d != nullptr && s->undisturbed()) use_.quality.try_left_profile(c, r, deadline_s, *d, now);
+  r.hits = nullptr;  // who keeps `r` outlives what it says
   return placed;
 }
 

@@ -36,6 +36,7 @@ class LegPlacer final : public IntakeHost {
     NodeCalls& calls;
     LegEndings& endings;
     LegMoves& moves;
+    const PrefixSight& prefixes;
     ServingMetrics& figures;
     bool local_prefill;  // decode nodes may compute prompts that do not ask for it
   };
@@ -79,7 +80,8 @@ class LegPlacer final : public IntakeHost {
   void prefill(const SessionPtr& s, control::ReserveReply ticket);
 
   Uses use_;
-  LogGate full_;  // legs that a node had no room for
+  LogGate full_;     // legs that a node had no room for
+  PrefixHits hits_;  // of the leg that is being decided
 };
 
 }  // namespace sluice::coordinator

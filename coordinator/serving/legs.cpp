@@ -18,7 +18,7 @@ Legs::Legs(const Uses& u, const Options& o)
       account_({u.view, u.placement, u.links, u.clock, intake_}),
       changes_(u.view, u.figures, o.profile_changes),
       placer_({u.io, u.clock, u.view, u.placement, table_, intake_, account_, changes_, u.quality, u.calls, endings_,
-               moves_, u.figures, o.local_prefill}),
+               moves_, u.prefixes, u.figures, o.local_prefill}),
       intake_(u.placement, placer_, o.intake),
       endings_({table_, account_, intake_, u.placement, u.view, u.log, u.figures, u.clock, u.roles}),
       moves_({table_, account_, u.view, u.calls, placer_, u.move_figures, u.clock}),

@@ -23,6 +23,7 @@ class Legs {
     LinkWatch& links;
     QualityDesk& quality;
     NodeCalls& calls;
+    const PrefixSight& prefixes;
     DecisionLog& log;
     ServingMetrics& figures;
     RoleDesk& roles;

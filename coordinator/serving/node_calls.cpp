@@ -128,20 +128,10 @@ void NodeCalls::prefill(const Session& s, ctl::ReserveReply ticket, Done<void> d
   p.change = s.answer.change;
   if (const auto& top = s.asked.spec.prompt_logprobs)
     p.prompt_logprobs = {.top = static_cast<std::uint32_t>(*top), .last = s.asked.spec.prompt->back()};
-  p.prefix_root = prefix_root(s);
+  if (const NodeRecord* n = view_.find(s.run.prefill)) p.prefix_root = to_hex(prefixes_.root(s, n->info.model));
   if (s.trace) s.trace->tell(p.traceparent, p.tracestate);
   registry_.call(s.run.prefill, ctl::type::kPrefill, encode(p), kCallTimeout,
                  [done = std::move(done)](const Result<json>& reply) { done(acknowledged(reply)); });
-}
-
-std::string NodeCalls::prefix_root(const Session& s) const {
-  const NodeRecord* const node = view_.find(s.run.prefill);
-  if (node == nullptr) return {};
-  const ctl::ModelIdentity& m = node->info.model;
-  const std::string identity = fmt::format("{}\n{}\n{}\n{}\n{}", m.hash, m.kv_dtype, m.backend, m.precision, m.version);
-  return to_hex(namer_.root({.tenant = s.asked.spec.tenant,
-                             .cache_salt = s.asked.spec.cache_salt,
-                             .identity = std::as_bytes(std::span(identity))}));
 }
 
 void NodeCalls::cancel(const NodeId& node, RequestId id, std::function<void()> let_go) {

@@ -7,9 +7,9 @@
 #include <functional>
 
 #include "common/control/move_messages.h"
-#include "common/prefix/namer.h"
 #include "coordinator/cluster/link_probes.h"
 #include "coordinator/cluster/node_registry.h"
+#include "coordinator/serving/prefix_sight.h"
 #include "coordinator/serving/session.h"
 
 namespace sluice::coordinator {
@@ -19,9 +19,9 @@ class NodeCalls {
   template <class T>
   using Done = std::function<void(Result<T>)>;
 
-  /// Borrows both. lifetime_s: of a request, which bounds what nodes keep for it. key: what prompts are named with.
-  NodeCalls(NodeRegistry& registry, const ClusterView& view, double lifetime_s, const prefix::PrefixKey& key)
-      : registry_(registry), view_(view), lifetime_s_(lifetime_s), namer_(key) {}
+  /// Borrows all. lifetime_s: of a request, which bounds what nodes keep for it.
+  NodeCalls(NodeRegistry& registry, const ClusterView& view, double lifetime_s, const PrefixSight& prefixes)
+      : registry_(registry), view_(view), lifetime_s_(lifetime_s), prefixes_(prefixes) {}
 
   /// Room on the decode node for the leg's present attempt, and a ticket for its KV.
   void reserve(const Session& s, Done<control::ReserveReply> done);
@@ -45,13 +45,11 @@ class NodeCalls {
 
  private:
   [[nodiscard]] control::ReserveRequest reserve_request(const Session& s) const;
-  /// Who may share KV that this leg's prefill node computes; empty when the node is gone.
-  [[nodiscard]] std::string prefix_root(const Session& s) const;
 
   NodeRegistry& registry_;
   const ClusterView& view_;
   double lifetime_s_;
-  prefix::PrefixNamer namer_;
+  const PrefixSight& prefixes_;
 };
 
 }  // namespace sluice::coordinator

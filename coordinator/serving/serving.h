@@ -92,6 +92,7 @@ class Serving final : public Backend, public StatusBackend {
   DecisionLog log_{1000};
   ClusterView view_;
   Placement placement_;
+  PrefixSight prefixes_{prefix::PrefixKey::draw()};
   NodeCalls calls_;
   LinkWatch links_;
   QualityDesk quality_;

@@ -112,6 +112,9 @@ void Session::explain(LegStats& out) const {
     out.extra["local_queue_ms"] = seen.local_queue_s * 1e3;
     out.extra["local_compute_ms"] = seen.local_s * 1e3;
   }
+  if (seen.cached_tokens > 0 || run.chosen.had > 0)
+    out.extra["cached"] = {
+        {"tokens", seen.cached_tokens}, {"expected_tokens", run.chosen.had}, {"saved_ms", run.chosen.saved_s * 1e3}};
   out.extra["exposed_ms"] = seen.exposed_s * 1e3;
   if (asked.bound()) out.extra["grammar_bytes"] = asked.spec.sampling.grammar.value().size();
   if (answer.change) out.extra["changed_to"] = answer.change->to;

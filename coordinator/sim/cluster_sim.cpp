@@ -109,6 +109,7 @@ void Sim::build() {
   for (std::size_t i = 0; i < spec.prefills.size(); ++i) {
     const Hardware& h = spec.prefills[i];
     prefills_.add(h, blocks(h));
+    scene_.prefill_blocks += blocks(h);
     transfers_.add_encoder(h);
     view.prefills.push_back(
         {NodeId(fmt::format("p{}", i)), Incarnation(1), true, scene_.prefill_rate[i], 0, speeds(h)});

@@ -84,6 +84,7 @@ struct ClusterSpec {
   // What a prefill node encodes ahead of a link: so many seconds of its speed, and at most so many bytes.
   double encode_ahead_s = 0.05, encode_ahead_bytes = 48 << 20;
   bool local_prefill = true;  // decode nodes may compute prompts, where the policy finds that better
+  bool prefix_cache = true;   // prefill nodes keep what they computed; counts where the load names prefixes
   bool overlap = true;      // false: encoding, sending and decoding of a prompt follow each other after its computation
   std::uint32_t cores = 0;  // that all nodes share: beyond, a pass takes the longer the more run; 0: none are shared
   bool tell_hosts = true;   // the policy knows that they do
@@ -109,6 +110,8 @@ struct Outcome {
   float kl = 0;  // of its profile, or of the lossier one that it changed to
   std::uint16_t preemptions = 0;
   float stalled_s = 0;  // without its blocks, in all
+  // Prompt positions that its prefill node had; and that a cache would have had that knows all at once (CacheOracle).
+  std::uint32_t had = 0, oracle_had = 0, prompt = 0;
 };
 
 struct SimResult {

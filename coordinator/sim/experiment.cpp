@@ -134,6 +134,7 @@ Result<Scenario> make_scenario(const json& base, const json& changes, std::uint6
   f.want("profiles").into(profiles);
   f.want("overlap").into(c.overlap);
   f.want("local_prefill").into(c.local_prefill);
+  f.want("prefix_cache").into(c.prefix_cache);
   f.want("cores").into(c.cores, {.least = 0, .most = 1'000'000});
   f.want("message_s").into(c.message_s, kFrom0);
   f.want("max_batch_tokens").into(c.max_batch_tokens, {.least = 1, .most = kBillion});

@@ -3,10 +3,12 @@
 // chunk's KV to the transfer side. Owns the nodes; the scene is borrowed.
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "coordinator/sim/sim_scene.h"
 #include "coordinator/sim/transfer_side.h"
+#include "engine/policy/prefix_cache.h"
 #include "engine/policy/scheduler.h"
 
 namespace sluice::sim {
@@ -30,15 +32,21 @@ class PrefillSide {
  private:
   struct Node {
     engine::BlockAllocator blocks;
+    std::optional<engine::PrefixCache> cache;
     engine::Scheduler scheduler;
     std::deque<std::uint32_t> waiting;  // no blocks yet
     std::vector<engine::Work> running;
     double pass_from_s = 0;
-    Node(std::uint32_t n, std::uint32_t block) : blocks(n), scheduler(blocks, block) {}
+    std::uint64_t told = 0;  // of the cache's changes, the first that the coordinator has not heard of
+    Node(std::uint32_t n, std::uint32_t block, bool caches) : blocks(n), scheduler(blocks, block) {
+      if (caches) cache.emplace(blocks);
+    }
   };
   [[nodiscard]] double slow(std::size_t p) const;
   [[nodiscard]] std::uint32_t tokens(std::uint32_t id) const { return scene_.active[id].k.cut; }
   void admit_waiting(Node& n);
+  /// False: there is no room.
+  [[nodiscard]] bool admit(Node& n, std::uint32_t id);
   void kick(std::size_t p);
 
   Scene& scene_;

@@ -26,6 +26,7 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   double raw = 0;
   double wire = 0;
   double sum = 0;
+  double prompts = 0;
   s.requests = r.requests.size();
   for (const Outcome& o : r.requests) {
     if (o.ttft_s < 0) {
@@ -46,6 +47,9 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
     s.local += o.local ? 1 : 0;
     s.cut += !o.local && o.cut_off > 0 ? 1 : 0;
     s.kl_mean += o.kl;
+    s.had += o.had;
+    s.oracle_had += o.oracle_had;
+    prompts += o.prompt;
   }
   if (ttft.empty()) return s;
   const auto n = static_cast<double>(s.requests);
@@ -67,6 +71,8 @@ Summary summarize(const SimResult& r, std::size_t nodes) {
   s.local /= n;
   s.cut /= n;
   s.kl_mean /= static_cast<double>(ttft.size());
+  s.had /= std::max(prompts, 1.0);
+  s.oracle_had /= std::max(prompts, 1.0);
   return s;
 }
 
@@ -89,7 +95,9 @@ nlohmann::json to_json(const Summary& s) {
           {"prediction_error_median", s.prediction_error},
           {"explore_share", s.explored},
           {"local_share", s.local},
-          {"cut_share", s.cut}};
+          {"cut_share", s.cut},
+          {"cached_share", s.had},
+          {"cached_share_oracle", s.oracle_had}};
 }
 
 nlohmann::json profile_shares(const SimResult& r, const std::vector<ProfileSpec>& profiles) {

@@ -17,11 +17,12 @@ struct Summary {
   double attainment = 0;     // of all requests, refused ones included
   double goodput_per_s = 0;  // requests that met both objectives, per second of the load
   double goodput_per_node_s = 0;
-  double bytes_saved = 0;       // share of the raw KV bytes
-  double kl_mean = 0;           // quality spent: mean KL of the profiles, nats per token
-  double prediction_error = 0;  // median of |actual - predicted| / actual TTFT
-  double explored = 0;          // share of decisions
-  double local = 0, cut = 0;    // share of requests computed where they were decoded: whole, or from a cut on
+  double bytes_saved = 0;          // share of the raw KV bytes
+  double kl_mean = 0;              // quality spent: mean KL of the profiles, nats per token
+  double prediction_error = 0;     // median of |actual - predicted| / actual TTFT
+  double explored = 0;             // share of decisions
+  double local = 0, cut = 0;       // share of requests computed where they were decoded: whole, or from a cut on
+  double had = 0, oracle_had = 0;  // share of prompt tokens that prefill nodes had; that CacheOracle had
 };
 
 [[nodiscard]] Summary summarize(const SimResult& r, std::size_t nodes);

@@ -1,5 +1,7 @@
 #include "coordinator/sim/sim_door.h"
 
+#include <algorithm>
+
 #include "coordinator/policy/transfer_offer.h"
 
 namespace sluice::sim {
@@ -21,7 +23,14 @@ SimDoor::SimDoor(Scene& scene, Policy& policy, MemoryBook& book, DecodeSide& dec
                .say_when = false}) {}
 
 void SimDoor::arrive(std::uint32_t row) {
-  scene_.result.requests[row].at_s = static_cast<float>(scene_.load[row].at_s);
+  const SimRequest& q = scene_.load[row];
+  Outcome& o = scene_.result.requests[row];
+  o.at_s = static_cast<float>(q.at_s);
+  o.prompt = q.prompt_tokens;
+  if (q.prefix_blocks && scene_.spec.prefix_cache) {
+    if (!oracle_) oracle_.emplace(scene_.prefill_blocks, scene_.spec.block_size);
+    o.oracle_had = oracle_->arrive(prompt_names(q, q.prompt_tokens - 1, scene_.spec.block_size));
+  }
   intake_.arrive({.turn = {scene_.load[row].priority, RequestId(row)}}, at(scene_.now));
 }
 
@@ -80,10 +89,23 @@ bool SimDoor::oracle_has_room(std::size_t d, const SimRequest& newcomer) {
   return true;
 }
 
-Placed SimDoor::decide(RequestId, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
+Placed SimDoor::decide(RequestId id, const ClusterSnapshot& c, RequestFeatures& r, double deadline_s, TimePoint now) {
   if (r.prompt_tokens > longest_prompt_ + 1)
     return Refusal{Error{Errc::invalid_argument, "no prefill node's memory holds the prompt", {}}, 0};
-  return policy_.decide(c, r, deadline_s, now);
+  look(scene_.load[id.value()]);
+  if (std::ranges::any_of(hits_.prefill, [](std::uint32_t n) { return n > 0; })) r.hits = &hits_;
+  Placed placed = policy_.decide(c, r, deadline_s, now);
+  r.hits = nullptr;
+  return placed;
+}
+
+void SimDoor::look(const SimRequest& q) {
+  hits_.prefill.clear();
+  if (!q.prefix_blocks || scene_.prefixes.empty()) return;
+  if (prefills_.empty())
+    for (const PrefillView& p : scene_.view.prefills) prefills_.push_back(p.id);
+  scene_.prefixes.match(prompt_names(q, q.prompt_tokens - 1, scene_.spec.block_size), prefills_, blocks_);
+  for (const std::uint32_t n : blocks_) hits_.prefill.push_back(n * scene_.spec.block_size);
 }
 
 void SimDoor::refuse(RequestId request, Refused why, const Refusal&) {
@@ -110,7 +132,7 @@ void SimDoor::go(RequestId request, const ClusterSnapshot&, const Decision& d) {
   dec.local_tokens += static_cast<std::uint64_t>(a.k.here_tokens);
   if (!a.k.local) {
     a.planned_bps = planned_link_bps(scene_.view, a.k);
-    scene_.view.prefills[a.k.prefill].queued_tokens += a.k.cut;
+    scene_.view.prefills[a.k.prefill].queued_tokens += a.k.cut - a.k.had;
   }
   a.place = book_.take(a, a.k.decode);
   Outcome& o = scene_.result.requests[row];
@@ -136,7 +158,7 @@ void SimDoor::again(std::uint32_t id) {
   scene_.view.decodes[a.k.decode].local_tokens -= static_cast<std::uint64_t>(a.k.here_tokens);
   policy_.placement().here_abandoned(a.k);
   if (!a.k.local) {
-    scene_.view.prefills[a.k.prefill].queued_tokens -= a.k.cut;
+    scene_.view.prefills[a.k.prefill].queued_tokens -= a.k.cut - a.k.had;
     policy_.placement().abandoned(a.k, at(scene_.now));
   }
   const std::uint32_t row = a.row;
@@ -154,7 +176,8 @@ std::optional<WaitingPrompt> SimDoor::first_in_line() const {
 
 void SimDoor::prefill_done(std::uint32_t id) {
   const Active& a = scene_.active[id];
-  scene_.view.prefills[a.k.prefill].queued_tokens -= a.k.cut;
+  scene_.view.prefills[a.k.prefill].queued_tokens -= a.k.cut - a.k.had;
+  scene_.result.requests[a.row].had = a.had;
   policy_.placement().prefill_done(a.k, a.m, at(scene_.now));
 }
 

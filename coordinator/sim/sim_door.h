@@ -2,10 +2,12 @@
 // The coordinator of a simulated cluster: the daemons' intake in front of it, the policy that decides, and the account
 // of what it assigned. Owns the intake; the others are borrowed. A request's id is its row in the load.
 #include <functional>
+#include <optional>
 
 #include "coordinator/policy/intake.h"
 #include "coordinator/policy/mover.h"
 #include "coordinator/sim/decode_side.h"
+#include "coordinator/sim/prompt_names.h"
 #include "coordinator/sim/sim_scene.h"
 
 namespace sluice::sim {
@@ -43,6 +45,8 @@ class SimDoor final : coordinator::IntakeHost {
                              double deadline_s, TimePoint now) override;
   void go(RequestId request, const coordinator::ClusterSnapshot& c, const coordinator::Decision& d) override;
   void refuse(RequestId request, coordinator::Refused why, const coordinator::Refusal& r) override;
+  /// What prefill nodes have of a prompt, as they told last.
+  void look(const SimRequest& q);
   [[nodiscard]] bool oracle_has_room(std::size_t d, const SimRequest& newcomer);
 
   Scene& scene_;
@@ -51,6 +55,10 @@ class SimDoor final : coordinator::IntakeHost {
   DecodeSide& decodes_;
   coordinator::Intake intake_;
   std::function<void(double, bool)> ends_;
+  std::optional<CacheOracle> oracle_;  // where the load names prefixes
+  coordinator::PrefixHits hits_;
+  std::vector<NodeId> prefills_;
+  std::vector<std::uint32_t> blocks_;
   double start_s_ = 0;  // from a decision to the first token, lately
   std::uint32_t longest_prompt_ = UINT32_MAX - 1;
 };

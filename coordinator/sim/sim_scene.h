@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/policy/fast_random.h"
+#include "coordinator/policy/prefix_index.h"
 #include "coordinator/policy/room.h"
 #include "coordinator/sim/cluster_sim.h"
 
@@ -68,10 +69,12 @@ struct Active {
   std::uint32_t output = 0;
   // Output tokens at most, as the coordinator takes them; and where it ends, which only the decode node finds out.
   std::uint32_t limit = 0, ends = 0;
-  coordinator::DecodePlace place;  // on its decode node, in the coordinator's account
-  bool runs = false;               // in the steps under way
-  bool recomputes = false;         // when it returns; else its KV is copied in
-  double parked_s = -1;            // since when it has been without its blocks
+  std::vector<prefix::PrefixName> names;  // of its prompt's blocks, as far as its prefill node computes it
+  std::uint32_t had = 0;                  // positions whose KV was there
+  coordinator::DecodePlace place;         // on its decode node, in the coordinator's account
+  bool runs = false;                      // in the steps under way
+  bool recomputes = false;                // when it returns; else its KV is copied in
+  double parked_s = -1;                   // since when it has been without its blocks
   // Between decode nodes (moves_side).
   std::int32_t target = -1;  // that it moves to; -1: none
   coordinator::DecodePlace on_target;
@@ -148,10 +151,12 @@ struct Scene {
   std::uint64_t order = 0;
   ActiveTable active;
   coordinator::ClusterSnapshot view;
+  coordinator::PrefixIndex prefixes;  // what prefill nodes have, as they told last
   std::vector<double> prefill_rate;   // tokens per second, as prefill nodes measure themselves
   std::vector<double> decode_rate;    // of prompts, as decode nodes do
   std::size_t busy = 0;               // nodes that compute
   MeanLevel decoding;                 // sequences that have blocks and KV on a decode node
+  std::uint32_t prefill_blocks = 0;   // of all prefill nodes
   std::uint32_t largest_context = 0;  // tokens that the largest decode node holds
   SimResult result;
 

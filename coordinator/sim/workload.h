@@ -11,7 +11,7 @@ struct SimRequest {
   double at_s = 0;
   std::uint32_t prompt_tokens = 0, output_tokens = 0;
   // A recorded prompt's prefix blocks, where the trace names them: equal ids, equal blocks. Repeats of a trace share
-  // them. No policy looks at them yet.
+  // them.
   std::shared_ptr<const std::vector<std::uint32_t>> prefix_blocks{};
   int priority = 0;  // smaller is sooner
   // Output tokens that it states as its limit; 0: it states what it will generate, kNoLimit: none.

@@ -49,6 +49,14 @@ PrefixCacheCounters PrefixCache::counters() const noexcept {
   return c;
 }
 
+PrefixChanges PrefixCache::changes_since(std::uint64_t from) const {
+  if (auto since = log_.since(from)) return std::move(*since);
+  PrefixChanges all{.anew = true, .next = log_.next()};
+  all.stored.reserve(known_.size());
+  for (const auto& [name, b] : known_) all.stored.push_back(name);
+  return all;
+}
+
 void PrefixCache::on_idle(BlockId b) { unpin(b.value()); }
 void PrefixCache::on_used(BlockId b) { pin(b.value()); }
 
@@ -64,6 +72,7 @@ bool PrefixCache::add(const prefix::PrefixName& name, BlockHandle block, Index p
   const Index b = block.id.value();
   entries_[b] = {.name = name, .block = block, .parent = parent, .used = uses_};
   known_.emplace(name, b);
+  log_.stored(name);
   if (parent != kNone) {
     Entry& p = entries_[parent];
     if (p.children++ == 0 && p.pins == 0) leaves_.erase({p.used, parent});
@@ -79,6 +88,7 @@ void PrefixCache::remove(Index b) {
   const Entry& e = entries_[b];
   leaves_.erase({e.used, b});
   known_.erase(e.name);
+  log_.removed(e.name);
   --spare_;
   if (e.parent != kNone) {
     Entry& p = entries_[e.parent];

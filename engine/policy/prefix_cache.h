@@ -19,6 +19,7 @@
 
 #include "common/prefix/name.h"
 #include "engine/policy/block_allocator.h"
+#include "engine/policy/prefix_log.h"
 
 namespace sluice::engine {
 
@@ -47,6 +48,8 @@ class PrefixCache final : public BlockKeeper {
   /// A prompt was admitted: acquire() may be asked oftener than that.
   void count(std::uint64_t queried_tokens, std::uint64_t hit_tokens) noexcept;
   [[nodiscard]] PrefixCacheCounters counters() const noexcept;
+  /// What became of its names from change `from` on (PrefixLog); 0, or too long ago: all that are known.
+  [[nodiscard]] PrefixChanges changes_since(std::uint64_t from) const;
 
   // BlockKeeper
   void on_idle(BlockId b) override;
@@ -67,7 +70,7 @@ class PrefixCache final : public BlockKeeper {
   };
 
   [[nodiscard]] bool knows(const prefix::PrefixName& name) const { return known_.contains(name); }
-  /// All that comes and goes does so here: a log of it belongs into these two.
+  /// All that comes and goes does so here.
   [[nodiscard]] bool add(const prefix::PrefixName& name, BlockHandle block, Index parent);
   void remove(Index b);
   void touch(Index b);
@@ -81,6 +84,7 @@ class PrefixCache final : public BlockKeeper {
   std::uint32_t spare_ = 0;                           // entries without pins: their descendants have none either
   std::uint64_t uses_ = 0;
   PrefixCacheCounters counters_;
+  PrefixLog log_;
 };
 
 }  // namespace sluice::engine

@@ -106,7 +106,25 @@ TEST_CASE("registration and heartbeats") {
   holds(RegisterReply{7, 8, 9, true, LegSpace(10)}, {"protocol", "heartbeat_ms", "lease_ms"});
   const LinkReport link{"h:1", 1e9, 1e-4, 5, 6};
   holds(link, {"address"});
-  holds(Heartbeat{1, 2, 3, 4, 5, 6, 7, 8, true, 9, 10, 11, {link}, r.profiles, true, 12, 13, 14},
+  holds(Heartbeat{1,
+                  2,
+                  3,
+                  4,
+                  5,
+                  6,
+                  7,
+                  8,
+                  true,
+                  9,
+                  10,
+                  11,
+                  {link},
+                  r.profiles,
+                  true,
+                  12,
+                  13,
+                  14,
+                  PrefixReport{true, "aa", "bb"}},
         {"waiting", "running", "free_blocks", "total_blocks"});
 
   json j = to_json(r);

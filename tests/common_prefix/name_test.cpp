@@ -20,6 +20,17 @@ TEST_CASE("what is no name is refused") {
   CHECK(r.error().code == Errc::invalid_argument);
 }
 
+TEST_CASE("names are written one behind the other and read back") {
+  std::vector<PrefixName> names(3);
+  for (std::size_t i = 0; i < names.size(); ++i) names[i].bytes[i] = 7;
+  const std::string text = to_hex(names);
+  CHECK(text.size() == 96);
+  CHECK(names_from_hex(text).value() == names);
+  CHECK(names_from_hex("").value().empty());
+  CHECK_FALSE(names_from_hex(text.substr(1)));
+  CHECK_FALSE(names_from_hex(std::string(31, '0') + "x"));
+}
+
 TEST_CASE("names are ordered by their bytes, and their hash is their own") {
   PrefixName a, b;
   b.bytes[0] = 1;

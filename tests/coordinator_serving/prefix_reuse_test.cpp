@@ -1,6 +1,7 @@
 // KV of prompts that begin alike: whose may meet is said with each prompt, and what was not computed is said of it.
 #include <set>
 
+#include "common/prefix/namer.h"
 #include "tests/coordinator_serving/serving_fixture.h"
 
 using namespace sluice;
@@ -65,4 +66,87 @@ TEST_CASE("what was not computed is told to the client, at most what a prefill n
   const std::string text = r.b.serving.metrics_text();
   CHECK_THAT(text, Catch::Contains("vllm:prefix_cache_queries_total{model_name=\"fake\"} 117\n"));
   CHECK_THAT(text, Catch::Contains("vllm:prefix_cache_hits_total{model_name=\"fake\"} 71\n"));
+}
+
+namespace {
+
+/// The names that a node gives to the blocks of a prompt.
+std::string names_under(const std::string& root, const std::vector<TokenId>& prompt) {
+  std::vector<prefix::PrefixName> names;
+  prefix::PrefixNamer(prefix::PrefixKey::parse(root).value()).append_names({}, prompt, 16, names);
+  return to_hex(names);
+}
+
+struct TwoPrefills {
+  Bench b{ServingOptions{.local_prefill = false}};
+  FakeNode& p0 = b.join(node_info(ctl::Role::prefill, "p0"));
+  FakeNode& p1 = b.join(node_info(ctl::Role::prefill, "p1"));
+  FakeNode& d0 = b.join(node_info(ctl::Role::decode, "d0"));
+  std::vector<TokenId> prompt = std::vector<TokenId>(200, 7);
+
+  /// The node that a prompt of this tenant was given to. Its answer is over.
+  FakeNode& serve(const std::string& tenant = "a") {
+    LegSpec spec;
+    spec.tenant = tenant;
+    spec.prompt = std::make_shared<std::vector<TokenId>>(prompt);
+    const std::size_t at0 = p0.prefills.size();
+    const std::size_t at1 = p1.prefills.size();
+    heard = b.start(std::move(spec));
+    REQUIRE(b.until([&] { return p0.prefills.size() + p1.prefills.size() > at0 + at1; }));
+    FakeNode& p = p0.prefills.size() > at0 ? p0 : p1;
+    ctl::PrefillDone d;
+    d.request = b.last;
+    d.attempt = p.prefills.back().attempt;
+    d.compute_s = 0.02;
+    d.tokens = 199;
+    p.report(d);
+    d0.tokens(b.last, 0, {21});
+    d0.finished(b.last);
+    REQUIRE(b.until([&] { return heard->over(); }));
+    return p;
+  }
+  void tell(FakeNode& p, ctl::PrefixReport r) {
+    p.prefixes = std::move(r);
+    REQUIRE(b.until([&] { return !p.prefixes; }));
+    for (int i = 0; i < 5; ++i) b.io.run_one_for(std::chrono::milliseconds(20));
+  }
+  std::shared_ptr<Heard> heard;
+};
+
+}  // namespace
+
+TEST_CASE("a prompt goes to the node that says it has its beginning") {
+  TwoPrefills r;
+  FakeNode& first = r.serve();
+  FakeNode& other = &first == &r.p0 ? r.p1 : r.p0;
+  const std::string root = first.prefills.back().prefix_root;
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
+  for (int i = 0; i < 4; ++i) {
+    CHECK(&r.serve() == &first);
+    CHECK(r.heard->stats.extra["cached"]["expected_tokens"] == 192);
+    CHECK(r.heard->stats.extra["cached"]["saved_ms"] > 0);
+  }
+  CHECK(&r.serve("b") == &other);  // whom nobody has anything of: the one that got least
+  CHECK_FALSE(r.heard->stats.extra.contains("cached"));
+
+  // It has let go of it, and the other one has it.
+  r.tell(first, {.removed = names_under(root, r.prompt)});
+  r.tell(other, {.anew = true, .stored = names_under(root, r.prompt)});
+  for (int i = 0; i < 4; ++i) CHECK(&r.serve() == &other);
+}
+
+TEST_CASE("names that cannot be are nobody's, and a node that comes again has nothing") {
+  TwoPrefills r;
+  FakeNode& first = r.serve();
+  const std::string root = first.prefills.back().prefix_root;
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
+  r.tell(first, {.stored = "not hex"});
+  (void)r.serve();
+  CHECK_FALSE(r.heard->stats.extra.contains("cached"));
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
+  (void)r.serve();
+  CHECK(r.heard->stats.extra.contains("cached"));
+  r.b.lose("p0");
+  r.b.lose("p1");
+  CHECK(r.b.serving.view().prefixes().empty());
 }

@@ -55,7 +55,8 @@ class FakeNode {
                                            .draining = draining,
                                            .links = links,
                                            .parked = parked,
-                                           .preemptions = preemptions};
+                                           .preemptions = preemptions,
+                                           .prefixes = std::exchange(prefixes, std::nullopt)};
                    },
                .on_lost = [] {},
                .on_refused = [this](const Error& e) { refused = e; }}) {
@@ -115,14 +116,15 @@ class FakeNode {
     held.clear();
   }
 
-  std::uint32_t waiting = 0;       // prompts in its queue, as heartbeats say
-  double prompt_tokens_per_s = 0;  // as heartbeats say
-  int refusals = 0;                // reserves that it has no room for, from now on
-  bool hold_cancels = false;       // until let_go()
-  double step_s = 0;               // as heartbeats say
-  bool draining = false;           // as heartbeats say
-  std::uint32_t parked = 0;        // as heartbeats say
-  std::uint64_t preemptions = 0;   // as heartbeats say
+  std::uint32_t waiting = 0;                  // prompts in its queue, as heartbeats say
+  double prompt_tokens_per_s = 0;             // as heartbeats say
+  int refusals = 0;                           // reserves that it has no room for, from now on
+  bool hold_cancels = false;                  // until let_go()
+  double step_s = 0;                          // as heartbeats say
+  bool draining = false;                      // as heartbeats say
+  std::uint32_t parked = 0;                   // as heartbeats say
+  std::uint64_t preemptions = 0;              // as heartbeats say
+  std::optional<ctl::PrefixReport> prefixes;  // of the next heartbeat alone
   std::optional<Error> refuses_move, refuses_go_on, refuses_stay;
   bool hold_moves = false;  // moves are not answered
   std::vector<ctl::Connection::Reply> held;
