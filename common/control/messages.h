@@ -1,7 +1,7 @@
 #pragma once
 // What coordinator and nodes say to each other: plain structs with a CBOR-able JSON form.
 //
-// Each message is one list of fields in messages.cpp, which writes and reads it. Reading treats its input as hostile:
+// Each message is one list of fields in a .cpp here, which writes and reads it. Reading treats its input as hostile:
 // wrong types, missing fields and absurd sizes give an Error that names the field. Unknown fields are ignored and
 // missing optional fields keep their defaults, which is what makes version N readable by N-1. Threading: values.
 #include <cstdint>

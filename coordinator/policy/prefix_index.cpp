@@ -58,8 +58,10 @@ std::size_t PrefixIndex::size(const NodeId& node) const {
   return it == nodes_.end() ? 0 : it->second.names.size();
 }
 
-bool PrefixIndex::empty() const noexcept {
-  return std::ranges::all_of(nodes_, [](const auto& n) { return n.second.names.empty(); });
+std::size_t PrefixIndex::size() const noexcept {
+  std::size_t all = 0;
+  for (const auto& [node, held] : nodes_) all += held.names.size();
+  return all;
 }
 
 }  // namespace sluice::coordinator

@@ -34,8 +34,9 @@ class PrefixIndex {
   [[nodiscard]] bool known(const prefix::PrefixName& name, std::span<const NodeId> nodes) const;
   /// Names known of a node.
   [[nodiscard]] std::size_t size(const NodeId& node) const;
-  /// There is none in it.
-  [[nodiscard]] bool empty() const noexcept;
+  /// Of all nodes.
+  [[nodiscard]] std::size_t size() const noexcept;
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
  private:
   struct Held {

@@ -31,6 +31,7 @@ ServingMetrics::ServingMetrics(Metrics& m, const std::string& model, double max_
       running_(m.gauge("sluice_requests_running", "Legs whose computation has begun and that have not ended.")),
       prefill_nodes_(m.gauge("sluice_nodes", "Registered nodes.", {{"role", "prefill"}})),
       decode_nodes_(m.gauge("sluice_nodes", "Registered nodes.", {{"role", "decode"}})),
+      prefix_blocks_(m.gauge("sluice_prefix_index_blocks", "KV blocks that nodes said they keep of prompts.")),
       prompt_(m.counter("sluice_prompt_tokens_total", "Prompt tokens of placed requests.")),
       output_(m.counter("sluice_output_tokens_total", "Tokens generated.")),
       resumes_(m.counter("sluice_resumes_total", "Times a request was placed again after a node failed.")),
@@ -198,6 +199,7 @@ void ServingMetrics::refresh(const ClusterView& view, const LegCounts& legs, con
   }
   prefill_nodes_.set(up[0]);
   decode_nodes_.set(up[1]);
+  prefix_blocks_.set(static_cast<double>(view.prefixes().size()));
   vllm_.refresh(legs, kv, view.preemptions());
 }
 

@@ -51,7 +51,7 @@ class ServingMetrics {
   Histogram ttft_, tpot_, itl_, e2e_, ttft_error_, tpot_error_, ttft_predicted_, tpot_predicted_;
   Histograms stages_;
   std::array<std::optional<Histogram>, kStages.size()> stage_;  // its series, each from its first request on
-  Gauge waiting_, running_, prefill_nodes_, decode_nodes_;
+  Gauge waiting_, running_, prefill_nodes_, decode_nodes_, prefix_blocks_;
   Counter prompt_, output_, resumes_;
   Counters computed_, local_;
   Counters decisions_, ended_, raw_bytes_, wire_bytes_, slo_, objectives_, changes_, early_, refused_;
