@@ -131,7 +131,7 @@ Result<double> transfer(const Setup& s, const std::string& profile, double rate,
                       .release = [&](const std::vector<engine::BlockHandle>& b) { loop->release_blocks(b); }});
   exporter = &out;
   sink.out = &out;
-  loop.emplace(*s.source.model, *s.source.pool, s.source.limits, 4, 0, sink);
+  loop.emplace(*s.source.model, *s.source.pool, s.source.limits, prefill::PrefillLoopOptions{.max_waiting = 4}, sink);
   std::vector<TokenId> prompt(s.tokens);
   for (std::uint32_t i = 0; i < s.tokens; ++i)
     prompt[i] = static_cast<TokenId>((i * 37) % s.source.model->config().vocab_size);
