@@ -21,6 +21,7 @@ struct CandidateTable {
   // What the computation costs those who come after it there, as far as that tells candidates apart: 0 where all
   // prefill nodes compute the whole prompt.
   std::vector<float> prefill_price;
+  bool some_have = false;  // some prefill nodes have a part of the prompt
   // Of its overlap: tail and tail_unit as factors of the slowest stage and of the sum of the three behind computation.
   std::vector<float> head, tail_most, tail_sum, unit;
   std::vector<float> encode, wire_bytes;

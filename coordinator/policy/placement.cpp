@@ -59,13 +59,16 @@ Placement::Best Placement::best(const ClusterSnapshot& c, const RequestFeatures&
   return out;
 }
 
-/// The same profile on the pair that got least of late, of those that cost no more than this.
+/// The same profile on the pair that got least of late, of those that cost no more than this. What a node has is not
+/// computed elsewhere for the sake of sharing.
 std::size_t Placement::less_used(std::size_t best, float most_cost) const {
   const CandidateTable& t = table_;
   float least = CandidateTable::kNever;
   std::size_t index = best;
+  const float most_compute = t.prefill[best / t.stride / t.decodes.size()] * (1 + kAlikeShare);
   for (std::size_t pair = 0; pair < t.pairs(); ++pair) {
     if (costs_.least[pair] > most_cost) continue;  // lies close together; the costs themselves do not
+    if (t.some_have && t.prefill[pair / t.decodes.size()] > most_compute) continue;
     const std::size_t i = pair * t.stride + best % t.stride;
     const float use = t.prefill_rate[pair / t.decodes.size()] + t.decode_rate[pair % t.decodes.size()];
     if (costs_.cost[i] > most_cost || use >= least) continue;

@@ -63,6 +63,7 @@ void Placement::list_nodes(const ClusterSnapshot& c, const RequestFeatures& r, T
 void Placement::fill(const ClusterSnapshot& c, const RequestFeatures& r, TimePoint now) {
   CandidateTable& t = table_;
   t.shape();
+  t.some_have = r.hits != nullptr;
   const std::uint32_t cut = r.cut.value_or(r.split_cut());
   const double tokens = cut;
   const auto raw = static_cast<float>(tokens * static_cast<double>(c.kv_bytes_per_token));

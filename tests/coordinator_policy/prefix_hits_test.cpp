@@ -71,6 +71,20 @@ TEST_CASE("a hit is no longer than what the prefill node is asked for") {
   CHECK(cold.predicted_ttft_s > k.predicted_ttft_s + 0.1);
 }
 
+TEST_CASE("where the transfer takes all the time, what a node has is not computed elsewhere to share") {
+  Bench b;
+  auto c = test::cluster(2, 1);
+  for (LinkState& l : c.links) l.bandwidth_bps = 1e8;
+  const PrefixHits hits{.prefill = {0, 3200}};
+  for (int i = 0; i < 10; ++i) {
+    Candidate k = b.decide(c, with(hits));
+    CHECK(k.prefill == 1);
+    b.placement.placed(k, b.now);
+    b.placement.prefill_done(k, {.compute_s = 0.1, .had_tokens = 3200, .exposed_s = 0.01}, b.now);
+    b.now += std::chrono::seconds(60);
+  }
+}
+
 TEST_CASE("what a node had teaches nothing of how fast it computes") {
   Bench cold;
   Bench warm;
