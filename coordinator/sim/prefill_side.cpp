@@ -121,7 +121,7 @@ void PrefillSide::let_go(std::uint32_t id) {
 }
 
 void PrefillSide::report(std::size_t p) {
-  PrefillView& view = scene_.view.prefills[p];
+  coordinator::PrefillView& view = scene_.view.prefills[p];
   view.tokens_per_s = scene_.told(scene_.prefill_rate[p]);
   Node& n = nodes_[p];
   if (!n.cache) return;
