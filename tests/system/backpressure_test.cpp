@@ -67,8 +67,9 @@ TEST_CASE("who cannot get room before its own deadline is told so at once", "[sy
   // What outputs are like must be known: nobody is refused on a guess.
   for (int i = 0; i < 20; ++i)
     (void)complete(c, {{"prompt", slice(text, 100 * i, 60)}, {"max_tokens", 8}, {"ignore_eos", true}});
-  const json small{{"prompt", slice(text, 9000, 1500)}, {"max_tokens", 100}};
-  const json large{{"prompt", slice(text, 0, 500)}, {"max_tokens", 3500}, {"ignore_eos", true}};
+  // Of 5,120 positions the large one takes so many at once that there is no room for the small one's prompt beside it.
+  const json small{{"prompt", slice(text, 9000, 1800)}, {"max_tokens", 100}};
+  const json large{{"prompt", slice(text, 0, 3500)}, {"max_tokens", 500}, {"ignore_eos", true}};
   auto hurried = [&] {
     return sluice::http::request({.address = c.http(),
                                   .method = "POST",
