@@ -117,13 +117,18 @@ TEST_CASE("a memory smaller than what is cached: prompts side by side get theirs
 TEST_CASE("a prompt goes to the node that has its beginning", "[system]") {
   const Cluster c({.prefills = 2, .decodes = 1});
   const auto text = heldout_tokens(c);
-  for (int i = 0; i < 8; ++i) (void)complete(c, asking(slice(text, 300 * i, 250), "raw"));
-  const auto told = [&] { return c.metric("coordinator", "sluice_prefix_index_blocks"); };
+  double blocks = 0;  // that the nodes keep
+  const auto told = [&] { return c.metric("coordinator", "sluice_prefix_index_blocks") >= blocks; };
+  for (int i = 0; i < 8; ++i) {
+    (void)complete(c, asking(slice(text, 300 * i, 250), "raw"));
+    blocks += 15;
+  }
+  REQUIRE(poll_until(told, 5s));
   for (std::size_t i = 0; i < 6; ++i) {
-    const double before = told();
     const json prompt = slice(text, 4000 + 1500 * i, 1400);
     const json first = complete(c, asking(prompt, "raw"));
-    REQUIRE(poll_until([&] { return told() >= before + 87; }, 5s));
+    blocks += 87;
+    REQUIRE(poll_until(told, 5s));
     const json again = complete(c, asking(prompt, "raw"));
     CAPTURE(i, first["sluice"].dump(), again["sluice"].dump());
     CHECK(again["choices"][0]["text"] == first["choices"][0]["text"]);
