@@ -105,10 +105,10 @@ struct TwoPrefills {
     REQUIRE(b.until([&] { return heard->over(); }));
     return p;
   }
-  void tell(FakeNode& p, ctl::PrefixReport r) {
+  /// known: blocks of all nodes that the coordinator knows when it has heard of this.
+  void tell(FakeNode& p, ctl::PrefixReport r, std::size_t known) {
     p.prefixes = std::move(r);
-    REQUIRE(b.until([&] { return !p.prefixes; }));
-    for (int i = 0; i < 5; ++i) b.io.run_one_for(std::chrono::milliseconds(20));
+    REQUIRE(b.until([&] { return !p.prefixes && b.serving.view().prefixes().size() == known; }));
   }
   std::shared_ptr<Heard> heard;
 };
@@ -120,7 +120,7 @@ TEST_CASE("a prompt goes to the node that says it has its beginning") {
   FakeNode& first = r.serve();
   FakeNode& other = &first == &r.p0 ? r.p1 : r.p0;
   const std::string root = first.prefills.back().prefix_root;
-  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)}, 12);
   for (int i = 0; i < 4; ++i) {
     CHECK(&r.serve() == &first);
     CHECK(r.heard->stats.extra["cached"]["expected_tokens"] == 192);
@@ -130,8 +130,8 @@ TEST_CASE("a prompt goes to the node that says it has its beginning") {
   CHECK_FALSE(r.heard->stats.extra.contains("cached"));
 
   // It has let go of it, and the other one has it.
-  r.tell(first, {.removed = names_under(root, r.prompt)});
-  r.tell(other, {.anew = true, .stored = names_under(root, r.prompt)});
+  r.tell(first, {.removed = names_under(root, r.prompt)}, 0);
+  r.tell(other, {.anew = true, .stored = names_under(root, r.prompt)}, 12);
   for (int i = 0; i < 4; ++i) CHECK(&r.serve() == &other);
 }
 
@@ -139,11 +139,11 @@ TEST_CASE("names that cannot be are nobody's, and a node that comes again has no
   TwoPrefills r;
   FakeNode& first = r.serve();
   const std::string root = first.prefills.back().prefix_root;
-  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
-  r.tell(first, {.stored = "not hex"});
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)}, 12);
+  r.tell(first, {.stored = "not hex"}, 0);
   (void)r.serve();
   CHECK_FALSE(r.heard->stats.extra.contains("cached"));
-  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)});
+  r.tell(first, {.anew = true, .stored = names_under(root, r.prompt)}, 12);
   (void)r.serve();
   CHECK(r.heard->stats.extra.contains("cached"));
   r.b.lose("p0");
