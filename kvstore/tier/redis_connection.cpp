@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 
 namespace sluice::kvstore {
 namespace {
@@ -15,6 +16,30 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kSmallAnswer = 64U << 10U;
+constexpr int kMostElements = 16;  // of an array; no command here asks for more
+
+/// As a server reads it: an array of texts.
+void append(std::string& out, const RedisCommand& command) {
+  fmt::format_to(std::back_inserter(out), "*{}\r\n", command.size());
+  for (const auto word : command) {
+    fmt::format_to(std::back_inserter(out), "${}\r\n", word.size());
+    out.append(word).append("\r\n");
+  }
+}
+
+/// hiredis' own, but for arrays: it allocates what an array's head says before any of it came, and each array in an
+/// array again.
+redisReplyObjectFunctions* bounded(const redisReader& reader) {
+  static const redisReplyObjectFunctions own = *reader.fn;
+  static redisReplyObjectFunctions functions = [] {
+    redisReplyObjectFunctions f = own;
+    f.createArray = [](const redisReadTask* task, auto elements) -> void* {
+      return task->parent == nullptr && elements <= kMostElements ? own.createArray(task, elements) : nullptr;
+    };
+    return f;
+  }();
+  return &functions;
+}
 
 std::unexpected<Error> too_late() { return fail(Errc::deadline_exceeded, "Redis took too long"); }
 
@@ -23,7 +48,7 @@ Errc meaning_of(std::string_view error) noexcept {
   const std::string_view word = error.substr(0, error.find(' '));
   if (word == "OOM") return Errc::resource_exhausted;
   if (word == "NOAUTH" || word == "WRONGPASS" || word == "NOPERM") return Errc::permission_denied;
-  if (word == "MOVED" || word == "ASK" || word == "CROSSSLOT") return Errc::unsupported;
+  if (word == "MOVED" || word == "ASK" || word == "CROSSSLOT" || word == "CLUSTERDOWN") return Errc::unsupported;
   return Errc::unavailable;  // LOADING, READONLY, MISCONF, BUSY, ...: it may do so later
 }
 
@@ -58,9 +83,10 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::open(const RedisServer
   redisContext* context = redisConnectNonBlock(host.c_str(), server.address.port);
   if (context == nullptr) return fail(Errc::resource_exhausted, "no memory for a connection to Redis");
   std::unique_ptr<RedisConnection> c(new RedisConnection(context));
+  if (context->reader != nullptr) context->reader->fn = bounded(*context->reader);
   SLUICE_TRY(c->finish_connect(server.address, deadline));
   std::vector<RedisCommand> first;
-  if (!server.password.empty()) {
+  if (!server.user.empty() || !server.password.empty()) {  // a user may have no password
     first.push_back({"AUTH"});
     if (!server.user.empty()) first.back().push_back(server.user);
     first.back().push_back(server.password);
@@ -98,10 +124,14 @@ std::unexpected<Error> RedisConnection::lost() const {
   return fail(Errc::unavailable, "the connection to Redis ended: {}", context_->errstr);
 }
 
-Result<> RedisConnection::send(TimePoint deadline) {
-  for (int done = 0; done == 0;) {
+Result<> RedisConnection::send(std::string_view bytes, TimePoint deadline) const {
+  while (!bytes.empty()) {
     SLUICE_TRY(await(POLLOUT, deadline));
-    if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return lost();
+    // Not redisBufferWrite(): where the server went it raises SIGPIPE, which ends the process.
+    const ssize_t n = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+      return fail(Errc::unavailable, "the connection to Redis ended: {}", std::strerror(errno));
+    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
 }
@@ -124,23 +154,18 @@ Result<RedisReply> RedisConnection::receive(std::size_t& budget, TimePoint deadl
 Result<std::vector<RedisReply>> RedisConnection::call(std::span<const RedisCommand> commands, std::size_t max_bytes,
                                                       TimePoint deadline) {
   broken_ = true;  // until all answers are read: a later call must not take what is left of this one for its own
-  for (const auto& c : commands) {
-    std::vector<const char*> words;
-    std::vector<std::size_t> sizes;
-    for (const auto w : c) {
-      words.push_back(w.data());
-      sizes.push_back(w.size());
-    }
-    if (redisAppendCommandArgv(context_.get(), static_cast<int>(words.size()), words.data(), sizes.data()) != REDIS_OK)
-      return fail(Errc::resource_exhausted, "no memory for a command to Redis");
-  }
-  SLUICE_TRY(send(deadline));
+  std::string out;
+  for (const auto& c : commands) append(out, c);
+  SLUICE_TRY(send(out, deadline));
   std::vector<RedisReply> replies;
   std::size_t budget = max_bytes + kSmallAnswer;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     SLUICE_ASSIGN(auto reply, receive(budget, deadline));
     replies.push_back(std::move(reply));
   }
+  if (context_->reader->pos != context_->reader->len)
+    return fail(Errc::internal,
+                "Redis gave more than it was asked for");  // and the next call would take it for its own
   broken_ = false;
   for (const auto& r : replies)
     if (r.reply_->type == REDIS_REPLY_ERROR)

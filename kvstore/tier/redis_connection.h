@@ -5,7 +5,8 @@
 // Threading: a connection belongs to one thread at a time; the pool is thread-safe.
 // Failure: deadline_exceeded, unavailable (no connection, or the server cannot now), resource_exhausted (the server is
 // full), permission_denied (user, password, rights), unsupported (a server of a cluster), internal (an answer that no
-// Redis gives). After a failure of the connection itself it is closed; the next call makes a new one.
+// Redis gives, or more than was asked for). After a failure of the connection itself it is closed; the next call makes
+// a new one.
 #include <memory>
 #include <mutex>
 #include <span>
@@ -68,7 +69,7 @@ class RedisConnection {
   explicit RedisConnection(redisContext* c) : context_(c) {}
   Result<> finish_connect(const net::Address& to, TimePoint deadline);
   Result<> await(short events, TimePoint deadline) const;
-  Result<> send(TimePoint deadline);
+  Result<> send(std::string_view bytes, TimePoint deadline) const;
   Result<RedisReply> receive(std::size_t& budget, TimePoint deadline);
   std::unexpected<Error> lost() const;
 

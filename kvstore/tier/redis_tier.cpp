@@ -130,7 +130,9 @@ class RedisTier::RedisPut final : public Put {
     const std::string expires = milliseconds(std::max<std::chrono::milliseconds>(left, {}) + kLeftAlone);
     RedisCommand set{"HSET", new_, field, text_of(chunk_)};
     if (chunks_ == 0) set.insert(set.end(), {"b", size});
-    const std::vector<RedisCommand> commands{std::move(set), {"PEXPIRE", new_, expires}};
+    // Together or not at all: what had no expiry would stay for ever where this process ends between the two. An error
+    // of either inside EXEC leaves a field missing, which the script at the end sees.
+    const std::vector<RedisCommand> commands{{"MULTI"}, std::move(set), {"PEXPIRE", new_, expires}, {"EXEC"}};
     ++chunks_;  // also when it fails: something may have come
     if (auto r = tier_.call(commands, deadline_); !r) return std::unexpected(std::move(r).error());
     chunk_.clear();

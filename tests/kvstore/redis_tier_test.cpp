@@ -210,6 +210,38 @@ TEST_CASE("redis: user, password and database") {
   CHECK(RealRedis::say(server, {"DBSIZE"}) == 0);
 }
 
+// As where a node dies between the two commands: neither an expiry is set, nor is the rest deleted.
+TEST_CASE("redis: parts that get no expiry are not there") {
+  NEEDS_REDIS();
+  RealRedis redis({"--user", "sluice", "on", "nopass", "~sluice:*", "+@all", "-pexpire", "-unlink"});
+  RedisServer server = redis.server();
+  server.user = "sluice";
+  CHECK(put_object(*tier_of(server), object(1), soon()).error().code == Errc::permission_denied);
+  CHECK(redis.say({"DBSIZE"}) == 0);
+}
+
+TEST_CASE("redis: a user without a password is the one that is asked as") {
+  NEEDS_REDIS();
+  RealRedis redis({"--user", "sluice", "on", "nopass", "~sluice:*", "+@all", "--user", "default", "off"});
+  const auto a = object(1, 1000);
+  RedisServer server = redis.server();
+  CHECK(tier_of(server)->get(a.key(), soon()).error().code == Errc::permission_denied);
+  server.user = "sluice";
+  CHECK(put_object(*tier_of(server), a, soon()));
+  server.user = "nobody";
+  CHECK(tier_of(server)->get(a.key(), soon()).error().code == Errc::permission_denied);
+}
+
+TEST_CASE("redis: a server of a cluster is refused by name") {
+  NEEDS_REDIS();
+  // The cluster's own port would be 10,000 higher, which not every free port allows.
+  RealRedis redis({"--cluster-enabled", "yes", "--cluster-port", std::to_string(RealRedis::free_port())});
+  const auto got = tier_of(redis.server())->get(object(1, 1000).key(), soon());
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == Errc::unsupported);
+  CHECK(got.error().message.find("cluster") != std::string::npos);
+}
+
 TEST_CASE("redis: a server that goes and comes while threads put and get") {
   NEEDS_REDIS();
   RealRedis redis;

@@ -60,9 +60,7 @@ class RealRedis {
     if (!r) throw std::runtime_error(r.error().message);
     return r->front().number() + static_cast<std::int64_t>(r->front().text().size());
   }
-
- private:
-  static std::uint16_t free_port() {
+  [[nodiscard]] static std::uint16_t free_port() {
     const int s = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in a{};
     a.sin_family = AF_INET;
@@ -73,6 +71,8 @@ class RealRedis {
     ::close(s);
     return ntohs(a.sin_port);
   }
+
+ private:
   /// It answers, if only that it wants a password.
   [[nodiscard]] bool answers() const {
     kvstore::RedisPool pool(server());
