@@ -119,7 +119,7 @@ class DiskTier final : public Tier {
 };
 
 Result<> DiskTier::adopt() {
-  SLUICE_ASSIGN(const ObjectFolder::Scan scan, folder_.scan());
+  SLUICE_ASSIGN(const ObjectFolder::Scan scan, folder_.scan(keys_));
   refused_ = scan.refused;
   for (const auto& f : scan.found) {
     const auto room = residents_.reserve(f.key, f.facts);

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPiece = std::size_t{1} << 20U;  // between two looks at the clock
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+constexpr int kToRead = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // a pipe in a file's place is not waited for
 
 template <class... A>
 std::unexpected<Error> fail_errno(int number, fmt::format_string<A...> f, A&&... args) {
@@ -36,6 +37,15 @@ Result<> make_folder(const fs::path& path) {
   return {};
 }
 
+/// Calls fn on the path of each entry. A range-for would throw where reading the folder fails midway.
+template <class F>
+Result<> each_entry(const fs::path& folder, F&& fn) {
+  std::error_code ec;
+  for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) fn(it->path());
+  if (ec) return fail(Errc::unavailable, "cannot read {}: {}", folder.string(), ec.message());
+  return {};
+}
+
 std::optional<ObjectKey> key_from(const std::string& file) {
   const auto name = prefix::name_from_hex(file);  // as a name is written
   if (!name) return std::nullopt;
@@ -43,8 +53,8 @@ std::optional<ObjectKey> key_from(const std::string& file) {
 }
 
 /// Of one file: what it says of itself, if its size is that.
-Checked<ObjectFolder::Found> look_at(const fs::path& path, const ObjectKey& key) {
-  const FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+Checked<ObjectFolder::Found> look_at(const fs::path& path, const ObjectKey& key, const ObjectKeys& keys) {
+  const FileHandle file(::open(path.c_str(), kToRead));
   std::array<std::byte, kHeadBytes> head;
   struct stat s{};
   if (!file || ::fstat(file.get(), &s) != 0 || !S_ISREG(s.st_mode))
@@ -54,7 +64,9 @@ Checked<ObjectFolder::Found> look_at(const fs::path& path, const ObjectKey& key)
   if (!parsed) return std::unexpected(parsed.error());
   if (parsed->total_bytes != static_cast<std::uint64_t>(s.st_size))
     return std::unexpected(Refused{Refusal::length, "its size is not what it says"});
-  return ObjectFolder::Found{key, parsed->facts(), s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec};
+  if (keys.key_of(parsed->head.address) != key)
+    return std::unexpected(Refused{Refusal::address, "it is another object than its name says"});
+  return ObjectFolder::Found{key, parsed->facts(), {s.st_mtim.tv_sec, s.st_mtim.tv_nsec}};
 }
 
 }  // namespace
@@ -73,31 +85,24 @@ Result<ObjectFolder> ObjectFolder::open(const fs::path& root) {
   SLUICE_TRY(make_folder(root / "objects"));
   for (int i = 0; i < 256; ++i) SLUICE_TRY(make_folder(root / "objects" / folder_name(i)));
   SLUICE_TRY(make_folder(root / "new"));
-  std::error_code ec;
-  for (const auto& left : fs::directory_iterator(root / "new", ec)) discard(left.path());
-  if (ec) return fail(Errc::unavailable, "cannot read {}: {}", (root / "new").string(), ec.message());
+  SLUICE_TRY(each_entry(root / "new", [](const fs::path& left) { discard(left); }));
   return ObjectFolder(root, std::move(lock));
 }
 
-Result<ObjectFolder::Scan> ObjectFolder::scan() const {
+Result<ObjectFolder::Scan> ObjectFolder::scan(const ObjectKeys& keys) const {
   Scan out;
-  std::error_code ec;
-  for (int i = 0; i < 256; ++i) {
-    const fs::path folder = root_ / "objects" / folder_name(i);
-    for (const auto& entry : fs::directory_iterator(folder, ec)) {
-      const auto key = key_from(entry.path().filename().string());
-      if (!key) continue;  // nobody's business here
-      auto found = look_at(entry.path(), *key);
-      if (found) {
-        out.found.push_back(*found);
-      } else {
-        ++out.refused[static_cast<std::size_t>(found.error().why)];
-        discard(entry.path());
-      }
+  const auto look = [&](const fs::path& path) {
+    const auto key = key_from(path.filename().string());
+    if (!key || path != path_of(*key)) return;  // nobody's business here
+    if (auto found = look_at(path, *key, keys)) {
+      out.found.push_back(*found);
+    } else {
+      ++out.refused[static_cast<std::size_t>(found.error().why)];
+      discard(path);
     }
-    if (ec) return fail(Errc::unavailable, "cannot read {}: {}", folder.string(), ec.message());
-  }
-  std::ranges::sort(out.found, {}, &Found::used_ns);
+  };
+  for (int i = 0; i < 256; ++i) SLUICE_TRY(each_entry(root_ / "objects" / folder_name(i), look));
+  std::ranges::sort(out.found, {}, &Found::used);
   return out;
 }
 
@@ -120,7 +125,7 @@ Result<> ObjectFolder::publish(const fs::path& from, const ObjectKey& key) const
 }
 
 Result<FileHandle> ObjectFolder::open_object(const ObjectKey& key) const {
-  FileHandle file(::open(path_of(key).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  FileHandle file(::open(path_of(key).c_str(), kToRead));
   if (!file) return fail_errno(errno, "cannot open object {}", to_hex(key));
   return file;
 }

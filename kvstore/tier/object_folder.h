@@ -9,11 +9,12 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
-#include "kvstore/object/head.h"
+#include "kvstore/object/object.h"
 
 namespace sluice::kvstore {
 
@@ -42,14 +43,15 @@ class ObjectFolder {
   struct Found {
     ObjectKey key;
     ObjectFacts facts;
-    std::int64_t used_ns = 0;  // its time of modification: when it was last used
+    std::pair<std::int64_t, std::int64_t> used;  // its time of modification, s and ns: when it was last used
   };
   struct Scan {
     std::vector<Found> found;                        // the least recently used first
     std::array<std::uint64_t, kRefusals> refused{};  // files that are no objects, removed
   };
-  /// Reads the head of every file. Whether content is whole only a read tells.
-  [[nodiscard]] Result<Scan> scan() const;
+  /// Reads the head of every file. Whether content is whole only a read tells. Objects of another cluster or store key,
+  /// or under a name that is not theirs, nobody could ever ask for: they are refused by their address.
+  [[nodiscard]] Result<Scan> scan(const ObjectKeys& keys) const;
 
   /// A new file in new/, and the path that names it.
   [[nodiscard]] Result<FileHandle> create(const std::filesystem::path& path) const;

@@ -199,3 +199,36 @@ TEST_CASE("tier: many threads put, get and erase the same few objects") {
     for (const auto n : tier.counts().refused) CHECK(n == 0);
   });
 }
+
+TEST_CASE("tier: what is evicted while it is read is given back whole or not at all, and limits hold") {
+  std::vector<ObjectBytes> objects;
+  for (std::uint64_t n = 1; n <= 12; ++n)
+    objects.push_back(make_object({.name = n, .parent = n - 1, .tenant = n % 2, .bytes = 200'000}));
+  const std::uint64_t one = objects[0].facts().bytes;
+  each_tier(
+      [&](Tier& tier) {
+        std::atomic<int> wrong = 0, got = 0;
+        std::vector<std::jthread> threads;
+        for (unsigned t = 0; t < 3; ++t)
+          threads.emplace_back([&, t] {
+            std::mt19937 draw(t);
+            for (int i = 0; i < 150; ++i) {
+              const auto& o = objects[draw() % objects.size()];
+              if (draw() % 2 == 0) (void)put_object(tier, o, soon());
+              const auto r = tier.get(o.key(), soon());
+              if (r) ++got;
+              if (r ? !same_bytes(*r, o) : r.error().code != Errc::not_found) ++wrong;
+              const auto use = tier.use(soon()).value();
+              if (use.bytes > 5 * one) ++wrong;
+              for (const auto& [_, bytes] : use.by_tenant)
+                if (bytes > 3 * one) ++wrong;
+            }
+          });
+        threads.clear();
+        CHECK(wrong == 0);
+        CHECK(got > 0);
+        CHECK(tier.counts().evicted_objects > 0);
+        for (const auto n : tier.counts().refused) CHECK(n == 0);
+      },
+      {5 * one, 3 * one}, true);
+}

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,45 @@ TEST_CASE("disk: a start deletes what is no object, and leaves what is not its o
   CHECK_FALSE(fs::exists(dir / "new" / "7"));
   CHECK(fs::exists(dir / "objects" / "00" / "README"));
   CHECK(same_bytes(tier->get(c.key(), soon()).value(), c));
+}
+
+TEST_CASE("disk: what was written under another cluster's key, or lies in another's place, is refused by its address") {
+  const TempDir dir;
+  const auto a = make_object({.name = 1}), b = make_object({.name = 2});
+  {
+    const auto tier = open(dir);
+    for (const auto& o : {a, b}) REQUIRE(put_object(*tier, o, soon()));
+  }
+  fs::copy_file(file_of(dir, a.key()), file_of(dir, b.key()), fs::copy_options::overwrite_existing);
+  {
+    const auto tier = open(dir);
+    CHECK(refused(*tier, Refusal::address) == 1);
+    CHECK(tier->use(soon()).value().objects == 1);
+    CHECK(same_bytes(tier->get(a.key(), soon()).value(), a));
+  }
+  const ObjectKeys stranger(prefix::PrefixKey::draw());
+  const auto tier = open_disk_tier({.root = dir.path(), .limits = kWide}, stranger).value();
+  CHECK(refused(*tier, Refusal::address) == 1);
+  CHECK(tier->use(soon()).value().objects == 0);
+  CHECK_FALSE(fs::exists(file_of(dir, a.key())));
+}
+
+TEST_CASE("disk: a start is not held up by what is no file, and leaves what lies in a folder of other keys") {
+  const TempDir dir;
+  const auto a = make_object({.name = 1});
+  {
+    const auto tier = open(dir);
+    REQUIRE(put_object(*tier, a, soon()));
+  }
+  const fs::path pipe = file_of(dir, make_object({.name = 2}).key());
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const fs::path elsewhere = dir / "objects" / (to_hex(a.key()).starts_with("00") ? "01" : "00") / to_hex(a.key());
+  fs::copy_file(file_of(dir, a.key()), elsewhere);
+  const auto tier = open(dir);
+  CHECK_FALSE(fs::exists(pipe));
+  CHECK(fs::exists(elsewhere));
+  CHECK(tier->use(soon()).value().objects == 1);
+  CHECK(same_bytes(tier->get(a.key(), soon()).value(), a));
 }
 
 TEST_CASE("disk: a deadline that passed ends a read and a write") {
