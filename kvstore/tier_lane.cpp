@@ -17,6 +17,7 @@ struct Answer {
   std::mutex mutex;
   std::condition_variable came;
   std::optional<Result<T>> result;
+  bool begun = false, left = false;  // by the reader; by who waited
 };
 
 }  // namespace
@@ -107,29 +108,44 @@ void TierLane::read_loop() {
   }
 }
 
+bool TierLane::closed() const { return !pause_.open(now()) || (!tier_->immediate() && overdue_ >= options_.readers); }
+
 template <class T, class F>
 Result<T> TierLane::on_reader(F fn, Deadline deadline) {
   if (tier_->immediate()) return fn(*tier_);
   const auto answer = std::make_shared<Answer<T>>();
   {
     const std::scoped_lock lock(mutex_);
-    if (!pause_.open(now()))
-      return fail(Errc::unavailable, "the {} tier failed, and is left alone for a while", tier_->kind());
+    if (closed()) return fail(Errc::unavailable, "the {} tier failed, and is left alone for a while", tier_->kind());
     if (reads_.size() >= options_.queued_calls)
       return fail(Errc::resource_exhausted, "too many wait for the {} tier", tier_->kind());
     reads_.push_back([this, answer, deadline, fn = std::move(fn)] {
-      if (now() >= deadline) return;  // nobody waits any more
+      {
+        const std::scoped_lock lock(answer->mutex);
+        if (answer->left || now() >= deadline) return;  // nobody waits any more
+        answer->begun = true;
+      }
       Result<T> result = fn(*tier_);
       settle(result ? std::nullopt : std::optional(result.error().code));
       const std::scoped_lock lock(answer->mutex);
+      if (answer->left) {
+        const std::scoped_lock own(mutex_);
+        --overdue_;
+      }
       answer->result = std::move(result);
       answer->came.notify_all();
     });
     reads_changed_.notify_one();
   }
   std::unique_lock lock(answer->mutex);
-  if (!answer->came.wait_until(lock, deadline, [&] { return answer->result.has_value(); }))
+  if (!answer->came.wait_until(lock, deadline, [&] { return answer->result.has_value(); })) {
+    answer->left = true;
+    if (answer->begun) {
+      const std::scoped_lock own(mutex_);
+      ++overdue_;
+    }
     return fail(Errc::deadline_exceeded, "the {} tier did not answer in time", tier_->kind());
+  }
   return std::move(*answer->result);
 }
 
@@ -175,7 +191,7 @@ double TierLane::predict(double bytes) const {
 
 LaneState TierLane::state() const {
   const std::scoped_lock lock(mutex_);
-  return {counts_, queued_bytes_, !pause_.open(now()), speed_.latency_s(), speed_.bytes_per_s()};
+  return {counts_, queued_bytes_, closed(), speed_.latency_s(), speed_.bytes_per_s()};
 }
 
 bool TierLane::drain(Deadline deadline) {

@@ -8,7 +8,8 @@
 //
 // A caller that left at its deadline is forgotten: what the reader gives then is thrown away. Bytes are shared and
 // immutable, so nobody frees them under another. A tier that fails is left alone for a while (tier_pause.h): its reads
-// fail with unavailable at once, its writes are dropped.
+// fail with unavailable at once, its writes are dropped. Reads do so too while all readers are at calls that did not
+// end at their deadline (a disk that hangs), so that not everybody finds that out anew.
 //
 // Threading: thread-safe. The destructor ends the threads, after what they are at; writes still queued are dropped.
 #include <condition_variable>
@@ -78,6 +79,8 @@ class TierLane {
   void write_loop();
   void read_loop();
   void write_one(const ObjectBytes& object);
+  /// Is the tier left alone? Under mutex_.
+  [[nodiscard]] bool closed() const;
   /// What a call tells of the tier's health.
   void settle(std::optional<Errc> failure);
 
@@ -88,6 +91,7 @@ class TierLane {
   std::deque<ObjectBytes> writes_;
   std::deque<Job> reads_;
   std::uint64_t queued_bytes_ = 0;
+  unsigned overdue_ = 0;  // readers at calls whose callers have left
   TierPause pause_;
   TierSpeed speed_;
   LaneCounts counts_;

@@ -21,6 +21,7 @@ struct Mood {
   std::mutex mutex;
   std::condition_variable changed;
   bool held = false;          // calls wait, until their deadline
+  bool deaf = false;          // held calls wait beyond it too
   std::optional<Errc> fails;  // calls fail
   int calls = 0, waiting = 0;
 
@@ -29,6 +30,10 @@ struct Mood {
     held = hold;
     fails = fail_with;
     changed.notify_all();
+  }
+  void hold_beyond_deadlines() {
+    const std::scoped_lock lock(mutex);
+    held = deaf = true;
   }
   void await_call() {
     std::unique_lock lock(mutex);
@@ -69,7 +74,8 @@ class MoodyTier final : public Tier {
     ++mood_->calls;
     ++mood_->waiting;
     mood_->changed.notify_all();
-    const bool let_go = mood_->changed.wait_until(lock, deadline, [&] { return !mood_->held; });
+    const Deadline until = mood_->deaf ? soon(1h) : deadline;
+    const bool let_go = mood_->changed.wait_until(lock, until, [&] { return !mood_->held; });
     --mood_->waiting;
     if (!let_go) return fail(Errc::deadline_exceeded, "held");
     if (mood_->fails) return fail(*mood_->fails, "told to fail");
@@ -150,6 +156,23 @@ TEST_CASE("store: a tier that hangs costs a read its deadline, and writes and ot
   CHECK(t.lane(1).counts.failures == 1);
   t.mood->set(false);
   CHECK(t.store->get(there.key(), soon()));
+}
+
+TEST_CASE("store: a tier whose calls do not end is found out by as many as it has readers") {
+  Two t({.readers = 2});
+  const auto object = make_object({});
+  REQUIRE(put_object(t.moody->inner(), object, soon()));
+  t.mood->hold_beyond_deadlines();
+  for (int reader = 0; reader < 2; ++reader) {
+    CHECK_FALSE(t.lane(1).paused);
+    CHECK(t.store->get(object.key(), soon(50ms)).error().code == Errc::deadline_exceeded);
+  }
+  CHECK(t.lane(1).paused);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(t.store->get(object.key(), soon()).error().code == Errc::unavailable);
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  t.mood->set(false);
+  CHECK(sluice::test::poll_until([&] { return t.store->get(object.key(), soon()).has_value(); }, 20s));
 }
 
 TEST_CASE("store: a tier that fails is left alone") {
@@ -237,7 +260,7 @@ TEST_CASE("store: erased is gone from all tiers") {
 
 TEST_CASE("store: objects sealed with another key are refused and counted") {
   std::vector<std::unique_ptr<Tier>> tiers;
-  tiers.push_back(make_memory_tier(kWide, plain_keys()));
+  tiers.push_back(make_memory_tier(kWide, sealing_keys()));
   const auto object = make_object({}, sealing_keys());
   REQUIRE(put_object(*tiers[0], object, soon()));
   Store store(std::move(tiers), {}, plain_keys());
