@@ -32,7 +32,7 @@ struct ObjectAddress {
   friend bool operator==(const ObjectAddress&, const ObjectAddress&) = default;
 };
 
-/// A keyed hash of an address: another model, layout, build of codecs or cluster's key finds nothing.
+/// A keyed hash of an address: another model, layout, build of codecs, cluster's or store's key finds nothing.
 struct ObjectKey {
   std::array<std::uint8_t, 16> bytes{};
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;

@@ -17,6 +17,18 @@ const unsigned char* raw(std::span<const std::byte> s) noexcept {
   return reinterpret_cast<const unsigned char*>(s.data());
 }
 
+constexpr std::string_view kAddressPurpose = "sluice object address 1";
+
+std::array<std::uint8_t, 32> address_key_under(const kv::SealKey& store_key,
+                                               const std::array<std::uint8_t, 32>& cluster) {
+  std::array<std::uint8_t, kAddressPurpose.size() + 32> message;
+  std::ranges::copy(kAddressPurpose, message.begin());
+  std::ranges::copy(cluster, message.begin() + kAddressPurpose.size());
+  std::array<std::uint8_t, 32> key;
+  crypto_generichash(key.data(), key.size(), message.data(), message.size(), store_key.data(), store_key.size());
+  return key;
+}
+
 /// A key is used for one seal only, so its nonce may be any.
 constexpr kv::Nonce kOnlyNonce{};
 
@@ -43,9 +55,10 @@ Result<> unseal(const ObjectKeys& keys, const ObjectKey& key, const ObjectHead& 
 }  // namespace
 
 ObjectKeys::ObjectKeys(const prefix::PrefixKey& cluster, std::optional<kv::SealKey> store_key)
-    : address_key_(cluster.derive("sluice object address 1")),
+    : address_key_(cluster.derive(kAddressPurpose)),
       digest_key_(cluster.derive("sluice object digest 1")),
       store_key_(store_key) {
+  if (store_key_) address_key_ = address_key_under(*store_key_, address_key_);
   // Picks the fastest BLAKE2b of this processor. Where it fails, a slower one gives the same.
   [[maybe_unused]] static const int chosen = sodium_init();
 }

@@ -25,7 +25,8 @@ namespace sluice::kvstore {
 
 class ObjectKeys {
  public:
-  /// store_key: seals content; without it only objects that are not sealed can be opened.
+  /// store_key: seals content, and makes keys of objects differ, so that objects of another one are not found instead
+  /// of standing where new ones would. Without it only objects that are not sealed can be opened.
   explicit ObjectKeys(const prefix::PrefixKey& cluster, std::optional<kv::SealKey> store_key = std::nullopt);
 
   [[nodiscard]] ObjectKey key_of(const ObjectAddress& address) const;

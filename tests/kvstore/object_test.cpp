@@ -106,7 +106,8 @@ TEST_CASE("a key follows from all that is not content, and from nothing else") {
   CHECK(keys.size() == all.size());
   CHECK(make_object({.tenant = 1, .bytes = 64}).key() == make_object({.tenant = 2, .bytes = 128}).key());
   CHECK_FALSE(ObjectKeys(prefix::PrefixKey::draw()).key_of(base) == plain_keys().key_of(base));
-  CHECK(sealing_keys().key_of(base) == plain_keys().key_of(base));
+  CHECK_FALSE(sealing_keys().key_of(base) == plain_keys().key_of(base));
+  CHECK_FALSE(ObjectKeys(cluster_key(), kv::SealKey{9}).key_of(base) == sealing_keys().key_of(base));
 }
 
 TEST_CASE("what cannot be read again is not written") {
@@ -160,6 +161,7 @@ TEST_CASE("objects are written as the page says") {
   const auto object = encode_object(plain_keys(), head, views).value();
   CHECK(object.bytes().size() == 160 + 2 * 28 + 64 + 100 + 32);
   CHECK(to_hex(object.key()) == "70c440411d4bed3813ab52a6e94a084c");
+  CHECK(to_hex(sealing_keys().key_of(head.address)) == "8448e147fb0e7e929b4eadf433f17075");
   const auto digest = object.bytes().last(kDigestBytes);
   CHECK(hex({reinterpret_cast<const char*>(digest.data()), digest.size()}) ==
         "b25d42904a477e73ab10dbdf39bf27846d87de77f93220fcb41c6dcf6bd4d821");

@@ -268,6 +268,20 @@ TEST_CASE("store: objects sealed with another key are refused and counted") {
   CHECK(store.unopened() == 1);
 }
 
+TEST_CASE("store: after a change of the store key all is written anew, and nothing old stands in its way") {
+  const sluice::test::TempDir dir;
+  const StoreOptions options{.tiers = parse_tiers("disk:" + dir.path().string() + ":64MiB").value()};
+  const ObjectKeys newer(cluster_key(), kv::SealKey{9});
+  for (const ObjectKeys* keys : {&sealing_keys(), &newer, &plain_keys()}) {
+    const auto object = make_object({}, *keys);
+    const auto store = Store::open(options, *keys).value();
+    CHECK(store->get(object.key(), soon()).error().code == Errc::not_found);
+    store->put(object);
+    REQUIRE(store->drain(soon()));
+    CHECK(equal(store->get(object.key(), soon()).value(), {}));
+  }
+}
+
 TEST_CASE("store: is made from its flag, and its disk outlives it") {
   const sluice::test::TempDir dir;
   StoreOptions options{.tiers = parse_tiers("memory:64MiB,disk:" + dir.path().string() + ":64MiB").value()};
